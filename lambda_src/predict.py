@@ -1,0 +1,198 @@
+"""The one handler of every model: what differs between functions is in their environment.
+
+    MODEL                 the model's name, repeated in each answer
+    BUCKET, KEY           where its joblib file lies in S3
+    SHA256                what that file must hash to before it is unpickled
+    FEATURES              the features' names in the order of the training columns, a JSON array
+    SCIKIT_LEARN_VERSION  the version that trained it
+
+Everything that does not depend on a request happens once, when the module is imported: Lambda runs that before the first
+request and keeps the process for later ones. A problem found there ends the init, so a wrong model never answers.
+"""
+
+import hashlib
+import io
+import json
+import math
+import os
+import time
+from operator import itemgetter
+
+MAXIMUM_INSTANCES = 1000
+NAMED_INSTANCES = 5  # how many offending records of one feature a refusal names one by one
+NAMED_UNKNOWN = 20  # how many unknown features it names; a request may hold any number of them
+
+
+class InvalidInput(ValueError):
+    """The request breaks the contract. The workflow turns this class name into the execution's error."""
+
+
+class ModelError(RuntimeError):
+    """The model cannot be served: not readable, not the one that was deployed, or of another scikit-learn."""
+
+
+def fetch(bucket, key, attempts=4):
+    """Return the bytes of an S3 object.
+
+    A new object can be invisible for a moment, and without s3:ListBucket a missing key answers 403, so both are tried
+    again before they count (S3 answers 404 NoSuchKey or 403 AccessDenied).
+    """
+    import boto3  # in the Lambda base image; imported here so that prediction can be tested without it
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client("s3", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
+    for attempt in range(1, attempts + 1):
+        try:
+            return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            if status not in (403, 404):
+                raise ModelError(f"cannot read s3://{bucket}/{key}: {error}") from error
+            if attempt == attempts:
+                raise ModelError(f"s3://{bucket}/{key} is missing or forbidden") from error
+            time.sleep(0.1 * 2**attempt)
+        except BotoCoreError as error:
+            raise ModelError(f"cannot read s3://{bucket}/{key}: {error}") from error
+    raise AssertionError("unreachable")
+
+
+def load(content, sha256, trained_with):
+    """Unpickle a model from its joblib file's bytes, after checking that these are the deployed ones."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ModelError(f"the model file's sha256 is {found}, but {sha256} was deployed")
+    import joblib
+    import sklearn
+
+    if sklearn.__version__ != trained_with:
+        raise ModelError(
+            f"the model was trained with scikit-learn {trained_with}, but this image has {sklearn.__version__}"
+        )
+    return joblib.load(io.BytesIO(content))
+
+
+class Predictor:
+    """A fitted model and the features that it expects: `answer` takes a request, `predict` an array."""
+
+    def __init__(self, name, version, model, features):
+        """`model.predict` takes (n_rows, n_features) and returns (n_rows,); `features` are its columns in order."""
+        self.name = name
+        self.version = version
+        self.model = model
+        self.features = tuple(features)
+        self._known = frozenset(self.features)
+        # itemgetter of one name returns the bare value; the rest of the code wants a tuple.
+        getter = itemgetter(*self.features)
+        self._values = getter if len(self.features) > 1 else lambda record: (getter(record),)
+        self.predict([[0.0] * len(self.features)])  # pays for the first call's imports during init
+
+    def predict(self, rows):
+        """Predict (n_rows, n_features) numbers in one vectorised call; return a list of n_rows floats."""
+        import numpy
+
+        return self.model.predict(numpy.array(rows, dtype=numpy.float64)).tolist()
+
+    def answer(self, request):
+        """Check a request and return this model's entry of the result."""
+        rows = self.rows(instances(request))
+        return {"model": self.name, "version": self.version, "predictions": self.predict(rows)}
+
+    def rows(self, records):
+        """Return the records' values in the order of the features; raise InvalidInput naming all that is wrong."""
+        try:
+            rows = [self._values(record) for record in records if record.keys() == self._known]
+            if len(rows) == len(records) and all(is_number(value) for row in rows for value in row):
+                return rows
+        except AttributeError:  # a record that is no object: say so below
+            pass
+        raise InvalidInput("; ".join(self._problems(records)))
+
+    def _problems(self, records):
+        """Yield one clause for each offending feature, naming the records in which it offends."""
+        found = {}
+        batch = len(records) > 1
+        for number, record in enumerate(records):
+            for place, problem in self._faults(record):
+                found.setdefault((place, problem), []).append(number)
+        unknown = sum(problem == "unknown feature" for _, problem in found)
+        named = 0
+        for (place, problem), numbers in found.items():
+            if problem == "unknown feature":
+                named += 1
+                if named > NAMED_UNKNOWN:
+                    continue
+            where = f" (in {listing(numbers)})" if batch else ""
+            yield f"{place}: {problem}{where}" if place else f"{problem}{where}"
+        if unknown > NAMED_UNKNOWN:
+            yield f"and {unknown - NAMED_UNKNOWN} more unknown features"
+
+    def _faults(self, record):
+        if not isinstance(record, dict):
+            yield "", f"a record must be an object of features, not {kind(record)}"
+            return
+        for feature in self.features:
+            if feature not in record:
+                yield feature, "missing"
+            elif not is_number(record[feature]):
+                value = record[feature]
+                yield (
+                    feature,
+                    "not a finite number" if type(value) in (int, float) else f"must be a number, not {kind(value)}",
+                )
+        for feature in sorted(record.keys() - self._known):
+            yield feature[:64], "unknown feature"
+
+
+def instances(request):
+    """Return the records of a request: of {"instances": [...]} those, of a bare record itself."""
+    if not isinstance(request, dict):
+        raise InvalidInput(f'the request must be a record or {{"instances": [...]}}, not {kind(request)}')
+    if "instances" not in request:
+        return [request]
+    if len(request) > 1:
+        others = ", ".join(sorted(key[:64] for key in request if key != "instances")[:NAMED_UNKNOWN])
+        raise InvalidInput(f"beside instances the request must hold nothing, but it holds {others}")
+    records = request["instances"]
+    if not isinstance(records, list):
+        raise InvalidInput(f"instances: must be a list of records, not {kind(records)}")
+    if not 1 <= len(records) <= MAXIMUM_INSTANCES:
+        raise InvalidInput(f"instances: holds {len(records)} records, but 1 to {MAXIMUM_INSTANCES} are allowed")
+    return records
+
+
+def is_number(value):
+    """Tell whether a JSON value is a finite number; true and false are not, nor are integers beyond a float."""
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def kind(value):
+    """Name a JSON value's type as JSON names it."""
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+def listing(numbers):
+    """Name records of a batch: instances 0, 2, 7 and 11 more."""
+    shown = ", ".join(map(str, numbers[:NAMED_INSTANCES]))
+    more = len(numbers) - NAMED_INSTANCES
+    return f"{'instance' if len(numbers) == 1 else 'instances'} {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+def from_environment(environment):
+    """Make the predictor that a function's environment describes."""
+    content = fetch(environment["BUCKET"], environment["KEY"])
+    model = load(content, environment["SHA256"], environment["SCIKIT_LEARN_VERSION"])
+    return Predictor(environment["MODEL"], environment["SHA256"][:12], model, json.loads(environment["FEATURES"]))
+
+
+# AWS_LAMBDA_RUNTIME_API is set wherever a Lambda runtime runs this module, and nowhere else.
+PREDICTOR = from_environment(os.environ) if "AWS_LAMBDA_RUNTIME_API" in os.environ else None
+
+
+def handler(event, context):
+    """Answer one request (see instances) with {"model", "version", "predictions"}."""
+    return PREDICTOR.answer(event)
