@@ -1,0 +1,120 @@
+"""What can go wrong, and what to do about it. Errors of AWS become advice here; nothing is printed.
+
+DeployerError             one line for the user, and one of advice
++-- ConfigError           settings, models or the workflow are wrong; lists every problem with its place
++-- ForeignResource       something of this name exists and is not ours
++-- Declined              the user said no, or could not be asked
++-- BuildError            the function image cannot be made
++-- LocalError            the local AWS does not start or answer
++-- InvocationFailed      the API could not be called
++-- AwsError              AWS refused a call
+    +-- NoCredentials     the call was never made: there is nothing to sign it with
+    +-- NotReached        the call got no answer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class DeployerError(Exception):
+    """A problem that the user can do something about: `message` says what and where, `advice` what next."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.advice}" if self.advice else self.message
+
+
+class ConfigError(DeployerError):
+    """The user's input is wrong; `problems` has one line for each mistake, with its place."""
+
+    def __init__(self, problems: Iterable[str], advice: str = "") -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems), advice)
+
+
+class ForeignResource(DeployerError):
+    """A resource of a name that we need exists without our tags; it is neither changed nor deleted."""
+
+
+class Declined(DeployerError):
+    """What was asked for did not happen, because the user declined or nobody could be asked."""
+
+
+class BuildError(DeployerError):
+    """The function image cannot be built or pushed."""
+
+
+class LocalError(DeployerError):
+    """The local AWS cannot be started, reached or ended."""
+
+
+class InvocationFailed(DeployerError):
+    """The deployed API gave no usable answer."""
+
+
+class AwsError(DeployerError):
+    """AWS refused a call. `code` is the error code, not the exception's class name (GEN-1)."""
+
+    def __init__(
+        self, code: str, message: str, *, operation: str = "", status: int = 0, request_id: str = "", advice: str = ""
+    ) -> None:
+        self.code = code
+        self.aws_message = message
+        self.operation = operation
+        self.status = status
+        self.request_id = request_id
+        where = f"{operation}: " if operation else ""
+        request = f" (request {request_id})" if request_id else ""
+        super().__init__(f"{where}{code}: {message}{request}", advice or advise(code, message))
+
+
+class NoCredentials(AwsError):
+    """No credentials, no region, or a profile that does not exist: the call was never made."""
+
+
+class NotReached(AwsError):
+    """The endpoint gave no answer: no network, a wrong --endpoint-url, or a connection that broke."""
+
+
+LOCAL_ADVICE = "without an AWS account, add --local: the service then runs on this machine"
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_INVALID = {
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AuthFailure",
+}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "403",
+    "UnauthorizedOperation",
+    "NotAuthorized",
+    "ForbiddenException",
+}
+_THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+
+
+def advise(code: str, message: str) -> str:
+    """Return what to do about an AWS error code, or "" when there is nothing sensible to say."""
+    if code in _EXPIRED:
+        return "the credentials have expired: sign in again (for example with aws sso login), then repeat the command"
+    if code in _INVALID:
+        return f"AWS does not know these credentials; check AWS_PROFILE or --profile; {LOCAL_ADVICE}"
+    if code in _DENIED and "iam:PassRole" in message:
+        return "allow iam:PassRole on the service's roles for these credentials (docs/architecture.md, permissions)"
+    if code in _DENIED:
+        return "these credentials may not do that; docs/architecture.md lists the permissions each command needs"
+    if code in _THROTTLED:
+        return "AWS is throttling this account; repeat the command in a minute, it goes on where it stopped"
+    if code in {"LimitExceededException", "LimitExceeded", "StateMachineLimitExceeded", "TooManyBuckets"}:
+        return "a quota of this account is used up; raise it in Service Quotas or delete what is no longer needed"
+    if code == "BucketAlreadyExists":
+        return "another account owns a bucket of this name (S3-3); choose another service or stage name"
+    return ""
