@@ -1,0 +1,187 @@
+"""The two walks of a run: read every resource, perform every change. Emits events; prints nothing, decides nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from deployer.aws import Aws
+from deployer.errors import AwsError, DeployerError, ForeignResource
+from deployer.events import Emit, StepFailed, StepFinished, StepSkipped, StepStarted, StepWaiting
+from deployer.graph import Fate, Needs, Outcome, in_order, reverse, walk
+from deployer.plan import Action, Change, Fields, Plan, State, compare, make_plan, plan_deletion, resolve
+from deployer.resources.base import Resource
+
+Actual = dict[str, "State | None"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How applying a plan ended, by resource; `outputs` by resource, of those that are in place."""
+
+    outcomes: Mapping[str, Outcome]
+    outputs: Mapping[str, Fields] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        return all(outcome.fate is Fate.DONE for outcome in self.outcomes.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {fate.value: sum(outcome.fate is fate for outcome in self.outcomes.values()) for fate in Fate}
+
+
+def read_all(aws: Aws, resources: Iterable[Resource], executor: Executor) -> Actual:
+    """Read every resource at once; names are derived, so no read waits for another.
+
+    Raises:
+        ForeignResource: with every resource that is not ours, by name.
+        DeployerError: the first other failure, saying which resource it concerns.
+    """
+    futures = {resource.key: executor.submit(resource.read, aws) for resource in resources}
+    actual: Actual = {}
+    foreign: list[ForeignResource] = []
+    failures: list[DeployerError] = []
+    for key, future in futures.items():
+        try:
+            actual[key] = future.result()
+        except ForeignResource as error:
+            foreign.append(error)
+        except DeployerError as error:
+            error.message = f"failed to read {key}: {error.message}"
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    if foreign:
+        raise ForeignResource("\n".join(each.message for each in foreign), foreign[0].advice)
+    return actual
+
+
+def needs_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
+    return {resource.key: resource.needs for resource in resources}
+
+
+def plan_changes(resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource] = ()) -> Plan:
+    """Plan what `up` does; of what is undeclared, only what exists."""
+    by_key = {resource.key: resource for resource in resources}
+    order = in_order(needs_of(resources))
+    existing = [resource.key for resource in undeclared if actual[resource.key] is not None]
+    return make_plan((by_key[key].desired() for key in order), actual, existing)
+
+
+def plan_teardown(resources: Sequence[Resource], actual: Actual) -> Plan:
+    """Plan what `down` does: whatever exists, users before what they use."""
+    return plan_deletion(reversed(in_order(needs_of(resources))), actual)
+
+
+@dataclass
+class Run:
+    """One application of a plan.
+
+    `stopped` is asked before each step; once it is true, nothing new begins.
+    """
+
+    aws: Aws
+    emit: Emit
+    executor: Executor
+    stopped: Callable[[], bool] = lambda: False
+    clock: Callable[[], float] = time.monotonic
+    _outputs: dict[str, Fields] = field(default_factory=dict)
+
+    def up(
+        self, plan: Plan, resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource]
+    ) -> RunResult:
+        """Create, update and replace along the graph; then, if all went well, delete what is undeclared."""
+        changes = {change.key: change for change in plan.changes}
+        by_key = {resource.key: resource for resource in resources}
+        needs = needs_of(resources)
+
+        def visit(key: str) -> None:
+            self._settle(by_key[key], changes[key], actual[key])
+
+        outcomes = self._walk(needs, visit, changes)
+        doomed = [resource for resource in undeclared if changes.get(resource.key) is not None]
+        failed = next((key for key, outcome in outcomes.items() if outcome.fate is not Fate.DONE), None)
+        if failed is None:
+            outcomes |= self._delete_in_turn(doomed, changes)
+        else:
+            outcomes |= {resource.key: self._skip(changes[resource.key], failed) for resource in doomed}
+        return RunResult(outcomes, self._outputs)
+
+    def down(self, plan: Plan, resources: Sequence[Resource]) -> RunResult:
+        """Delete along the reversed graph."""
+        changes = {change.key: change for change in plan.changes}
+        by_key = {resource.key: resource for resource in resources}
+
+        def visit(key: str) -> None:
+            if changes[key].action is Action.DELETE:
+                self._step(changes[key], lambda: by_key[key].delete(self.aws, self._waiting(key)))
+
+        return RunResult(self._walk(reverse(needs_of(resources)), visit, changes))
+
+    def _delete_in_turn(self, doomed: Sequence[Resource], changes: Mapping[str, Change]) -> dict[str, Outcome]:
+        by_key = {resource.key: resource for resource in doomed}
+        keys = list(by_key)
+        chain = {key: keys[max(0, number - 1) : number] for number, key in enumerate(keys)}
+
+        def visit(key: str) -> None:
+            self._step(changes[key], lambda: by_key[key].delete(self.aws, self._waiting(key)))
+
+        return self._walk(chain, visit, changes)
+
+    def _walk(self, needs: Needs, visit: Callable[[str], None], changes: Mapping[str, Change]) -> dict[str, Outcome]:
+        outcomes = walk(needs, visit, self.executor, self.stopped)
+        for key, outcome in outcomes.items():
+            if outcome.fate is Fate.SKIPPED and changes[key].action is not Action.NOOP:
+                self._skip(changes[key], outcome.because)
+        return outcomes
+
+    def _skip(self, change: Change, because: str | None) -> Outcome:
+        self.emit(StepSkipped(change.key, change.action.value, f"{because} failed" if because else "interrupted"))
+        return Outcome(Fate.SKIPPED, because=because)
+
+    def _settle(self, resource: Resource, change: Change, actual: State | None) -> None:
+        """Bring one resource to what is desired, now that everything it refers to is known."""
+        outputs = dict(actual.outputs) if actual else {}
+        if change.action is not Action.NOOP:
+            desired = resolve(resource.fields, lambda ref: self._outputs[ref.key][ref.output])
+            if change.action is Action.UPDATE and actual is not None:
+                # What was unknown may have turned out to be what is there already.
+                fields = compare(desired, actual.fields, resource.replace_on)
+                change = Change(change.key, Action.UPDATE if fields else Action.NOOP, fields)
+            if change.action is not Action.NOOP:
+                made = self._step(change, partial(self._change, resource, change, desired, actual))
+                outputs = {**outputs, **made}
+        self._outputs[resource.key] = outputs
+
+    def _change(self, resource: Resource, change: Change, desired: Fields, actual: State | None) -> Fields:
+        waiting = self._waiting(resource.key)
+        if change.action is Action.UPDATE and actual is not None:
+            return resource.update(self.aws, desired, actual, change, waiting)
+        if change.action is Action.REPLACE:
+            resource.delete(self.aws, waiting)
+        return resource.create(self.aws, desired, waiting)
+
+    def _step(self, change: Change, act: Callable[[], Any]) -> Any:
+        key, verb = change.key, change.action.value
+        started = self.clock()
+        self.emit(StepStarted(key, verb))
+        try:
+            result = act()
+        except DeployerError as error:
+            if isinstance(error, AwsError):
+                error.message = f"failed to {verb} {key}: {error.message}"
+            self.emit(StepFailed(key, verb, error.message, error.advice))
+            raise
+        except Exception as error:
+            self.emit(StepFailed(key, verb, f"{type(error).__name__}: {error}", "this is a defect of the deployer"))
+            raise
+        self.emit(StepFinished(key, verb, self.clock() - started))
+        return result
+
+    def _waiting(self, key: str) -> Callable[[str], None]:
+        return lambda reason: self.emit(StepWaiting(key, reason))

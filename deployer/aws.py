@@ -1,0 +1,241 @@
+"""The door to AWS: one session, clients made when first needed, one place where errors are translated, one retry loop.
+
+The only module that imports boto3, and it does so late: `deployer --help` must not wait for it. A call is
+`aws.call("lambda", "get_function", FunctionName=...)`; it returns boto3's answer or raises errors.AwsError.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from deployer import __version__
+from deployer.errors import LOCAL_ADVICE, AwsError, ConfigError, NoCredentials, NotReached
+
+T = TypeVar("T")
+Recorder = Callable[[str, str], None]
+Waiting = Callable[[str], None]
+
+# GEN-4: API Gateway's control plane throttles so early that botocore's default of 3 attempts is too few.
+MAX_ATTEMPTS = 10
+WORKERS = 16
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who calls: from sts:GetCallerIdentity. `partition` is aws, aws-cn or aws-us-gov (PRE-1)."""
+
+    account: str
+    partition: str
+    arn: str
+
+
+class Aws:
+    """Access to one account and region.
+
+    Args:
+        region, profile: as boto3 takes them; None leaves it to AWS's environment variables and files.
+        endpoint_url: one endpoint for every service; None leaves it to AWS_ENDPOINT_URL and AWS's own.
+        credentials: an access key and its secret, in place of what the environment has.
+        record: told service and operation of each call, for tests and for -v.
+        sleep, clock: seconds; injected by tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str | None = None,
+        profile: str | None = None,
+        endpoint_url: str | None = None,
+        credentials: tuple[str, str] | None = None,
+        record: Recorder = lambda service, operation: None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._region = region
+        self._profile = profile
+        self._endpoint_url = endpoint_url
+        self._credentials = credentials
+        self._record = record
+        self._sleep = sleep
+        self._clock = clock
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _session(self) -> Any:
+        import boto3
+        from botocore.exceptions import BotoCoreError
+
+        access_key, secret = self._credentials or (None, None)
+        try:
+            return boto3.Session(
+                region_name=self._region,
+                profile_name=self._profile,
+                aws_access_key_id=access_key,
+                aws_secret_access_key=secret,
+            )
+        except BotoCoreError as error:
+            raise NoCredentials(type(error).__name__, str(error), advice=LOCAL_ADVICE) from error
+
+    @property
+    def region(self) -> str:
+        """The region in force; ConfigError without one."""
+        region = self._session.region_name
+        if not region:
+            raise ConfigError(
+                ["no region: neither --region, DEPLOYER_REGION, [deployer] region, AWS_REGION nor a profile names one"],
+                f"name one, for example --region eu-central-1; {LOCAL_ADVICE}",
+            )
+        return str(region)
+
+    @property
+    def endpoint(self) -> str | None:
+        """The endpoint that replaces AWS's own, if any."""
+        if self._endpoint_url:
+            return self._endpoint_url
+        endpoint = self.client("sts").meta.endpoint_url
+        return None if ".amazonaws.com" in endpoint or ".api.aws" in endpoint else endpoint
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Ask STS who we are; needs no permission."""
+        answer = self.call("sts", "get_caller_identity")
+        return Identity(answer["Account"], answer["Arn"].split(":")[1], answer["Arn"])
+
+    def client(self, service: str) -> Any:
+        """Return the one client of a service. Clients may be shared by threads; making one may not."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._new_client(service)
+            return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
+        import os
+
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        overridden = self._endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            max_pool_connections=WORKERS,
+            connect_timeout=10,
+            user_agent_extra=f"deployer/{__version__}",
+            inject_host_prefix=not overridden,  # Sfn-22: an overridden host has no sync- twin
+        )
+        region = self.region
+        try:
+            return self._session.client(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
+        except (BotoCoreError, ValueError) as error:
+            raise NoCredentials(type(error).__name__, str(error)) from error
+
+    def call(self, service: str, operation: str, **parameters: Any) -> Any:
+        """Call an operation by its boto3 name; raise AwsError with the code that AWS gave."""
+        client = self.client(service)
+        self._record(service, operation)
+        return self._translated(operation, lambda: getattr(client, operation)(**parameters))
+
+    def find(self, missing: tuple[str, ...], service: str, operation: str, **parameters: Any) -> Any:
+        """Call, but return None when the error code is one of `missing`, this operation's way to say "not there"."""
+        try:
+            return self.call(service, operation, **parameters)
+        except AwsError as error:
+            if error.code in missing:
+                return None
+            raise
+
+    def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
+        """Yield the items under `key` of every page of a listing."""
+        client = self.client(service)
+        pages = iter(client.get_paginator(operation).paginate(**parameters))
+        while True:
+            self._record(service, operation)
+            page = self._translated(operation, lambda: next(pages, None))
+            if page is None:
+                return
+            yield from page.get(key, ())
+
+    @staticmethod
+    def _translated(operation: str, call: Callable[[], T]) -> T:
+        from botocore import exceptions
+
+        name = "".join(part.capitalize() for part in operation.split("_"))
+        try:
+            return call()
+        except exceptions.ClientError as error:
+            details, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+            raise AwsError(
+                str(details.get("Code", "Unknown")),
+                str(details.get("Message") or "no message"),
+                operation=name,
+                status=int(metadata.get("HTTPStatusCode", 0)),
+                request_id=str(metadata.get("RequestId", "")),
+            ) from error
+        except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+            raise NoCredentials(
+                "NoCredentials", f"{error}".lower(), advice=f"sign in, or set AWS_PROFILE or --profile; {LOCAL_ADVICE}"
+            ) from error
+        except (
+            exceptions.TokenRetrievalError,
+            exceptions.SSOTokenLoadError,
+            exceptions.UnauthorizedSSOTokenError,
+        ) as error:
+            raise NoCredentials("ExpiredToken", str(error)) from error
+        except exceptions.HTTPClientError as error:
+            raise NotReached(
+                type(error).__name__, str(error), operation=name, advice="check the network and --endpoint-url"
+            ) from error
+        except exceptions.BotoCoreError as error:
+            raise AwsError(type(error).__name__, str(error), operation=name) from error
+
+    def retry(
+        self,
+        call: Callable[[], T],
+        *,
+        when: Callable[[AwsError], str | None],
+        waiting: Waiting = lambda reason: None,
+        deadline_s: float = 180.0,
+    ) -> T:
+        """Repeat a call while `when` gives a reason for its error; after the deadline the error itself is raised.
+
+        Waits 0.25 s first, doubling to 5 s, with jitter (GEN-6).
+        """
+        end = self._clock() + deadline_s
+        delay = 0.25
+        while True:
+            try:
+                return call()
+            except AwsError as error:
+                reason = when(error)
+                if reason is None or self._clock() + delay > end:
+                    raise
+                waiting(reason)
+            self._sleep(delay * random.uniform(0.75, 1.0))
+            delay = min(delay * 2, 5.0)
+
+    def wait_until(
+        self,
+        check: Callable[[], T | None],
+        *,
+        reason: str,
+        waiting: Waiting = lambda reason: None,
+        deadline_s: float = 300.0,
+    ) -> T:
+        """Repeat `check` until it gives something other than None; TimedOut (an AwsError) after the deadline."""
+        end = self._clock() + deadline_s
+        delay = 0.25
+        while True:
+            found = check()
+            if found is not None:
+                return found
+            if self._clock() + delay > end:
+                raise AwsError("TimedOut", f"gave up after {deadline_s:g} s {reason}", advice="run the command again")
+            waiting(reason)
+            self._sleep(delay * random.uniform(0.75, 1.0))
+            delay = min(delay * 2, 2.0)

@@ -1,0 +1,461 @@
+"""The command line: parse, call, choose the exit code. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from deployer import __version__
+from deployer.errors import ConfigError, Declined, DeployerError
+
+if TYPE_CHECKING:
+    from deployer.aws import Aws
+    from deployer.events import Emit
+    from deployer.plan import Plan
+    from deployer.report import Reporter
+    from deployer.settings import Settings
+
+FAILED, CHANGES, INTERRUPTED = 1, 3, 130
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Cli(click.Group):
+    """Turns errors into one red line and an exit code, for every command alike."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except DeployerError as error:
+            self._show(error.message, error.advice)
+            ctx.exit(FAILED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:  # the reader of our output went away, which is its right
+            sys.stdout = open(os.devnull, "w")
+            ctx.exit(FAILED)
+        except Exception as error:
+            with tempfile.NamedTemporaryFile("w", prefix="deployer-", suffix=".log", delete=False) as log:
+                traceback.print_exc(file=log)
+            self._show(
+                f"unexpected {type(error).__name__}: {error}", f"this is a defect; the details are in {log.name}"
+            )
+            ctx.exit(FAILED)
+
+    @staticmethod
+    def _show(message: str, advice: str) -> None:
+        from deployer.report import print_error, stderr_console
+
+        print_error(stderr_console(color=not os.environ.get("NO_COLOR")), message, advice)
+
+
+@dataclass
+class Options:
+    """What every command takes."""
+
+    project: Path
+    service: str | None
+    stage: str | None
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    local: bool
+    as_json: bool
+    no_color: bool
+    verbose: bool
+
+    @property
+    def color(self) -> bool:
+        return not self.no_color and not os.environ.get("NO_COLOR")
+
+
+def common(command: F) -> F:
+    """Add the options that mean the same everywhere."""
+
+    @functools.wraps(command)
+    def collect(**values: Any) -> Any:
+        names = Options.__dataclass_fields__
+        options = Options(**{name: values.pop(name) for name in names})
+        if options.local and (options.profile or options.endpoint_url):
+            raise click.UsageError("--local is an account of its own: it takes no --profile and no --endpoint-url")
+        return command(options, **values)
+
+    decorated: Any = collect
+    for option in reversed(
+        [
+            click.option(
+                "--project", type=click.Path(file_okay=False, path_type=Path), default=".", help="The project's folder."
+            ),
+            click.option("--service", help="First part of every name."),
+            click.option("--stage", help="Second part of every name, such as dev or prod."),
+            click.option("--region", help="AWS region."),
+            click.option("--profile", help="Profile of the AWS configuration."),
+            click.option("--endpoint-url", help="One endpoint in place of AWS's own."),
+            click.option("--local", is_flag=True, help="Use the AWS that runs on this machine."),
+            click.option("--json", "as_json", is_flag=True, help="End with one JSON document on stdout."),
+            click.option("--no-color", is_flag=True, help="Print without colours."),
+            click.option("-v", "--verbose", is_flag=True, help="Show every AWS call."),
+        ]
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+@click.group(cls=Cli, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="deployer")
+def cli() -> None:
+    """Deploy several models behind one HTTP endpoint.
+
+    \b
+    Example, on this machine, without AWS and without Docker:
+        python -m deployer up --local
+        python -m deployer invoke --sample --local
+        python -m deployer down --local --yes
+    """
+
+
+@dataclass
+class Session:
+    """An open account: who we are, where, and how to speak to user and AWS."""
+
+    options: Options
+    settings: Settings
+    aws: Aws
+    reporter: Reporter
+    stopped: threading.Event
+
+    @property
+    def emit(self) -> Emit:
+        return self.reporter.emit
+
+
+@contextmanager
+def session(options: Options, command: str, *, announce: bool = True) -> Iterator[Session]:
+    """Collect the settings, open the account, and say where we are before anything happens."""
+    from deployer.aws import Aws
+    from deployer.events import Note, RunStarted
+    from deployer.report import Reporter, stderr_console
+    from deployer.settings import load_settings
+
+    given = {"service": options.service, "stage": options.stage, "region": options.region}
+    settings = load_settings(options.project.resolve(), given, os.environ)
+    reporter = Reporter(stderr_console(color=options.color))
+    record = (lambda service, operation: reporter.emit(Note(f"{service} {operation}"))) if options.verbose else None
+    recording: dict[str, Any] = {"record": record} if record else {}
+    with reporter, interruptible(reporter.emit) as stopped:
+        if options.local:
+            settings, account = open_local(settings, command, reporter.emit)
+            aws = Aws(**account, **recording)
+        else:
+            aws = Aws(region=settings.region, profile=options.profile, endpoint_url=options.endpoint_url, **recording)
+        region, identity = aws.region, aws.identity
+        settings = settings.located(account=identity.account, partition=identity.partition, region=region)
+        if announce:
+            reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
+        yield Session(options, settings, aws, reporter, stopped)
+
+
+def open_local(settings: Settings, command: str, emit: Emit) -> tuple[Settings, dict[str, Any]]:
+    """Find or start the local AWS; return the settings for it and how to reach it."""
+    from dataclasses import replace
+
+    from deployer.events import Note
+    from deployer.images.context import NO_BASE
+    from deployer.local import process
+
+    server = process.find(settings.project)
+    if server is None:
+        if command in ("invoke", "down"):
+            raise process.NotRunning(settings.project)
+        emit(Note("starting the local AWS"))
+        server = process.start(settings.project)
+        emit(Note(f"the local AWS runs at {server.url} (process {server.pid}); its log is {server.log}"))
+    account = {
+        "region": settings.region or process.REGION,
+        "endpoint_url": server.url,
+        "credentials": process.CREDENTIALS,
+    }
+    return replace(settings, base=NO_BASE), account
+
+
+@contextmanager
+def interruptible(emit: Emit) -> Iterator[threading.Event]:
+    """Let the first Ctrl-C or SIGTERM end the run in good order, and the second at once."""
+    from deployer.events import Note
+
+    stopped = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if stopped.is_set():
+            os._exit(INTERRUPTED)
+        stopped.set()
+        emit(Note("interrupted: what runs is finished, nothing new begins; once more leaves at once"))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def confirm(now: Session, plan: Plan, yes: bool, question: str) -> None:
+    """Ask before something is deleted or replaced; without a terminal only --yes agrees."""
+    if yes or not plan.destructive:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        names = ", ".join(change.key for change in plan.destructive[:5])
+        more = f" and {len(plan.destructive) - 5} more" if len(plan.destructive) > 5 else ""
+        raise Declined(f"this would delete or replace {names}{more}; nobody can be asked here", "add --yes to agree")
+    now.reporter.pause()
+    if not click.confirm(question, err=True):
+        raise Declined("declined; nothing was changed")
+    now.reporter.resume()
+
+
+def document(
+    now: Session, plan: Plan, outputs: dict[str, Any], seconds: float, error: str | None = None
+) -> dict[str, Any]:
+    """Return what --json prints (design: Commands)."""
+    from deployer.report import change_document
+
+    settings = now.settings
+    return {
+        "service": settings.service,
+        "stage": settings.stage,
+        "account": settings.account,
+        "region": settings.region,
+        "endpoint": now.aws.endpoint,
+        "changes": [change_document(change) for change in plan.effective],
+        "outputs": outputs,
+        "seconds": round(seconds, 3),
+        **({"error": error} if error else {}),
+    }
+
+
+def executor() -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from deployer.aws import WORKERS
+
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="deployer")
+
+
+def train_if_needed(settings: Settings, emit: Emit) -> None:
+    import subprocess
+
+    from deployer.events import Note
+    from deployer.project import MANIFEST, needs_training
+
+    if not needs_training(settings):
+        return
+    emit(Note(f"{MANIFEST} is missing: training first (python train.py)"))
+    training = subprocess.run(
+        [sys.executable, "train.py"], cwd=settings.project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    emit(Note(training.stdout.rstrip()))
+    if training.returncode != 0:
+        raise DeployerError(f"train.py ended with exit code {training.returncode}", "its own message stands above")
+
+
+@cli.command()
+@common
+@click.option("--yes", is_flag=True, help="Agree to deletions and replacements without being asked.")
+def up(options: Options, yes: bool) -> None:
+    """Create or update everything; the last line is the URL.
+
+    \b
+    Example:
+        python -m deployer up --stage prod
+    """
+    from deployer import operate
+    from deployer.report import print_json
+
+    started = time.monotonic()
+    with session(options, "up") as now, executor() as pool:
+        train_if_needed(now.settings, now.emit)
+        plan, run = operate.prepare_up(now.aws, now.settings, pool, now.emit)
+        confirm(now, plan, yes, "Go on and delete what the plan deletes?")
+        try:
+            outputs = run(now.stopped.is_set)
+        except DeployerError as error:
+            if options.as_json:
+                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started, error.message))
+            if now.stopped.is_set():
+                raise Interrupted() from error
+            raise
+        if options.as_json:
+            print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - started))
+        else:
+            where = " --local" if options.local else ""
+            now.emit(_note(f"next: python -m deployer invoke --sample{where}"))
+            now.reporter.pause()
+            click.echo(outputs["url"])
+
+
+@cli.command()
+@common
+@click.option("--exit-code", is_flag=True, help="Exit with 3 when there are changes.")
+def plan(options: Options, exit_code: bool) -> None:
+    """Show what up would change, and what was changed behind its back.
+
+    \b
+    Example:
+        python -m deployer plan --exit-code
+    """
+    from deployer import operate
+    from deployer.report import print_json, print_plan, stdout_console
+
+    started = time.monotonic()
+    with session(options, "plan") as now, executor() as pool:
+        found, outputs = operate.show_plan(now.aws, now.settings, pool)
+        now.reporter.pause()
+        if options.as_json:
+            print_json(sys.stdout, document(now, found, outputs, time.monotonic() - started))
+        else:
+            print_plan(stdout_console(color=options.color), found)
+    if exit_code and not found.is_empty:
+        sys.exit(CHANGES)
+
+
+@cli.command()
+@common
+@click.option("--yes", is_flag=True, help="Delete without being asked.")
+def down(options: Options, yes: bool) -> None:
+    """Delete everything of this service and stage, and prove that nothing is left.
+
+    \b
+    Example:
+        python -m deployer down --stage dev --yes
+    """
+    from deployer import operate
+    from deployer.report import print_json
+
+    started = time.monotonic()
+    if options.local and not local_is_running(options):
+        click.echo("the local AWS is not running, so there is nothing to delete", err=True)
+        return
+    with session(options, "down") as now, executor() as pool:
+        plan, run = operate.prepare_down(now.aws, now.settings, pool, now.emit)
+        confirm(now, plan, yes, f"Delete all of {now.settings.service}, stage {now.settings.stage}?")
+        try:
+            run(now.stopped.is_set)
+        except DeployerError as error:
+            if options.as_json:
+                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started, error.message))
+            if now.stopped.is_set():
+                raise Interrupted() from error
+            raise
+        if options.as_json:
+            print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started))
+    if options.local:
+        end_local(options)
+
+
+@cli.command()
+@common
+@click.option("--sample", is_flag=True, help="Send samples/boston_housing.json.")
+@click.option("--data", help="Send this JSON.")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Send a file; - is standard input.")
+@click.option(
+    "--repeat", type=click.IntRange(1, 10_000), default=1, help="Send it so often, and show how latency spreads."
+)
+def invoke(options: Options, sample: bool, data: str | None, path: Path | None, repeat: int) -> None:
+    """Ask the deployed models for predictions.
+
+    \b
+    Example:
+        python -m deployer invoke --data '{"instances": [...]}'
+    """
+    from deployer.invoke import Client, find_url
+    from deployer.report import print_json, print_results, stdout_console
+
+    body = request_body(options.project, sample, data, path)
+    with session(options, "invoke", announce=False) as now:
+        client = Client(find_url(now.aws, now.settings))
+        answers = []
+        for _ in range(repeat):
+            if now.stopped.is_set():
+                raise Interrupted()
+            answers.append(client.post(body))
+            if not answers[-1].succeeded:
+                break
+        now.reporter.pause()
+        last = answers[-1]
+        if not last.succeeded:
+            if options.as_json:
+                shown = {name: last.record.get(name) for name in ("status", "error", "cause")}
+                print_json(sys.stdout, shown)
+            raise last.failure()
+        if options.as_json:
+            print_json(sys.stdout, last.results)
+        else:
+            print_results(stdout_console(color=options.color), last.results, [each.seconds for each in answers])
+
+
+class Interrupted(click.exceptions.Exit):
+    """The user ended the run; the exit code that shells know."""
+
+    def __init__(self) -> None:
+        super().__init__(INTERRUPTED)
+
+
+def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:
+    """Return what to send, from the one source that was named."""
+    named = [
+        name
+        for name, given in (("--sample", sample), ("--data", data is not None), ("--file", path is not None))
+        if given
+    ]
+    if len(named) != 1:
+        what = f"not {' and '.join(named)}" if named else "none was given"
+        raise click.UsageError(f"name what to send with one of --sample, --data and --file; {what}")
+    if data is not None:
+        return data.encode()
+    source = project / "samples" / "boston_housing.json" if path is None else path
+    try:
+        return sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"cannot read {source}: {error.strerror}"]) from error
+
+
+def local_is_running(options: Options) -> bool:
+    from deployer.local import process
+
+    return process.find(options.project.resolve()) is not None
+
+
+def end_local(options: Options) -> None:
+    """End the local AWS, unless another service or stage still lives in it."""
+    from deployer.local import process
+
+    if process.stop_if_empty(options.project.resolve()):
+        click.echo("the local AWS has ended", err=True)
+    else:
+        click.echo("the local AWS goes on: other resources live in it", err=True)
+
+
+def _note(text: str) -> Any:
+    from deployer.events import Note
+
+    return Note(text)
+
+
+def main() -> None:
+    """The console script."""
+    cli(prog_name="python -m deployer")

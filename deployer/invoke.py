@@ -1,0 +1,102 @@
+"""Calling the deployed API: find it, post, and tell an answer from a failure that came as HTTP 200 (Api-12)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from deployer.aws import Aws
+from deployer.errors import InvocationFailed
+from deployer.resources.apigateway import find_apis
+from deployer.settings import Settings
+
+# API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
+TIMEOUT_S = 35.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of the API.
+
+    `record` is the execution record: `status`, and `output` as a JSON string or `error` and `cause`. `seconds` is the time
+    from sending the request to having read the answer.
+    """
+
+    record: dict[str, Any]
+    seconds: float
+
+    @property
+    def succeeded(self) -> bool:
+        return self.record.get("status") == "SUCCEEDED"
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """One entry per model: {"model", "version", "predictions"} or {"model", "error"}."""
+        results: list[dict[str, Any]] = json.loads(self.record["output"])
+        return results
+
+    def failure(self) -> InvocationFailed:
+        """Describe an execution that did not succeed."""
+        status = self.record.get("status", "unknown")
+        error = self.record.get("error") or "no error name"
+        cause = self.record.get("cause") or "no cause given"
+        return InvocationFailed(f"the execution {status}: {error}: {cause}")
+
+
+def find_url(aws: Aws, settings: Settings) -> str:
+    """Return the URL of the deployed API, found by its tags; raise InvocationFailed without exactly one."""
+    apis = find_apis(aws, settings.tags)
+    if len(apis) != 1:
+        found = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
+        raise InvocationFailed(
+            f"{found} of service {settings.service}, stage {settings.stage} in account {settings.account}, {settings.region}",
+            "deploy it first: python -m deployer up" if not apis else "delete all but one",
+        )
+    return f"{apis[0]['ApiEndpoint'].rstrip('/')}/"
+
+
+class Client:
+    """Posts to one URL over one connection, so that repeated calls measure the service and not the handshake."""
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.url = url
+        self._clock = clock
+        parts = urlsplit(url)
+        make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connection = make(parts.netloc, timeout=TIMEOUT_S)
+        self._path = parts.path or "/"
+
+    def post(self, body: bytes) -> Answer:
+        """Post a JSON body; raise InvocationFailed for anything but an execution record."""
+        started = self._clock()
+        try:
+            self._connection.request("POST", self._path, body, {"content-type": "application/json"})
+            response = self._connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise InvocationFailed(f"{self.url} gave no answer: {type(error).__name__} {error}".rstrip()) from error
+        seconds = self._clock() - started
+        try:
+            record = json.loads(content)
+        except ValueError:
+            record = None
+        if response.status != 200 or not isinstance(record, dict):
+            text = record.get("message") if isinstance(record, dict) else content[:200].decode(errors="replace")
+            raise InvocationFailed(f"{self.url} answered HTTP {response.status}: {text}", _advice(response.status))
+        return Answer(record, seconds)
+
+
+def _advice(status: int) -> str:
+    if status == 429:
+        return "the API's rate_limit or burst_limit is reached (README.md, settings)"
+    if status >= 500:
+        return (
+            "right after a deploy the API's role may take a minute to work (Api-32); otherwise see the API's log group"
+        )
+    return ""

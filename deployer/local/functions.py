@@ -1,0 +1,389 @@
+"""Running functions: the pushed image's code in a process of its own, per published version, behind a Runtime API.
+
+As on Lambda, a process starts with the first invocation, stays warm, answers one request at a time, is killed when it
+takes too long, and is replaced after that. Unlike on Lambda, requests to one version queue up instead of getting a process each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import json
+import os
+import queue
+import socket
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+# Lambda-28: request and response, each.
+PAYLOAD_LIMIT = 6 * 1024 * 1024
+# Lambda allows an init 10 s outside the function's timeout.
+INIT_TIMEOUT_S = 10.0
+_RUNTIME = "/2018-06-01/runtime"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version (or $LATEST) of a function, as far as running it goes. `code`: the unpacked image's /var/task."""
+
+    arn: str
+    name: str
+    version: str
+    code: Path
+    command: str
+    environment: Mapping[str, str]
+    timeout_s: float
+    memory_mb: int
+
+    @property
+    def identity(self) -> str:
+        """Changes with anything that a process could not take over: $LATEST can change under one ARN."""
+        parts = [
+            self.arn,
+            str(self.code),
+            self.command,
+            sorted(self.environment.items()),
+            self.timeout_s,
+            self.memory_mb,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Response:
+    """What an invocation gave: `payload` is JSON; `is_error` makes it Lambda's FunctionError."""
+
+    payload: bytes
+    is_error: bool = False
+
+
+@dataclass
+class _Invocation:
+    payload: bytes
+    deadline: float
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    done: threading.Event = field(default_factory=threading.Event)
+    response: Response | None = None
+
+    def finish(self, response: Response) -> None:
+        if self.response is None:
+            self.response = response
+            self.done.set()
+
+
+WriteLog = Callable[[str, str, list[str]], None]
+
+
+class Environment:
+    """One process of one version, and the Runtime API that it polls."""
+
+    def __init__(self, version: Version, client: list[str], endpoint: str, region: str, write_log: WriteLog) -> None:
+        """`client`: the command that runs a handler against a Runtime API; `write_log` takes group, stream and lines."""
+        self.version = version
+        self._client = client
+        self._endpoint = endpoint
+        self._region = region
+        self._write_log = write_log
+        self._turn = threading.Lock()
+        self._pending: queue.Queue[_Invocation | None] = queue.Queue()
+        self._current: _Invocation | None = None
+        self._ready = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._api: _RuntimeApi | None = None
+        self._init_error: bytes | None = None
+        self._stream = ""
+
+    def invoke(self, payload: bytes) -> Response:
+        """Answer one request, in turn."""
+        with self._turn:
+            failed = self._start()
+            if failed:
+                return failed
+            invocation = _Invocation(payload, time.time() + self.version.timeout_s)
+            began = time.monotonic()
+            self._log(f"START RequestId: {invocation.request_id} Version: {self.version.version}")
+            self._current = invocation
+            self._pending.put(invocation)
+            response = self._await(invocation)
+            self._current = None
+            milliseconds = 1000 * (time.monotonic() - began)
+            self._log(
+                f"END RequestId: {invocation.request_id}",
+                f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms\t"
+                f"Memory Size: {self.version.memory_mb} MB",
+            )
+            return response
+
+    def _await(self, invocation: _Invocation) -> Response:
+        if not invocation.done.wait(self.version.timeout_s):
+            text = (
+                f"RequestId: {invocation.request_id} Error: Task timed out after {self.version.timeout_s:.2f} seconds"
+            )
+            self.close()
+            self._log(text)
+            return _error("Sandbox.Timedout", text)
+        assert invocation.response is not None
+        return invocation.response
+
+    def _start(self) -> Response | None:
+        """Make sure that a process waits for requests; return the error if it cannot."""
+        if self._process is not None and self._process.poll() is None and self._ready.is_set():
+            return None
+        self.close()
+        self._ready.clear()
+        self._init_error = None
+        self._pending = queue.Queue()
+        self._stream = f"{datetime.now(timezone.utc):%Y/%m/%d}/[{self.version.version}]{uuid.uuid4().hex}"
+        self._api = _RuntimeApi(self)
+        threading.Thread(target=self._api.serve_forever, args=(0.05,), daemon=True).start()
+        self._process = process = subprocess.Popen(
+            [*self._client, self.version.command],
+            cwd=self.version.code,
+            env=self._variables(self._api.server_address[1]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        threading.Thread(target=self._pump, args=(process,), daemon=True).start()
+        if self._ready.wait(INIT_TIMEOUT_S + self.version.timeout_s) and self._init_error is None:
+            return None
+        timed_out = not self._ready.is_set()
+        self.close()
+        if timed_out:
+            return _error("Sandbox.Timedout", "the init did not end in time")
+        return Response(self._init_error or b"{}", is_error=True)
+
+    def _variables(self, port: int) -> dict[str, str]:
+        """The environment of the process: Lambda's variables, the function's, and of this machine only where programs are."""
+        version = self.version
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+        return {
+            **kept,
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LAMBDA_TASK_ROOT": str(version.code),
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
+            "AWS_LAMBDA_FUNCTION_NAME": version.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": version.version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(version.memory_mb),
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{version.name}",
+            "AWS_LAMBDA_LOG_STREAM_NAME": self._stream,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "_HANDLER": version.command,
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_ENDPOINT_URL": self._endpoint,
+            **version.environment,
+        }
+
+    def _pump(self, process: subprocess.Popen[bytes]) -> None:
+        """Carry the process's output into the log group; when it ends, whoever waits for it must hear of it."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._log(line.decode(errors="replace").rstrip("\n"))
+        code = process.wait()
+        if process is not self._process:
+            return
+        current = self._current
+        exited = f"Runtime exited with error: exit status {code}"
+        if current is not None:
+            current.finish(_error("Runtime.ExitError", f"RequestId: {current.request_id} Error: {exited}"))
+        elif not self._ready.is_set():
+            self._init_error = self._init_error or _error("Runtime.ExitError", exited).payload
+            self._ready.set()
+
+    def _log(self, *lines: str) -> None:
+        self._write_log(f"/aws/lambda/{self.version.name}", self._stream, list(lines))
+
+    def close(self) -> None:
+        """End the process, if one runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+        if self._api is not None:
+            self._pending.put(None)
+            self._api.shutdown()
+            self._api.server_close()
+            self._api = None
+
+    # What the Runtime API asks of its environment.
+
+    def next(self) -> _Invocation | None:
+        self._ready.set()
+        return self._pending.get()
+
+    def respond(self, request_id: str, payload: bytes, is_error: bool) -> bool:
+        current = self._current
+        if current is None or current.request_id != request_id:
+            return False
+        if len(payload) > PAYLOAD_LIMIT:
+            text = f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
+            current.finish(_error("Function.ResponseSizeTooLarge", text))
+        else:
+            current.finish(Response(payload, is_error))
+        return True
+
+    def fail_init(self, payload: bytes) -> None:
+        self._init_error = payload
+        self._ready.set()
+
+
+def _error(kind: str, message: str) -> Response:
+    return Response(json.dumps({"errorType": kind, "errorMessage": message}).encode(), is_error=True)
+
+
+class _RuntimeApi(http.server.ThreadingHTTPServer):
+    """Lambda's Runtime API for one environment, on a port of its own."""
+
+    daemon_threads = True
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        super().__init__(("127.0.0.1", 0), _RuntimeRequest)
+
+
+class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body in one packet: otherwise Nagle and delayed ACKs cost 40 ms a call
+    disable_nagle_algorithm = True
+    server: _RuntimeApi
+
+    def do_GET(self) -> None:
+        if self.path != f"{_RUNTIME}/invocation/next":
+            self._answer(404)
+            return
+        invocation = self.server.environment.next()
+        if invocation is None:
+            self.close_connection = True
+            return
+        version = self.server.environment.version
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(int(1000 * invocation.deadline)),
+            "Lambda-Runtime-Invoked-Function-Arn": version.arn,
+            "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Sampled=0",
+        }
+        self._answer(200, invocation.payload, headers)
+
+    def do_POST(self) -> None:
+        payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        environment = self.server.environment
+        parts = self.path.removeprefix(f"{_RUNTIME}/").split("/")
+        if parts == ["init", "error"]:
+            environment.fail_init(payload)
+            self._answer(202, b'{"status":"OK"}')
+        elif len(parts) == 3 and parts[0] == "invocation" and parts[2] in ("response", "error"):
+            known = environment.respond(parts[1], payload, parts[2] == "error")
+            self._answer(202 if known else 400, b'{"status":"OK"}' if known else b'{"errorType":"InvalidRequestID"}')
+        else:
+            self._answer(404)
+
+    def _answer(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: requests here are the handler's own polling."""
+
+    def handle_one_request(self) -> None:
+        try:
+            super().handle_one_request()
+        except (ConnectionError, socket.timeout):  # the process was killed
+            self.close_connection = True
+
+
+class Functions:
+    """All environments of the server, by version.
+
+    Args:
+        code: the folder to unpack images into.
+        client: see Environment; by default what this machine has.
+    """
+
+    def __init__(
+        self, code: Path, endpoint: str, region: str, write_log: WriteLog, client: list[str] | None = None
+    ) -> None:
+        self.region = region
+        self._code = code
+        self._endpoint = endpoint
+        self._write_log = write_log
+        self._client = client or runtime_client()
+        self._environments: dict[str, Environment] = {}
+        self._lock = threading.Lock()
+
+    def invoke(self, version: Version, payload: bytes) -> Response:
+        with self._lock:
+            environment = self._environments.get(version.identity)
+            if environment is None:
+                environment = Environment(version, self._client, self._endpoint, self.region, self._write_log)
+                self._environments[version.identity] = environment
+        return environment.invoke(payload)
+
+    def keep(self, wanted: Callable[[Version], bool]) -> None:
+        """End the processes of versions that are not wanted any more."""
+        with self._lock:
+            gone = [key for key, environment in self._environments.items() if not wanted(environment.version)]
+            closing = [self._environments.pop(key) for key in gone]
+        for environment in closing:
+            environment.close()
+
+    def close(self) -> None:
+        self.keep(lambda version: False)
+
+    def unpack(self, digest: str, layers: list[bytes]) -> Path:
+        """Return the folder with an image's /var/task, unpacked once; `layers` are gzipped tars, lowest first."""
+        target = self._code / digest.replace(":", "-")
+        with self._lock:
+            if not target.is_dir():
+                aside = target.with_name(f"{target.name}-{uuid.uuid4().hex}")
+                for layer in layers:
+                    _extract(layer, aside)
+                task = aside / "var" / "task"
+                task.mkdir(parents=True, exist_ok=True)
+                os.rename(aside, target)
+        return target / "var" / "task"
+
+
+def _extract(layer: bytes, target: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
+        if hasattr(tarfile, "data_filter"):  # Python 3.10 and 3.11 have it since their 2023 releases only
+            archive.extractall(target, filter="data")
+        else:
+            archive.extractall(target)
+
+
+def runtime_client() -> list[str]:
+    """Return AWS's own runtime client where it runs (its wheels are for Linux only), else ours of the same protocol."""
+    if sys.platform == "linux":
+        try:
+            import runtime_client  # noqa: F401  (the native part of awslambdaric)
+
+            return [sys.executable, "-m", "awslambdaric"]
+        except ImportError:
+            pass
+    return standard_library_client()
+
+
+def standard_library_client() -> list[str]:
+    return [sys.executable, str(Path(__file__).with_name("runtime.py"))]

@@ -1,0 +1,152 @@
+"""What `up`, `plan` and `down` consist of: declare, read, plan, apply, prove. Without a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Any
+
+from deployer import service
+from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
+from deployer.aws import Aws
+from deployer.errors import DeployerError
+from deployer.events import Emit, PlanReady, RunFinished
+from deployer.plan import Fields, Plan
+from deployer.project import Project, load_project
+from deployer.resources.base import Resource
+from deployer.settings import Settings
+
+Stopped = Callable[[], bool]
+
+
+class ApplyFailed(DeployerError):
+    """Some steps failed or were skipped; what succeeded stays, and the next run goes on from there."""
+
+
+class NotSettled(DeployerError):
+    """Everything was applied, but reading it back shows differences (or, after `down`, remains)."""
+
+
+def _read(
+    aws: Aws, settings: Settings, resources: Sequence[Resource], project: Project, pool: Executor
+) -> tuple[Actual, list[Resource]]:
+    """Read what is declared, and what of ours exists beside it."""
+    found = pool.submit(service.discover, aws, settings, project.functions)
+    actual = read_all(aws, resources, pool)
+    extra = service.undeclared(settings, found.result())
+    return {**actual, **read_all(aws, extra, pool)}, extra
+
+
+def show_plan(aws: Aws, settings: Settings, pool: Executor) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan and the outputs of what is deployed already."""
+    project = load_project(settings)
+    resources = service.declare(settings, project)
+    actual, extra = _read(aws, settings, resources, project, pool)
+    states = {key: state.outputs for key, state in actual.items() if state is not None}
+    return plan_changes(resources, actual, extra), outputs_of(settings, project, states)
+
+
+def prepare_up(
+    aws: Aws, settings: Settings, pool: Executor, emit: Emit
+) -> tuple[Plan, Callable[[Stopped], dict[str, Any]]]:
+    """Return the plan of `up`, and what applies it, proves it and returns the outputs."""
+    project = load_project(settings)
+    resources = service.declare(settings, project)
+    actual, extra = _read(aws, settings, resources, project, pool)
+    plan = plan_changes(resources, actual, extra)
+    emit(PlanReady(plan))
+
+    def run(stopped: Stopped) -> dict[str, Any]:
+        if plan.is_empty:  # needs no proof
+            states = {key: state.outputs for key, state in actual.items() if state is not None}
+            return outputs_of(settings, project, states)
+        started = time.monotonic()
+        result = Run(aws, emit, pool, stopped).up(plan, resources, actual, extra)
+        _check(result, stopped)
+
+        differing = plan
+
+        def settled() -> bool | None:
+            nonlocal differing
+            differing = plan_changes(resources, *_read(aws, settings, resources, project, pool))
+            return True if differing.is_empty else None
+
+        _prove(aws, settled, lambda: _paths(differing))
+        outputs = outputs_of(settings, project, result.outputs)
+        emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
+        return outputs
+
+    return plan, run
+
+
+def prepare_down(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> tuple[Plan, Callable[[Stopped], None]]:
+    """Return the plan of `down`, and what applies it and takes the census."""
+    resources = service.everything(settings, service.discover(aws, settings))
+    actual = read_all(aws, resources, pool)
+    plan = plan_teardown(resources, actual)
+    emit(PlanReady(plan))
+
+    def run(stopped: Stopped) -> None:
+        if plan.is_empty:
+            return
+        started = time.monotonic()
+        result = Run(aws, emit, pool, stopped).down(plan, resources)
+        _check(result, stopped)
+        left: list[str] = []
+
+        def gone() -> bool | None:
+            nonlocal left
+            again = service.everything(settings, service.discover(aws, settings))
+            left = [key for key, state in read_all(aws, again, pool).items() if state is not None]
+            return None if left else True
+
+        _prove(aws, gone, lambda: left)
+        emit(RunFinished("down", result.counts, time.monotonic() - started))
+
+    return plan, run
+
+
+def _check(result: RunResult, stopped: Stopped) -> None:
+    if result.succeeded:
+        return
+    counts = ", ".join(f"{number} {fate}" for fate, number in result.counts.items() if number)
+    failures = {key: outcome.error for key, outcome in result.outcomes.items() if outcome.error is not None}
+    first = next(iter(failures.values()), None)
+    reason = f"; {first.message}" if isinstance(first, DeployerError) else f"; {first}" if first else ""
+    advice = first.advice if isinstance(first, DeployerError) and first.advice else ""
+    again = "run the command again: it goes on where it stopped"
+    if stopped() and not failures:
+        raise ApplyFailed(f"interrupted: {counts}", again)
+    raise ApplyFailed(f"{counts}{reason}", f"{advice}\n{again}" if advice else again)
+
+
+def _prove(aws: Aws, check: Callable[[], bool | None], remaining: Callable[[], list[str]]) -> None:
+    """Read again until the result shows; reads may lag behind writes (GEN-8)."""
+    from deployer.errors import AwsError
+
+    try:
+        aws.wait_until(check, reason="for the account to show what was applied", deadline_s=30)
+    except AwsError as error:
+        if error.code != "TimedOut":
+            raise
+        raise NotSettled(
+            f"everything was applied, but this is not as it should be: {', '.join(remaining())}"
+        ) from error
+
+
+def _paths(plan: Plan) -> list[str]:
+    return [
+        f"{change.key} ({', '.join(each.path for each in change.fields) or change.action.value})"
+        for change in plan.effective
+    ]
+
+
+def outputs_of(settings: Settings, project: Project, outputs: dict[str, Fields] | Any) -> dict[str, Any]:
+    """Return what users of the service need; None for what does not exist yet."""
+    endpoint = outputs.get("api", {}).get("endpoint")
+    return {
+        "url": f"{endpoint}/" if endpoint else None,
+        "state_machine_arn": settings.workflow_arn if "workflow" in outputs else None,
+        "functions": {name: outputs.get(f"function/{name}", {}).get("version_arn") for name in project.functions},
+    }

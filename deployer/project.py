@@ -1,0 +1,231 @@
+"""What the user's folder holds: the workflow, the trained models, the image contexts. Read once, checked as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deployer.errors import ConfigError
+from deployer.images.context import Context
+from deployer.settings import Settings
+
+WORKFLOW = "state_machine.json"
+MANIFEST = "models/manifest.json"
+# API Gateway waits this long for the workflow; its own maximum is 30 s (Api-13).
+INTEGRATION_TIMEOUT_S = 29
+_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_RESERVED = ("workflow", "api")  # log groups of these names belong to the state machine and the API
+_FUNCTION_NAME_LIMIT = 64  # Lambda-28
+_ENVIRONMENT_LIMIT = 4096  # bytes of all variables of a function, Lambda-28
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model: its file, the file's sha256, its features in the order of the training columns."""
+
+    path: Path
+    sha256: str
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Project:
+    """The parts that the resources are made from.
+
+    `definition`: the parsed workflow with its placeholders. `images`: the context of each image by the image's key.
+    `image_of`: the image's key by function. A project that is only to be deleted has names alone.
+    """
+
+    functions: tuple[str, ...]
+    definition: Any = None
+    models: Mapping[str, Model] = field(default_factory=dict)
+    images: Mapping[str, Context] = field(default_factory=dict)
+    image_of: Mapping[str, str] = field(default_factory=dict)
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+
+def needs_training(settings: Settings) -> bool:
+    return not (settings.project / MANIFEST).is_file()
+
+
+def load_project(settings: Settings) -> Project:
+    """Read and check everything that `up` and `plan` work from; raise ConfigError with all problems."""
+    problems: list[str] = []
+    definition = _read_json(settings.project / WORKFLOW, problems)
+    manifest = _read_json(settings.project / MANIFEST, problems)
+    if problems:
+        raise ConfigError(problems)
+    functions = tuple(_functions(definition, problems))
+    problems += _check_settings(settings, functions)
+    problems += _check_timeouts(settings, definition)
+    models = dict(_models(settings, manifest, functions, problems))
+    libraries = manifest.get("libraries", {})
+    images, image_of = _images(settings, functions, libraries)
+    if problems:
+        raise ConfigError(problems)
+    return Project(functions, definition, models, images, image_of, libraries)
+
+
+def _read_json(path: Path, problems: list[str]) -> Any:
+    name = f"{path.parent.name}/{path.name}" if path.name == "manifest.json" else path.name
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problems.append(f"{name} does not exist in {path.parent}")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{name} cannot be read: {error}")
+    except json.JSONDecodeError as error:
+        problems.append(f"{name} line {error.lineno}, column {error.colno}: {error.msg}")
+    else:
+        if isinstance(found, dict):
+            return found
+        problems.append(f"{name} must hold a JSON object")
+    return {}
+
+
+def placeholders(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:
+    """Yield (path, name) of each ${name} in a definition."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from placeholders(each, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from placeholders(each, f"{path}[{number}]")
+    elif isinstance(value, str):
+        for name in _PLACEHOLDER.findall(value):
+            yield path, name
+
+
+def fill(value: Any, values: Mapping[str, Any]) -> Any:
+    """Return a definition in which each string "${name}" is replaced by the value of that name."""
+    if isinstance(value, Mapping):
+        return {key: fill(each, values) for key, each in value.items()}
+    if isinstance(value, list):
+        return [fill(each, values) for each in value]
+    match = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+    return values[match[1]] if match else value
+
+
+def _functions(definition: Any, problems: list[str]) -> Iterator[str]:
+    """Yield each function that the workflow names, once, in its order."""
+    seen = set()
+    for path, name in placeholders(definition):
+        if not path.endswith(".Resource"):
+            # A comment may explain the placeholders; anywhere else one would never be filled.
+            if not path.endswith(".Comment"):
+                problems.append(f"{WORKFLOW} {path}: ${{{name}}} may only be the Resource of a task")
+        elif not _NAME.fullmatch(name):
+            problems.append(f"{WORKFLOW} {path}: {name!r} must be lower-case letters, digits and single underscores")
+        elif name in _RESERVED:
+            problems.append(f"{WORKFLOW} {path}: a function cannot be called {name}, which the service uses itself")
+        elif name not in seen:
+            seen.add(name)
+            yield name
+    if not seen and not problems:
+        problems.append(f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model")
+
+
+def _check_settings(settings: Settings, functions: Iterable[str]) -> Iterator[str]:
+    known = tuple(functions)
+    for name in settings.per_function:
+        if name not in known:
+            yield f"setup.cfg [deployer:{name}]: {WORKFLOW} names no function {name}; it names {', '.join(known)}"
+    for name in known:
+        full = settings.function_name(name)
+        if len(full) > _FUNCTION_NAME_LIMIT:
+            yield f"{WORKFLOW}: {name} makes the function name {full}, longer than Lambda's {_FUNCTION_NAME_LIMIT}"
+
+
+def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield each Task state of a definition, at any depth."""
+    if isinstance(value, Mapping):
+        if value.get("Type") == "Task":
+            yield value
+        for each in value.values():
+            yield from tasks(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from tasks(each)
+
+
+def _check_timeouts(settings: Settings, definition: Any) -> Iterator[str]:
+    """HTTP integration > workflow > task > function, so that whoever waits outlives what it waits for (Sfn-29)."""
+    whole = definition.get("TimeoutSeconds")
+    if not isinstance(whole, int) or not whole < INTEGRATION_TIMEOUT_S:
+        yield f"{WORKFLOW}: TimeoutSeconds is {whole}, but must be below the API's {INTEGRATION_TIMEOUT_S}"
+        return
+    for task in tasks(definition):
+        match = _PLACEHOLDER.fullmatch(str(task.get("Resource")))
+        if not match:
+            continue
+        own, name = task.get("TimeoutSeconds"), match[1]
+        if not isinstance(own, int) or not own < whole:
+            yield f"{WORKFLOW}: the task of {name} has TimeoutSeconds {own}, but must be below the workflow's {whole}"
+        elif not settings.function(name).timeout_s < own:
+            yield f"timeout_s of {name} is {settings.function(name).timeout_s}, but must be below its task's {own}"
+
+
+def _models(
+    settings: Settings, manifest: Mapping[str, Any], functions: Iterable[str], problems: list[str]
+) -> Iterator[tuple[str, Model]]:
+    described = manifest.get("models", {})
+    for name in functions:
+        if name not in described:
+            known = ", ".join(described) or "no model"
+            problems.append(
+                f"{WORKFLOW} names ${{{name}}}, but {MANIFEST} has {known}: add it to train.py and train again"
+            )
+            continue
+        path = settings.project / "models" / f"{name}.joblib"
+        entry = described[name]
+        model = Model(path, str(entry.get("sha256")), tuple(each["name"] for each in entry.get("features", ())))
+        if not path.is_file():
+            problems.append(f"models/{name}.joblib does not exist, but {MANIFEST} names it: run train.py again")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != model.sha256:
+            problems.append(f"models/{name}.joblib is not the file that {MANIFEST} describes: run train.py again")
+        size = sum(
+            len(key) + len(value.encode()) for key, value in model_environment(name, model, "", settings.bucket).items()
+        )
+        if size > _ENVIRONMENT_LIMIT:
+            problems.append(
+                f"the {len(model.features)} feature names of {name} make an environment of {size} bytes; "
+                f"Lambda's limit is {_ENVIRONMENT_LIMIT}: shorten the names"
+            )
+        yield name, model
+
+
+def model_key(name: str, model: Model) -> str:
+    return f"models/{name}/{model.sha256}.joblib"
+
+
+def model_environment(name: str, model: Model, trained_with: str, bucket: str) -> dict[str, str]:
+    """Return the variables by which the handler finds and checks its model (lambda_src/predict.py)."""
+    return {
+        "MODEL": name,
+        "BUCKET": bucket,
+        "KEY": model_key(name, model),
+        "SHA256": model.sha256,
+        "FEATURES": json.dumps(list(model.features), separators=(",", ":")),
+        "SCIKIT_LEARN_VERSION": trained_with,
+    }
+
+
+def _images(
+    settings: Settings, functions: Iterable[str], libraries: Mapping[str, str]
+) -> tuple[dict[str, Context], dict[str, str]]:
+    """Return the contexts by image key, and each function's image; lambda_src/<name>/ with a Dockerfile is its own."""
+    base = settings.base or f"public.ecr.aws/lambda/python:{libraries.get('python', '')}"
+    source = settings.project / "lambda_src"
+    images: dict[str, Context] = {}
+    image_of: dict[str, str] = {}
+    for name in functions:
+        own = (source / name / "Dockerfile").is_file()
+        image_of[name] = f"image/{name}" if own else "image"
+        images[image_of[name]] = Context(source / name if own else source, base, settings.architecture)
+    return images, image_of

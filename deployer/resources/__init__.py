@@ -1,0 +1,1 @@
+"""The kinds of resource, one file per AWS service."""

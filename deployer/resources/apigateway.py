@@ -1,0 +1,263 @@
+"""API Gateway: an HTTP API with one integration, its route and its stage.
+
+They are one resource, because API Gateway serialises all writes below one API (Api-16) and because ids are its own choice:
+an API is found by its tags (Api-1), an integration through the route that targets it (Api-2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from deployer.aws import Aws, Waiting
+from deployer.compare import tags_from
+from deployer.errors import AwsError, ForeignResource
+from deployer.plan import Change, Fields, State
+from deployer.resources.base import Resource, Tags, changed, must_be_ours
+
+_ABSENT = ("NotFoundException",)
+STAGE = "$default"
+
+
+def _busy(error: AwsError) -> str | None:
+    """Another change below the same API is under way (R-21), or the control plane throttles (R-23)."""
+    if error.code == "ConflictException":
+        return "for API Gateway: another change of this API is under way"
+    return "for API Gateway: too many calls in this account" if error.code == "TooManyRequestsException" else None
+
+
+def find_apis(aws: Aws, ours: Tags) -> list[dict[str, Any]]:
+    """Return the APIs that carry our tags."""
+    apis = aws.pages("apigatewayv2", "get_apis", "Items")
+    return [api for api in apis if ours.items() <= tags_from(api.get("Tags")).items()]
+
+
+class HttpApi(Resource):
+    """An HTTP API that starts a state machine and answers with its execution record.
+
+    Fields: `protocol`, `description`, `cors`, `integration`, `route`, `stage`, `orphan_integrations`. Each of the middle
+    four is a mapping, or None where it does not exist. Outputs: `api_id`, `endpoint` (without a slash at its end).
+    """
+
+    replace_on = ("protocol",)
+
+    def __init__(
+        self, key: str, *, name: str, ours: Tags, fields: Fields | None = None, needs: Collection[str] = ()
+    ) -> None:
+        super().__init__(key, fields, needs)
+        self.name = name
+        self.ours = ours
+
+    def read(self, aws: Aws) -> State | None:
+        api = self._find(aws)
+        if api is None:
+            return None
+        below = {"ApiId": api["ApiId"]}
+        integrations = {
+            each["IntegrationId"]: each for each in aws.pages("apigatewayv2", "get_integrations", "Items", **below)
+        }
+        routes = list(aws.pages("apigatewayv2", "get_routes", "Items", **below))
+        stage = aws.find(_ABSENT, "apigatewayv2", "get_stage", **below, StageName=STAGE)
+        route = self._our_route(routes)
+        integration_id = _target(route)
+        targets = {_target(each) for each in routes}
+        return State(
+            {
+                "protocol": api["ProtocolType"],
+                "description": api.get("Description", ""),
+                "cors": _read_cors(api.get("CorsConfiguration")),
+                "integration": _read_integration(integrations.get(integration_id or "")),
+                "route": {"key": route["RouteKey"], "authorization": route.get("AuthorizationType", "NONE")}
+                if route
+                else None,
+                "stage": _read_stage(stage),
+                "orphan_integrations": sorted(integrations.keys() - targets),
+            },
+            {
+                "api_id": api["ApiId"],
+                "endpoint": api["ApiEndpoint"].rstrip("/"),
+                "route_id": route["RouteId"] if route else None,
+                "integration_id": integration_id if integration_id in integrations else None,
+            },
+        )
+
+    def _find(self, aws: Aws) -> dict[str, Any] | None:
+        named = [api for api in aws.pages("apigatewayv2", "get_apis", "Items")]
+        ours = [api for api in named if self.ours.items() <= tags_from(api.get("Tags")).items()]
+        if len(ours) > 1:
+            ids = ", ".join(sorted(api["ApiId"] for api in ours))
+            raise ForeignResource(
+                f"{len(ours)} HTTP APIs carry this service's tags: {ids}",
+                "delete all but the one whose URL your clients use (aws apigatewayv2 delete-api --api-id ID)",
+            )
+        if not ours:
+            for api in named:
+                if api["Name"] == self.name:
+                    must_be_ours(f"HTTP API {self.name} ({api['ApiId']})", tags_from(api.get("Tags")), self.ours)
+        return ours[0] if ours else None
+
+    def _our_route(self, routes: list[dict[str, Any]]) -> dict[str, Any] | None:
+        wanted = (self.fields.get("route") or {}).get("key")
+        return next((each for each in routes if each["RouteKey"] == wanted), None)
+
+    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+        parameters = {
+            "Name": self.name,
+            "ProtocolType": desired["protocol"],
+            "Description": desired["description"],
+            "Tags": dict(self.ours),
+        }
+        if desired["cors"] is not None:
+            parameters["CorsConfiguration"] = _write_cors(desired["cors"])
+        api = self._write(aws, "create_api", parameters, waiting)
+        api_id = api["ApiId"]
+        # Api-15: the route needs its integration; Api-14: the stage comes after the route.
+        integration_id = self._put_integration(aws, api_id, None, desired, waiting)
+        self._put_route(aws, api_id, None, integration_id, desired, waiting)
+        self._put_stage(aws, api_id, None, desired, waiting)
+        return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
+
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+        api_id = actual.outputs["api_id"]
+        if changed(change, "description"):
+            self._write(aws, "update_api", {"ApiId": api_id, "Description": desired["description"]}, waiting)
+        if changed(change, "cors"):
+            self._put_cors(aws, api_id, desired, waiting)
+        integration_id = actual.outputs["integration_id"]
+        if changed(change, "integration"):
+            before = (actual.fields["integration"] or {}).get("parameters", {})
+            integration_id = self._put_integration(aws, api_id, integration_id, desired, waiting, before)
+        if changed(change, "route") or integration_id != actual.outputs["integration_id"]:
+            self._put_route(aws, api_id, actual.outputs["route_id"], integration_id, desired, waiting)
+        if changed(change, "stage"):
+            self._put_stage(aws, api_id, actual.fields["stage"], desired, waiting)
+        for orphan in actual.fields["orphan_integrations"]:
+            if orphan != integration_id:
+                parameters = {"ApiId": api_id, "IntegrationId": orphan}
+                aws.retry(
+                    lambda: aws.find(_ABSENT, "apigatewayv2", "delete_integration", **parameters),
+                    when=_busy,
+                    waiting=waiting,
+                )
+        return {}
+
+    @staticmethod
+    def _write(aws: Aws, operation: str, parameters: dict[str, Any], waiting: Waiting) -> Any:
+        return aws.retry(lambda: aws.call("apigatewayv2", operation, **parameters), when=_busy, waiting=waiting)
+
+    def _put_cors(self, aws: Aws, api_id: str, desired: Fields, waiting: Waiting) -> None:
+        if desired["cors"] is None:  # Api-17: an empty object in UpdateApi would clear nothing
+            self._write(aws, "delete_cors_configuration", {"ApiId": api_id}, waiting)
+        else:
+            cors = _write_cors(desired["cors"])
+            self._write(aws, "update_api", {"ApiId": api_id, "CorsConfiguration": cors}, waiting)
+
+    def _put_integration(
+        self, aws: Aws, api_id: str, existing: str | None, desired: Fields, waiting: Waiting, before: Fields = {}
+    ) -> str:
+        """Create or update; an update repeats type, subtype and every parameter, and empties what is gone (Api-20)."""
+        wanted = desired["integration"]
+        parameters = {
+            "ApiId": api_id,
+            "IntegrationType": wanted["type"],
+            "IntegrationSubtype": wanted["subtype"],
+            "PayloadFormatVersion": wanted["payload_format"],
+            "CredentialsArn": wanted["role_arn"],
+            "RequestParameters": {**dict.fromkeys(before, ""), **wanted["parameters"]},
+            "TimeoutInMillis": wanted["timeout_ms"],
+        }
+        if existing is None:
+            return str(self._write(aws, "create_integration", parameters, waiting)["IntegrationId"])
+        self._write(aws, "update_integration", {**parameters, "IntegrationId": existing}, waiting)
+        return existing
+
+    def _put_route(
+        self, aws: Aws, api_id: str, existing: str | None, integration_id: str | None, desired: Fields, waiting: Waiting
+    ) -> None:
+        parameters = {
+            "ApiId": api_id,
+            "RouteKey": desired["route"]["key"],
+            "AuthorizationType": desired["route"]["authorization"],
+            "Target": f"integrations/{integration_id}",
+        }
+        if existing is None:
+            self._write(aws, "create_route", parameters, waiting)
+        else:
+            self._write(aws, "update_route", {**parameters, "RouteId": existing}, waiting)
+
+    def _put_stage(self, aws: Aws, api_id: str, existing: Fields | None, desired: Fields, waiting: Waiting) -> None:
+        wanted = desired["stage"]
+        stage = {"ApiId": api_id, "StageName": STAGE}
+        parameters: dict[str, Any] = {
+            **stage,
+            "AutoDeploy": wanted["auto_deploy"],
+            # Api-27: both limits or none; a limit of 0 would refuse every request
+            "DefaultRouteSettings": {
+                "ThrottlingBurstLimit": wanted["burst_limit"],
+                "ThrottlingRateLimit": wanted["rate_limit"],
+                "DetailedMetricsEnabled": wanted["detailed_metrics"],
+            },
+        }
+        if wanted["access_log"] is not None:
+            log = wanted["access_log"]
+            parameters["AccessLogSettings"] = {"DestinationArn": log["destination"], "Format": log["format"]}
+        if existing is None:
+            self._write(aws, "create_stage", {**parameters, "Tags": dict(self.ours)}, waiting)
+            return
+        self._write(aws, "update_stage", parameters, waiting)
+        if wanted["access_log"] is None and existing.get("access_log") is not None:  # Api-21
+            self._write(aws, "delete_access_log_settings", stage, waiting)
+
+    def delete(self, aws: Aws, waiting: Waiting) -> None:
+        for api in find_apis(aws, self.ours):
+            parameters = {"ApiId": api["ApiId"]}
+            aws.retry(
+                lambda: aws.find(_ABSENT, "apigatewayv2", "delete_api", **parameters), when=_busy, waiting=waiting
+            )
+
+
+def _target(route: dict[str, Any] | None) -> str | None:
+    return str(route["Target"]).removeprefix("integrations/") if route and route.get("Target") else None
+
+
+_CORS = (("origins", "AllowOrigins"), ("methods", "AllowMethods"), ("headers", "AllowHeaders"))
+
+
+def _read_cors(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return CORS settings with their lists as lower-case sets (Api-18), or None."""
+    if not found:
+        return None
+    cors: dict[str, Any] = {name: sorted(str(each).lower() for each in found.get(key) or ()) for name, key in _CORS}
+    return {**cors, "max_age_s": found.get("MaxAge")}
+
+
+def _write_cors(wanted: Fields) -> dict[str, Any]:
+    cors: dict[str, Any] = {key: list(wanted[name]) for name, key in _CORS if wanted[name]}
+    cors["AllowMethods"] = [method.upper() for method in wanted["methods"]]
+    return {**cors, "MaxAge": wanted["max_age_s"]}
+
+
+def _read_integration(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "type": found["IntegrationType"],
+        "subtype": found.get("IntegrationSubtype"),
+        "payload_format": found.get("PayloadFormatVersion"),
+        "role_arn": found.get("CredentialsArn"),
+        "parameters": found.get("RequestParameters", {}),
+        "timeout_ms": found.get("TimeoutInMillis", 30000),  # Api-34
+    }
+
+
+def _read_stage(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    settings, log = found.get("DefaultRouteSettings", {}), found.get("AccessLogSettings")
+    return {
+        "auto_deploy": found.get("AutoDeploy", False),
+        "burst_limit": settings.get("ThrottlingBurstLimit"),
+        "rate_limit": settings.get("ThrottlingRateLimit"),
+        "detailed_metrics": settings.get("DetailedMetricsEnabled", False),
+        "access_log": {"destination": log.get("DestinationArn"), "format": log.get("Format")} if log else None,
+    }

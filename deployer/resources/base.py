@@ -1,0 +1,88 @@
+"""The contract of every kind of resource.
+
+A resource is one managed thing. Its kind is a class that owns the thing's whole life: what is desired, how to read it,
+create it, update it in place, and delete it. Nothing outside knows its API. Kinds never import one another; they meet in
+`service`, through values and Refs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+
+from deployer.aws import Aws, Waiting
+from deployer.errors import ForeignResource
+from deployer.plan import Change, Desired, Fields, State, references
+
+Tags = Mapping[str, str]
+
+
+class Resource(ABC):
+    """One managed thing in the account.
+
+    Args:
+        key: its name within the service, such as `function/random_forest`; also what reports call it.
+        fields: what is desired, in canonical form; the keys are the kind's own. Empty when only deletion matters.
+        needs: keys of resources that must exist first, besides those that a Ref in `fields` names.
+    """
+
+    replace_on: ClassVar[Collection[str]] = ()
+
+    def __init__(self, key: str, fields: Fields | None = None, needs: Collection[str] = ()) -> None:
+        self.key = key
+        self.fields: Fields = fields or {}
+        self.needs: tuple[str, ...] = tuple(dict.fromkeys([*needs, *(ref.key for ref in references(self.fields))]))
+
+    def desired(self) -> Desired:
+        """Return this resource's part of the plan's input."""
+        return Desired(self.key, self.fields, self.needs, self.replace_on, self.moves)
+
+    def moves(self, changed: Collection[str]) -> Collection[str]:
+        """Return the outputs that an update of these fields changes. MAY be overridden."""
+        return ()
+
+    @abstractmethod
+    def read(self, aws: Aws) -> State | None:
+        """Return what is there, in the vocabulary of `fields`, or None.
+
+        Must not write. Must raise ForeignResource for something of this name that is not ours. May return more fields than
+        are declared.
+        """
+
+    @abstractmethod
+    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+        """Make it and return its outputs. Every Ref in `desired` is resolved. Must mark it as ours in its first call."""
+
+    @abstractmethod
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+        """Change it in place and return the outputs that changed.
+
+        Must send only what `change` names, and removals explicitly (GEN-9). Must finish what an interrupted create left.
+        """
+
+    @abstractmethod
+    def delete(self, aws: Aws, waiting: Waiting) -> None:
+        """Delete it and return once it is gone. Must succeed when it is not there."""
+
+
+def must_be_ours(what: str, found: Tags, ours: Tags) -> None:
+    """Raise ForeignResource unless a thing's tags say that it belongs to this service and stage.
+
+    Args:
+        what: names the thing in the error, such as "IAM role inference-dev-functions".
+        ours: the tags that mark ownership.
+    """
+    if all(found.get(key) == value for key, value in ours.items()):
+        return
+    others = {key: found[key] for key in ours if key in found}
+    whose = f"belongs to {others}" if others else "does not carry this service's tags"
+    raise ForeignResource(
+        f"{what} already exists and {whose}",
+        "it is left alone: delete or rename it, or choose another service or stage name (DEPLOYER_SERVICE, --stage)",
+    )
+
+
+def changed(change: Change, *names: str) -> bool:
+    """Tell whether any of these fields changes."""
+    return not change.names.isdisjoint(names)

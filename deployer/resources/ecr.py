@@ -1,0 +1,167 @@
+"""ECR: the repository, and the function image in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from deployer.aws import Aws, Waiting
+from deployer.compare import canonical_json, canonical_lifecycle, canonical_policy, tag_list, tags_from
+from deployer.errors import AwsError
+from deployer.plan import Change, Fields, State
+from deployer.resources.base import Resource, Tags, changed, must_be_ours
+
+_ABSENT = ("RepositoryNotFoundException",)
+
+# Img-7: what Lambda accepts. An index or a manifest list it does not.
+LAMBDA_MEDIA_TYPES = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+)
+
+
+def _propagating(error: AwsError) -> str | None:
+    """A new repository is not seen yet, or its policy's principal is not (R-14, R-15)."""
+    if error.code == "InvalidParameterException" and "Invalid repository policy" in error.aws_message:
+        return "for ECR: the repository policy is not accepted yet"
+    return "for ECR: the new repository is not seen yet" if error.code in _ABSENT else None
+
+
+class Repository(Resource):
+    """The image repository.
+
+    Fields: `tag_mutability`, `scan_on_push`, `policy`, `lifecycle_policy`, `encryption` (fixed at creation, ECR-2).
+    """
+
+    replace_on = ("encryption",)
+
+    def __init__(self, key: str, *, name: str, ours: Tags, fields: Fields | None = None) -> None:
+        super().__init__(key, fields)
+        self.name = name
+        self.ours = ours
+
+    def read(self, aws: Aws) -> State | None:
+        answer = aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name])
+        if answer is None:
+            return None
+        found = answer["repositories"][0]
+        tags = aws.call("ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"])["tags"]
+        must_be_ours(f"ECR repository {self.name}", tags_from(tags), self.ours)
+        repository = {"repositoryName": self.name}
+        # ECR-3: these codes mean "not configured", not "repository gone".
+        policy = aws.find(("RepositoryPolicyNotFoundException",), "ecr", "get_repository_policy", **repository)
+        lifecycle = aws.find(("LifecyclePolicyNotFoundException",), "ecr", "get_lifecycle_policy", **repository)
+        return State(
+            {
+                "tag_mutability": found["imageTagMutability"],
+                "scan_on_push": found["imageScanningConfiguration"]["scanOnPush"],
+                "encryption": found["encryptionConfiguration"]["encryptionType"],
+                "policy": canonical_policy(policy["policyText"]) if policy else None,
+                "lifecycle_policy": canonical_lifecycle(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
+            }
+        )
+
+    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+        aws.call(
+            "ecr",
+            "create_repository",
+            repositoryName=self.name,
+            tags=tag_list(self.ours),
+            imageTagMutability=desired["tag_mutability"],
+            imageScanningConfiguration={"scanOnPush": desired["scan_on_push"]},
+            encryptionConfiguration={"encryptionType": desired["encryption"]},
+        )
+        for name in ("policy", "lifecycle_policy"):
+            if desired[name] is not None:
+                self._put(aws, name, desired[name], waiting)
+        return {}
+
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+        for name in ("tag_mutability", "scan_on_push", "policy", "lifecycle_policy"):
+            if changed(change, name):
+                self._put(aws, name, desired[name], waiting)
+        return {}
+
+    def _put(self, aws: Aws, name: str, value: Any, waiting: Waiting) -> None:
+        operation, parameters = self._write(name, value)
+        aws.retry(
+            lambda: aws.call("ecr", operation, repositoryName=self.name, **parameters),
+            when=_propagating,
+            waiting=waiting,
+        )
+
+    @staticmethod
+    def _write(name: str, value: Any) -> tuple[str, dict[str, Any]]:
+        """Return the call that sets a field, or the one that removes it when its value is None (ECR-3)."""
+        if name == "tag_mutability":
+            return "put_image_tag_mutability", {"imageTagMutability": value}
+        if name == "scan_on_push":
+            return "put_image_scanning_configuration", {"imageScanningConfiguration": {"scanOnPush": value}}
+        if value is None:
+            return ("delete_repository_policy" if name == "policy" else "delete_lifecycle_policy"), {}
+        if name == "policy":
+            return "set_repository_policy", {"policyText": canonical_json(value)}
+        return "put_lifecycle_policy", {"lifecyclePolicyText": canonical_json(value)}
+
+    def delete(self, aws: Aws, waiting: Waiting) -> None:
+        if aws.find(_ABSENT, "ecr", "delete_repository", repositoryName=self.name, force=True) is None:
+            return
+
+        def gone() -> bool | None:  # ECR-4, ECR-11: asynchronous, and there is no waiter
+            return (
+                True if aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name]) is None else None
+            )
+
+        aws.wait_until(gone, reason="for ECR: the repository is being deleted", waiting=waiting)
+
+
+class Image(Resource):
+    """The function image. Its tag is the hash of all that goes in, so an image of that tag is never out of date.
+
+    Args:
+        build: makes the image, pushes it under the tag and returns its digest (images.build).
+    Fields: `tag`. Outputs: `digest`, `sha256:…`; functions are pinned by it (Img-12).
+    """
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        repository: str,
+        build: Callable[[Aws, Waiting], str] | None = None,
+        fields: Fields | None = None,
+        needs: Collection[str] = (),
+    ) -> None:
+        super().__init__(key, fields, needs)
+        self.repository = repository
+        self.build = build
+
+    def read(self, aws: Aws) -> State | None:
+        if not self.fields:
+            return None  # deleted with its repository
+        missing = (*_ABSENT, "ImageNotFoundException")
+        tag = self.fields["tag"]
+        answer = aws.find(
+            missing, "ecr", "describe_images", repositoryName=self.repository, imageIds=[{"imageTag": tag}]
+        )
+        if answer is None:
+            return None
+        image = answer["imageDetails"][0]
+        media_type = image.get("imageManifestMediaType")
+        if media_type is not None and media_type not in LAMBDA_MEDIA_TYPES:
+            raise AwsError(
+                "UnsupportedImage",
+                f"image {self.repository}:{tag} is a {media_type}, which Lambda refuses (Img-4)",
+                advice="delete the image and build it for one platform, without attestations (--provenance=false)",
+            )
+        return State({"tag": tag}, {"digest": image["imageDigest"]})
+
+    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+        assert self.build is not None, "only a declared image is created"
+        return {"digest": self.build(aws, waiting)}
+
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+        raise AssertionError("an image's only field is its tag, under which it was found")
+
+    def delete(self, aws: Aws, waiting: Waiting) -> None:
+        """Do nothing: images go with their repository, and former versions of a function need theirs until then."""

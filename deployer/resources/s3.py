@@ -1,0 +1,221 @@
+"""S3: the bucket that holds the models, and each model's file in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from deployer.aws import Aws, Waiting
+from deployer.compare import canonical_json, canonical_policy, tag_list, tags_from
+from deployer.errors import AwsError, DeployerError
+from deployer.plan import Change, Fields, State
+from deployer.resources.base import Resource, Tags, changed, must_be_ours
+
+_ABSENT = ("NoSuchBucket", "404")
+
+
+def _settling(error: AwsError) -> str | None:
+    """S3 refuses a second write on a bucket for a while, and may not see a new bucket yet (R-17, R-18)."""
+    busy = error.code in ("OperationAborted", "NoSuchBucket")
+    return "for S3: the bucket is not ready for another change yet" if busy else None
+
+
+class Bucket(Resource):
+    """A private bucket. Its name holds account and region, so only this account can own it here (S3-3).
+
+    Fields: `tags` (those that mark ownership; others' tags stay), `encryption`, `public_access_block`, `object_ownership`,
+    `policy`.
+    """
+
+    def __init__(self, key: str, *, name: str, account: str, ours: Tags, fields: Fields | None = None) -> None:
+        super().__init__(key, fields)
+        self.name = name
+        self.ours = ours
+        self._owner = {"Bucket": name, "ExpectedBucketOwner": account}
+
+    def read(self, aws: Aws) -> State | None:
+        tags = self._read_tags(aws)
+        if tags is None:
+            return None
+        find = aws.find
+        encryption = find(
+            ("ServerSideEncryptionConfigurationNotFoundError",), "s3", "get_bucket_encryption", **self._owner
+        )
+        access = find(("NoSuchPublicAccessBlockConfiguration",), "s3", "get_public_access_block", **self._owner)
+        ownership = find(("OwnershipControlsNotFoundError",), "s3", "get_bucket_ownership_controls", **self._owner)
+        policy = find(("NoSuchBucketPolicy",), "s3", "get_bucket_policy", **self._owner)
+        rules = encryption["ServerSideEncryptionConfiguration"]["Rules"] if encryption else []
+        return State(
+            {
+                "tags": tags,
+                "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] if rules else None,
+                "public_access_block": access["PublicAccessBlockConfiguration"] if access else None,
+                "object_ownership": ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"]
+                if ownership
+                else None,
+                "policy": canonical_policy(policy["Policy"]) if policy else None,
+            }
+        )
+
+    def _read_tags(self, aws: Aws) -> Tags | None:
+        """Return the tags, or None without a bucket. An empty bucket without any tag is one that we did not finish."""
+        try:
+            answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
+        except AwsError as error:
+            if error.code in _ABSENT:
+                return None
+            if error.code in ("AccessDenied", "403"):
+                error.advice = "another account owns the bucket, or these credentials may not read it (S3-5)"
+            raise
+        tags = tags_from(answer["TagSet"]) if answer else {}
+        if tags or any(True for _ in aws.pages("s3", "list_objects_v2", "Contents", **self._owner)):
+            must_be_ours(f"S3 bucket {self.name}", tags, self.ours)
+        return {key: value for key, value in tags.items() if key in self.ours}
+
+    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+        parameters: dict[str, Any] = {"Bucket": self.name, "ObjectOwnership": desired["object_ownership"]}
+        if aws.region != "us-east-1":  # S3-1: there the constraint must be absent, elsewhere present
+            parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
+        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=_settling, waiting=waiting)
+        # Tags come first: they mark the bucket as ours if the run ends here. A bucket that is not ours by its tags got no
+        # further than creation, so there are no others' tags to keep (PutBucketTagging replaces the whole set, GEN-12).
+        for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
+            self._put(aws, name, desired[name], waiting)
+        return {}
+
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+        for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
+            if changed(change, name):
+                self._put(aws, name, desired[name], waiting)
+        return {}
+
+    def _put(self, aws: Aws, name: str, value: Any, waiting: Waiting) -> None:
+        operation, parameters = self._write(name, value)
+        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=_settling, waiting=waiting)
+
+    @staticmethod
+    def _write(name: str, value: Any) -> tuple[str, dict[str, Any]]:
+        """Return the call that sets a field, or the one that removes it when its value is None."""
+        if name == "tags":
+            return "put_bucket_tagging", {"Tagging": {"TagSet": tag_list(value)}}
+        if name == "encryption":
+            rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": value}}
+            return "put_bucket_encryption", {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
+        if name == "public_access_block":
+            return "put_public_access_block", {"PublicAccessBlockConfiguration": value}
+        if name == "object_ownership":
+            rules = {"Rules": [{"ObjectOwnership": value}]}
+            return "put_bucket_ownership_controls", {"OwnershipControls": rules}
+        if value is None:
+            return "delete_bucket_policy", {}
+        return "put_bucket_policy", {"Policy": canonical_json(value)}
+
+    def delete(self, aws: Aws, waiting: Waiting) -> None:
+        try:
+            _empty(aws, self._owner, prefix="")
+            aws.retry(lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting, waiting=waiting)
+        except AwsError as error:
+            if error.code not in _ABSENT:
+                raise
+
+
+def _deleting(error: AwsError) -> str | None:
+    busy = error.code == "OperationAborted"
+    return "for S3: another change of the bucket is still under way" if busy else None
+
+
+def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
+    """Delete every object under a prefix, with all versions and delete markers (S3-7), 1,000 at a time (S3-8)."""
+    while True:
+        page = aws.call("s3", "list_object_versions", **owner, Prefix=prefix)
+        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        if not found:
+            return
+        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+        answer = aws.call("s3", "delete_objects", **owner, Delete={"Objects": objects, "Quiet": True})
+        for failed in answer.get("Errors", ()):  # S3-8: failures hide in a successful answer
+            raise AwsError(failed["Code"], f"{failed['Key']}: {failed['Message']}", operation="DeleteObjects")
+
+
+class ModelFile(Resource):
+    """A model's file, content-addressed: `models/<name>/<sha256>.joblib`. A changed model is a new key.
+
+    Files of former versions stay, because published function versions still load them; deleting the resource deletes all.
+    Fields: `key`, `sha256`.
+    """
+
+    replace_on = ()
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        name: str,
+        bucket: str,
+        account: str,
+        path: Path | None = None,
+        fields: Fields | None = None,
+        needs: Collection[str] = (),
+    ) -> None:
+        super().__init__(key, fields, needs)
+        self.prefix = f"models/{name}/"
+        self.path = path
+        self._owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
+
+    def read(self, aws: Aws) -> State | None:
+        if not self.fields:
+            return State({}) if self._any(aws) else None
+        answer = aws.find(_ABSENT, "s3", "head_object", **self._owner, Key=self.fields["key"])
+        if answer is None:
+            # An older file is no reason to call this an update: nothing of it will change.
+            return None
+        return State({"key": self.fields["key"], "sha256": answer["Metadata"].get("sha256")})
+
+    def _any(self, aws: Aws) -> bool:
+        try:
+            return any(True for _ in aws.pages("s3", "list_objects_v2", "Contents", **self._owner, Prefix=self.prefix))
+        except AwsError as error:
+            if error.code in _ABSENT:
+                return False
+            raise
+
+    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+        assert self.path is not None, "only a declared model is created"
+        content = self.path.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+        if found != desired["sha256"]:
+            raise DeployerError(
+                f"{self.path} changed while it was being deployed: its sha256 is {found}, not {desired['sha256']}",
+                "run the command again",
+            )
+        parameters = {**self._owner, "Key": desired["key"], "Body": content, "Metadata": {"sha256": found}}
+        aws.retry(
+            lambda: aws.call("s3", "put_object", **parameters, ContentType="application/octet-stream"),
+            when=_settling,
+            waiting=waiting,
+        )
+        return {}
+
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+        return self.create(aws, desired, waiting)
+
+    def delete(self, aws: Aws, waiting: Waiting) -> None:
+        try:
+            _empty(aws, self._owner, self.prefix)
+        except AwsError as error:
+            if error.code not in _ABSENT:
+                raise
+
+
+def model_names(aws: Aws, bucket: str, account: str) -> Iterator[str]:
+    """Yield the names of the models that have files in the bucket; none without a bucket."""
+    try:
+        owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
+        folders = aws.pages("s3", "list_objects_v2", "CommonPrefixes", **owner, Prefix="models/", Delimiter="/")
+        for folder in folders:
+            yield folder["Prefix"].split("/")[1]
+    except AwsError as error:
+        if error.code not in _ABSENT:
+            raise

@@ -1,0 +1,337 @@
+"""The table of contents: every resource of the service, in the order of deployment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from deployer.aws import Aws
+from deployer.compare import canonical_lifecycle, canonical_policy
+from deployer.images.build import builder
+from deployer.plan import Ref
+from deployer.project import INTEGRATION_TIMEOUT_S, Project, fill, model_environment, model_key
+from deployer.resources.apigateway import HttpApi
+from deployer.resources.base import Resource
+from deployer.resources.ecr import Image, Repository
+from deployer.resources.iam import Role
+from deployer.resources.lambda_ import Function, our_function_names
+from deployer.resources.logs import LogGroup, our_group_names
+from deployer.resources.s3 import Bucket, ModelFile, model_names
+from deployer.resources.stepfunctions import StateMachine
+from deployer.settings import Settings
+
+
+def declare(settings: Settings, project: Project) -> list[Resource]:
+    """Declare every resource with all that is desired of it."""
+    return [
+        bucket(settings),
+        *(model(settings, project, name) for name in project.functions),
+        repository(settings),
+        *(image(settings, project, key) for key in project.images),
+        *(logs(settings, user) for user in (*project.functions, "workflow", "api")),
+        role(settings, "functions", "lambda", functions_policies(settings, project.functions)),
+        role(settings, "workflow", "states", workflow_policies(settings, project.functions)),
+        role(settings, "api", "apigateway", {"start": allow(["states:StartSyncExecution"], [settings.workflow_arn])}),
+        *(function(settings, project, name) for name in project.functions),
+        workflow(settings, project),
+        api(settings),
+    ]
+
+
+def bucket(settings: Settings) -> Resource:
+    everything = [settings.bucket_arn, f"{settings.bucket_arn}/*"]
+    tls_only = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": everything,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return Bucket(
+        "bucket",
+        name=settings.bucket,
+        account=settings.account,
+        ours=settings.tags,
+        fields={
+            "tags": settings.tags,
+            "encryption": "AES256",
+            "public_access_block": {
+                "BlockPublicAcls": True,
+                "IgnorePublicAcls": True,
+                "BlockPublicPolicy": True,
+                "RestrictPublicBuckets": True,
+            },
+            "object_ownership": "BucketOwnerEnforced",
+            "policy": policy(tls_only),
+        },
+    )
+
+
+def model(settings: Settings, project: Project, name: str) -> Resource:
+    found = project.models.get(name)
+    return ModelFile(
+        f"model/{name}",
+        name=name,
+        bucket=settings.bucket,
+        account=settings.account,
+        path=found.path if found else None,
+        fields={"key": model_key(name, found), "sha256": found.sha256} if found else None,
+        needs=["bucket"],
+    )
+
+
+def repository(settings: Settings) -> Resource:
+    # ECR-8: without this statement Lambda writes one itself, which the next whole replace would remove.
+    pull = {
+        "Sid": "LambdaECRImageRetrievalPolicy",
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+        "Condition": {"StringLike": {"aws:SourceArn": settings.arn("lambda", "function:*")}},
+    }
+    # ECR-6: expiry does not know which images functions use; twenty are far more than their kept versions need.
+    rule = {
+        "rulePriority": 1,
+        "description": "keep the last twenty images",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 20},
+        "action": {"type": "expire"},
+    }
+    return Repository(
+        "repository",
+        name=settings.repository,
+        ours=settings.tags,
+        fields={
+            "encryption": "AES256",
+            "tag_mutability": "IMMUTABLE",
+            "scan_on_push": True,
+            "policy": policy(pull),
+            "lifecycle_policy": canonical_lifecycle({"rules": [rule]}),
+        },
+    )
+
+
+def image(settings: Settings, project: Project, key: str) -> Resource:
+    context = project.images[key]
+    tag = context.tag
+    return Image(
+        key,
+        repository=settings.repository,
+        build=builder(context, settings.repository, tag),
+        fields={"tag": tag},
+        needs=["repository"],
+    )
+
+
+def logs(settings: Settings, user: str) -> Resource:
+    return LogGroup(
+        f"logs/{user}",
+        name=settings.log_group(user),
+        ours=settings.tags,
+        fields={"retention_days": settings.log_retention_days},
+    )
+
+
+def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any]) -> Resource:
+    trust: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{assumed_by}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    if assumed_by == "states":  # Iam-15: only this state machine, not another one that knows the role's name
+        trust["Condition"] = {
+            "ArnLike": {"aws:SourceArn": settings.workflow_arn},
+            "StringEquals": {"aws:SourceAccount": settings.account},
+        }
+    return Role(
+        f"role/{user}",
+        name=settings.role_name(user),
+        ours=settings.tags,
+        fields={
+            "description": f"{settings.prefix}: {user}",
+            "trust": policy(trust),
+            "policies": policies,
+            "permissions_boundary": settings.permissions_boundary,
+        },
+    )
+
+
+def functions_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
+    streams = [f"{settings.log_group_arn(name)}:*" for name in names]
+    policies = {
+        # PERM-1: not CreateLogGroup, or a deleted group would come back without retention (Logs-9)
+        "logs": allow(["logs:CreateLogStream", "logs:PutLogEvents"], streams),
+        "models": allow(["s3:GetObject"], [f"{settings.bucket_arn}/models/*"]),
+    }
+    if settings.tracing:
+        policies["tracing"] = allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
+    return policies
+
+
+def workflow_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
+    arns = [settings.function_arn(name) for name in names]
+    # PERM-5: no scoping possible
+    delivery = [
+        "logs:CreateLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:UpdateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:DescribeResourcePolicies",
+        "logs:DescribeLogGroups",
+    ]
+    policies = {
+        # Lambda-23: a version's ARN is not covered by the function's
+        "invoke": allow(["lambda:InvokeFunction"], [*arns, *(f"{arn}:*" for arn in arns)]),
+        "logs": allow(delivery, ["*"]),
+    }
+    if settings.tracing:
+        sampling = ["xray:GetSamplingRules", "xray:GetSamplingTargets"]
+        policies["tracing"] = allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords", *sampling], ["*"])
+    return policies
+
+
+def function(settings: Settings, project: Project, name: str) -> Resource:
+    found = project.models.get(name)
+    own = settings.function(name)
+    trained_with = project.libraries.get("scikit-learn", "")
+    fields = (
+        {
+            "package_type": "Image",
+            "description": f"{settings.prefix}: {name}",
+            "image_digest": Ref(project.image_of[name], "digest"),
+            "architecture": settings.architecture,
+            "role_arn": settings.role_arn("functions"),
+            "memory_mb": own.memory_mb,
+            "timeout_s": own.timeout_s,
+            "ephemeral_storage_mb": own.ephemeral_storage_mb,
+            "environment": model_environment(name, found, trained_with, settings.bucket),
+            "tracing": "Active" if settings.tracing else "PassThrough",
+            "command": None,
+            "published": True,
+        }
+        if found
+        else None
+    )
+    return Function(
+        f"function/{name}",
+        name=settings.function_name(name),
+        ours=settings.tags,
+        repository_uri=settings.repository_uri,
+        pinned_by=settings.workflow_arn,
+        fields=fields,
+        needs=["role/functions", f"model/{name}", f"logs/{name}", "repository"],
+    )
+
+
+def workflow(settings: Settings, project: Project) -> Resource:
+    versions = {name: Ref(f"function/{name}", "version_arn") for name in project.functions}
+    return StateMachine(
+        "workflow",
+        arn=settings.workflow_arn,
+        ours=settings.tags,
+        fields={
+            "type": "EXPRESS",
+            "definition": fill(project.definition, versions),
+            "role_arn": settings.role_arn("workflow"),
+            "logging": {
+                "level": "ERROR",  # Sfn-6: an express execution leaves no other trace
+                "include_execution_data": False,
+                "destination": f"{settings.log_group_arn('workflow')}:*",  # Logs-5
+            },
+            "tracing": settings.tracing,
+        },
+        needs=["role/workflow", "logs/workflow", *(f"function/{name}" for name in project.functions)],
+    )
+
+
+def api(settings: Settings) -> Resource:
+    cors = {
+        "origins": sorted(origin.lower() for origin in settings.cors_origins),
+        "methods": ["options", "post"],
+        "headers": ["content-type"],
+        "max_age_s": 86400,  # Api-18: the most that AWS takes
+    }
+    return HttpApi(
+        "api",
+        name=settings.prefix,
+        ours=settings.tags,
+        fields={
+            "protocol": "HTTP",
+            "description": f"{settings.prefix}: predictions of every model",
+            "cors": cors if settings.cors_origins else None,
+            "integration": {
+                "type": "AWS_PROXY",
+                "subtype": "StepFunctions-StartSyncExecution",
+                "payload_format": "1.0",
+                "role_arn": settings.role_arn("api"),
+                "parameters": {"StateMachineArn": settings.workflow_arn, "Input": "$request.body"},
+                "timeout_ms": INTEGRATION_TIMEOUT_S * 1000,
+            },
+            "route": {"key": "POST /", "authorization": "NONE"},
+            "stage": {
+                "auto_deploy": True,
+                "burst_limit": settings.burst_limit,
+                "rate_limit": settings.rate_limit,
+                "detailed_metrics": False,
+                "access_log": {"destination": settings.log_group_arn("api"), "format": access_log_format()},
+            },
+            "orphan_integrations": [],
+        },
+        needs=["role/api", "workflow", "logs/api"],
+    )
+
+
+def access_log_format() -> str:
+    """One JSON line a request; the last three are the only trace of a role or integration that fails (Api-29)."""
+    names = {
+        "requestId": "requestId",
+        "time": "requestTime",
+        "ip": "identity.sourceIp",
+        "method": "httpMethod",
+        "path": "path",
+        "status": "status",
+        "latencyMs": "responseLatency",
+        "integrationStatus": "integration.status",
+        "integrationError": "integrationErrorMessage",
+        "error": "error.message",
+    }
+    return json.dumps({name: f"$context.{variable}" for name, variable in names.items()}, separators=(",", ":"))
+
+
+def policy(*statements: dict[str, Any]) -> Any:
+    return canonical_policy({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(actions: list[str], resources: list[str]) -> Any:
+    return policy({"Effect": "Allow", "Action": actions, "Resource": resources})
+
+
+def discover(aws: Aws, settings: Settings, known: Iterable[str] = ()) -> list[str]:
+    """Return the names of functions of ours that exist in the account, in whole or in part, besides the known ones."""
+    skip = set(known)
+    prefix = settings.function_name("")
+    functions = {settings.function_name(name) for name in skip}
+    groups = {settings.log_group(name) for name in skip}
+    log_prefix = settings.log_group("")
+    found = {
+        *(full.removeprefix(prefix) for full in our_function_names(aws, prefix, settings.tags, functions)),
+        *(full.removeprefix(log_prefix) for full in our_group_names(aws, log_prefix, settings.tags, groups)),
+    }
+    names = {each.replace("-", "_") for each in found}
+    return sorted((names | set(model_names(aws, settings.bucket, settings.account))) - skip)
+
+
+def undeclared(settings: Settings, names: Iterable[str]) -> list[Resource]:
+    """Return what belongs to functions that are no longer declared, in the order of deletion."""
+    gone = Project(tuple(names), image_of={name: "image" for name in names})
+    parts = [
+        [function(settings, gone, name), logs(settings, name), model(settings, gone, name)] for name in gone.functions
+    ]
+    return [each for part in parts for each in part]
+
+
+def everything(settings: Settings, names: Iterable[str]) -> list[Resource]:
+    """Return every resource that can exist, with these functions, as far as deleting needs it."""
+    return declare(settings, Project(tuple(names), image_of={name: "image" for name in names}))

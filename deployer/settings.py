@@ -1,0 +1,300 @@
+"""What can be set, where it may be set, and every name that follows from it.
+
+A setting comes from, in rising order: its default, `[deployer]` of setup.cfg (and `[deployer:NAME]` for the function NAME),
+the environment (DEPLOYER_MEMORY_MB), an option. All mistakes are reported at once, each with its place. Knows no AWS.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from deployer.errors import ConfigError
+
+SECTION = "deployer"
+VARIABLE = "DEPLOYER_"
+MANAGED_BY = "python -m deployer"
+# What CloudWatch Logs accepts (Logs-2).
+RETENTION_DAYS = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """What may differ between functions."""
+
+    memory_mb: int = 1024
+    timeout_s: int = 20
+    ephemeral_storage_mb: int = 512
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One service in one stage. `account`, `partition` and `region` are known once the caller's identity is."""
+
+    project: Path
+    service: str = "inference"
+    stage: str = "dev"
+    region: str | None = None
+    architecture: str = "x86_64"
+    log_retention_days: int | None = 14
+    tracing: bool = False
+    cors_origins: tuple[str, ...] = ("*",)
+    rate_limit: int = 100
+    burst_limit: int = 200
+    permissions_boundary: str | None = None
+    defaults: FunctionSettings = FunctionSettings()
+    per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    base: str | None = None
+    account: str = ""
+    partition: str = "aws"
+
+    def function(self, name: str) -> FunctionSettings:
+        return self.per_function.get(name, self.defaults)
+
+    def located(self, *, account: str, partition: str, region: str) -> Settings:
+        """Return these settings for one account and region; raise ConfigError when a name does not fit there."""
+        settings = replace(self, account=account, partition=partition, region=region)
+        if len(settings.bucket) > 63:  # S3's limit; the strictest of all names
+            raise ConfigError(
+                [f"the bucket's name {settings.bucket} has more than 63 characters"], "shorten service or stage"
+            )
+        return settings
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What marks a resource as ours."""
+        return {
+            "deployer:service": self.service,
+            "deployer:stage": self.stage,
+            "deployer:managed-by": MANAGED_BY,
+        }
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.service}-{self.stage}"
+
+    @property
+    def bucket(self) -> str:
+        return f"{self.prefix}-{self.account}-{self.region}"
+
+    @property
+    def repository(self) -> str:
+        return self.prefix
+
+    @property
+    def repository_uri(self) -> str:
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"{self.account}.dkr.ecr.{self.region}.{suffix}/{self.repository}"
+
+    def function_name(self, name: str) -> str:
+        return f"{self.prefix}-{name.replace('_', '-')}"
+
+    def role_name(self, user: str) -> str:
+        """IAM has one namespace for all regions, so the region is in the name (Iam-12)."""
+        return f"{self.prefix}-{self.region}-{user}"
+
+    def log_group(self, user: str) -> str:
+        """Vended logs lie under /aws/vendedlogs/: an account-wide policy of limited size then leaves them out (Logs-6)."""
+        vended = {"workflow": "/aws/vendedlogs/states/", "api": "/aws/vendedlogs/apigateway/"}
+        return vended[user] + self.prefix if user in vended else f"/aws/lambda/{self.function_name(user)}"
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+    def function_arn(self, name: str) -> str:
+        return self.arn("lambda", f"function:{self.function_name(name)}")
+
+    def role_arn(self, user: str) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.role_name(user)}"
+
+    def log_group_arn(self, user: str) -> str:
+        """Without the ":*" that some users of it want (Logs-4, Logs-5)."""
+        return self.arn("logs", f"log-group:{self.log_group(user)}")
+
+    @property
+    def workflow_arn(self) -> str:
+        return self.arn("states", f"stateMachine:{self.prefix}")
+
+    @property
+    def bucket_arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.bucket}"
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]+", text) or not low <= int(text) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def pattern(expression: str, description: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(expression, text):
+            raise ValueError(f"must be {description}")
+        return text
+
+    return parse
+
+
+def boolean(text: str) -> bool:
+    known = configparser.ConfigParser.BOOLEAN_STATES
+    if text.lower() not in known:
+        raise ValueError("must be yes or no")
+    return known[text.lower()]
+
+
+def retention(text: str) -> int | None:
+    if text == "never":
+        return None
+    if text not in map(str, RETENTION_DAYS):
+        raise ValueError(f"must be never or one of {', '.join(map(str, RETENTION_DAYS))}")
+    return int(text)
+
+
+def origins(text: str) -> tuple[str, ...]:
+    found = tuple(text.split())
+    if not all(re.fullmatch(r"\*|https?://[^/\s]+", each) for each in found):
+        raise ValueError("must be origins such as https://example.com, separated by spaces, or *, or nothing")
+    return found
+
+
+def optional_arn(text: str) -> str | None:
+    if text and not re.fullmatch(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", text):
+        raise ValueError("must be the ARN of an IAM policy, or nothing")
+    return text or None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One line of [deployer]: how it is parsed, what it means, and whether [deployer:NAME] may hold it as well."""
+
+    parse: Callable[[str], Any]
+    meaning: str
+    per_function: bool = False
+
+
+# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Api-31 (rates), PRE-3 (names). A service and
+# a stage leave room for account and region in the bucket's 63 characters.
+SETTINGS: dict[str, Setting] = {
+    "service": Setting(
+        pattern(
+            r"(?=.{2,24}$)[a-z](?:-?[a-z0-9])*",
+            "2 to 24 lower-case letters, digits and single dashes, beginning with a letter",
+        ),
+        "first part of every name",
+    ),
+    "stage": Setting(
+        pattern(r"(?=.{1,12}$)[a-z0-9](?:-?[a-z0-9])*", "1 to 12 lower-case letters, digits and single dashes"),
+        "second part of every name; stages live side by side",
+    ),
+    "region": Setting(
+        pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1"), "where everything runs"
+    ),
+    "memory_mb": Setting(integer(128, 10240), "memory of a function, and with it its share of CPU", True),
+    "timeout_s": Setting(integer(1, 900), "longest time of one prediction; below its task's TimeoutSeconds", True),
+    "ephemeral_storage_mb": Setting(integer(512, 10240), "size of a function's /tmp", True),
+    "architecture": Setting(pattern("x86_64|arm64", "x86_64 or arm64"), "processor of the functions and their image"),
+    "log_retention_days": Setting(retention, "how long logs are kept; never: for ever"),
+    "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
+    "cors_origins": Setting(origins, "origins whose pages may call the API; nothing: CORS is off"),
+    "rate_limit": Setting(integer(1, 10000), "requests per second that the API lets through"),
+    "burst_limit": Setting(integer(1, 5000), "requests that may come at once"),
+    "permissions_boundary": Setting(
+        optional_arn, "IAM policy that bounds the three roles, where a company demands one"
+    ),
+}
+_FUNCTION_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.per_function)
+
+
+def load_settings(project: Path, options: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
+    """Collect the settings of a project folder.
+
+    Args:
+        options: by setting's name; None means not given.
+        environment: only names that begin with DEPLOYER_ matter.
+
+    Raises:
+        ConfigError: with every problem, each beginning with its place.
+    """
+    problems: list[str] = []
+    sections = _read_sections(project / "setup.cfg", problems)
+    given: dict[str, tuple[str, str]] = {}  # setting -> (place, text)
+    _collect(given, sections.pop(SECTION, {}), f"setup.cfg [{SECTION}] ", SETTINGS, problems)
+    variables = {
+        name[len(VARIABLE) :].lower(): text for name, text in sorted(environment.items()) if name.startswith(VARIABLE)
+    }
+    _collect(given, variables, "environment ", SETTINGS, problems, shown=lambda name: VARIABLE + name.upper())
+    for name, text in options.items():
+        if text is not None:
+            given[name] = (f"--{name.replace('_', '-')}", text)
+    values = _parse(given, problems)
+    defaults = FunctionSettings(**{name: values.pop(name) for name in _FUNCTION_FIELDS if name in values})
+    per_function: dict[str, FunctionSettings] = {}
+    for section, lines in sections.items():
+        place = f"setup.cfg [{section}] "
+        own: dict[str, tuple[str, str]] = {}
+        _collect(own, lines, place, _FUNCTION_FIELDS, problems)
+        per_function[section.partition(":")[2]] = replace(defaults, **_parse(own, problems))
+    if problems:
+        raise ConfigError(problems, "README.md, settings, lists what can be set and how")
+    return Settings(project=project, defaults=defaults, per_function=per_function, **values)
+
+
+def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, str]]:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"), source=path.name)
+    except FileNotFoundError:
+        problems.append(f"{path} does not exist: run the command in the project's folder, or name it with --project")
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        problems.append(f"{path.name}: {' '.join(str(error).split())}")
+    return {name: parser[name] for name in parser.sections() if name.split(":")[0] == SECTION}
+
+
+def _collect(
+    given: dict[str, tuple[str, str]],
+    found: Mapping[str, str],
+    place: str,
+    allowed: Collection[str],
+    problems: list[str],
+    shown: Callable[[str], str] = str,
+) -> None:
+    for name, text in found.items():
+        if name in allowed:
+            given[name] = (place + shown(name), text.strip())
+        else:
+            problems.append(f"{place}{shown(name)}: unknown{_suggestion(name, allowed)}")
+
+
+def _suggestion(name: str, allowed: Collection[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, allowed, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(allowed)}"
+
+
+def _parse(given: Mapping[str, tuple[str, str]], problems: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, (place, text) in given.items():
+        try:
+            values[name] = SETTINGS[name].parse(text)
+        except ValueError as error:
+            problems.append(f"{place}: {text!r} {error}")
+    return values
+
+
+def settings_table() -> Iterator[tuple[str, str, str]]:
+    """Yield (name, default, meaning) of every setting, for the documentation."""
+    defaults = {each.name: each.default for each in (*fields(Settings), *fields(FunctionSettings))}
+    for name, setting in SETTINGS.items():
+        default = defaults[name]
+        text = " ".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
+        yield name, {"True": "yes", "False": "no"}.get(text, text), setting.meaning
