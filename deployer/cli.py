@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from deployer import __version__
-from deployer.errors import ConfigError, Declined, DeployerError
+from deployer.errors import ConfigError, Declined, DeployerError, Interrupted
 
 if TYPE_CHECKING:
     from deployer.aws import Aws
@@ -40,7 +40,7 @@ class Cli(click.Group):
             return super().invoke(ctx)
         except DeployerError as error:
             self._show(error.message, error.advice)
-            ctx.exit(FAILED)
+            ctx.exit(INTERRUPTED if isinstance(error, Interrupted) else FAILED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except BrokenPipeError:  # the reader of our output went away, which is its right
@@ -296,8 +296,6 @@ def up(options: Options, yes: bool) -> None:
         except DeployerError as error:
             if options.as_json:
                 print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started, error.message))
-            if now.stopped.is_set():
-                raise Interrupted() from error
             raise
         if options.as_json:
             print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - started))
@@ -358,8 +356,6 @@ def down(options: Options, yes: bool) -> None:
         except DeployerError as error:
             if options.as_json:
                 print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started, error.message))
-            if now.stopped.is_set():
-                raise Interrupted() from error
             raise
         if options.as_json:
             print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started))
@@ -391,7 +387,7 @@ def invoke(options: Options, sample: bool, data: str | None, path: Path | None, 
         answers = []
         for _ in range(repeat):
             if now.stopped.is_set():
-                raise Interrupted()
+                raise Interrupted(f"interrupted after {len(answers)} requests")
             answers.append(client.post(body))
             if not answers[-1].succeeded:
                 break
@@ -406,13 +402,6 @@ def invoke(options: Options, sample: bool, data: str | None, path: Path | None, 
             print_json(sys.stdout, last.results)
         else:
             print_results(stdout_console(color=options.color), last.results, [each.seconds for each in answers])
-
-
-class Interrupted(click.exceptions.Exit):
-    """The user ended the run; the exit code that shells know."""
-
-    def __init__(self) -> None:
-        super().__init__(INTERRUPTED)
 
 
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:

@@ -4,6 +4,9 @@ DeployerError             one line for the user, and one of advice
 +-- ConfigError           settings, models or the workflow are wrong; lists every problem with its place
 +-- ForeignResource       something of this name exists and is not ours
 +-- Declined              the user said no, or could not be asked
++-- Interrupted           the user ended the run
++-- ApplyFailed           some steps failed or were skipped
++-- NotSettled            everything was applied, but reading it back shows differences or remains
 +-- BuildError            the function image cannot be made
 +-- LocalError            the local AWS does not start or answer
 +-- InvocationFailed      the API could not be called
@@ -43,6 +46,18 @@ class ForeignResource(DeployerError):
 
 class Declined(DeployerError):
     """What was asked for did not happen, because the user declined or nobody could be asked."""
+
+
+class Interrupted(DeployerError):
+    """The user ended the run; what was running has been finished."""
+
+
+class ApplyFailed(DeployerError):
+    """Some steps failed or were skipped; what succeeded stays, and the next run goes on from there."""
+
+
+class NotSettled(DeployerError):
+    """Everything was applied, but reading it back shows differences (or, after `down`, remains)."""
 
 
 class BuildError(DeployerError):

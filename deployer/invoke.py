@@ -54,7 +54,8 @@ def find_url(aws: Aws, settings: Settings) -> str:
     if len(apis) != 1:
         found = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
         raise InvocationFailed(
-            f"{found} of service {settings.service}, stage {settings.stage} in account {settings.account}, {settings.region}",
+            f"{found} of service {settings.service}, stage {settings.stage}, "
+            f"in account {settings.account}, {settings.region}",
             "deploy it first: python -m deployer up" if not apis else "delete all but one",
         )
     return f"{apis[0]['ApiEndpoint'].rstrip('/')}/"

@@ -10,7 +10,7 @@ from typing import Any
 from deployer import service
 from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
-from deployer.errors import DeployerError
+from deployer.errors import ApplyFailed, AwsError, DeployerError, Interrupted, NotSettled
 from deployer.events import Emit, PlanReady, RunFinished
 from deployer.plan import Fields, Plan
 from deployer.project import Project, load_project
@@ -18,14 +18,6 @@ from deployer.resources.base import Resource
 from deployer.settings import Settings
 
 Stopped = Callable[[], bool]
-
-
-class ApplyFailed(DeployerError):
-    """Some steps failed or were skipped; what succeeded stays, and the next run goes on from there."""
-
-
-class NotSettled(DeployerError):
-    """Everything was applied, but reading it back shows differences (or, after `down`, remains)."""
 
 
 def _read(
@@ -116,15 +108,13 @@ def _check(result: RunResult, stopped: Stopped) -> None:
     reason = f"; {first.message}" if isinstance(first, DeployerError) else f"; {first}" if first else ""
     advice = first.advice if isinstance(first, DeployerError) and first.advice else ""
     again = "run the command again: it goes on where it stopped"
-    if stopped() and not failures:
-        raise ApplyFailed(f"interrupted: {counts}", again)
+    if stopped():
+        raise Interrupted(f"interrupted: {counts}{reason}", again)
     raise ApplyFailed(f"{counts}{reason}", f"{advice}\n{again}" if advice else again)
 
 
 def _prove(aws: Aws, check: Callable[[], bool | None], remaining: Callable[[], list[str]]) -> None:
     """Read again until the result shows; reads may lag behind writes (GEN-8)."""
-    from deployer.errors import AwsError
-
     try:
         aws.wait_until(check, reason="for the account to show what was applied", deadline_s=30)
     except AwsError as error:

@@ -223,8 +223,8 @@ def latency_line(latencies_s: Sequence[float]) -> str:
         return f"answered in {milliseconds[0]:.0f} ms"
     p95 = milliseconds[min(len(milliseconds) - 1, round(0.95 * (len(milliseconds) - 1)))]
     return (
-        f"{len(milliseconds)} requests: first {1000 * latencies_s[0]:.0f} ms, median {statistics.median(milliseconds):.0f} ms, "
-        f"95 % {p95:.0f} ms, slowest {milliseconds[-1]:.0f} ms"
+        f"{len(milliseconds)} requests: first {1000 * latencies_s[0]:.0f} ms, "
+        f"median {statistics.median(milliseconds):.0f} ms, 95 % {p95:.0f} ms, slowest {milliseconds[-1]:.0f} ms"
     )
 
 

@@ -277,6 +277,7 @@ def api(settings: Settings) -> Resource:
                 "detailed_metrics": False,
                 "access_log": {"destination": settings.log_group_arn("api"), "format": access_log_format()},
             },
+            "stale_routes": [],
             "orphan_integrations": [],
         },
         needs=["role/api", "workflow", "logs/api"],

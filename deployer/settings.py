@@ -181,7 +181,7 @@ class Setting:
     per_function: bool = False
 
 
-# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Api-31 (rates), PRE-3 (names). A service and
+# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Api-31 (rates), PRE-3 (names). Service and
 # a stage leave room for account and region in the bucket's 63 characters.
 SETTINGS: dict[str, Setting] = {
     "service": Setting(

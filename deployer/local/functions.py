@@ -1,7 +1,7 @@
 """Running functions: the pushed image's code in a process of its own, per published version, behind a Runtime API.
 
 As on Lambda, a process starts with the first invocation, stays warm, answers one request at a time, is killed when it
-takes too long, and is replaced after that. Unlike on Lambda, requests to one version queue up instead of getting a process each.
+takes too long, and is replaced after that. Unlike on Lambda, a version has one process only, and requests queue up.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RUNTIME = "/2018-06-01/runtime"
 
 @dataclass(frozen=True)
 class Version:
-    """A published version (or $LATEST) of a function, as far as running it goes. `code`: the unpacked image's /var/task."""
+    """A published version (or $LATEST) of a function, as far as running it goes. `code`: its image's /var/task."""
 
     arn: str
     name: str
@@ -164,7 +164,7 @@ class Environment:
         return Response(self._init_error or b"{}", is_error=True)
 
     def _variables(self, port: int) -> dict[str, str]:
-        """The environment of the process: Lambda's variables, the function's, and of this machine only where programs are."""
+        """Lambda's variables, the function's, and of this machine only where programs are."""
         version = self.version
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
         return {

@@ -69,7 +69,13 @@ def hash_manifests() -> None:
 
     @_around(ECRBackend, "put_image")
     def put(
-        original: Any, self: Any, repository: str, image_manifest: str, tag: str, media_type: Any = None, digest: Any = None
+        original: Any,
+        self: Any,
+        repository: str,
+        image_manifest: str,
+        tag: str,
+        media_type: Any = None,
+        digest: Any = None,
     ) -> Any:
         own = f"sha256:{hashlib.sha256(image_manifest.encode()).hexdigest()}"
         return original(self, repository, image_manifest, tag, media_type, own)

@@ -25,6 +25,8 @@ REGION = "us-east-1"
 CREDENTIALS = ("local", "local")
 HEALTH = "/_deployer/health"
 START_TIMEOUT_S = 60.0
+# Servers outlive whoever starts them; Popen would warn of that when it is collected.
+_started: list[subprocess.Popen[bytes]] = []
 STOP_TIMEOUT_S = 15.0
 
 
@@ -92,6 +94,7 @@ def _spawn(project: Path) -> Server:
             stderr=log,
             start_new_session=True,  # survives the terminal that started it
         )
+    _started.append(child)
     end = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < end:
         if child.poll() is not None:

@@ -6,7 +6,7 @@ an API is found by its tags (Api-1), an integration through the route that targe
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from deployer.aws import Aws, Waiting
@@ -28,15 +28,19 @@ def _busy(error: AwsError) -> str | None:
 
 def find_apis(aws: Aws, ours: Tags) -> list[dict[str, Any]]:
     """Return the APIs that carry our tags."""
-    apis = aws.pages("apigatewayv2", "get_apis", "Items")
+    return _carrying(aws.pages("apigatewayv2", "get_apis", "Items"), ours)
+
+
+def _carrying(apis: Iterable[dict[str, Any]], ours: Tags) -> list[dict[str, Any]]:
     return [api for api in apis if ours.items() <= tags_from(api.get("Tags")).items()]
 
 
 class HttpApi(Resource):
     """An HTTP API that starts a state machine and answers with its execution record.
 
-    Fields: `protocol`, `description`, `cors`, `integration`, `route`, `stage`, `orphan_integrations`. Each of the middle
-    four is a mapping, or None where it does not exist. Outputs: `api_id`, `endpoint` (without a slash at its end).
+    Fields: `protocol`, `description`; `cors`, `integration`, `route`, `stage`, each a mapping, or None where there is none;
+    `stale_routes`, keys under which the integration is reached besides the declared one; `orphan_integrations`, ids of
+    those that no other route targets. Outputs: `api_id`, `endpoint` (without a slash at its end).
     """
 
     replace_on = ("protocol",)
@@ -60,7 +64,10 @@ class HttpApi(Resource):
         stage = aws.find(_ABSENT, "apigatewayv2", "get_stage", **below, StageName=STAGE)
         route = self._our_route(routes)
         integration_id = _target(route)
-        targets = {_target(each) for each in routes}
+        stale = {
+            each["RouteKey"]: each for each in routes if each is not route and _starts_workflow(each, integrations)
+        }
+        targets = {_target(each) for each in routes if each["RouteKey"] not in stale}
         return State(
             {
                 "protocol": api["ProtocolType"],
@@ -71,19 +78,21 @@ class HttpApi(Resource):
                 if route
                 else None,
                 "stage": _read_stage(stage),
+                "stale_routes": sorted(stale),
                 "orphan_integrations": sorted(integrations.keys() - targets),
             },
             {
                 "api_id": api["ApiId"],
                 "endpoint": api["ApiEndpoint"].rstrip("/"),
                 "route_id": route["RouteId"] if route else None,
+                "stale_route_ids": [each["RouteId"] for each in stale.values()],
                 "integration_id": integration_id if integration_id in integrations else None,
             },
         )
 
     def _find(self, aws: Aws) -> dict[str, Any] | None:
-        named = [api for api in aws.pages("apigatewayv2", "get_apis", "Items")]
-        ours = [api for api in named if self.ours.items() <= tags_from(api.get("Tags")).items()]
+        every = list(aws.pages("apigatewayv2", "get_apis", "Items"))
+        ours = _carrying(every, self.ours)
         if len(ours) > 1:
             ids = ", ".join(sorted(api["ApiId"] for api in ours))
             raise ForeignResource(
@@ -91,7 +100,7 @@ class HttpApi(Resource):
                 "delete all but the one whose URL your clients use (aws apigatewayv2 delete-api --api-id ID)",
             )
         if not ours:
-            for api in named:
+            for api in every:
                 if api["Name"] == self.name:
                     must_be_ours(f"HTTP API {self.name} ({api['ApiId']})", tags_from(api.get("Tags")), self.ours)
         return ours[0] if ours else None
@@ -131,15 +140,16 @@ class HttpApi(Resource):
             self._put_route(aws, api_id, actual.outputs["route_id"], integration_id, desired, waiting)
         if changed(change, "stage"):
             self._put_stage(aws, api_id, actual.fields["stage"], desired, waiting)
+        for stale in actual.outputs["stale_route_ids"]:  # Api-15: routes before the integrations that they target
+            self._remove(aws, "delete_route", {"ApiId": api_id, "RouteId": stale}, waiting)
         for orphan in actual.fields["orphan_integrations"]:
             if orphan != integration_id:
-                parameters = {"ApiId": api_id, "IntegrationId": orphan}
-                aws.retry(
-                    lambda: aws.find(_ABSENT, "apigatewayv2", "delete_integration", **parameters),
-                    when=_busy,
-                    waiting=waiting,
-                )
+                self._remove(aws, "delete_integration", {"ApiId": api_id, "IntegrationId": orphan}, waiting)
         return {}
+
+    @staticmethod
+    def _remove(aws: Aws, operation: str, parameters: dict[str, Any], waiting: Waiting) -> None:
+        aws.retry(lambda: aws.find(_ABSENT, "apigatewayv2", operation, **parameters), when=_busy, waiting=waiting)
 
     @staticmethod
     def _write(aws: Aws, operation: str, parameters: dict[str, Any], waiting: Waiting) -> Any:
@@ -210,10 +220,12 @@ class HttpApi(Resource):
 
     def delete(self, aws: Aws, waiting: Waiting) -> None:
         for api in find_apis(aws, self.ours):
-            parameters = {"ApiId": api["ApiId"]}
-            aws.retry(
-                lambda: aws.find(_ABSENT, "apigatewayv2", "delete_api", **parameters), when=_busy, waiting=waiting
-            )
+            self._remove(aws, "delete_api", {"ApiId": api["ApiId"]}, waiting)
+
+
+def _starts_workflow(route: dict[str, Any], integrations: dict[str, Any]) -> bool:
+    found = integrations.get(_target(route) or "", {})
+    return bool(found.get("IntegrationSubtype") == "StepFunctions-StartSyncExecution")
 
 
 def _target(route: dict[str, Any] | None) -> str | None:

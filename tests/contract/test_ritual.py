@@ -1,0 +1,392 @@
+"""Every kind goes through the same ritual against the local AWS: create, nothing to do, each field, drift, delete.
+
+The resources are the service's own, from service.declare, so every declared property is covered. Calls are real HTTP.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from deployer import service
+from deployer.apply import Run, needs_of, plan_changes, read_all
+from deployer.aws import Aws
+from deployer.graph import in_order
+from deployer.images.context import NO_BASE
+from deployer.plan import UNKNOWN, Action, Plan
+from deployer.project import load_project
+from deployer.resources.base import Resource
+from deployer.settings import load_settings
+
+SUBJECTS = (
+    "bucket",
+    "model/random_forest",
+    "repository",
+    "image",
+    "logs/api",
+    "role/workflow",
+    "function/random_forest",
+    "workflow",
+    "api",
+)
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def put(*path: str | int, value: Any) -> Edit:
+    """An edit of the desired fields: set the value at a path."""
+
+    def edit(fields: Any) -> None:
+        for name in path[:-1]:
+            fields = fields[name]
+        fields[path[-1]] = value
+
+    return edit
+
+
+# By subject: what is desired instead, and the paths that the plan must show for it, exactly.
+CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
+    "bucket": [
+        (put("encryption", value="aws:kms"), {"encryption"}),
+        (put("public_access_block", "BlockPublicAcls", value=False), {"public_access_block.BlockPublicAcls"}),
+        (put("object_ownership", value="BucketOwnerPreferred"), {"object_ownership"}),
+        (put("policy", value=None), {"policy"}),
+    ],
+    "model/random_forest": [],
+    "repository": [
+        (put("tag_mutability", value="MUTABLE"), {"tag_mutability"}),
+        (put("scan_on_push", value=False), {"scan_on_push"}),
+        (put("policy", value=None), {"policy"}),
+        (put("lifecycle_policy", value=None), {"lifecycle_policy"}),
+        (
+            put("lifecycle_policy", "rules", 0, "selection", "countNumber", value=5),
+            {"lifecycle_policy.rules[0].selection.countNumber"},
+        ),
+        (put("encryption", value="KMS"), {"encryption"}),
+    ],
+    "image": [],
+    "logs/api": [
+        (put("retention_days", value=30), {"retention_days"}),
+        (put("retention_days", value=None), {"retention_days"}),
+    ],
+    "role/workflow": [
+        (put("description", value="other"), {"description"}),
+        (
+            put("policies", "logs", "Statement", 0, "Action", value=["logs:CreateLogDelivery"]),
+            {"policies.logs.Statement[0].Action"},
+        ),
+        (lambda fields: fields["policies"].pop("logs"), {"policies.logs"}),
+        (put("trust", "Statement", 0, "Sid", value="Named"), {"trust.Statement[0].Sid"}),
+        (
+            put("permissions_boundary", value="arn:aws:iam::aws:policy/PowerUserAccess"),
+            {"permissions_boundary"},
+        ),
+    ],
+    "function/random_forest": [
+        (put("memory_mb", value=2048), {"memory_mb"}),
+        (put("timeout_s", value=7), {"timeout_s"}),
+        (put("ephemeral_storage_mb", value=1024), {"ephemeral_storage_mb"}),
+        (put("environment", "MODEL", value="other"), {"environment.MODEL"}),
+        (lambda fields: fields["environment"].pop("FEATURES"), {"environment.FEATURES"}),
+        (put("environment", value={}), {f"environment.{name}" for name in "BUCKET FEATURES KEY MODEL SHA256".split()}
+         | {"environment.SCIKIT_LEARN_VERSION"}),
+        (put("tracing", value="Active"), {"tracing"}),
+        (put("description", value=""), {"description"}),
+        (put("command", value=["other.handler"]), {"command"}),
+    ],
+    "workflow": [
+        (put("definition", "TimeoutSeconds", value=5), {"definition.TimeoutSeconds"}),
+        (put("definition", "Comment", value="other"), {"definition.Comment"}),
+        (put("logging", "include_execution_data", value=True), {"logging.include_execution_data"}),
+        (put("logging", value=None), {"logging"}),
+        (put("tracing", value=True), {"tracing"}),
+        (put("type", value="STANDARD"), {"type"}),
+    ],
+    "api": [
+        (put("description", value="other"), {"description"}),
+        (put("cors", "max_age_s", value=60), {"cors.max_age_s"}),
+        (put("cors", "origins", value=["https://example.com"]), {"cors.origins[0]"}),
+        (put("cors", value=None), {"cors"}),
+        (put("integration", "timeout_ms", value=5000), {"integration.timeout_ms"}),
+        (
+            put("route", "key", value="POST /predict"),
+            {"route", "stale_routes", "integration", "orphan_integrations"},
+        ),
+        (put("stage", "burst_limit", value=7), {"stage.burst_limit"}),
+        (put("stage", "rate_limit", value=3), {"stage.rate_limit"}),
+        (put("stage", "access_log", value=None), {"stage.access_log"}),
+        (put("stage", "auto_deploy", value=False), {"stage.auto_deploy"}),
+    ],
+}  # fmt: skip
+
+# By subject: what somebody does behind our back, with the resource at hand, and the paths that show.
+Drift = tuple[Callable[[Aws, Any], Any], set[str]]
+DRIFTS: dict[str, list[Drift]] = {
+    "bucket": [
+        (lambda aws, it: aws.call("s3", "delete_bucket_policy", Bucket=it.name), {"policy"}),
+        (lambda aws, it: aws.call("s3", "delete_public_access_block", Bucket=it.name), {"public_access_block"}),
+        (lambda aws, it: aws.call("s3", "delete_bucket_ownership_controls", Bucket=it.name), {"object_ownership"}),
+    ],
+    "model/random_forest": [],
+    "repository": [
+        (lambda aws, it: aws.call("ecr", "delete_repository_policy", repositoryName=it.name), {"policy"}),
+        (lambda aws, it: aws.call("ecr", "delete_lifecycle_policy", repositoryName=it.name), {"lifecycle_policy"}),
+    ],
+    "image": [],
+    "logs/api": [
+        (lambda aws, it: aws.call("logs", "delete_retention_policy", logGroupName=it.name), {"retention_days"}),
+        (
+            lambda aws, it: aws.call("logs", "put_retention_policy", logGroupName=it.name, retentionInDays=1),
+            {"retention_days"},
+        ),
+    ],
+    "role/workflow": [
+        (
+            lambda aws, it: aws.call(
+                "iam", "put_role_policy", RoleName=it.name, PolicyName="more",
+                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{
+                    "Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}),
+            ),
+            {"policies.more"},
+        ),
+        (
+            lambda aws, it: aws.call("iam", "delete_role_policy", RoleName=it.name, PolicyName="invoke"),
+            {"policies.invoke"},
+        ),
+        (
+            lambda aws, it: aws.call(
+                "iam", "update_assume_role_policy", RoleName=it.name,
+                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{
+                    "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}),
+            ),
+            {"trust.Statement[0].Condition", "trust.Statement[0].Principal.AWS", "trust.Statement[0].Principal.Service"},
+        ),
+    ],
+    "function/random_forest": [
+        (
+            lambda aws, it: aws.call("lambda", "update_function_configuration", FunctionName=it.name, MemorySize=512),
+            {"memory_mb", "published"},
+        ),
+        (lambda aws, it: delete_versions(aws, it), {"published"}),
+    ],
+    "workflow": [
+        (
+            lambda aws, it: aws.call(
+                "stepfunctions", "update_state_machine", stateMachineArn=it.arn, loggingConfiguration={"level": "OFF"}
+            ),
+            {"logging"},
+        ),
+    ],
+    "api": [
+        (lambda aws, it: aws.call("apigatewayv2", "delete_cors_configuration", ApiId=api_id(aws)), {"cors"}),
+        (lambda aws, it: aws.call("apigatewayv2", "delete_stage", ApiId=api_id(aws), StageName="$default"), {"stage"}),
+        (
+            lambda aws, it: aws.call(
+                "apigatewayv2", "delete_route", ApiId=api_id(aws),
+                RouteId=aws.call("apigatewayv2", "get_routes", ApiId=api_id(aws))["Items"][0]["RouteId"],
+            ),
+            {"route", "integration", "orphan_integrations"},
+        ),
+    ],
+}  # fmt: skip
+
+
+def delete_versions(aws: Aws, function: Any) -> None:
+    for each in aws.call("lambda", "list_versions_by_function", FunctionName=function.name)["Versions"][1:]:
+        aws.call("lambda", "delete_function", FunctionName=function.name, Qualifier=each["Version"])
+
+
+def api_id(aws: Aws) -> str:
+    return str(aws.call("apigatewayv2", "get_apis")["Items"][0]["ApiId"])
+
+
+class World:
+    """An account in which the subject's dependencies exist, and the means to plan and apply the subject alone."""
+
+    def __init__(self, aws: Aws, resources: list[Resource], key: str) -> None:
+        self.aws = aws
+        needs = needs_of(resources)
+        by_key = {resource.key: resource for resource in resources}
+        wanted = {key}
+        for each in reversed(in_order(needs)):
+            if each in wanted:
+                wanted |= set(needs[each])
+        self.subject = by_key[key]
+        self.before = [by_key[each] for each in in_order(needs) if each in wanted - {key}]
+        self.pool = ThreadPoolExecutor(4)
+        assert self.apply(self.before).count(Action.CREATE) == len(self.before)
+
+    def apply(self, resources: list[Resource]) -> Plan:
+        actual = read_all(self.aws, resources, self.pool)
+        plan = plan_changes(resources, actual)
+        result = Run(self.aws, lambda event: None, self.pool).up(plan, resources, actual, [])
+        errors = [outcome.error for outcome in result.outcomes.values() if outcome.error]
+        if errors:
+            raise errors[0]
+        return plan
+
+    def of(self, fields: dict[str, Any]) -> Resource:
+        """The subject with other desired fields."""
+        edited = copy.copy(self.subject)
+        edited.fields = fields
+        return edited
+
+    def plan(self, subject: Resource) -> Plan:
+        resources = [*self.before, subject]
+        return plan_changes(resources, read_all(self.aws, resources, self.pool))
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
+    settings = load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
+    from dataclasses import replace
+
+    settings = replace(settings, base=NO_BASE)
+    world = World(aws, service.declare(settings, load_project(settings)), request.param)
+    yield world
+    world.pool.shutdown()
+
+
+def change_of(plan: Plan, key: str) -> Any:
+    return next(change for change in plan.changes if change.key == key)
+
+
+def paths(plan: Plan, key: str) -> set[str]:
+    return {field.path for field in change_of(plan, key).fields}
+
+
+subjects = pytest.mark.parametrize("world", SUBJECTS, indirect=True)
+
+
+def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
+    settings = load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
+    declared = {resource.key: type(resource) for resource in service.declare(settings, load_project(settings))}
+    assert {declared[key] for key in SUBJECTS} == set(declared.values())
+    assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)
+
+
+@subjects
+def test_a_created_resource_needs_nothing_more(world: World, calls: Any) -> None:
+    first = world.plan(world.subject)
+    assert change_of(first, world.subject.key).action is Action.CREATE
+    world.apply([*world.before, world.subject])
+    calls.clear()
+    assert world.apply([*world.before, world.subject]).is_empty
+    assert calls and not calls.writing()
+
+
+@subjects
+def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
+    key = world.subject.key
+    world.apply([*world.before, world.subject])
+    for edit, expected in CHANGES[key]:
+        fields = copy.deepcopy(dict(world.subject.fields))
+        edit(fields)
+        edited = world.of(fields)
+        plan = world.plan(edited)
+        shown = change_of(plan, key)
+        assert {field.path for field in shown.fields} == expected, expected
+        forced = any(field.forces_replace for field in shown.fields)
+        assert shown.action is (Action.REPLACE if forced else Action.UPDATE)
+        assert forced == bool({field.name for field in shown.fields} & set(world.subject.replace_on))
+        world.apply([*world.before, edited])
+        assert world.plan(edited).is_empty, expected
+        world.apply([*world.before, world.subject])
+        assert world.plan(world.subject).is_empty, expected
+
+
+@subjects
+def test_drift_is_shown_and_put_right(world: World) -> None:
+    key = world.subject.key
+    world.apply([*world.before, world.subject])
+    for act, expected in DRIFTS[key]:
+        act(world.aws, world.subject)
+        assert paths(world.plan(world.subject), key) == expected
+        world.apply([*world.before, world.subject])
+        assert world.plan(world.subject).is_empty, expected
+
+
+@subjects
+def test_a_deleted_resource_is_gone_and_may_be_deleted_again(world: World) -> None:
+    world.apply([*world.before, world.subject])
+    world.subject.delete(world.aws, lambda reason: None)
+    if world.subject.key != "image":  # images go with their repository
+        assert world.subject.read(world.aws) is None
+    world.subject.delete(world.aws, lambda reason: None)
+
+
+@pytest.mark.parametrize(
+    "world", [key for key in SUBJECTS if key not in ("model/random_forest", "image")], indirect=True
+)
+def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
+    from deployer.errors import ForeignResource
+
+    world.apply([*world.before, world.subject])
+    stranger = copy.copy(world.subject)
+    stranger.ours = {**world.subject.ours, "deployer:service": "other"}  # type: ignore[attr-defined]
+    with pytest.raises(ForeignResource, match="already exists and belongs to") as error:
+        stranger.read(world.aws)
+    name = getattr(stranger, "name")
+    assert name in error.value.message
+
+
+@pytest.mark.parametrize("world", ["function/random_forest"], indirect=True)
+def test_versions_beyond_the_last_three_go_unless_something_refers_to_them(world: World) -> None:
+    function: Any = world.subject
+    world.apply([*world.before, function])
+    aws = world.aws
+    arn = f"arn:aws:states:us-east-1:123456789012:stateMachine:{function.pinned_by.rpartition(':')[2]}"
+    aws.call("lambda", "create_alias", FunctionName=function.name, Name="stable", FunctionVersion="1")
+    for number in range(2, 8):
+        if number == 4:
+            task = {"Type": "Task", "End": True, "Resource": version_arn(aws, function)}
+            definition = {"StartAt": "a", "States": {"a": task}}
+            role = "arn:aws:iam::123456789012:role/any"
+            aws.call("stepfunctions", "create_state_machine", name=arn.rpartition(":")[2], roleArn=role,
+                     definition=json.dumps(definition, separators=(",", ":")), type="EXPRESS")  # fmt: skip
+        fields = {**function.fields, "memory_mb": 128 + number}
+        world.apply([*world.before, world.of(fields)])
+    found = aws.call("lambda", "list_versions_by_function", FunctionName=function.name)["Versions"]
+    assert [each["Version"] for each in found if each["Version"] != "$LATEST"] == ["1", "3", "5", "6", "7"]
+
+
+def version_arn(aws: Aws, function: Any) -> str:
+    state = function.read(aws)
+    return str(state.outputs["version_arn"])
+
+
+@pytest.mark.parametrize("world", ["api"], indirect=True)
+def test_two_apis_with_our_tags_are_an_error_that_lists_both(world: World) -> None:
+    from deployer.errors import ForeignResource
+
+    world.apply([*world.before, world.subject])
+    tags = world.subject.ours  # type: ignore[attr-defined]
+    world.aws.call("apigatewayv2", "create_api", Name="other", ProtocolType="HTTP", Tags=tags)
+    with pytest.raises(ForeignResource, match="2 HTTP APIs") as error:
+        world.subject.read(world.aws)
+    assert api_id(world.aws) in error.value.message
+
+
+@pytest.mark.parametrize("world", ["workflow"], indirect=True)
+def test_a_function_that_is_still_to_change_makes_the_pinned_version_unknown(world: World) -> None:
+    world.apply([*world.before, world.subject])
+    function = next(each for each in world.before if each.key == "function/random_forest")
+    function.fields = {**function.fields, "memory_mb": 2048}
+    change = change_of(world.plan(world.subject), "workflow")
+    assert [field.after for field in change.fields] == [UNKNOWN]
+    assert change.fields[0].path.endswith("random_forest.Resource")
+
+
+@pytest.mark.parametrize("world", ["bucket"], indirect=True)
+def test_a_bucket_that_was_only_just_created_is_finished(world: World) -> None:
+    """The run died between CreateBucket and PutBucketTagging: empty and untagged, it is taken for ours."""
+    world.aws.call("s3", "create_bucket", Bucket=world.subject.name)  # type: ignore[attr-defined]
+    change = change_of(world.plan(world.subject), "bucket")
+    assert change.action is Action.UPDATE and "tags" in {field.name for field in change.fields}
+    world.apply([world.subject])
+    assert world.plan(world.subject).is_empty

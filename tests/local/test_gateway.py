@@ -1,0 +1,190 @@
+"""The HTTP API's own answers, and Invoke, against the local AWS."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.errors import AwsError
+from deployer.local import process
+from deployer.local.gateway import TokenBucket
+from tests.conftest import connect
+from tests.local.conftest import deployer
+
+SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
+
+
+def send(url: str, method: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> tuple[int, Any, Any]:
+    request = urllib.request.Request(url, body, dict(headers), method=method)
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, response.headers, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers, error.read()
+
+
+@pytest.fixture(scope="module")
+def url(deployed: Path) -> str:
+    return str(deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"])
+
+
+def account(folder: Path) -> Any:
+    server = process.find(folder)
+    assert server is not None
+    return connect(server.url)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PUT", ""), ("POST", "other"), ("DELETE", "")])
+def test_another_method_or_path_is_not_found(url: str, method: str, path: str) -> None:
+    status, _, content = send(url + path, method, b"{}")
+    assert (status, json.loads(content)) == (404, {"message": "Not Found"})
+
+
+def test_an_unknown_api_is_not_found(url: str) -> None:
+    assert send(url.replace(url.split("/")[-2], "zzzzzzzz"), "POST", b"{}")[0] == 404
+
+
+def test_more_than_ten_megabytes_are_too_large(url: str) -> None:
+    status, _, content = send(url, "POST", b" " * (10 * 1024 * 1024 + 1))
+    assert (status, json.loads(content)) == (413, {"message": "Request Entity Too Large"})
+
+
+def test_a_page_of_any_origin_may_call(url: str) -> None:
+    status, headers, content = send(url, "OPTIONS", None, {"Origin": "https://example.com"})
+    assert (status, content) == (204, b"")
+    assert headers["Access-Control-Allow-Origin"] == "*" and "POST" in headers["Access-Control-Allow-Methods"]
+    assert send(url, "POST", SAMPLE, {"Origin": "https://example.com"})[1]["Access-Control-Allow-Origin"] == "*"
+    assert send(url, "POST", SAMPLE)[1]["Access-Control-Allow-Origin"] is None
+
+
+def test_cors_that_is_removed_is_really_gone(deployed: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOYER_CORS_ORIGINS", "https://one.example")
+    deployer(deployed, "up", "--local")
+    assert (
+        send(url, "POST", SAMPLE, {"Origin": "https://one.example"})[1]["Access-Control-Allow-Origin"]
+        == "https://one.example"
+    )
+    assert send(url, "POST", SAMPLE, {"Origin": "https://two.example"})[1]["Access-Control-Allow-Origin"] is None
+    monkeypatch.setenv("DEPLOYER_CORS_ORIGINS", "")
+    deployer(deployed, "up", "--local")
+    assert send(url, "OPTIONS", None, {"Origin": "https://one.example"})[0] == 404
+    monkeypatch.delenv("DEPLOYER_CORS_ORIGINS")
+    deployer(deployed, "up", "--local")
+
+
+def test_requests_beyond_rate_and_burst_are_refused(deployed: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOYER_RATE_LIMIT", "1")
+    monkeypatch.setenv("DEPLOYER_BURST_LIMIT", "2")
+    deployer(deployed, "up", "--local")
+    answers = [send(url, "POST", SAMPLE) for _ in range(12)]
+    refused = [answer for answer in answers if answer[0] == 429]
+    assert refused and json.loads(refused[0][2]) == {"message": "Too Many Requests"}
+    assert {answer[0] for answer in answers} == {200, 429}
+    monkeypatch.delenv("DEPLOYER_RATE_LIMIT")
+    monkeypatch.delenv("DEPLOYER_BURST_LIMIT")
+    deployer(deployed, "up", "--local")
+    assert {send(url, "POST", SAMPLE)[0] for _ in range(12)} == {200}
+
+
+def test_a_token_bucket_refills_with_time() -> None:
+    now = [0.0]
+    bucket = TokenBucket(2, 3, clock=lambda: now[0])
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    now[0] = 0.5
+    assert [bucket.take() for _ in range(2)] == [True, False]
+    now[0] = 100
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_workflow_that_outlasts_the_integration_is_unavailable(deployed: Path, url: str) -> None:
+    aws = account(deployed)
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:inference-dev"
+    definition = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine)["definition"]
+    slow = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}}}
+    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=json.dumps(slow))
+    api = aws.call("apigatewayv2", "get_apis")["Items"][0]["ApiId"]
+    integration = aws.call("apigatewayv2", "get_integrations", ApiId=api)["Items"][0]["IntegrationId"]
+    aws.call("apigatewayv2", "update_integration", ApiId=api, IntegrationId=integration, TimeoutInMillis=200)
+    status, _, content = send(url, "POST", SAMPLE)
+    assert (status, json.loads(content)) == (503, {"message": "Service Unavailable"})
+    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=definition)
+    deployer(deployed, "up", "--local")
+    assert send(url, "POST", SAMPLE)[0] == 200
+
+
+def test_a_workflow_beyond_its_own_timeout_is_timed_out_in_the_record(deployed: Path, url: str) -> None:
+    aws = account(deployed)
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:inference-dev"
+    slow = {"StartAt": "Wait", "TimeoutSeconds": 1, "States": {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}}}
+    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=json.dumps(slow))
+    record = json.loads(send(url, "POST", SAMPLE)[2])
+    assert (record["status"], "output" in record) == ("TIMED_OUT", False)
+    assert "TIMED_OUT" in deployer(deployed, "invoke", "--sample", "--local", code=1).err
+    deployer(deployed, "up", "--local")
+
+
+def test_one_model_that_fails_leaves_the_others_answers(deployed: Path, url: str) -> None:
+    """The model's file is gone from S3: its function cannot start, the two others answer."""
+    manifest = json.loads((deployed / "models" / "manifest.json").read_text())
+    key = f"models/support_vector/{manifest['models']['support_vector']['sha256']}.joblib"
+    aws = account(deployed)
+    aws.call("s3", "delete_object", Bucket="inference-dev-123456789012-us-east-1", Key=key)
+    # A changed setting makes a new version, and with it a process that has to load the model.
+    name = "inference-dev-support-vector"
+    aws.call("lambda", "update_function_configuration", FunctionName=name, MemorySize=2000)
+    version = aws.call("lambda", "publish_version", FunctionName=name)["FunctionArn"]
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:inference-dev"
+    found = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine)["definition"]
+    definition = json.loads(found)
+    definition["States"]["Predict"]["Branches"][2]["States"]["support_vector"]["Resource"] = version
+    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=json.dumps(definition))
+    ran = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    assert [sorted(entry) for entry in ran] == [["model", "predictions", "version"]] * 2 + [["error", "model"]]
+    assert ran[2] == {"model": "support_vector", "error": "ModelError"}
+    assert "failed: ModelError" in deployer(deployed, "invoke", "--sample", "--local").out
+    lines = [
+        each["message"] for each in aws.pages("logs", "filter_log_events", "events", logGroupName=f"/aws/lambda/{name}")
+    ]
+    assert any("is missing or forbidden" in line for line in lines)
+    deployer(deployed, "up", "--local")
+    assert all("predictions" in entry for entry in deployer(deployed, "invoke", "--sample", "--local", "--json").json)
+
+
+def test_invoke_of_a_function_answers_as_lambda_does(deployed: Path) -> None:
+    aws = account(deployed)
+    answer = aws.call("lambda", "invoke", FunctionName="inference-dev-random-forest", Payload=SAMPLE)
+    assert answer["StatusCode"] == 200 and "FunctionError" not in answer
+    assert json.loads(answer["Payload"].read())["model"] == "random_forest"
+    answer = aws.call("lambda", "invoke", FunctionName="inference-dev-random-forest", Qualifier="1", Payload=b"{}")
+    assert answer["FunctionError"] == "Unhandled"
+    assert json.loads(answer["Payload"].read())["errorType"] == "InvalidInput"
+    for name, qualifier in (("no-such-function", "1"), ("inference-dev-random-forest", "99")):
+        with pytest.raises(AwsError) as error:
+            aws.call("lambda", "invoke", FunctionName=name, Qualifier=qualifier, Payload=b"{}")
+        assert error.value.code == "ResourceNotFoundException"
+
+
+def test_a_payload_beyond_six_megabytes_is_refused(deployed: Path) -> None:
+    with pytest.raises(AwsError) as error:
+        account(deployed).call(
+            "lambda", "invoke", FunctionName="inference-dev-random-forest", Payload=b'"' + b"x" * 6 * 1024 * 1024 + b'"'
+        )
+    assert (error.value.code, error.value.status) == ("RequestTooLargeException", 413)
+
+
+def test_start_sync_execution_answers_to_boto3(deployed: Path) -> None:
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:inference-dev"
+    answer = account(deployed).call(
+        "stepfunctions", "start_sync_execution", stateMachineArn=machine, input=SAMPLE.decode()
+    )
+    assert answer["status"] == "SUCCEEDED" and len(json.loads(answer["output"])) == 3
+    with pytest.raises(AwsError) as error:
+        account(deployed).call("stepfunctions", "start_sync_execution", stateMachineArn=machine + "x", input="{}")
+    assert error.value.code == "StateMachineDoesNotExist"

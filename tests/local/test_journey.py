@@ -1,0 +1,300 @@
+"""The whole journey of a user, through the real command line, over real HTTP, with the real models."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+from deployer.aws import Aws
+from deployer.local import process
+from tests.conftest import ROOT, Calls, connect
+from tests.local.conftest import deployer
+
+MODELS = ("linear_regression", "random_forest", "support_vector")
+
+
+def account(folder: Path) -> Aws:
+    found = process.find(folder)
+    assert found is not None
+    return connect(found.url)
+
+
+def records(count: int) -> list[dict[str, float]]:
+    with (ROOT / "data" / "boston_housing.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    return [{name: float(cell) for name, cell in rows[i % len(rows)].items() if name != "MEDV"} for i in range(count)]
+
+
+def predicted(folder: Path, name: str, rows: list[dict[str, float]]) -> Any:
+    model = joblib.load(folder / "models" / f"{name}.joblib")
+    return model.predict(np.array([list(row.values()) for row in rows]))
+
+
+def post(url: str, body: bytes) -> tuple[int, Any]:
+    request = urllib.request.Request(url, body, {"content-type": "application/json"}, method="POST")
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def url_of(folder: Path) -> str:
+    return str(deployer(folder, "plan", "--local", "--json").json["outputs"]["url"])
+
+
+def test_the_last_line_of_up_is_the_url(deployed: Path) -> None:
+    ran = deployer(deployed, "up", "--local")
+    assert ran.out.splitlines() == [url_of(deployed)]
+    assert "no changes" in ran.err
+
+
+def test_the_sample_is_answered_as_the_saved_models_predict(deployed: Path) -> None:
+    results = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    sample = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
+    assert [entry["model"] for entry in results] == list(MODELS)
+    for entry in results:
+        assert entry["predictions"] == pytest.approx(list(predicted(deployed, entry["model"], [sample])), abs=1e-9)
+
+
+def test_the_answer_is_a_table_with_model_version_prediction_and_latency(deployed: Path) -> None:
+    ran = deployer(deployed, "invoke", "--sample", "--local")
+    manifest = json.loads((deployed / "models" / "manifest.json").read_text())
+    for name in MODELS:
+        assert f"{name}" in ran.out and manifest["models"][name]["sha256"][:12] in ran.out
+    assert "answered in" in ran.out and ran.err == ""
+
+
+def test_a_second_up_makes_no_writing_call(deployed: Path) -> None:
+    ran = deployer(deployed, "up", "--local", "-v")
+    calls = Calls(tuple(line.split(" ")) for line in ran.err.splitlines() if len(line.split(" ")) == 2 and "_" in line)
+    assert len(calls) > 30
+    assert calls.writing() == []
+
+
+def test_the_plan_after_up_is_empty(deployed: Path) -> None:
+    document = deployer(deployed, "plan", "--local", "--json", "--exit-code").json
+    assert document["changes"] == []
+    assert {"service", "stage", "account", "region", "endpoint", "changes", "outputs", "seconds"} <= document.keys()
+    assert set(document["outputs"]["functions"]) == set(MODELS)
+    assert all(arn.rpartition(":")[2].isdigit() for arn in document["outputs"]["functions"].values())
+
+
+def test_a_thousand_records_come_back_as_three_thousand_predictions(deployed: Path) -> None:
+    rows = records(1000)
+    status, record = post(url_of(deployed), json.dumps({"instances": rows}).encode())
+    assert (status, record["status"]) == (200, "SUCCEEDED")
+    for entry in json.loads(record["output"]):
+        assert entry["predictions"] == pytest.approx(list(predicted(deployed, entry["model"], rows)), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        (json.dumps({"instances": records(1001)}), "instances: holds 1001 records, but 1 to 1000 are allowed"),
+        ("{}", "CRIM: missing"),
+        ("[]", "must be a record"),
+        (json.dumps({name: value for name, value in records(1)[0].items() if name != "RM"}), "RM: missing"),
+        (json.dumps({**records(1)[0], "RM": "six"}), "RM: must be a number, not string"),
+        (json.dumps({**records(1)[0], "RM": None, "AGE": True}), "RM: must be a number, not null; AGE: must be"),
+    ],
+    ids=["1001", "{}", "[]", "missing", "string", "null and true"],
+)
+def test_a_breach_of_the_contract_fails_the_execution_with_a_cause(deployed: Path, body: str, cause: str) -> None:
+    status, record = post(url_of(deployed), body.encode())
+    assert (status, record["status"], record["error"]) == (200, "FAILED", "InvalidInput")
+    assert cause in record["cause"]
+    assert "Traceback" not in record["cause"] and "arn:" not in record["cause"] and "output" not in record
+    ran = deployer(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1)
+    assert "InvalidInput" in ran.err and cause in ran.err and ran.out == ""
+    assert deployer(deployed, "invoke", "--sample", "--local").code == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (json.dumps({**records(1)[0], "RM": float("nan")}), "InvalidExecutionInput"),
+        (json.dumps({"instances": records(1700)}), "ValidationException"),
+        ("no json", "InvalidExecutionInput"),
+    ],
+    ids=["NaN", "300 KB", "no json"],
+)
+def test_what_step_functions_itself_refuses_is_http_400(deployed: Path, body: str, error: str) -> None:
+    status, answer = post(url_of(deployed), body.encode())
+    assert (status, answer["__type"]) == (400, error)
+    assert "HTTP 400" in deployer(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1).err
+    assert deployer(deployed, "invoke", "--sample", "--local").code == 0
+
+
+def test_repeated_requests_show_how_latency_spreads(deployed: Path) -> None:
+    ran = deployer(deployed, "invoke", "--sample", "--local", "--repeat", "5")
+    assert "5 requests: first" in ran.out and "median" in ran.out and "slowest" in ran.out
+
+
+def test_a_failing_json_invocation_prints_the_record_and_exits_with_1(deployed: Path) -> None:
+    ran = deployer(deployed, "invoke", "--local", "--json", "--data", "{}", code=1)
+    assert ran.json["status"] == "FAILED" and ran.json["error"] == "InvalidInput"
+
+
+def test_output_of_handlers_is_in_the_log_group(deployed: Path) -> None:
+    deployer(deployed, "invoke", "--sample", "--local")
+    events = account(deployed).pages(
+        "logs", "filter_log_events", "events", logGroupName="/aws/lambda/inference-dev-random-forest"
+    )
+    lines = [event["message"] for event in events]
+    assert any(line.startswith("START RequestId") for line in lines)
+    assert any(line.startswith("REPORT RequestId") for line in lines)
+
+
+def test_memory_changed_behind_our_back_is_shown_and_put_right(deployed: Path) -> None:
+    aws = account(deployed)
+    name = "inference-dev-random-forest"
+    aws.call("lambda", "update_function_configuration", FunctionName=name, MemorySize=512)
+    document = deployer(deployed, "plan", "--local", "--json", "--exit-code", code=3).json
+    fields = {field["path"]: field for change in document["changes"] for field in change["fields"]}
+    assert document["changes"][0]["resource"] == "function/random_forest"
+    assert (fields["memory_mb"]["before"], fields["memory_mb"]["after"]) == (512, 1024)
+    shown = deployer(deployed, "plan", "--local").out
+    assert "function/random_forest" in shown and "memory_mb: 512 -> 1024" in shown
+    deployer(deployed, "up", "--local")
+    assert aws.call("lambda", "get_function", FunctionName=name)["Configuration"]["MemorySize"] == 1024
+    deployer(deployed, "plan", "--local", "--exit-code")
+
+
+def test_an_edited_handler_is_live_only_after_the_next_up(deployed: Path) -> None:
+    handler = deployed / "lambda_src" / "predict.py"
+    source = handler.read_text()
+    before = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    handler.write_text(source.replace('"version": self.version', '"version": "edited"'))
+    assert deployer(deployed, "invoke", "--sample", "--local", "--json").json == before
+    deployer(deployed, "up", "--local")
+    after = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    assert {entry["version"] for entry in after} == {"edited"}
+    handler.write_text(source)
+    deployer(deployed, "up", "--local")
+    assert deployer(deployed, "invoke", "--sample", "--local", "--json").json == before
+
+
+def test_a_retrained_model_is_one_object_one_function_one_workflow_and_no_image(deployed: Path) -> None:
+    script = deployed / "train.py"
+    script.write_text(script.read_text().replace("min_samples_leaf=2", "min_samples_leaf=3"))
+    subprocess.run([sys.executable, "train.py"], cwd=deployed, check=True, capture_output=True)
+    document = deployer(deployed, "up", "--local", "--json").json
+    changed = {change["resource"]: change["action"] for change in document["changes"]}
+    assert changed == {"model/random_forest": "create", "function/random_forest": "update", "workflow": "update"}
+    sample = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
+    for entry in deployer(deployed, "invoke", "--sample", "--local", "--json").json:
+        assert entry["predictions"] == pytest.approx(list(predicted(deployed, entry["model"], [sample])), abs=1e-9)
+
+
+def add_model(folder: Path) -> None:
+    """What the README says about a fourth model: one entry in train.py, one branch in state_machine.json."""
+    script = folder / "train.py"
+    entry = '    "nearest": KNeighborsRegressor(),\n}\n'
+    text = script.read_text().replace("}\n\n# Units", entry + "\n# Units")
+    script.write_text(
+        text.replace("import joblib\n", "import joblib\nfrom sklearn.neighbors import KNeighborsRegressor\n")
+    )
+    workflow = folder / "state_machine.json"
+    definition = json.loads(workflow.read_text())
+    branches = definition["States"]["Predict"]["Branches"]
+    branches.append(json.loads(json.dumps(branches[0]).replace("linear_regression", "nearest")))
+    workflow.write_text(json.dumps(definition))
+    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_fourth_model_is_added_and_removed_again(deployed: Path) -> None:
+    kept = {name: (deployed / name).read_text() for name in ("train.py", "state_machine.json")}
+    shutil.copytree(deployed / "models", deployed / "before")
+    add_model(deployed)
+    deployer(deployed, "up", "--local")
+    results = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    assert [entry["model"] for entry in results] == [*MODELS, "nearest"]
+    for name, text in kept.items():
+        (deployed / name).write_text(text)
+    shutil.rmtree(deployed / "models")
+    (deployed / "before").rename(deployed / "models")
+    refused = deployer(deployed, "up", "--local", code=1)
+    assert "--yes" in refused.err and "function/nearest" in refused.err
+    document = deployer(deployed, "up", "--local", "--yes", "--json").json
+    deleted = [change["resource"] for change in document["changes"] if change["action"] == "delete"]
+    assert deleted == ["function/nearest", "logs/nearest", "model/nearest"]
+    deployer(deployed, "plan", "--local", "--exit-code")
+    names = [each["FunctionName"] for each in account(deployed).pages("lambda", "list_functions", "Functions")]
+    assert sorted(names) == [f"inference-dev-{name.replace('_', '-')}" for name in MODELS]
+    assert len(deployer(deployed, "invoke", "--sample", "--local", "--json").json) == 3
+
+
+def test_a_foreign_role_of_our_name_is_refused_by_name_and_left_alone(project: Path) -> None:
+    process.start(project)
+    try:
+        aws = account(project)
+        name = "inference-dev-us-east-1-api"
+        aws.call("iam", "create_role", RoleName=name, AssumeRolePolicyDocument="{}")
+        ran = deployer(project, "up", "--local", code=1)
+        assert f"IAM role {name} already exists" in ran.err and "left alone" in ran.err
+        assert aws.call("lambda", "list_functions")["Functions"] == []
+        down = deployer(project, "down", "--local", "--yes", code=1)
+        assert name in down.err
+        assert [role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]] == [name]
+    finally:
+        process.stop(project)
+
+
+def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path) -> None:
+    try:
+        first = deployer(project, "up", "--local").out.strip()
+        second = deployer(project, "up", "--local", "--stage", "other").out.strip()
+        assert first != second
+        ran = deployer(project, "down", "--local", "--yes")
+        assert "goes on" in ran.err
+        assert len(deployer(project, "invoke", "--sample", "--local", "--stage", "other", "--json").json) == 3
+        assert "no HTTP API" in deployer(project, "invoke", "--sample", "--local", code=1).err
+    finally:
+        process.stop(project)
+
+
+def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
+    deployer(project, "up", "--local")
+    deployer(project, "invoke", "--sample", "--local")
+    running = process.find(project)
+    assert running is not None
+    children = children_of(running.pid)
+    assert len(children) == 3
+    refused = deployer(project, "down", "--local", code=1)
+    assert "--yes" in refused.err
+    document = deployer(project, "down", "--local", "--yes", "--json").json
+    assert len(document["changes"]) == 18 and {change["action"] for change in document["changes"]} == {"delete"}
+    assert process.find(project) is None
+    assert not any(alive(pid) for pid in [running.pid, *children])
+    assert "nothing to delete" in deployer(project, "down", "--local", "--yes").err
+
+
+def children_of(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(line) for line in found.stdout.split()]
+
+
+def alive(pid: int) -> bool:
+    found = subprocess.run(["ps", "-p", str(pid), "-o", "stat="], capture_output=True, text=True)
+    return found.stdout.strip()[:1] not in ("", "Z")
+
+
+def test_up_trains_first_when_there_are_no_models(project: Path) -> None:
+    shutil.rmtree(project / "models")
+    try:
+        ran = deployer(project, "up", "--local")
+        assert "training first" in ran.err and (project / "models" / "manifest.json").is_file()
+    finally:
+        process.stop(project)

@@ -1,0 +1,105 @@
+"""`up --local` killed at any moment and run again ends where an undisturbed run ends, with exactly one HTTP API."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.local import process
+from tests.conftest import connect, reset
+from tests.local.conftest import deployer
+
+
+def state_of(folder: Path) -> Any:
+    """What the account holds, without the ids and times that AWS chooses."""
+    server = process.find(folder)
+    assert server is not None
+    aws = connect(server.url)
+    functions = [each for each in aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")]
+    apis = aws.call("apigatewayv2", "get_apis")["Items"]
+    below = [
+        [
+            len(aws.call("apigatewayv2", f"get_{what}", ApiId=api["ApiId"])["Items"])
+            for what in ("integrations", "routes", "stages")
+        ]
+        for api in apis
+    ]
+    machine = aws.call("stepfunctions", "list_state_machines")["stateMachines"][0]
+    definition = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine["stateMachineArn"])[
+        "definition"
+    ]
+    return {
+        "functions": sorted(
+            (each["FunctionName"], each["Version"], each["CodeSha256"], each["MemorySize"]) for each in functions
+        ),
+        "apis": below,
+        "definition": definition,
+        "roles": sorted(role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]),
+        "buckets": [bucket["Name"] for bucket in aws.call("s3", "list_buckets")["Buckets"]],
+        "groups": sorted(
+            (group["logGroupName"], group.get("retentionInDays"))
+            for group in aws.pages("logs", "describe_log_groups", "logGroups")
+        ),
+    }
+
+
+@pytest.fixture
+def started(project: Path) -> Any:
+    yield process.start(project)
+    process.stop(project)
+
+
+def test_a_run_killed_at_any_moment_is_completed_by_the_next(project: Path, started: process.Server) -> None:
+    deployer(project, "up", "--local")
+    undisturbed = state_of(project)
+    command = [sys.executable, "-m", "deployer", "up", "--local"]
+    for part in range(1, 9):
+        reset(started.url)
+        run = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert run.stderr is not None
+        # Killed within the writing part of the run: after some of its steps have ended, and a little later still.
+        finished = 0
+        for line in run.stderr:
+            finished += "created (" in line
+            if finished >= 2 * part:
+                break
+        time.sleep(random.Random(part).uniform(0, 0.02))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        run.stderr.close()
+        deployer(project, "up", "--local")
+        assert state_of(project) == undisturbed, f"killed after {finished} steps"
+    assert len(deployer(project, "invoke", "--sample", "--local", "--json").json) == 3
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_exits_with_130(project: Path, started: process.Server) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-m", "deployer", "up", "--local"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stderr is not None and run.stdout is not None
+    for line in run.stderr:
+        if "creating" in line:
+            break
+    run.send_signal(signal.SIGINT)
+    rest = run.stderr.read()
+    out = run.stdout.read()
+    run.stdout.close()
+    run.stderr.close()
+    code = run.wait()
+    # The run may have been past its last step before the signal came; then it simply succeeded.
+    assert code == 130 and "goes on where it stopped" in rest or code == 0 and out.startswith("http")
+    assert "interrupted" in rest or code == 0
+    deployer(project, "up", "--local")
+    assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []

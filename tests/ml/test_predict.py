@@ -1,0 +1,459 @@
+"""lambda_src/predict.py without AWS: the contract of requests, predictions against the models' own, and loading."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.server
+import importlib.util
+import json
+import math
+import os
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import ROOT
+
+DATA = ROOT / "data" / "boston_housing.csv"
+FEATURES = DATA.read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
+SAMPLE = json.loads((ROOT / "samples" / "boston_housing.json").read_text(encoding="utf-8"))
+TABLE = np.loadtxt(DATA, delimiter=",", skiprows=1)[:, :-1]
+NAMES = ["linear_regression", "random_forest", "support_vector"]
+EXACT = {"rel": 1e-9, "abs": 1e-9}
+
+
+def import_handler() -> ModuleType:
+    """Import the handler as a module of its own; without a Lambda runtime around, it fetches no model."""
+    assert "AWS_LAMBDA_RUNTIME_API" not in os.environ
+    spec = importlib.util.spec_from_file_location("predict", ROOT / "lambda_src" / "predict.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def predict() -> ModuleType:
+    return import_handler()
+
+
+class Sum:
+    """A model that adds up its features and counts how it is asked."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        assert rows.dtype == np.float64
+        self.shapes.append(rows.shape)
+        total: np.ndarray = rows.sum(axis=1)
+        return total
+
+
+@pytest.fixture(scope="module")
+def models(trained: Path) -> dict[str, Any]:
+    return {name: joblib.load(trained / f"{name}.joblib") for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def predictors(predict: ModuleType, models: dict[str, Any]) -> dict[str, Any]:
+    return {name: predict.Predictor(name, "0123456789ab", model, FEATURES) for name, model in models.items()}
+
+
+@pytest.fixture
+def small(predict: ModuleType) -> Any:
+    """A predictor of the features A, B and C."""
+    return predict.Predictor("sum", "0123456789ab", Sum(), ["A", "B", "C"])
+
+
+def records(table: np.ndarray) -> list[dict[str, float]]:
+    return [dict(zip(FEATURES, row)) for row in table.tolist()]
+
+
+def refused(predictor: Any, request: Any) -> str:
+    """Ask, expect a refusal, and return its message."""
+    with pytest.raises(ValueError) as caught:
+        predictor.answer(request)
+    assert type(caught.value).__name__ == "InvalidInput"  # the workflow knows the class by its name
+    return str(caught.value)
+
+
+# Predictions.
+
+
+def test_importing_the_handler_without_a_runtime_fetches_no_model(predict: ModuleType) -> None:
+    assert predict.PREDICTOR is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sample_gets_the_models_own_prediction(
+    predictors: dict[str, Any], models: dict[str, Any], name: str
+) -> None:
+    answer = predictors[name].answer(SAMPLE)
+    assert list(answer) == ["model", "version", "predictions"]
+    assert (answer["model"], answer["version"]) == (name, "0123456789ab")
+    assert answer["predictions"] == pytest.approx(models[name].predict([[*SAMPLE.values()]]).tolist(), **EXACT)
+
+
+@pytest.mark.parametrize("size", [1, 2, 506, 1000])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_gets_the_models_own_predictions_in_its_order(
+    predictors: dict[str, Any], models: dict[str, Any], name: str, size: int
+) -> None:
+    table = np.concatenate([TABLE, TABLE[::-1]])[:size]
+    answer = predictors[name].answer({"instances": records(table)})
+    assert answer["predictions"] == pytest.approx(models[name].predict(table).tolist(), **EXACT)
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_a_batch_of_1000_is_one_call_of_predict(small: Any) -> None:
+    small.model.shapes.clear()
+    answer = small.answer({"instances": [{"A": n, "B": 2 * n, "C": 0.5} for n in range(1000)]})
+    assert small.model.shapes == [(1000, 3)]
+    assert answer["predictions"] == [3 * n + 0.5 for n in range(1000)]
+
+
+def test_the_first_call_of_predict_is_made_before_any_request(small: Any) -> None:
+    assert small.model.shapes == [(1, 3)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_order_of_keys_in_a_record_does_not_matter(predictors: dict[str, Any], name: str) -> None:
+    turned = dict(reversed(SAMPLE.items()))
+    assert list(turned) != list(SAMPLE)
+    expected = predictors[name].answer(SAMPLE)
+    assert predictors[name].answer(turned) == expected
+    assert predictors[name].answer({"instances": [turned, SAMPLE]})["predictions"] == pytest.approx(
+        2 * expected["predictions"], **EXACT
+    )
+
+
+# A random forest compares in single precision, so this is as far as all three models reach.
+NUMBERS = st.floats(-1e30, 1e30) | st.integers(-(10**30), 10**30)
+RECORDS = st.fixed_dictionaries({feature: NUMBERS for feature in FEATURES})
+
+
+@given(batch=st.lists(RECORDS, min_size=1, max_size=5), shuffle=st.randoms(use_true_random=False))
+def test_any_numbers_in_any_order_get_the_models_own_predictions(
+    predictors: dict[str, Any], models: dict[str, Any], batch: list[dict[str, float]], shuffle: Any
+) -> None:
+    shuffled = []
+    for record in batch:
+        pairs = list(record.items())
+        shuffle.shuffle(pairs)
+        shuffled.append(dict(pairs))
+    rows = np.array([[float(record[feature]) for feature in FEATURES] for record in batch])
+    for name in NAMES:
+        answer = predictors[name].answer({"instances": shuffled})
+        assert answer["predictions"] == pytest.approx(models[name].predict(rows).tolist(), **EXACT)
+
+
+def test_a_model_of_one_feature_answers(predict: ModuleType) -> None:
+    single = predict.Predictor("one", "0123456789ab", Sum(), ["LONG NAME"])
+    assert single.answer({"LONG NAME": 4})["predictions"] == [4.0]
+    assert single.answer({"instances": [{"LONG NAME": 1.5}, {"LONG NAME": -2}]})["predictions"] == [1.5, -2.0]
+    assert refused(single, {}) == "LONG NAME: missing"
+
+
+# Refusals.
+
+BREACHES: list[tuple[Any, str]] = [
+    ({}, "A: missing; B: missing; C: missing"),
+    ({"A": 1, "C": 1}, "B: missing"),
+    ({"A": 1, "B": 1, "C": 1, "Z": 1, "D": 1}, "D: unknown feature; Z: unknown feature"),
+    ({"A": 1, "B": 1, "c": 1}, "C: missing; c: unknown feature"),
+    ({"A": "1", "B": 1, "C": 1}, "A: must be a number, not string"),
+    ({"A": True, "B": False, "C": 1}, "A: must be a number, not boolean; B: must be a number, not boolean"),
+    ({"A": 1, "B": None, "C": 1}, "B: must be a number, not null"),
+    ({"A": 1, "B": [1], "C": 1}, "B: must be a number, not array"),
+    ({"A": 1, "B": 1, "C": {"C": 1}}, "C: must be a number, not object"),
+    ({"A": math.nan, "B": 1, "C": 1}, "A: not a finite number"),
+    ({"A": math.inf, "B": -math.inf, "C": 1}, "A: not a finite number; B: not a finite number"),
+    ({"A": 1, "B": 10**400, "C": 1}, "B: not a finite number"),
+    (
+        {"A": "x", "B": math.nan, "D": 0},
+        "A: must be a number, not string; B: not a finite number; C: missing; D: unknown feature",
+    ),
+    ([], 'the request must be a record or {"instances": [...]}, not array'),
+    ("A", 'the request must be a record or {"instances": [...]}, not string'),
+    (None, 'the request must be a record or {"instances": [...]}, not null'),
+    (True, 'the request must be a record or {"instances": [...]}, not boolean'),
+    (1.5, 'the request must be a record or {"instances": [...]}, not number'),
+    ({"instances": {"A": 1, "B": 1, "C": 1}}, "instances: must be a list of records, not object"),
+    ({"instances": None}, "instances: must be a list of records, not null"),
+    ({"instances": []}, "instances: holds 0 records, but 1 to 1000 are allowed"),
+    ({"instances": [{"A": 1, "B": 1, "C": 1}] * 1001}, "instances: holds 1001 records, but 1 to 1000 are allowed"),
+    (
+        {"instances": [{"A": 1, "B": 1, "C": 1}], "signature": "x", "A": 1},
+        "beside instances the request must hold nothing, but it holds A, signature",
+    ),
+    ({"instances": [7]}, "a record must be an object of features, not number"),
+    ({"instances": [[1, 2, 3]]}, "a record must be an object of features, not array"),
+    ({"instances": [{"A": 1, "B": 1}]}, "C: missing"),
+]
+
+
+@pytest.mark.parametrize(("request_", "message"), BREACHES, ids=[message[:60] for _, message in BREACHES])
+def test_a_breach_of_the_contract_is_refused_naming_all_that_is_wrong(
+    small: Any, request_: Any, message: str
+) -> None:
+    small.model.shapes.clear()
+    assert refused(small, request_) == message
+    assert small.model.shapes == []
+
+
+def test_a_batch_is_refused_naming_each_fault_once_with_the_records_that_have_it(small: Any) -> None:
+    good = {"A": 1, "B": 1, "C": 1}
+    batch = [good, {**good, "A": "x"}, "no record", {**good, "A": "y", "B": None}, {"A": 1, "B": 1}, {**good, "D": 1}]
+    assert refused(small, {"instances": batch}) == (
+        "A: must be a number, not string (in instances 1, 3); "
+        "a record must be an object of features, not string (in instance 2); "
+        "B: must be a number, not null (in instance 3); "
+        "C: missing (in instance 4); "
+        "D: unknown feature (in instance 5)"
+    )
+
+
+@pytest.mark.parametrize(("size", "listing"), [(5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more")])
+def test_at_most_five_records_are_named_for_one_fault(small: Any, size: int, listing: str) -> None:
+    message = refused(small, {"instances": [{"A": 1, "B": 1}] * size})
+    assert message == f"C: missing (in instances {listing})"
+
+
+def test_a_batch_that_is_wrong_throughout_gets_a_message_under_10_kilobytes(predictors: dict[str, Any]) -> None:
+    values = ["x", None, True, [], {}, math.nan]
+    batch: list[Any] = [
+        {name: values[(place + number) % 7] for place, name in enumerate(FEATURES) if (place + number) % 7 < 6}
+        for number in range(999)
+    ]
+    for number, record in enumerate(batch):
+        record[f"{number} unknown of a very long name {'x' * 500}"] = 1
+    message = refused(predictors["linear_regression"], {"instances": [*batch, 7]})
+    assert len(message.encode()) < 10_000
+    assert "CRIM: must be a number, not string (in instances 0, 7, 14, 21, 28 and 138 more); " in message
+    assert all(f"{name}: missing (in instances " in message for name in FEATURES)
+    assert message.endswith("; and 979 more unknown features")
+    assert "a record must be an object of features, not number (in instance 999)" in message
+
+
+@pytest.mark.parametrize(("count", "end"), [(20, "unknown feature"), (21, "; and 1 more unknown features")])
+def test_at_most_twenty_unknown_features_are_named_each_by_64_characters(small: Any, count: int, end: str) -> None:
+    unknown = {f"{number:03}{'x' * 1000}": 0 for number in range(count)}
+    message = refused(small, {"A": 1, "B": 1, "C": 1, **unknown})
+    named = message.split("; ")[:20]
+    assert named == [f"{number:03}{'x' * 61}: unknown feature" for number in range(20)]
+    assert message.endswith(end)
+    assert len(message) < 2000
+
+
+def test_what_stands_beside_instances_is_named_up_to_twenty_keys(small: Any) -> None:
+    beside = {f"{number:03}{'x' * 1000}": 0 for number in range(100)}
+    message = refused(small, {"instances": [], **beside})
+    assert message.endswith(f"holds {', '.join(f'{number:03}' + 'x' * 61 for number in range(20))}")
+
+
+# Loading.
+
+
+class Touch:
+    """Unpickling this makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> tuple[bytes, Path]:
+    """A model file that leaves a file when it is unpickled, and that file's path."""
+    return pickle.dumps(Touch(tmp_path / "unpickled")), tmp_path / "unpickled"
+
+
+def test_a_model_file_of_the_right_hash_and_version_is_unpickled(
+    predict: ModuleType, trap: tuple[bytes, Path]
+) -> None:
+    predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__)
+    assert trap[1].exists()
+
+
+def test_a_model_file_of_another_hash_is_refused_before_it_is_unpickled(
+    predict: ModuleType, trap: tuple[bytes, Path]
+) -> None:
+    found = hashlib.sha256(trap[0]).hexdigest()
+    with pytest.raises(predict.ModelError) as caught:
+        predict.load(trap[0], "0" * 64, sklearn.__version__)
+    assert str(caught.value) == f"the model file's sha256 is {found}, but {'0' * 64} was deployed"
+    assert not trap[1].exists()
+
+
+def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
+    predict: ModuleType, trap: tuple[bytes, Path]
+) -> None:
+    with pytest.raises(predict.ModelError) as caught:
+        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2")
+    assert str(caught.value) == (
+        f"the model was trained with scikit-learn 0.24.2, but this image has {sklearn.__version__}"
+    )
+    assert not trap[1].exists()
+
+
+class Storage(http.server.ThreadingHTTPServer):
+    """Answers as S3 on loopback: the prepared answers in turn, the last one for ever. Keeps the paths asked for."""
+
+    ERRORS = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError"}
+    daemon_threads = True
+
+    def __init__(self, *answers: bytes | int, cut: int = 0) -> None:
+        """An answer is an object's bytes or an HTTP status; `cut` bytes of an object are announced and never sent."""
+        super().__init__(("127.0.0.1", 0), StorageRequest)
+        self.answers = list(answers)
+        self.cut = cut
+        self.paths: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class StorageRequest(http.server.BaseHTTPRequestHandler):
+    server: Storage
+
+    def do_GET(self) -> None:
+        answers = self.server.answers
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        self.server.paths.append(self.path)
+        status, body, cut = 200, answer, self.server.cut
+        if isinstance(answer, int):
+            status, cut = answer, 0
+            body = f"<Error><Code>{Storage.ERRORS[answer]}</Code><Message>of the test</Message></Error>".encode()
+        assert isinstance(body, bytes)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body) + cut))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def serving(storage: Storage) -> Iterator[Storage]:
+    thread = threading.Thread(target=storage.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield storage
+    finally:
+        storage.shutdown()
+        thread.join()
+        storage.server_close()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that the handler waited between attempts; it does not really wait."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # boto3's own retries of 5xx wait for seconds
+    return []
+
+
+@pytest.fixture
+def handler(waits: list[float]) -> ModuleType:
+    """The handler's module with a clock that only notes the waiting."""
+    module = import_handler()
+    module.__dict__["time"] = SimpleNamespace(sleep=waits.append)
+    return module
+
+
+def fetch(handler: ModuleType, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
+    with serving(storage):
+        content: bytes = handler.fetch("a-bucket", "models/a/b.joblib")
+    return content
+
+
+def test_an_object_is_fetched_from_the_bucket_and_key(
+    handler: ModuleType, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(b"the bytes")
+    assert fetch(handler, storage, monkeypatch) == b"the bytes"
+    assert storage.paths == ["/a-bucket/models/a/b.joblib"]
+    assert waits == []
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_object_that_is_not_visible_yet_is_asked_for_again(
+    handler: ModuleType, waits: list[float], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    storage = Storage(status, status, b"the bytes")
+    assert fetch(handler, storage, monkeypatch) == b"the bytes"
+    assert len(storage.paths) == 3
+    assert len(waits) == 2
+    assert 0 < waits[0] < waits[1] < 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_object_that_stays_invisible_is_missing_or_forbidden(
+    handler: ModuleType, waits: list[float], monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    storage = Storage(status)
+    with pytest.raises(handler.ModelError) as caught:
+        fetch(handler, storage, monkeypatch)
+    assert str(caught.value) == "s3://a-bucket/models/a/b.joblib is missing or forbidden"
+    assert len(storage.paths) == 4
+    assert sum(waits) < 5  # an init has ten seconds
+
+
+def test_a_failure_of_s3_is_a_model_error_that_says_which_one(
+    handler: ModuleType, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(handler.ModelError, match=r"cannot read s3://a-bucket/models/a/b.joblib: .*InternalError"):
+        fetch(handler, Storage(500), monkeypatch)
+    assert waits == []
+
+
+def test_an_answer_that_breaks_off_is_a_model_error(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(handler.ModelError, match="cannot read s3://a-bucket/models/a/b.joblib: "):
+        fetch(handler, Storage(b"the by", cut=3), monkeypatch)
+
+
+def test_an_endpoint_that_nobody_serves_is_a_model_error(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = Storage(b"")
+    storage.server_close()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
+    with pytest.raises(handler.ModelError, match="cannot read s3://a-bucket/models/a/b.joblib: "):
+        handler.fetch("a-bucket", "models/a/b.joblib")
+
+
+def test_the_environment_makes_the_predictor_that_it_describes(
+    handler: ModuleType, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (trained / "linear_regression.joblib").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    environment = {
+        "MODEL": "linear_regression",
+        "BUCKET": "a-bucket",
+        "KEY": "key",
+        "SHA256": digest,
+        "FEATURES": json.dumps(FEATURES),
+        "SCIKIT_LEARN_VERSION": sklearn.__version__,
+    }
+    storage = Storage(content)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
+    with serving(storage):
+        handler.__dict__["PREDICTOR"] = handler.from_environment(environment)
+    answer = handler.handler(SAMPLE, None)
+    assert storage.paths == ["/a-bucket/key"]
+    assert (answer["model"], answer["version"]) == ("linear_regression", digest[:12])
+    assert answer["predictions"] == pytest.approx([30.0], abs=1.5)

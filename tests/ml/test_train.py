@@ -1,0 +1,250 @@
+"""train.py as a user runs it: a program of its own, with files in and files out."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.model_selection import train_test_split
+
+from tests.conftest import ROOT
+
+DATA = ROOT / "data" / "boston_housing.csv"
+FEATURES = ["CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX", "PTRATIO", "B", "LSTAT"]
+NAMES = ["linear_regression", "random_forest", "support_vector"]
+ROWS = [f"{number},{number * 7 % 11},{3 * number - 2 * (number * 7 % 11)}" for number in range(25)]
+
+
+def train(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def write(path: Path, header: str, *rows: str) -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def manifest(trained: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A second training: another folder, another hash seed. What it printed, and where it wrote."""
+    folder = tmp_path_factory.mktemp("again") / "deeper" / "models"
+    done = train("--output", folder, PYTHONHASHSEED="12345")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout, folder
+
+
+def test_the_data_are_506_rows_of_13_features_and_the_target() -> None:
+    with DATA.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == [*FEATURES, "MEDV"]
+    assert len(rows) == 506
+    assert {len(row) for row in rows} == {14}
+
+
+def test_the_sample_is_a_record_of_the_data() -> None:
+    sample = json.loads((ROOT / "samples" / "boston_housing.json").read_text(encoding="utf-8"))
+    with DATA.open(encoding="utf-8", newline="") as file:
+        first = next(csv.DictReader(file))
+    del first["MEDV"]
+    assert sample == {name: float(cell) for name, cell in first.items()}
+
+
+def test_training_twice_gives_the_same_bytes(trained: Path, again: tuple[str, Path]) -> None:
+    assert contents(again[1]) == contents(trained)
+
+
+def test_it_leaves_the_models_the_manifest_and_nothing_else(again: tuple[str, Path]) -> None:
+    assert sorted(contents(again[1].parent)) == sorted(
+        ["models/manifest.json", *(f"models/{name}.joblib" for name in NAMES)]
+    )
+    assert [path.name for path in again[1].parent.iterdir()] == ["models"]
+
+
+def test_the_manifest_names_the_hash_and_size_of_each_model_file(trained: Path, manifest: dict[str, Any]) -> None:
+    assert list(manifest["models"]) == NAMES
+    for name, entry in manifest["models"].items():
+        content = (trained / f"{name}.joblib").read_bytes()
+        assert entry["sha256"] == hashlib.sha256(content).hexdigest()
+        assert entry["size_bytes"] == len(content)
+
+
+def test_the_manifest_names_the_features_in_the_order_of_the_columns_with_units(manifest: dict[str, Any]) -> None:
+    for entry in manifest["models"].values():
+        units = {feature["name"]: feature["unit"] for feature in entry["features"]}
+        assert list(units) == FEATURES
+        assert all(units.values())
+        assert (units["NOX"], units["RM"], units["CRIM"]) == ("parts per 10 million", "rooms", "crimes per capita")
+    assert manifest["target"] == {"name": "MEDV", "unit": "$1000"}
+
+
+def test_the_manifest_names_the_data_the_seed_and_the_library_versions(manifest: dict[str, Any]) -> None:
+    digest = hashlib.sha256(DATA.read_bytes()).hexdigest()
+    assert manifest["data"] == {"file": "boston_housing.csv", "sha256": digest, "rows": 506}
+    assert isinstance(manifest["seed"], int)
+    libraries = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "scikit-learn", "joblib")}
+    major, minor, _ = platform.python_version_tuple()
+    assert manifest["libraries"] == {"python": f"{major}.{minor}", **libraries}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_beats_the_baseline_in_every_metric(manifest: dict[str, Any], name: str) -> None:
+    metrics, baseline = manifest["models"][name]["metrics"], manifest["baseline"]
+    assert set(metrics) == set(baseline) == {"rmse", "mae", "r2", "cv_rmse"}
+    for error in ("rmse", "mae", "cv_rmse"):
+        assert 0 < metrics[error] < 0.7 * baseline[error]
+    assert baseline["r2"] < 0.1 < 0.7 < metrics["r2"] < 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_metrics_are_those_of_the_saved_model_on_the_held_out_fifth(
+    trained: Path, manifest: dict[str, Any], name: str
+) -> None:
+    table = np.loadtxt(DATA, delimiter=",", skiprows=1)
+    _, x, _, y = train_test_split(table[:, :-1], table[:, -1], test_size=0.2, random_state=manifest["seed"])
+    missed = joblib.load(trained / f"{name}.joblib").predict(x) - y
+    metrics = manifest["models"][name]["metrics"]
+    assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean(missed**2)), rel=1e-9)
+    assert metrics["mae"] == pytest.approx(np.mean(np.abs(missed)), rel=1e-9)
+    assert metrics["r2"] == pytest.approx(1 - np.sum(missed**2) / np.sum((y - y.mean()) ** 2), rel=1e-9)
+
+
+def test_the_printed_table_shows_the_manifests_metrics_with_the_baseline_first(
+    again: tuple[str, Path], manifest: dict[str, Any]
+) -> None:
+    summary, blank, header, *rows = again[0].splitlines()
+    assert summary == "506 rows, 13 features, target MEDV [$1000]"
+    assert blank == ""
+    assert header.split() == ["model", "RMSE", "MAE", "R2", "5-fold", "RMSE"]
+    expected = {"baseline": manifest["baseline"]}
+    expected |= {name: entry["metrics"] for name, entry in manifest["models"].items()}
+    assert [row.split() for row in rows] == [
+        [name, *(f"{metrics[key]:.3f}" for key in ("rmse", "mae", "r2", "cv_rmse"))]
+        for name, metrics in expected.items()
+    ]
+
+
+def test_another_table_of_the_fewest_rows_takes_the_place_of_the_old_models_whole(tmp_path: Path) -> None:
+    rows = [",".join([cells[0], cells[2], cells[1]]) for cells in (row.split(",") for row in ROWS)]
+    data = tmp_path / "prices.csv"
+    # As a spreadsheet saves it: byte order mark, CRLF, a quoted name, a blank line at the end; the target in the middle.
+    data.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(['"size, net",price,RM', *rows, "", ""]).encode())
+    output = tmp_path / "models"
+    output.mkdir()
+    write(output / "retired.joblib", "old")
+    done = train("--data", data, "--target", "price", "--output", output)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "prices.csv"]
+    assert sorted(contents(output)) == sorted(["manifest.json", *(f"{name}.joblib" for name in NAMES)])
+    manifest = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["data"]["file"] == "prices.csv"
+    assert manifest["data"]["rows"] == 25
+    assert manifest["target"] == {"name": "price", "unit": None}
+    for entry in manifest["models"].values():
+        assert entry["features"] == [{"name": "size, net", "unit": None}, {"name": "RM", "unit": None}]
+    assert joblib.load(output / "linear_regression.joblib").predict([[100.0, 10.0]]) == pytest.approx([280.0])
+    assert done.stdout.splitlines()[0] == "25 rows, 2 features, target price"
+
+
+def with_row(number: int, row: str) -> list[str]:
+    """The good rows, with another one at this row of the file (the header is row 1)."""
+    return [*ROWS[: number - 2], row, *ROWS[number - 1 :]]
+
+
+# By what is wrong: the file's lines, and what stderr must say after "train.py: ", with {path} for the file.
+REFUSED: dict[str, tuple[list[str], str]] = {
+    "a missing target": (["a,b,MEDV", *ROWS], "{path} has no column 'y' to predict; it has a, b, MEDV (see --target)"),
+    "a word": (["a,b,y", *with_row(4, "1,many,2")], "{path} row 4, column b: 'many' is not a number"),
+    "an empty cell": (["a,b,y", *with_row(2, ",1,2")], "{path} row 2, column a: '' is not a number"),
+    "not a number": (["a,b,y", *with_row(9, "1,2,nan")], "{path} row 9, column y: 'nan' is not a finite number"),
+    "infinity": (["a,b,y", *with_row(26, "1,-inf,2")], "{path} row 26, column b: '-inf' is not a finite number"),
+    "a short row": (["a,b,y", *with_row(5, "1,2")], "{path} row 5: 2 cells, but the header names 3 columns"),
+    "a long row": (["a,b,y", *with_row(5, "1,2,3,4")], "{path} row 5: 4 cells, but the header names 3 columns"),
+    "a column twice": (["a,a,y", *ROWS], "{path} row 1, column 2: the name 'a' stands twice"),
+    "an unnamed column": (["a, ,y", *ROWS], "{path} row 1, column 2: the column has no name"),
+    "too few rows": (["a,b,y", *ROWS[:24]], "{path} has 24 rows of data; training needs at least 25"),
+    "no row at all": (["a,b,y"], "{path} has 0 rows of data; training needs at least 25"),
+    "no feature left": (["y", *map(str, range(25))], "{path} has no column besides 'y' to predict from"),
+}
+
+
+class Refusal:
+    """A training on a bad file over old models; checks that these stay as they were and nothing is left behind."""
+
+    def __init__(self, folder: Path, trained: Path) -> None:
+        self.data = folder / "bad.csv"
+        self.models = folder / "models"
+        shutil.copytree(trained, self.models)
+
+    def stderr(self, output: Path | None = None) -> str:
+        """Train and return what it says on stderr, the one line's end removed."""
+        before, names = contents(self.models), sorted(self.models.parent.iterdir())
+        done = train("--data", self.data, "--target", "y", "--output", output or self.models)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert contents(self.models) == before
+        assert sorted(self.models.parent.iterdir()) == names
+        assert done.stderr.endswith("\n")
+        assert done.stderr.count("\n") == 1
+        return done.stderr[:-1]
+
+
+@pytest.fixture
+def refusal(tmp_path: Path, trained: Path) -> Refusal:
+    return Refusal(tmp_path, trained)
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_bad_data_are_refused_in_one_line_that_names_the_place(refusal: Refusal, what: str) -> None:
+    (header, *rows), message = REFUSED[what]
+    write(refusal.data, header, *rows)
+    assert refusal.stderr() == "train.py: " + message.format(path=refusal.data)
+
+
+def test_a_missing_file_is_refused_in_one_line(refusal: Refusal) -> None:
+    assert refusal.stderr() == f"train.py: cannot read {refusal.data}: No such file or directory"
+
+
+def test_an_empty_file_is_refused_in_one_line(refusal: Refusal) -> None:
+    refusal.data.write_bytes(b"")
+    assert refusal.stderr() == f"train.py: {refusal.data} is empty; the first line must name the columns"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"a,b,y\n1,\xff,3\n", "can't decode byte 0xff in position 8"), (b'a,b,y\n1,"2,3\n', "unexpected end of data")],
+)
+def test_a_file_that_is_no_csv_in_utf_8_is_refused_in_one_line(
+    refusal: Refusal, content: bytes, problem: str
+) -> None:
+    refusal.data.write_bytes(content)
+    said = refusal.stderr()
+    assert said.startswith(f"train.py: {refusal.data} is not a CSV file in UTF-8: ")
+    assert problem in said
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused_in_one_line(refusal: Refusal) -> None:
+    write(refusal.data, "a,b,y", *ROWS)
+    below_a_file = refusal.data / "models"
+    assert refusal.stderr(below_a_file).startswith(f"train.py: cannot write {below_a_file}: ")

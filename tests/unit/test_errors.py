@@ -1,0 +1,98 @@
+"""Errors: what they say, and the advice that goes with them."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployer import errors
+from deployer.errors import AwsError, ConfigError, DeployerError, ForeignResource, NoCredentials, NotReached, advise
+
+
+@pytest.mark.parametrize(
+    "code, advice",
+    [
+        ("ExpiredToken", "the credentials have expired: sign in again"),
+        ("ExpiredTokenException", "the credentials have expired: sign in again"),
+        ("RequestExpired", "the credentials have expired: sign in again"),
+        ("InvalidClientTokenId", "AWS does not know these credentials"),
+        ("UnrecognizedClientException", "AWS does not know these credentials"),
+        ("SignatureDoesNotMatch", "AWS does not know these credentials"),
+        ("AccessDenied", "these credentials may not do that"),
+        ("AccessDeniedException", "these credentials may not do that"),
+        ("403", "these credentials may not do that"),
+        ("Throttling", "AWS is throttling this account"),
+        ("ThrottlingException", "AWS is throttling this account"),
+        ("TooManyRequestsException", "AWS is throttling this account"),
+        ("SlowDown", "AWS is throttling this account"),
+        ("LimitExceeded", "a quota of this account is used up"),
+        ("LimitExceededException", "a quota of this account is used up"),
+        ("StateMachineLimitExceeded", "a quota of this account is used up"),
+        ("TooManyBuckets", "a quota of this account is used up"),
+        ("BucketAlreadyExists", "another account owns a bucket of this name"),
+    ],
+)
+def test_a_code_that_the_user_can_do_something_about_comes_with_advice(code, advice):
+    assert advise(code, "what AWS said").startswith(advice)
+    assert AwsError(code, "what AWS said").advice.startswith(advice)
+
+
+def test_a_missing_pass_role_is_told_from_other_denials():
+    message = (
+        "User: arn:aws:iam::1:user/x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/y"
+    )
+    assert advise("AccessDeniedException", message).startswith("allow iam:PassRole on the service's roles")
+
+
+def test_pass_role_in_another_error_is_no_denial():
+    assert advise("ValidationException", "iam:PassRole") == ""
+
+
+def test_credentials_that_aws_does_not_know_lead_to_the_local_mode():
+    assert "--local" in advise("InvalidClientTokenId", "")
+
+
+def test_an_unknown_code_has_no_advice_and_one_line():
+    assert str(AwsError("InternalFailure", "oops")) == "InternalFailure: oops"
+
+
+def test_an_error_of_aws_tells_operation_code_message_and_request():
+    error = AwsError("Conflict", "busy", operation="CreateApi", status=409, request_id="r-1")
+    assert str(error) == "CreateApi: Conflict: busy (request r-1)"
+    assert (error.code, error.aws_message, error.operation, error.status) == ("Conflict", "busy", "CreateApi", 409)
+
+
+def test_advice_given_at_the_place_beats_the_general_one():
+    assert AwsError("AccessDenied", "no", advice="ask Eve").advice == "ask Eve"
+
+
+def test_advice_is_on_a_line_of_its_own():
+    assert str(DeployerError("what", "do that")) == "what\ndo that"
+    assert str(DeployerError("what")) == "what"
+
+
+def test_what_is_added_to_the_message_later_shows():
+    error = AwsError("Conflict", "busy")
+    error.message = f"failed to create api: {error.message}"
+    assert str(error) == "failed to create api: Conflict: busy"
+
+
+def test_a_config_error_has_a_line_for_each_problem():
+    error = ConfigError((f"models[{number}]: bad" for number in range(2)), "read the README")
+    assert error.problems == ("models[0]: bad", "models[1]: bad")
+    assert str(error) == "models[0]: bad\nmodels[1]: bad\nread the README"
+
+
+def test_a_call_that_was_never_made_is_an_error_of_aws_to_whoever_catches():
+    assert isinstance(NoCredentials("NoCredentials", ""), AwsError)
+    assert isinstance(NotReached("ConnectTimeoutError", ""), AwsError)
+    assert not isinstance(ForeignResource(""), AwsError)
+
+
+def test_the_tree_in_the_docstring_is_the_real_one():
+    described = {line.split("+-- ")[1].split()[0] for line in errors.__doc__.splitlines() if "+-- " in line}
+    defined = {
+        name
+        for name, each in vars(errors).items()
+        if isinstance(each, type) and issubclass(each, DeployerError) and each is not DeployerError
+    }
+    assert described == defined

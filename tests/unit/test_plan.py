@@ -1,0 +1,256 @@
+"""The plan as a pure function: JSON cases of desired against actual, and the properties that hold for all of them.
+
+A case in tests/cases/plan has `desired` (a list; `moves` maps a changed field to the outputs that then change) and `actual`
+(by key), optionally `undeclared`, or `delete` (a list of keys) in place of `desired`. `plan` is what is expected, a line
+for each change and one, indented, for each field. {"$ref": [key, output]} stands for a Ref.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer.plan import (
+    UNKNOWN,
+    Action,
+    Change,
+    Desired,
+    FieldChange,
+    Plan,
+    Ref,
+    State,
+    compare,
+    make_plan,
+    plan_deletion,
+    references,
+    resolve,
+)
+
+CASES = sorted((Path(__file__).parent.parent / "cases" / "plan").glob("*.json"))
+
+
+def with_refs(value):
+    if isinstance(value, dict):
+        if value.keys() == {"$ref"}:
+            return Ref(*value["$ref"])
+        return {name: with_refs(each) for name, each in value.items()}
+    return [with_refs(each) for each in value] if isinstance(value, list) else value
+
+
+def desired_from(entry):
+    moves = entry.pop("moves", {})
+    entry["fields"] = with_refs(entry["fields"])
+    return Desired(
+        **entry, moves=lambda changed: [output for name in sorted(changed) for output in moves.get(name, ())]
+    )
+
+
+def written(value):
+    """Write a value as JSON, so that true is not 1; a value yet unknown writes itself, wherever it stands."""
+    return json.dumps(value, sort_keys=True, default=repr).replace(f'"{UNKNOWN!r}"', repr(UNKNOWN))
+
+
+def lines(plan):
+    for change in plan.changes:
+        yield f"{change.action.value} {change.key}"
+        for each in change.fields:
+            forces = " (forces replacement)" if each.forces_replace else ""
+            yield f"  {each.path}: {written(each.before)} -> {written(each.after)}{forces}"
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_the_plan_is_as_the_case_says(path):
+    case = json.loads(path.read_text(encoding="utf-8"))
+    actual = {key: None if state is None else State(**state) for key, state in case["actual"].items()}
+    if "delete" in case:
+        plan = plan_deletion(case["delete"], actual)
+    else:
+        plan = make_plan(map(desired_from, case["desired"]), actual, case.get("undeclared", ()))
+    assert list(lines(plan)) == case["plan"], case["says"]
+
+
+def test_there_are_cases():
+    assert len(CASES) >= 15
+
+
+def test_a_plan_sums_itself_up():
+    changes = [Change(action.name.lower(), action) for action in Action]
+    plan = Plan(tuple(changes))
+    assert not plan.is_empty
+    assert [change.key for change in plan.effective] == ["create", "update", "replace", "delete"]
+    assert [change.key for change in plan.destructive] == ["replace", "delete"]
+    assert [plan.count(action) for action in Action] == [1, 1, 1, 1, 1]
+    assert plan.count(Action.CREATE) == 1
+
+
+@pytest.mark.parametrize("changes", [(), (Change("x", Action.NOOP),)])
+def test_a_plan_of_nothing_is_empty(changes):
+    assert Plan(changes).is_empty
+    assert Plan(changes).effective == Plan(changes).destructive == ()
+
+
+@pytest.mark.parametrize(
+    "path, name", [("memory_mb", "memory_mb"), ("environment.KEY", "environment"), ("layers[0].arn", "layers")]
+)
+def test_a_field_change_knows_its_top_level_field(path, name):
+    assert FieldChange(path, 1, 2).name == name
+    assert Change("x", Action.UPDATE, (FieldChange(path, 1, 2),)).names == {name}
+
+
+def test_the_unknown_says_when_it_will_be_known():
+    assert repr(UNKNOWN) == "(known after apply)"
+    assert UNKNOWN != "(known after apply)"
+
+
+def test_references_are_found_at_any_depth():
+    one, two, three = Ref("a", "x"), Ref("b", "y"), Ref("c", "z")
+    assert list(references({"p": one, "q": [two, {"r": (three,)}], "s": "text"})) == [one, two, three]
+
+
+def test_resolving_replaces_references_and_nothing_else():
+    value = {"p": Ref("a", "x"), "q": [1, {"r": (Ref("b", "y"), None)}], "s": True}
+    assert resolve(value, lambda ref: f"{ref.key}.{ref.output}") == {
+        "p": "a.x",
+        "q": [1, {"r": ["b.y", None]}],
+        "s": True,
+    }
+
+
+def test_a_reference_to_something_undeclared_or_later_is_refused():
+    wanting = Desired("a", {"x": Ref("b", "id")})
+    with pytest.raises(KeyError, match="b"):
+        make_plan([wanting], {"a": None})
+    with pytest.raises(KeyError, match="b"):
+        make_plan([wanting, Desired("b", {})], {"a": None, "b": None})
+
+
+def test_a_resource_that_was_not_read_is_no_absent_one():
+    with pytest.raises(KeyError, match="a"):
+        make_plan([Desired("a", {})], {})
+
+
+def test_nothing_forces_a_replacement_of_what_is_not_there():
+    (change,) = compare({"type": "EXPRESS"}, None, replace_on=["type"])
+    assert change == FieldChange("type", None, "EXPRESS", forces_replace=False)
+
+
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from(["", "x", "1"]))
+names = st.sampled_from(["one", "two", "three"])
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
+    max_leaves=8,
+)
+fields = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
+
+
+def set_at(value, path, after):
+    """Return a value with what lies at a path, such as environment.KEY or layers[0], changed; None removes it."""
+    name, _, rest = path.partition(".")
+    base, *positions = name.replace("]", "").split("[")
+    steps = [base, *map(int, positions)]
+    if rest:
+        rest_steps = rest.replace("]", "").replace("[", ".#").split(".")
+        steps += [int(step[1:]) if step.startswith("#") else step for step in rest_steps]
+    here = value
+    for step in steps[:-1]:
+        here = here[step]
+    if after is None and isinstance(here, dict):
+        here.pop(steps[-1], None)
+    else:
+        here[steps[-1]] = after
+
+
+@given(fields)
+def test_what_is_there_as_desired_needs_nothing(desired):
+    plan = make_plan([Desired("x", desired, replace_on=desired.keys())], {"x": State(json.loads(json.dumps(desired)))})
+    assert plan.is_empty
+
+
+@given(fields, fields)
+def test_making_the_changes_that_the_plan_shows_leaves_nothing_to_change(desired, actual):
+    world = json.loads(json.dumps(actual))
+    for change in compare(desired, actual):
+        set_at(world, change.path, change.after)
+    assert compare(desired, world) == ()
+    assert {name: each for name, each in world.items() if name not in desired} == {
+        name: each for name, each in actual.items() if name not in desired
+    }
+
+
+@given(fields, fields)
+def test_every_change_shows_a_true_before_and_a_different_after(desired, actual):
+    found = compare(desired, actual)
+    assert len({change.path for change in found}) == len(found)
+    assert all(written(change.before) != written(change.after) for change in found)
+
+
+@st.composite
+def chains(draw):
+    """Resources that may refer to earlier ones, each with what is there now."""
+    desired, actual = [], {}
+    for number in range(draw(st.integers(1, 5))):
+        wanted = {f"f{name}": each for name, each in draw(fields).items()}
+        if desired:
+            for position in draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True)):
+                wanted[f"of{position}"] = {"nested": [Ref(f"r{position}", draw(st.sampled_from(["id", "version"])))]}
+        forcing = draw(st.sampled_from([(), ("fa",), ("fb", "fc")]))
+        desired.append(Desired(f"r{number}", wanted, replace_on=forcing, moves=lambda changed: ["version"]))
+        found = {f"f{name}": each for name, each in draw(fields).items()}
+        state = State(found, {"id": f"{number}", "version": "1"})
+        actual[f"r{number}"] = draw(st.sampled_from([None, state]))
+    return desired, actual
+
+
+class World:
+    """A model of an account: it does what a plan's actions say, and nothing cleverer."""
+
+    def __init__(self, actual):
+        self.states = dict(actual)
+        self.serial = 0
+
+    def apply(self, plan, desired):
+        by_key = {each.key: each for each in desired}
+        for change in plan.effective:
+            if change.action is Action.DELETE:
+                self.states[change.key] = None
+            else:
+                self.write(by_key[change.key], change.action)
+
+    def write(self, desired, action):
+        self.serial += 1
+        resolved = resolve(desired.fields, lambda ref: self.states[ref.key].outputs[ref.output])
+        old = self.states[desired.key]
+        if action is Action.UPDATE:
+            outputs = {**old.outputs, "version": f"new {self.serial}"}
+            self.states[desired.key] = State({**old.fields, **resolved}, outputs)
+        else:
+            self.states[desired.key] = State(resolved, {"id": f"new {self.serial}", "version": "1"})
+
+
+@given(chains())
+def test_a_second_plan_after_applying_the_first_is_empty(chain):
+    desired, actual = chain
+    world = World(actual)
+    world.apply(make_plan(desired, world.states), desired)
+    assert list(lines(Plan(make_plan(desired, world.states).effective))) == []
+
+
+@given(chains())
+def test_planning_is_repeatable_and_changes_neither_side(chain):
+    desired, actual = chain
+    before = json.dumps([dict(each.fields) for each in desired], default=repr), repr(actual)
+    assert list(lines(make_plan(desired, actual))) == list(lines(make_plan(desired, actual)))
+    assert before == (json.dumps([dict(each.fields) for each in desired], default=repr), repr(actual))
+
+
+@given(chains(), st.lists(st.sampled_from(["old/a", "old/b", "old/c"]), unique=True))
+def test_every_resource_has_one_change_and_deletions_come_last(chain, undeclared):
+    desired, actual = chain
+    plan = make_plan(desired, actual, undeclared)
+    assert [change.key for change in plan.changes] == [each.key for each in desired] + undeclared
+    assert [change.key for change in plan.changes if change.action is Action.DELETE] == undeclared

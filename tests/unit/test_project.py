@@ -1,0 +1,319 @@
+"""The project's folder: everything wrong in it is found before AWS is asked, and told at once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from deployer.errors import ConfigError
+from deployer.project import (
+    Model,
+    fill,
+    load_project,
+    model_environment,
+    model_key,
+    needs_training,
+    placeholders,
+    tasks,
+)
+from deployer.settings import load_settings
+
+NAMES = ("linear_regression", "random_forest", "support_vector")
+
+
+def load(project, **options):
+    settings = load_settings(project, options, {})
+    return load_project(settings.located(account="123456789012", partition="aws", region="eu-central-1"))
+
+
+def problems(project, **options):
+    with pytest.raises(ConfigError) as caught:
+        load(project, **options)
+    return list(caught.value.problems)
+
+
+def edit(path, change):
+    """Change a JSON file in place."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def edit_text(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture
+def workflow(project):
+    return project / "state_machine.json"
+
+
+@pytest.fixture
+def manifest(project):
+    return project / "models" / "manifest.json"
+
+
+def test_the_shipped_project_is_in_order(project):
+    found = load(project)
+    assert found.functions == NAMES == tuple(found.models)
+    assert found.models["random_forest"].features[0] == "CRIM"
+    assert len(found.models["random_forest"].features) == 13
+    assert found.image_of == dict.fromkeys(NAMES, "image")
+    assert found.images["image"].folder == project / "lambda_src"
+    assert found.libraries.keys() >= {"python", "scikit-learn"}
+
+
+def test_the_image_stands_on_the_python_that_trained(project, manifest):
+    edit(manifest, lambda content: content["libraries"].update(python="3.12"))
+    assert load(project).images["image"].base == "public.ecr.aws/lambda/python:3.12"
+
+
+def test_training_is_needed_while_there_is_no_manifest(project, manifest):
+    settings = load_settings(project, {}, {})
+    assert not needs_training(settings)
+    manifest.unlink()
+    assert needs_training(settings)
+
+
+def test_broken_json_is_told_with_line_and_column(project, workflow):
+    workflow.write_text('{\n  "States": {,}\n}')
+    assert problems(project) == [
+        "state_machine.json line 2, column 14: Expecting property name enclosed in double quotes"
+    ]
+
+
+def test_both_files_are_looked_at_before_giving_up(project, workflow, manifest):
+    workflow.write_text("[]")
+    manifest.unlink()
+    assert problems(project) == [
+        "state_machine.json must hold a JSON object",
+        f"models/manifest.json does not exist in {project / 'models'}",
+    ]
+
+
+def test_a_file_that_is_no_text_is_a_problem(project, workflow):
+    workflow.write_bytes(b"\xff")
+    (problem,) = problems(project)
+    assert problem.startswith("state_machine.json cannot be read: ")
+
+
+def test_a_placeholder_that_would_never_be_filled_is_refused(project, workflow):
+    edit(workflow, lambda content: content["States"]["Answer"].update(Result={"of": ["${random_forest}"]}))
+    assert problems(project) == [
+        "state_machine.json $.States.Answer.Result.of[0]: ${random_forest} may only be the Resource of a task"
+    ]
+
+
+def test_a_comment_may_explain_the_placeholders(project, workflow):
+    edit(workflow, lambda content: content["States"]["Answer"].update(Comment="${anything} is fine"))
+    assert load(project).functions == NAMES
+
+
+def test_a_function_without_a_trained_model_is_refused(project, workflow):
+    edit_text(workflow, '"${random_forest}"', '"${boosting}"')
+    (problem,) = problems(project)
+    assert problem == (
+        "state_machine.json names ${boosting}, but models/manifest.json has linear_regression, random_forest, "
+        "support_vector: add it to train.py and train again"
+    )
+
+
+def test_an_empty_manifest_has_no_model(project, manifest):
+    edit(manifest, lambda content: content.update(models={}))
+    found = problems(project)
+    assert len(found) == 3
+    assert all("models/manifest.json has no model: add it to train.py" in problem for problem in found)
+
+
+def test_a_model_that_the_workflow_does_not_name_is_not_deployed(project, manifest):
+    edit(manifest, lambda content: content["models"].update(spare=content["models"]["random_forest"]))
+    assert load(project).functions == NAMES
+
+
+@pytest.mark.parametrize("name", ["workflow", "api"])
+def test_a_name_that_the_service_uses_itself_is_refused(project, workflow, name):
+    edit_text(workflow, '"${random_forest}"', f'"${{{name}}}"')
+    (problem,) = problems(project)
+    assert problem.endswith(f"a function cannot be called {name}, which the service uses itself")
+    assert problem.startswith("state_machine.json $.States.Predict.Branches[1].States.random_forest.Resource: ")
+
+
+@pytest.mark.parametrize("name", ["Forest", "1st", "_x", "x_", "a__b", "a-b", "a b", "", "é"])
+def test_a_name_that_aws_or_python_would_not_take_is_refused(project, workflow, name):
+    edit_text(workflow, '"${random_forest}"', f'"${{{name}}}"')
+    (problem,) = problems(project)
+    assert problem.endswith(f"{name!r} must be lower-case letters, digits and single underscores")
+
+
+def test_a_function_name_beyond_lambdas_limit_is_refused(project, workflow, manifest):
+    name = "n" * 51
+    shutil.copy(project / "models" / "random_forest.joblib", project / "models" / f"{name}.joblib")
+    edit(manifest, lambda content: content["models"].update({name: content["models"]["random_forest"]}))
+    edit_text(workflow, '"${random_forest}"', f'"${{{name}}}"')
+    (problem,) = problems(project)
+    assert (
+        problem == f"state_machine.json: {name} makes the function name inference-dev-{name}, longer than Lambda's 64"
+    )
+    assert name in load(project, stage="d", service="inferenc").functions
+
+
+def test_a_workflow_without_functions_has_nothing_to_deploy(project, workflow):
+    content = {"TimeoutSeconds": 5, "StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
+    workflow.write_text(json.dumps(content))
+    assert problems(project) == [
+        "state_machine.json names no function; a task's Resource must be ${name} of a trained model"
+    ]
+
+
+def test_a_missing_model_file_is_told(project):
+    (project / "models" / "random_forest.joblib").unlink()
+    assert problems(project) == [
+        "models/random_forest.joblib does not exist, but models/manifest.json names it: run train.py again"
+    ]
+
+
+def test_a_model_file_of_another_hash_is_told(project):
+    with (project / "models" / "random_forest.joblib").open("ab") as file:
+        file.write(b"x")
+    assert problems(project) == [
+        "models/random_forest.joblib is not the file that models/manifest.json describes: run train.py again"
+    ]
+
+
+@pytest.mark.parametrize("seconds", [29, 300, None, "28", 28.5])
+def test_the_workflow_ends_before_the_api_gives_up(project, workflow, seconds):
+    edit(workflow, lambda content: content.update(TimeoutSeconds=seconds))
+    assert problems(project) == [f"state_machine.json: TimeoutSeconds is {seconds}, but must be below the API's 29"]
+
+
+@pytest.mark.parametrize("seconds", [28, 100, None])
+def test_a_task_ends_before_its_workflow(project, workflow, seconds):
+    def change(content):
+        content["States"]["Predict"]["Branches"][1]["States"]["random_forest"]["TimeoutSeconds"] = seconds
+
+    edit(workflow, change)
+    assert problems(project) == [
+        f"state_machine.json: the task of random_forest has TimeoutSeconds {seconds}, "
+        "but must be below the workflow's 28"
+    ]
+
+
+@pytest.mark.parametrize("seconds", ["24", "25"])
+def test_a_function_ends_before_its_task(project, seconds):
+    assert problems(project, timeout_s=seconds) == [
+        f"timeout_s of {name} is {seconds}, but must be below its task's 24" for name in NAMES
+    ]
+    assert load(project, timeout_s="23").functions == NAMES
+
+
+def test_a_functions_own_timeout_counts(project):
+    with (project / "setup.cfg").open("a") as file:
+        file.write("\n[deployer:random_forest]\ntimeout_s = 24\n")
+    assert problems(project) == ["timeout_s of random_forest is 24, but must be below its task's 24"]
+
+
+def test_a_task_of_another_service_is_not_held_to_the_order(project, workflow):
+    notify = {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "End": True}
+    edit(workflow, lambda content: content["States"].update(Notify=notify))
+    assert load(project).functions == NAMES
+
+
+def test_settings_of_a_function_that_does_not_exist_are_refused(project):
+    with (project / "setup.cfg").open("a") as file:
+        file.write("\n[deployer:random_forrest]\nmemory_mb = 512\n")
+    assert problems(project) == [
+        "setup.cfg [deployer:random_forrest]: state_machine.json names no function random_forrest; "
+        "it names linear_regression, random_forest, support_vector"
+    ]
+
+
+def test_a_folder_with_a_dockerfile_is_that_functions_own_image(project):
+    shared = load(project).images["image"].tag
+    own = project / "lambda_src" / "random_forest"
+    own.mkdir()
+    (own / "Dockerfile").write_text('FROM scratch\nCMD ["mine.handler"]')
+    found = load(project)
+    assert found.image_of == {**dict.fromkeys(NAMES, "image"), "random_forest": "image/random_forest"}
+    assert found.images.keys() == {"image", "image/random_forest"}
+    assert found.images["image/random_forest"].folder == own
+    assert found.images["image"].tag == shared
+
+
+def test_a_folder_without_a_dockerfile_is_a_part_of_the_shared_image(project):
+    (project / "lambda_src" / "random_forest").mkdir()
+    (project / "lambda_src" / "random_forest" / "extra.py").write_text("x = 1")
+    assert load(project).image_of == dict.fromkeys(NAMES, "image")
+
+
+def test_when_every_function_has_its_own_image_there_is_no_shared_one(project):
+    for name in NAMES:
+        (project / "lambda_src" / name).mkdir()
+        (project / "lambda_src" / name / "Dockerfile").touch()
+    assert load(project).images.keys() == {f"image/{name}" for name in NAMES}
+
+
+def test_an_environment_beyond_lambdas_limit_is_refused(project, manifest):
+    def change(content):
+        content["models"]["random_forest"]["features"] = [{"name": f"{number}" * 400} for number in range(10)]
+
+    edit(manifest, change)
+    (problem,) = problems(project)
+    assert problem.startswith("the 10 feature names of random_forest make an environment of 4")
+    assert problem.endswith(" bytes; Lambda's limit is 4096: shorten the names")
+
+
+def test_feature_names_beyond_ascii_count_as_they_are_sent(project, manifest):
+    """json.dumps writes é as six characters."""
+    edit(manifest, lambda content: content["models"]["random_forest"].update(features=[{"name": "é" * 700}]))
+    (problem,) = problems(project)
+    assert "make an environment of 4" in problem
+
+
+def test_every_problem_is_told_at_once(project, workflow):
+    edit(workflow, lambda content: content["States"]["Answer"].update(Result="${random_forest}"))
+    edit_text(workflow, '"Resource": "${support_vector}"', '"Resource": "${api}"')
+    (project / "models" / "linear_regression.joblib").unlink()
+    with (project / "setup.cfg").open("a") as file:
+        file.write("\n[deployer:nobody]\n")
+    found = problems(project, timeout_s="24")
+    for part in (
+        "may only be the Resource of a task",
+        "a function cannot be called api",
+        "names no function nobody",
+        "timeout_s of random_forest is 24",
+        "models/linear_regression.joblib does not exist",
+    ):
+        assert sum(part in problem for problem in found) == 1, part
+
+
+def test_placeholders_are_found_with_their_paths():
+    value = {"a": ["x", "${one}"], "b": {"c": "${two} and ${three}"}, "d": 1}
+    assert list(placeholders(value)) == [("$.a[1]", "one"), ("$.b.c", "two"), ("$.b.c", "three")]
+
+
+def test_filling_replaces_whole_strings_and_keeps_everything_else():
+    value = {"a": ["${one}", "not ${one}"], "b": 1, "c": None, "d": True}
+    assert fill(value, {"one": {"Ref": 1}}) == {"a": [{"Ref": 1}, "not ${one}"], "b": 1, "c": None, "d": True}
+
+
+def test_tasks_are_found_at_any_depth():
+    inner = {"Type": "Task", "Resource": "inner"}
+    outer = {"Type": "Map", "ItemProcessor": {"States": {"x": inner}}}
+    assert list(tasks({"States": {"a": outer, "b": [{"Type": "Pass"}]}})) == [inner]
+
+
+def test_a_models_key_and_environment_say_which_file_it_is(tmp_path):
+    model = Model(tmp_path, "abc", ("a b", "é"))
+    assert model_key("forest", model) == "models/forest/abc.joblib"
+    assert model_environment("forest", model, "1.7.2", "bucket") == {
+        "MODEL": "forest",
+        "BUCKET": "bucket",
+        "KEY": "models/forest/abc.joblib",
+        "SHA256": "abc",
+        "FEATURES": '["a b","\\u00e9"]',
+        "SCIKIT_LEARN_VERSION": "1.7.2",
+    }
