@@ -6,6 +6,7 @@ The only module that imports boto3, and it does so late: `deployer --help` must 
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -85,8 +86,8 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """The region in force; ConfigError without one."""
-        region = self._session.region_name
+        """The region in force; ConfigError without one. AWS_REGION counts, as in AWS's other SDKs; boto3 ignores it."""
+        region = self._region or os.environ.get("AWS_REGION") or self._session.region_name
         if not region:
             raise ConfigError(
                 ["no region: neither --region, DEPLOYER_REGION, [deployer] region, AWS_REGION nor a profile names one"],
@@ -116,8 +117,6 @@ class Aws:
             return self._clients[service]
 
     def _new_client(self, service: str) -> Any:
-        import os
-
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
@@ -187,7 +186,7 @@ class Aws:
             exceptions.UnauthorizedSSOTokenError,
         ) as error:
             raise NoCredentials("ExpiredToken", str(error)) from error
-        except exceptions.HTTPClientError as error:
+        except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
             raise NotReached(
                 type(error).__name__, str(error), operation=name, advice="check the network and --endpoint-url"
             ) from error

@@ -24,6 +24,7 @@ from deployer.errors import ConfigError, Declined, DeployerError, Interrupted
 if TYPE_CHECKING:
     from deployer.aws import Aws
     from deployer.events import Emit
+    from deployer.invoke import Answer
     from deployer.plan import Plan
     from deployer.report import Reporter
     from deployer.settings import Settings
@@ -384,7 +385,7 @@ def invoke(options: Options, sample: bool, data: str | None, path: Path | None, 
     body = request_body(options.project, sample, data, path)
     with session(options, "invoke", announce=False) as now:
         client = Client(find_url(now.aws, now.settings))
-        answers = []
+        answers: list[Answer] = []
         for _ in range(repeat):
             if now.stopped.is_set():
                 raise Interrupted(f"interrupted after {len(answers)} requests")

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer import events
-from deployer.plan import Action, Change, FieldChange, Plan
+from deployer.plan import UNKNOWN, Action, Change, FieldChange, Plan
 
 _SIGNS = {
     Action.CREATE: ("+", "green"),
@@ -31,6 +31,7 @@ _SIGNS = {
 _GERUNDS = {"create": "creating", "update": "updating", "replace": "replacing", "delete": "deleting"}
 _PARTICIPLES = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
 _LONGEST_VALUE = 76
+_SHORTEST_VALUE = 19
 _MOST_LIVE_LINES = 20
 _SHOWN_PREDICTIONS = 5
 
@@ -106,7 +107,7 @@ class Reporter:
         elif isinstance(event, events.StepSkipped):
             yield Text(f"{event.key}: not {_PARTICIPLES[event.action]}, because {event.because}", style="yellow")
         else:
-            yield from _describe(event)
+            yield from _describe(event, self.console.width)
 
     def _draw(self) -> Group:
         with self._lock:
@@ -123,7 +124,7 @@ class Reporter:
         return Group(*lines[:_MOST_LIVE_LINES], *([Text(f"and {more} more")] if more > 0 else []))
 
 
-def _describe(event: events.Event) -> Iterator[Text]:
+def _describe(event: events.Event, width: int) -> Iterator[Text]:
     if isinstance(event, events.RunStarted):
         where = f" at {event.endpoint}" if event.endpoint else ""
         yield Text(
@@ -133,40 +134,42 @@ def _describe(event: events.Event) -> Iterator[Text]:
     elif isinstance(event, events.Note):
         yield Text(event.text, style="dim")
     elif isinstance(event, events.PlanReady):
-        yield from plan_lines(event.plan)
+        yield from plan_lines(event.plan, width)
     elif isinstance(event, events.RunFinished):
         counts = ", ".join(f"{number} {fate}" for fate, number in event.counts.items() if number)
         yield Text(f"{event.command} took {event.seconds:.1f} s: {counts}", style="bold")
 
 
-def plan_lines(plan: Plan) -> Iterator[Text]:
-    """Yield a plan line by line: what changes, each field that differs, and the sum."""
+def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
+    """Yield a plan line by line: what changes, each field that differs, and the sum. `width`: characters in a line."""
     for change in plan.effective:
         sign, style = _SIGNS[change.action]
         yield Text(f"{sign:>3} {change.action.value:7} {change.key}", style=style)
         if change.action in (Action.UPDATE, Action.REPLACE):
-            yield from (_field_line(each) for each in change.fields)
+            yield from (_field_line(each, width) for each in change.fields)
     yield Text(plan_summary(plan), style="bold")
 
 
 def plan_summary(plan: Plan) -> str:
     if plan.is_empty:
-        return f"Plan: no changes, {len(plan.changes)} resources are as they should be"
+        return f"Plan: no changes, resources checked: {len(plan.changes)}"
     actions = ", ".join(f"{plan.count(action)} to {action.value}" for action in _SIGNS)
     return f"Plan: {actions}, {plan.count(Action.NOOP)} unchanged"
 
 
-def _field_line(change: FieldChange) -> Text:
+def _field_line(change: FieldChange, width: int) -> Text:
     forces = " (forces replacement)" if change.forces_replace else ""
-    return Text(f"        {change.path}: {_short(change.before)} -> {_short(change.after)}{forces}")
+    frame = f"        {change.path}: {{}} -> {{}}{forces}"
+    room = min(max((width - len(frame) + 4) // 2, _SHORTEST_VALUE), _LONGEST_VALUE)
+    return Text(f"        {change.path}: {_short(change.before, room)} -> {_short(change.after, room)}{forces}")
 
 
-def _short(value: Any) -> str:
-    """Write a value as JSON; of a long one, its beginning and its end."""
-    text = json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
-    if len(text) <= _LONGEST_VALUE:
+def _short(value: Any, room: int) -> str:
+    """Write a value as JSON; of one that is longer than the room, its beginning and its end."""
+    text = repr(value) if value is UNKNOWN else json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
+    if len(text) <= room:
         return text
-    half = (_LONGEST_VALUE - 3) // 2
+    half = (room - 3) // 2
     return f"{text[:half]}...{text[-half:]}"
 
 
@@ -189,7 +192,7 @@ def print_error(console: Console, message: str, advice: str) -> None:
 
 
 def print_plan(console: Console, plan: Plan) -> None:
-    for line in plan_lines(plan):
+    for line in plan_lines(plan, console.width):
         console.print(line, soft_wrap=not console.is_terminal)
 
 

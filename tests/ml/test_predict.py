@@ -205,9 +205,7 @@ BREACHES: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("request_", "message"), BREACHES, ids=[message[:60] for _, message in BREACHES])
-def test_a_breach_of_the_contract_is_refused_naming_all_that_is_wrong(
-    small: Any, request_: Any, message: str
-) -> None:
+def test_a_breach_of_the_contract_is_refused_naming_all_that_is_wrong(small: Any, request_: Any, message: str) -> None:
     small.model.shapes.clear()
     assert refused(small, request_) == message
     assert small.model.shapes == []
@@ -282,9 +280,7 @@ def trap(tmp_path: Path) -> tuple[bytes, Path]:
     return pickle.dumps(Touch(tmp_path / "unpickled")), tmp_path / "unpickled"
 
 
-def test_a_model_file_of_the_right_hash_and_version_is_unpickled(
-    predict: ModuleType, trap: tuple[bytes, Path]
-) -> None:
+def test_a_model_file_of_the_right_hash_and_version_is_unpickled(predict: ModuleType, trap: tuple[bytes, Path]) -> None:
     predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__)
     assert trap[1].exists()
 

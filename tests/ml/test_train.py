@@ -11,6 +11,8 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -173,78 +175,73 @@ def with_row(number: int, row: str) -> list[str]:
     return [*ROWS[: number - 2], row, *ROWS[number - 1 :]]
 
 
-# By what is wrong: the file's lines, and what stderr must say after "train.py: ", with {path} for the file.
-REFUSED: dict[str, tuple[list[str], str]] = {
-    "a missing target": (["a,b,MEDV", *ROWS], "{path} has no column 'y' to predict; it has a, b, MEDV (see --target)"),
-    "a word": (["a,b,y", *with_row(4, "1,many,2")], "{path} row 4, column b: 'many' is not a number"),
-    "an empty cell": (["a,b,y", *with_row(2, ",1,2")], "{path} row 2, column a: '' is not a number"),
-    "not a number": (["a,b,y", *with_row(9, "1,2,nan")], "{path} row 9, column y: 'nan' is not a finite number"),
-    "infinity": (["a,b,y", *with_row(26, "1,-inf,2")], "{path} row 26, column b: '-inf' is not a finite number"),
-    "a short row": (["a,b,y", *with_row(5, "1,2")], "{path} row 5: 2 cells, but the header names 3 columns"),
-    "a long row": (["a,b,y", *with_row(5, "1,2,3,4")], "{path} row 5: 4 cells, but the header names 3 columns"),
-    "a column twice": (["a,a,y", *ROWS], "{path} row 1, column 2: the name 'a' stands twice"),
-    "an unnamed column": (["a, ,y", *ROWS], "{path} row 1, column 2: the column has no name"),
-    "too few rows": (["a,b,y", *ROWS[:24]], "{path} has 24 rows of data; training needs at least 25"),
-    "no row at all": (["a,b,y"], "{path} has 0 rows of data; training needs at least 25"),
-    "no feature left": (["y", *map(str, range(25))], "{path} has no column besides 'y' to predict from"),
+def text(*lines: str) -> bytes:
+    return "\n".join([*lines, ""]).encode()
+
+
+# By what is wrong: the file's bytes (None: no file), and what stderr says after "train.py: ", with {path} for the file.
+REFUSED: dict[str, tuple[bytes | None, str]] = {
+    "a missing file": (None, "cannot read {path}: No such file or directory"),
+    "an empty file": (b"", "{path} is empty; the first line must name the columns"),
+    "not UTF-8": (
+        b"a,b,y\n1,\xff,3\n",
+        "{path} is not a CSV file in UTF-8: 'utf-8' codec can't decode byte 0xff in position 8: invalid start byte",
+    ),
+    "an open quote": (b'a,b,y\n1,"2,3\n', "{path} is not a CSV file in UTF-8: unexpected end of data"),
+    "a missing target": (
+        text("a,b,MEDV", *ROWS),
+        "{path} has no column 'y' to predict; it has a, b, MEDV (see --target)",
+    ),
+    "a word": (text("a,b,y", *with_row(4, "1,many,2")), "{path} row 4, column b: 'many' is not a number"),
+    "an empty cell": (text("a,b,y", *with_row(2, ",1,2")), "{path} row 2, column a: '' is not a number"),
+    "not a number": (text("a,b,y", *with_row(9, "1,2,nan")), "{path} row 9, column y: 'nan' is not a finite number"),
+    "infinity": (text("a,b,y", *with_row(26, "1,-inf,2")), "{path} row 26, column b: '-inf' is not a finite number"),
+    "a short row": (text("a,b,y", *with_row(5, "1,2")), "{path} row 5: 2 cells, but the header names 3 columns"),
+    "a long row": (text("a,b,y", *with_row(5, "1,2,3,4")), "{path} row 5: 4 cells, but the header names 3 columns"),
+    "a column twice": (text("a,a,y", *ROWS), "{path} row 1, column 2: the name 'a' stands twice"),
+    "an unnamed column": (text("a, ,y", *ROWS), "{path} row 1, column 2: the column has no name"),
+    "too few rows": (text("a,b,y", *ROWS[:24]), "{path} has 24 rows of data; training needs at least 25"),
+    "no row at all": (text("a,b,y"), "{path} has 0 rows of data; training needs at least 25"),
+    "no feature left": (text("y", *map(str, range(25))), "{path} has no column besides 'y' to predict from"),
 }
 
 
-class Refusal:
-    """A training on a bad file over old models; checks that these stay as they were and nothing is left behind."""
-
-    def __init__(self, folder: Path, trained: Path) -> None:
-        self.data = folder / "bad.csv"
-        self.models = folder / "models"
-        shutil.copytree(trained, self.models)
-
-    def stderr(self, output: Path | None = None) -> str:
-        """Train and return what it says on stderr, the one line's end removed."""
-        before, names = contents(self.models), sorted(self.models.parent.iterdir())
-        done = train("--data", self.data, "--target", "y", "--output", output or self.models)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert contents(self.models) == before
-        assert sorted(self.models.parent.iterdir()) == names
-        assert done.stderr.endswith("\n")
-        assert done.stderr.count("\n") == 1
-        return done.stderr[:-1]
+def refusal(folder: Path, trained: Path, content: bytes | None, output: str = "models") -> str:
+    """Train in vain beside old models, check that nothing changed, and return the one line on stderr."""
+    models, data = folder / "models", folder / "bad.csv"
+    shutil.copytree(trained, models)
+    if content is not None:
+        data.write_bytes(content)
+    before, names = contents(folder), sorted(folder.iterdir())
+    done = train("--data", data, "--target", "y", "--output", folder / output)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert contents(folder) == before
+    assert sorted(folder.iterdir()) == names
+    assert done.stderr.endswith("\n")
+    assert done.stderr.count("\n") == 1
+    return done.stderr[:-1]
 
 
-@pytest.fixture
-def refusal(tmp_path: Path, trained: Path) -> Refusal:
-    return Refusal(tmp_path, trained)
+Refusals = dict[str, tuple[Path, "Future[str]"]]
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Refusals]:
+    """All of REFUSED, run side by side: nearly all that one takes is the import of scikit-learn."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found: Refusals = {}
+        for what, (content, _) in REFUSED.items():
+            folder = tmp_path_factory.mktemp("refused")
+            found[what] = (folder, pool.submit(refusal, folder, trained, content))
+        yield found
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_bad_data_are_refused_in_one_line_that_names_the_place(refusal: Refusal, what: str) -> None:
-    (header, *rows), message = REFUSED[what]
-    write(refusal.data, header, *rows)
-    assert refusal.stderr() == "train.py: " + message.format(path=refusal.data)
+def test_bad_data_are_refused_in_one_line_that_names_the_place(refusals: Refusals, what: str) -> None:
+    folder, said = refusals[what]
+    assert said.result() == "train.py: " + REFUSED[what][1].format(path=folder / "bad.csv")
 
 
-def test_a_missing_file_is_refused_in_one_line(refusal: Refusal) -> None:
-    assert refusal.stderr() == f"train.py: cannot read {refusal.data}: No such file or directory"
-
-
-def test_an_empty_file_is_refused_in_one_line(refusal: Refusal) -> None:
-    refusal.data.write_bytes(b"")
-    assert refusal.stderr() == f"train.py: {refusal.data} is empty; the first line must name the columns"
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [(b"a,b,y\n1,\xff,3\n", "can't decode byte 0xff in position 8"), (b'a,b,y\n1,"2,3\n', "unexpected end of data")],
-)
-def test_a_file_that_is_no_csv_in_utf_8_is_refused_in_one_line(
-    refusal: Refusal, content: bytes, problem: str
-) -> None:
-    refusal.data.write_bytes(content)
-    said = refusal.stderr()
-    assert said.startswith(f"train.py: {refusal.data} is not a CSV file in UTF-8: ")
-    assert problem in said
-
-
-def test_an_output_folder_that_cannot_be_made_is_refused_in_one_line(refusal: Refusal) -> None:
-    write(refusal.data, "a,b,y", *ROWS)
-    below_a_file = refusal.data / "models"
-    assert refusal.stderr(below_a_file).startswith(f"train.py: cannot write {below_a_file}: ")
+def test_an_output_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path, trained: Path) -> None:
+    said = refusal(tmp_path, trained, text("a,b,y", *ROWS), output="bad.csv/models")
+    assert said.startswith(f"train.py: cannot write {tmp_path / 'bad.csv' / 'models'}: ")

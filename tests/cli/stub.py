@@ -1,0 +1,110 @@
+"""Stand-ins for an AWS that refuses: a proxy that lets nothing be written, and an endpoint that knows one answer."""
+
+from __future__ import annotations
+
+import http.client
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+READING = ("Get", "List", "Describe", "Head", "BatchGet", "BatchCheck")
+
+
+class _Quiet(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else content)
+
+    def handle_any(self) -> None:
+        raise NotImplementedError
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = lambda self: self.handle_any()  # noqa: E731
+
+
+@contextmanager
+def serve(handler: type[_Quiet]) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def refusing_everything(code: str, message: str, status: int = 403) -> type[_Quiet]:
+    """STS's own shape of an error, for every request."""
+    xml = (
+        '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    )
+
+    class Refusing(_Quiet):
+        def handle_any(self) -> None:
+            self.body()
+            self.answer(status, xml.encode(), {"Content-Type": "text/xml"})
+
+    return Refusing
+
+
+def reading_only(target: str) -> type[_Quiet]:
+    """A proxy in front of an account: reads go through, writes are denied in the shape of each service."""
+    host = urlsplit(target).netloc
+
+    class ReadOnly(_Quiet):
+        def handle_any(self) -> None:
+            content = self.body()
+            if self.writes(content):
+                self.deny()
+                return
+            connection = http.client.HTTPConnection(host)
+            connection.request(self.command, self.path, content, dict(self.headers))
+            response = connection.getresponse()
+            kept = {
+                name: value
+                for name, value in response.getheaders()
+                if name.lower() not in ("content-length", "connection")
+            }
+            self.answer(response.status, response.read(), kept)
+            connection.close()
+
+        def writes(self, content: bytes) -> bool:
+            target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+            action = parse_qs(content.decode(errors="replace")).get("Action", [""])[0] if not target else target
+            if action:
+                return not action.startswith(READING)
+            return self.command not in ("GET", "HEAD")
+
+        def deny(self) -> None:
+            text = "User: arn:aws:iam::123456789012:user/reader is not authorized to perform this"
+            service = self.headers.get("Authorization", "").split("/")[3] if self.headers.get("Authorization") else ""
+            if service in ("s3", "iam", "sts"):
+                xml = f"<Error><Code>AccessDenied</Code><Message>{text}</Message></Error>"
+                if service != "s3":
+                    xml = f"<ErrorResponse>{xml}</ErrorResponse>"
+                self.answer(403, xml.encode(), {"Content-Type": "text/xml"})
+            else:
+                document = {"__type": "AccessDeniedException", "message": text, "Message": text}
+                self.answer(
+                    403 if service in ("lambda", "apigateway") else 400,
+                    json.dumps(document).encode(),
+                    {"Content-Type": "application/json", "X-Amzn-ErrorType": "AccessDeniedException"},
+                )
+
+    return ReadOnly

@@ -1,0 +1,192 @@
+"""The command line: what each stream holds, which exit code, and one line with a way out for each mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from deployer.cli import cli
+from deployer.local import process
+from tests.cli.stub import reading_only, refusing_everything, serve
+from tests.conftest import ROOT, reset
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+
+
+def run(project: Path, *arguments: str, environment: Mapping[str, str] = {}, code: int = 1) -> Result:
+    result = CliRunner(env=dict(environment)).invoke(cli, [arguments[0], "--project", str(project), *arguments[1:]])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def test_help_is_fast_and_imports_nothing_heavy() -> None:
+    """boto3, rich, scikit-learn and moto are for those who use them; --help and completion are not among these."""
+    program = (
+        "import sys\nfrom deployer.cli import cli\n"
+        "try:\n    cli(['--help'], prog_name='deployer')\nexcept SystemExit:\n    pass\n"
+        "heavy = {'boto3', 'botocore', 'rich', 'sklearn', 'numpy', 'moto', 'joblib', 'concurrent.futures'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "up" in done.stdout and "Example" in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_that_opens_with_an_example_that_parses(name: str) -> None:
+    result = CliRunner().invoke(cli, [name, "-h"])
+    assert result.exit_code == 0 and "Example:" in result.output
+    line = next(line for line in (cli.commands[name].help or "").splitlines() if "python -m deployer" in line)
+    assert f"deployer {name}" in line
+    assert result.output.index("Example:") < result.output.index("Options:")
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_the_common_options_mean_the_same_everywhere(name: str) -> None:
+    options = {option for parameter in cli.commands[name].params for option in parameter.opts}
+    expected = "--stage --region --profile --endpoint-url --local --json --no-color -v --service --project".split()
+    assert set(expected) <= options
+
+
+def test_the_console_script_and_the_module_are_the_same_program() -> None:
+    script = shutil.which("deployer", path=str(Path(sys.executable).parent))
+    assert script, "the package is not installed: pip install -e '.[local,test]'"
+    outputs = [
+        subprocess.run([*command, "--version"], capture_output=True, text=True, cwd=ROOT).stdout
+        for command in ([script], [sys.executable, "-m", "deployer"])
+    ]
+    assert outputs[0] == outputs[1] and outputs[0].startswith("deployer, version")
+
+
+@pytest.mark.parametrize(
+    "command", [["up"], ["plan"], ["down"], ["invoke", "--sample"]], ids=lambda command: command[0]
+)
+def test_without_credentials_there_is_one_line_and_the_local_way(project: Path, command: list[str]) -> None:
+    result = run(project, *command, environment={"AWS_REGION": "us-east-1"})
+    assert result.stdout == ""
+    assert "error: NoCredentials: unable to locate credentials" in result.stderr
+    assert "--local" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_without_a_region_there_is_one_line_and_the_way_out(project: Path) -> None:
+    result = run(project, "up", environment={name: value for name, value in KEYS.items() if name != "AWS_REGION"})
+    assert "error: no region" in result.stderr and "--region" in result.stderr and result.stdout == ""
+
+
+def test_an_unknown_profile_is_named(project: Path) -> None:
+    result = run(project, "plan", "--profile", "nobody", environment=KEYS)
+    assert "nobody" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [("ExpiredToken", "sign in again"), ("InvalidClientTokenId", "does not know these credentials")],
+)
+def test_credentials_that_aws_refuses_are_explained(project: Path, code: str, advice: str) -> None:
+    with serve(refusing_everything(code, "The security token included in the request is expired")) as url:
+        result = run(project, "up", environment={**KEYS, "AWS_ENDPOINT_URL": url})
+    assert f"GetCallerIdentity: {code}" in result.stderr and advice in result.stderr and result.stdout == ""
+
+
+def test_an_endpoint_that_does_not_answer_is_said(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployer.aws.MAX_ATTEMPTS", 1)
+    result = run(project, "plan", "--endpoint-url", "http://127.0.0.1:9", environment=KEYS)
+    assert "EndpointConnectionError" in result.stderr and "--endpoint-url" in result.stderr
+
+
+def test_a_credential_that_may_only_read_can_plan_and_learns_why_it_cannot_up(
+    project: Path, server: process.Server
+) -> None:
+    reset(server.url)
+    with serve(reading_only(server.url)) as url:
+        options = ("--endpoint-url", url)
+        planned = run(project, "plan", *options, "--json", environment=KEYS, code=0)
+        assert len(json.loads(planned.stdout)["changes"]) == 19
+        result = run(project, "up", *options, environment=KEYS)
+    assert "is not authorized to perform" in result.stderr
+    assert "docs/architecture.md lists the permissions" in result.stderr
+    assert "it goes on where it stopped" in result.stderr and result.stdout == ""
+
+
+def test_every_mistake_in_the_settings_is_reported_at_once(project: Path) -> None:
+    config = project / "setup.cfg"
+    config.write_text(config.read_text().replace("[deployer]\n", "[deployer]\nmemory_mb = 64\nmemroy = 1\n"))
+    with config.open("a") as file:
+        file.write("[deployer:random_forest]\ntimeout_s = 0\n")
+    result = run(project, "plan", "--stage", "No", environment={**KEYS, "DEPLOYER_TRACING": "perhaps"})
+    for line in (
+        "setup.cfg [deployer] memory_mb: '64' must be a whole number from 128 to 10240",
+        "setup.cfg [deployer] memroy: unknown; did you mean memory_mb?",
+        "setup.cfg [deployer:random_forest] timeout_s: '0' must be",
+        "environment DEPLOYER_TRACING: 'perhaps' must be yes or no",
+        "--stage: 'No' must be",
+    ):
+        assert line in result.stderr
+
+
+def test_outside_a_project_folder_the_error_says_so(tmp_path: Path) -> None:
+    result = run(tmp_path, "plan", environment=KEYS)
+    assert "setup.cfg does not exist" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["invoke"], "none was given"),
+        (["invoke", "--sample", "--data", "{}"], "not --sample and --data"),
+        (["up", "--local", "--profile", "x"], "takes no --profile"),
+        (["up", "--loca"], "--local"),
+        (["invoke", "--sample", "--repeat", "0"], "--repeat"),
+    ],
+)
+def test_wrong_usage_exits_with_2(project: Path, arguments: list[str], text: str) -> None:
+    result = run(project, *arguments, code=2)
+    assert text in result.stderr and result.stdout == ""
+
+
+def test_a_file_that_cannot_be_read_is_named(project: Path) -> None:
+    result = run(project, "invoke", "--file", str(project / "nothing.json"), environment=KEYS)
+    assert "nothing.json: No such file" in result.stderr
+
+
+def test_invoke_without_a_local_aws_names_the_command_that_starts_it(project: Path) -> None:
+    result = run(project, "invoke", "--sample", "--local")
+    assert "no local AWS runs" in result.stderr and "up --local" in result.stderr
+    assert not (project / ".deployer").exists()
+
+
+def test_a_defect_leaves_its_traceback_in_a_file_and_one_line_on_screen(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr("deployer.settings.load_settings", broken)
+    result = run(project, "plan", environment=KEYS)
+    assert "unexpected ZeroDivisionError: by nought" in result.stderr and "Traceback" not in result.stderr
+    log = Path(result.stderr.split()[-1])
+    assert "Traceback" in log.read_text()
+    log.unlink()
+
+
+def test_real_aws_needs_an_image_builder_that_is_not_there_yet(project: Path, server: process.Server) -> None:
+    """Against anything but --local an image has a base; one that is in ECR is used, a missing one is an error."""
+    reset(server.url)
+    result = run(project, "up", "--endpoint-url", server.url, environment=KEYS)
+    assert "cannot build on public.ecr.aws/lambda/python:" in result.stderr
+    assert "push an image of lambda_src/" in result.stderr
+
+
+def test_no_color_and_a_pipe_have_no_escapes(project: Path) -> None:
+    for environment in ({"FORCE_COLOR": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1"}):
+        command = [sys.executable, "-m", "deployer", "plan"]
+        done = subprocess.run(command, cwd=project, capture_output=True, text=True, env={**os.environ, **environment})
+        assert done.returncode == 1 and "\x1b" not in done.stderr

@@ -1,0 +1,132 @@
+"""The documentation is true: its examples run, its tables and pictures are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.cli import cli
+from deployer.settings import settings_table
+from tests.conftest import ROOT
+from tests.local.conftest import deployed, deployer  # noqa: F401  (a fixture)
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BEGIN, END = "<!-- settings -->", "<!-- end of settings -->"
+SAMPLE = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_picture_of_the_workflow_is_drawn_from_state_machine_json() -> None:
+    done = subprocess.run([sys.executable, "docs/draw_workflow.py", "--check"], cwd=ROOT)
+    assert done.returncode == 0, "run python docs/draw_workflow.py"
+
+
+def test_the_table_of_settings_is_that_of_the_code(request: pytest.FixtureRequest) -> None:
+    rows = [
+        f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" for name, default, meaning in settings_table()
+    ]
+    table = "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
+    before, _, rest = README.partition(BEGIN)
+    shown, _, after = rest.partition(END)
+    if request.config.getoption("--regenerate"):
+        (ROOT / "README.md").write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    assert shown.strip() == table, "README.md differs; pytest --regenerate"
+
+
+def test_every_command_is_in_the_readme_and_no_other() -> None:
+    described = set(re.findall(r"^\| `python -m deployer (\w+)", README, re.MULTILINE))
+    assert described == set(cli.commands)
+
+
+def test_the_makefile_runs_what_the_readme_says() -> None:
+    """Each command of the table's rows, but for flags that only quieten pip, is a command of the Makefile."""
+    makefile = (ROOT / "Makefile").read_text().replace("$(BIN)", ".venv/bin").replace("$(PYTHON)", "python3")
+    makefile = makefile.replace(" --quiet --disable-pip-version-check", "")
+    rows = [line for line in README.splitlines() if re.match(r"\| `make \w+` \|", line)]
+    commands = [command for row in rows for command in re.findall(r"`([^`]*(?:python|pip)[^`]*)`", row)]
+    assert len(commands) >= 5
+    for command in commands:
+        assert command in makefile, command
+
+
+def test_links_lead_somewhere() -> None:
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
+            if not target.startswith("http"):
+                assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_example_client_predicts(deployed: Path) -> None:  # noqa: F811
+    (source,) = blocks("python")
+    example: dict[str, Any] = {}
+    exec(source, example)
+    url = deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"]
+    found = example["predict"](url, [SAMPLE, SAMPLE])
+    assert set(found) == {"linear_regression", "random_forest", "support_vector"}
+    assert all(len(predictions) == 2 for predictions in found.values())
+    with pytest.raises(RuntimeError, match="FAILED: InvalidInput: instances: holds 0 records"):
+        example["predict"](url, [])
+
+
+def test_the_curl_example_predicts(deployed: Path) -> None:  # noqa: F811
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    (command,) = (block for block in blocks("sh") if "curl" in block)
+    url = deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"]
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, env={"URL": url, "PATH": "/usr/bin:/bin"}, capture_output=True
+    )
+    assert json.loads(done.stdout)["status"] == "SUCCEEDED"
+
+
+def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:  # noqa: F811
+    """The same table; digits and versions are those of the libraries that trained, the rest must be equal."""
+    shown = next(block for block in blocks("text") if block.startswith("model "))
+    printed = deployer(deployed, "invoke", "--sample", "--local").out
+
+    def shape(text: str) -> list[str]:
+        return [re.sub(r"\b[0-9a-f]{12}\b|[0-9.]+", "#", line.rstrip()) for line in text.strip().splitlines()]
+
+    assert shape(printed) == shape(shown)
+
+
+def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F811
+    from deployer.local import process
+    from tests.conftest import connect
+
+    shown = next(block for block in blocks("text") if "deployer plan" in block)
+    server = process.find(deployed)
+    assert server is not None
+    aws = connect(server.url)
+    aws.call("lambda", "update_function_configuration", FunctionName="inference-dev-random-forest", MemorySize=512)
+    printed = deployer(deployed, "plan", "--local").out
+    deployer(deployed, "up", "--local")
+    assert printed.splitlines() == shown.splitlines()[1:]
+
+
+def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:  # noqa: F811
+    for name in ("InvalidInput", "InvalidExecutionInput", "ValidationException", "NoModelAnswered"):
+        assert f"`{name}`" in README
+    definition = json.loads((ROOT / "state_machine.json").read_text())
+    task = definition["States"]["Predict"]["Branches"][0]["States"]["linear_regression"]
+    assert f"workflow {definition['TimeoutSeconds']} s" in README and f"model {task['TimeoutSeconds']} s" in README
+
+
+def test_the_project_speaks_of_itself_alone() -> None:
+    """No path of a developer's machine, in no tracked file."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    for name in listed.stdout.split():
+        content = (ROOT / name).read_bytes().decode(errors="replace")
+        assert not re.search(r"/(?:home|Users|work|root)/[a-z]", content) or name == "tests/docs/test_docs.py", name

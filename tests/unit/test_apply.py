@@ -1,0 +1,435 @@
+"""A run over resources that live in a dict: what is called, in what order, what is told, and what happens after failures."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployer.apply import Run, RunResult, plan_changes, plan_teardown, read_all
+from deployer.aws import Aws
+from deployer.errors import AwsError, BuildError, ForeignResource
+from deployer.events import StepFailed, StepFinished, StepSkipped, StepStarted, StepWaiting
+from deployer.graph import Fate, Outcome
+from deployer.plan import Action, Ref, State
+from deployer.resources.base import Resource
+from tests.unit.test_graph import SerialExecutor
+
+AWS = Aws()  # never called
+
+
+class World:
+    """An account: what is there by key, every writing call in order, and what shall go wrong."""
+
+    def __init__(self):
+        self.states = {}
+        self.writes = []
+        self.errors = {}  # (verb, key) -> error
+        self.serial = itertools.count(1)
+
+    def write(self, verb, key):
+        self.writes.append(f"{verb} {key}")
+        if (verb, key) in self.errors:
+            raise self.errors[verb, key]
+
+
+class Thing(Resource):
+    """A resource in a World. Its id stays until it is made anew; its version moves when `code` changes."""
+
+    replace_on = ("kind",)
+
+    def __init__(self, world, key, fields=None, needs=()):
+        super().__init__(key, fields, needs)
+        self.world = world
+
+    def moves(self, changed):
+        return ["version"] if "code" in changed else []
+
+    def read(self, aws):
+        assert aws is AWS
+        if ("read", self.key) in self.world.errors:
+            raise self.world.errors["read", self.key]
+        return self.world.states.get(self.key)
+
+    def create(self, aws, desired, waiting):
+        self.world.write("create", self.key)
+        assert self.world.states.get(self.key) is None
+        waiting("it to appear")
+        outputs = {"id": f"{self.key}#{next(self.world.serial)}", "version": desired.get("code")}
+        self.world.states[self.key] = State(desired, outputs)
+        return outputs
+
+    def update(self, aws, desired, actual, change, waiting):
+        self.world.write("update " + "+".join(sorted(each.path for each in change.fields)) + " of", self.key)
+        assert actual == self.world.states[self.key]
+        moved = {"version": desired.get("code")} if "code" in change.names else {}
+        self.world.states[self.key] = State({**actual.fields, **desired}, {**actual.outputs, **moved})
+        return moved
+
+    def delete(self, aws, waiting):
+        self.world.write("delete", self.key)
+        self.world.states.pop(self.key, None)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def up(world, resources, undeclared=(), stopped=lambda: False, executor=None):
+    """Read, plan and apply; return the result and the events."""
+    executor = executor or SerialExecutor()
+    actual = read_all(AWS, [*resources, *undeclared], executor)
+    plan = plan_changes(resources, actual, undeclared)
+    events = []
+    ticks = itertools.count(0, 2)
+    result = Run(AWS, events.append, executor, stopped, lambda: next(ticks)).up(plan, resources, actual, undeclared)
+    world.plan = plan
+    return result, events
+
+
+def down(resources, stopped=lambda: False):
+    actual = read_all(AWS, resources, SerialExecutor())
+    events = []
+    plan = plan_teardown(resources, actual)
+    return Run(AWS, events.append, SerialExecutor(), stopped).down(plan, resources), events
+
+
+def service(world, code="1", **fields):
+    """A role, a function that needs it, a workflow that refers to the function, and logs on their own."""
+    return [
+        Thing(world, "workflow", {"resource": Ref("function", "version")}),
+        Thing(world, "function", {"code": code, **fields}, needs=["role"]),
+        Thing(world, "role", {"trust": "lambda"}),
+        Thing(world, "logs", {"days": 14}),
+    ]
+
+
+def fates(result):
+    return {key: outcome.fate.value for key, outcome in result.outcomes.items()}
+
+
+def test_the_first_up_creates_everything_after_what_it_needs(world):
+    result, _ = up(world, service(world))
+    assert result.succeeded
+    assert result.counts == {"done": 4, "failed": 0, "skipped": 0}
+    assert sorted(world.writes) == ["create function", "create logs", "create role", "create workflow"]
+    order = [write.removeprefix("create ") for write in world.writes]
+    assert order.index("role") < order.index("function") < order.index("workflow")
+    assert world.states["workflow"].fields == {"resource": "1"}
+    assert result.outputs == {key: state.outputs for key, state in world.states.items()}
+
+
+def test_second_up_changes_nothing(world):
+    up(world, service(world))
+    world.writes.clear()
+    result, events = up(world, service(world))
+    assert (world.writes, events) == ([], [])
+    assert world.plan.is_empty
+    assert result.succeeded
+    assert result.outputs == {key: state.outputs for key, state in world.states.items()}
+
+
+def test_each_step_is_told_when_it_begins_waits_and_ends(world):
+    _, events = up(world, [Thing(world, "role", {"trust": "x"})])
+    assert events == [
+        StepStarted("role", "create"),
+        StepWaiting("role", "it to appear"),
+        StepFinished("role", "create", 2),
+    ]
+
+
+def test_an_update_sends_what_differs_and_its_users_follow(world):
+    up(world, service(world))
+    world.writes.clear()
+    result, events = up(world, service(world, code="2"))
+    assert world.writes == ["update code of function", "update resource of workflow"]
+    assert world.states["workflow"].fields == {"resource": "2"}
+    assert result.outputs["function"]["version"] == "2"
+    assert result.outputs["function"]["id"] == world.states["function"].outputs["id"]
+    assert [type(event) for event in events] == [StepStarted, StepFinished] * 2
+
+
+def test_drift_behind_our_back_is_mended(world):
+    up(world, service(world))
+    world.states["logs"] = State({"days": 1, "of others": True}, world.states["logs"].outputs)
+    world.writes.clear()
+    up(world, service(world))
+    assert world.writes == ["update days of logs"]
+    assert world.states["logs"].fields == {"days": 14, "of others": True}
+
+
+def test_a_reference_that_turns_out_to_be_what_is_there_writes_nothing(world):
+    """The function's version was unknown to the plan, but publishing gave the same one again."""
+    up(world, service(world, code="2"))
+    world.states["function"] = State({"code": "1"}, world.states["function"].outputs)
+    world.writes.clear()
+    result, events = up(world, service(world, code="2"))
+    assert world.plan.count(Action.UPDATE) == 2
+    assert world.writes == ["update code of function"]
+    assert {event.key for event in events} == {"function"}
+    assert result.succeeded
+    assert result.outputs["workflow"] == world.states["workflow"].outputs
+
+
+def test_a_replacement_deletes_first_and_its_users_get_the_new_outputs(world):
+    up(world, service(world, kind="zip"))
+    old = world.states["function"].outputs["id"]
+    world.writes.clear()
+    users = [*service(world, kind="image"), Thing(world, "alias", {"of": Ref("function", "id")})]
+    world.states["alias"] = State({"of": old})
+    result, events = up(world, users)
+    assert world.writes == ["delete function", "create function", "update of of alias"]
+    assert events[:3] == [
+        StepStarted("function", "replace"),
+        StepWaiting("function", "it to appear"),
+        StepFinished("function", "replace", 2),
+    ]
+    assert world.states["alias"].fields["of"] == result.outputs["function"]["id"] != old
+
+
+def test_a_failure_skips_what_depends_on_it_and_the_others_go_on(world):
+    world.errors["create", "function"] = AwsError("Conflict", "busy", advice="wait")
+    result, events = up(world, service(world))
+    assert fates(result) == {"role": "done", "logs": "done", "function": "failed", "workflow": "skipped"}
+    assert result.outcomes["workflow"].because == "function"
+    assert not result.succeeded
+    assert result.counts == {"done": 2, "failed": 1, "skipped": 1}
+    assert result.outputs.keys() == {"role", "logs"}
+    assert StepFailed("function", "create", "failed to create function: Conflict: busy", "wait") in events
+    assert StepSkipped("workflow", "create", "function failed") in events
+    assert "create workflow" not in world.writes
+    assert not any(isinstance(event, StepFinished) and event.key == "function" for event in events)
+
+
+def test_the_next_up_goes_on_where_a_failure_ended_it(world):
+    world.errors["create", "function"] = AwsError("Conflict", "busy")
+    up(world, service(world))
+    world.errors.clear()
+    world.writes.clear()
+    result, _ = up(world, service(world))
+    assert world.writes == ["create function", "create workflow"]
+    assert result.succeeded
+
+
+def test_what_would_not_have_changed_is_skipped_without_a_word(world):
+    up(world, service(world))
+    world.errors["update trust of", "role"] = AwsError("Conflict", "busy")
+    world.states["role"] = State({"trust": "other"}, world.states["role"].outputs)
+    result, events = up(world, service(world))
+    assert fates(result) == {"role": "failed", "function": "skipped", "workflow": "skipped", "logs": "done"}
+    assert {event.key for event in events} == {"role"}
+
+
+def test_an_error_that_is_not_of_aws_keeps_its_own_words(world):
+    world.errors["create", "logs"] = BuildError("no Dockerfile", "write one")
+    _, events = up(world, service(world))
+    assert StepFailed("logs", "create", "no Dockerfile", "write one") in events
+
+
+def test_a_defect_of_the_deployer_fails_its_step_only_and_is_called_one(world):
+    world.errors["create", "logs"] = ZeroDivisionError("division by zero")
+    result, events = up(world, service(world))
+    failed = StepFailed("logs", "create", "ZeroDivisionError: division by zero", "this is a defect of the deployer")
+    assert failed in events
+    assert fates(result) == {"role": "done", "logs": "failed", "function": "done", "workflow": "done"}
+
+
+def test_a_replacement_that_fails_half_way_is_finished_by_the_next_up(world):
+    up(world, service(world, kind="zip"))
+    world.errors["create", "function"] = AwsError("Conflict", "busy")
+    result, events = up(world, service(world, kind="image"))
+    assert result.outcomes["function"].fate is Fate.FAILED
+    assert any(isinstance(event, StepFailed) and event.message.startswith("failed to replace") for event in events)
+    world.errors.clear()
+    assert up(world, service(world, kind="image"))[0].succeeded
+    assert up(world, service(world, kind="image"))[1] == []
+
+
+def extra(world, *keys):
+    """Resources that exist and are no longer declared."""
+    for key in keys:
+        world.states[key] = State({})
+    return [Thing(world, key) for key in keys]
+
+
+def test_what_is_no_longer_declared_is_deleted_in_turn_after_everything_else(world):
+    undeclared = extra(world, "function/old", "logs/old")
+    result, events = up(world, service(world), undeclared)
+    assert world.writes[-2:] == ["delete function/old", "delete logs/old"]
+    assert len(world.writes) == 6
+    assert result.counts == {"done": 6, "failed": 0, "skipped": 0}
+    assert [event.action for event in events if event.key == "logs/old"] == ["delete", "delete"]
+
+
+def test_of_what_is_no_longer_declared_only_what_exists_is_deleted(world):
+    undeclared = [*extra(world, "function/old"), Thing(world, "logs/old")]
+    result, _ = up(world, [], undeclared)
+    assert world.writes == ["delete function/old"]
+    assert result.outcomes == {"function/old": Outcome(Fate.DONE)}
+
+
+def test_after_a_failure_nothing_is_deleted(world):
+    undeclared = extra(world, "function/old", "logs/old")
+    world.errors["create", "logs"] = AwsError("Conflict", "busy")
+    result, events = up(world, service(world), undeclared)
+    assert not any(write.startswith("delete") for write in world.writes)
+    assert result.outcomes["function/old"] == result.outcomes["logs/old"] == Outcome(Fate.SKIPPED, because="logs")
+    assert events[-2:] == [
+        StepSkipped("function/old", "delete", "logs failed"),
+        StepSkipped("logs/old", "delete", "logs failed"),
+    ]
+
+
+def test_a_deletion_that_fails_skips_the_ones_behind_it(world):
+    undeclared = extra(world, "function/old", "logs/old", "model/old")
+    world.errors["delete", "logs/old"] = AwsError("Conflict", "busy")
+    result, events = up(world, [], undeclared)
+    assert fates(result) == {"function/old": "done", "logs/old": "failed", "model/old": "skipped"}
+    assert events[-1] == StepSkipped("model/old", "delete", "logs/old failed")
+    assert world.states.keys() == {"logs/old", "model/old"}
+
+
+def test_once_stopped_nothing_new_begins_and_what_was_meant_is_told(world):
+    result, events = up(world, service(world), stopped=lambda: len(world.writes) >= 2)
+    assert len(world.writes) == 2
+    assert fates(result) == {"role": "done", "logs": "done", "function": "skipped", "workflow": "skipped"}
+    skipped = [event for event in events if isinstance(event, StepSkipped)]
+    assert skipped == [StepSkipped(key, "create", "interrupted") for key in ("function", "workflow")]
+
+
+def test_once_stopped_nothing_undeclared_is_deleted(world):
+    undeclared = extra(world, "function/old")
+    result, _ = up(world, service(world), undeclared, stopped=lambda: len(world.writes) >= 2)
+    assert result.outcomes["function/old"].fate is Fate.SKIPPED
+    assert "function/old" in world.states
+
+
+def test_threads_come_to_the_same_end(world):
+    with ThreadPoolExecutor(8) as pool:
+        result, _ = up(world, service(world), extra(world, "logs/old"), executor=pool)
+        assert result.succeeded
+        assert up(world, service(world), executor=pool)[1] == []
+
+
+def test_down_deletes_users_before_what_they_use(world):
+    up(world, service(world))
+    world.writes.clear()
+    result, events = down(service(world))
+    assert world.states == {}
+    assert result.succeeded
+    order = [write.removeprefix("delete ") for write in world.writes]
+    assert sorted(order) == ["function", "logs", "role", "workflow"]
+    assert order.index("workflow") < order.index("function") < order.index("role")
+    assert {event.action for event in events} == {"delete"}
+
+
+def test_second_down_deletes_nothing(world):
+    result, events = down(service(world))
+    assert (world.writes, events) == ([], [])
+    assert result.succeeded
+
+
+def test_down_deletes_what_is_left_of_an_interrupted_up(world):
+    up(world, service(world), stopped=lambda: len(world.writes) >= 2)
+    world.writes.clear()
+    down(service(world))
+    assert sorted(world.writes) == ["delete logs", "delete role"]
+    assert world.states == {}
+
+
+def test_a_failed_deletion_spares_what_it_still_uses(world):
+    up(world, service(world))
+    world.errors["delete", "function"] = AwsError("Conflict", "busy")
+    result, events = down(service(world))
+    assert fates(result) == {"workflow": "done", "logs": "done", "function": "failed", "role": "skipped"}
+    assert world.states.keys() == {"function", "role"}
+    assert StepFailed("function", "delete", "failed to delete function: Conflict: busy", "") in events
+    assert StepSkipped("role", "delete", "function failed") in events
+
+
+def test_down_can_be_stopped(world):
+    up(world, service(world))
+    world.writes.clear()
+    result, events = down(service(world), stopped=lambda: len(world.writes) >= 1)
+    assert len(world.writes) == 1
+    assert result.counts == {"done": 1, "failed": 0, "skipped": 3}
+    assert [event.because for event in events if isinstance(event, StepSkipped)] == ["interrupted"] * 3
+
+
+def test_the_plan_of_a_teardown_is_in_reverse_order_of_need(world):
+    resources = service(world)
+    world.states = {"function": State({}), "role": State({})}
+    plan = plan_teardown(resources, read_all(AWS, resources, SerialExecutor()))
+    assert [change.key for change in plan.effective] == ["function", "role"]
+    assert len(plan.changes) == 4
+
+
+def test_reading_returns_the_state_of_each_resource(world):
+    world.states["role"] = State({"trust": "x"})
+    actual = read_all(AWS, service(world), SerialExecutor())
+    assert actual == {"workflow": None, "function": None, "role": State({"trust": "x"}), "logs": None}
+
+
+def test_every_resource_that_is_not_ours_is_told_at_once(world):
+    world.errors["read", "role"] = ForeignResource("role x exists", "choose another name")
+    world.errors["read", "logs"] = ForeignResource("log group y exists", "other advice")
+    with pytest.raises(ForeignResource) as caught:
+        read_all(AWS, service(world), SerialExecutor())
+    assert caught.value.message == "role x exists\nlog group y exists"
+    assert caught.value.advice == "choose another name"
+
+
+def test_a_read_that_fails_names_its_resource_and_comes_before_what_is_foreign(world):
+    world.errors["read", "workflow"] = ForeignResource("workflow x exists")
+    world.errors["read", "function"] = AwsError("AccessDenied", "no", operation="GetFunction")
+    with pytest.raises(AwsError, match="^failed to read function: GetFunction: AccessDenied: no"):
+        read_all(AWS, service(world), SerialExecutor())
+
+
+def test_a_result_with_anything_skipped_has_not_succeeded():
+    assert RunResult({}).succeeded
+    assert not RunResult({"a": Outcome(Fate.DONE), "b": Outcome(Fate.SKIPPED)}).succeeded
+
+
+@st.composite
+def services(draw):
+    """Recipes of up to six things: their fields, and the earlier things that they refer to or merely need."""
+    recipes = []
+    for number in range(draw(st.integers(1, 6))):
+        fields = draw(st.dictionaries(st.sampled_from(["code", "kind", "size"]), st.sampled_from("abc")))
+        earlier = st.lists(st.sampled_from(range(number)), max_size=2, unique=True) if number else st.just([])
+        refs = {f"to{each}": Ref(f"t{each}", draw(st.sampled_from(["id", "version"]))) for each in draw(earlier)}
+        recipes.append(({**fields, **refs}, [f"t{each}" for each in draw(earlier)]))
+    return recipes
+
+
+def things(world, recipes):
+    return [Thing(world, f"t{number}", fields, needs) for number, (fields, needs) in enumerate(recipes)]
+
+
+@given(services(), services(), st.sets(st.tuples(st.sampled_from(["create", "delete"]), st.integers(0, 5))))
+def test_however_a_service_changes_and_whatever_fails_two_more_ups_settle_it(first, second, failures):
+    world = World()
+    up(world, things(world, first))
+    world.errors = {(verb, f"t{number}"): AwsError("Conflict", "busy") for verb, number in failures}
+    gone = [Thing(world, f"t{number}") for number in range(len(second), len(first))]
+    up(world, things(world, second), gone)
+    world.errors = {}
+    assert up(world, things(world, second), gone)[0].succeeded
+    world.writes.clear()
+    assert up(world, things(world, second), gone)[0].succeeded
+    assert world.writes == []
+    assert world.states.keys() == {f"t{number}" for number in range(len(second))}
+
+
+@given(services(), st.integers(0, 6))
+def test_an_interrupted_up_leaves_nothing_that_down_cannot_delete(recipes, limit):
+    world = World()
+    up(world, things(world, recipes), stopped=lambda: len(world.writes) >= limit)
+    assert len(world.states) == min(limit, len(recipes))
+    assert down(things(world, recipes))[0].succeeded
+    assert world.states == {}

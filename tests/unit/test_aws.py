@@ -1,0 +1,355 @@
+"""The door to AWS: retries and waits on an injected clock, errors translated once, clients made once."""
+
+from __future__ import annotations
+
+import random
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from botocore import exceptions
+from botocore.stub import Stubber
+
+from deployer.aws import MAX_ATTEMPTS, Aws, Identity
+from deployer.errors import AwsError, ConfigError, NoCredentials, NotReached
+
+REGION = "eu-central-1"
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.slept = []
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def aws(clock):
+    return Aws(region=REGION, credentials=("key", "secret"), clock=clock, sleep=clock.sleep)
+
+
+@pytest.fixture
+def stub(aws):
+    """Return a function that makes the stub of a service's client; all that is queued must be used up."""
+    stubs = []
+
+    def stub(service):
+        stubs.append(Stubber(aws.client(service)))
+        stubs[-1].activate()
+        return stubs[-1]
+
+    yield stub
+    for each in stubs:
+        each.assert_no_pending_responses()
+
+
+def failing(error, times=10**9, result="done"):
+    """Return a call that raises an error a number of times, and the list of its attempts."""
+    attempts = []
+
+    def call():
+        attempts.append(1)
+        if len(attempts) <= times:
+            raise error
+        return result
+
+    return call, attempts
+
+
+def role_is_new(error):
+    return "the role is new" if error.code == "InvalidParameterValueException" else None
+
+
+NEW_ROLE = AwsError("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
+
+
+def test_a_call_that_works_is_made_once(aws, clock):
+    call, attempts = failing(NEW_ROLE, times=0)
+    assert aws.retry(call, when=role_is_new) == "done"
+    assert (len(attempts), clock.slept) == (1, [])
+
+
+def test_a_call_is_repeated_while_the_predicate_gives_a_reason(aws, clock):
+    call, attempts = failing(NEW_ROLE, times=3)
+    reasons = []
+    assert aws.retry(call, when=role_is_new, waiting=reasons.append) == "done"
+    assert len(attempts) == 4
+    assert reasons == ["the role is new"] * 3
+    assert len(clock.slept) == 3
+
+
+def test_a_permanent_error_is_raised_at_once_and_unchanged(aws, clock):
+    error = AwsError("AccessDenied", "no")
+    call, attempts = failing(error)
+    with pytest.raises(AwsError) as caught:
+        aws.retry(call, when=role_is_new)
+    assert caught.value is error
+    assert (len(attempts), clock.slept) == (1, [])
+
+
+def test_an_error_that_becomes_permanent_ends_the_retries(aws):
+    errors = [NEW_ROLE, NEW_ROLE, AwsError("AccessDenied", "no")]
+    with pytest.raises(AwsError, match="AccessDenied"):
+        aws.retry(lambda: failing(errors.pop(0))[0](), when=role_is_new)
+    assert errors == []
+
+
+def test_what_is_no_error_of_aws_is_never_retried(aws, clock):
+    call, attempts = failing(ValueError("a defect"))
+    with pytest.raises(ValueError, match="a defect"):
+        aws.retry(call, when=lambda error: "anything")
+    assert (len(attempts), clock.slept) == (1, [])
+
+
+def test_at_the_deadline_the_original_error_is_raised(aws, clock):
+    call, attempts = failing(NEW_ROLE)
+    with pytest.raises(AwsError) as caught:
+        aws.retry(call, when=role_is_new, deadline_s=60)
+    assert caught.value is NEW_ROLE
+    assert 50 <= clock.now - 1000 <= 60
+    assert len(attempts) == len(clock.slept) + 1 > 10
+
+
+def test_delays_double_up_to_five_seconds_with_jitter(aws, clock):
+    random.seed(7)
+    call, _ = failing(NEW_ROLE, times=8)
+    aws.retry(call, when=role_is_new)
+    for slept, full in zip(clock.slept, [0.25, 0.5, 1, 2, 4, 5, 5, 5], strict=True):
+        assert 0.75 * full <= slept <= full
+    assert clock.slept[5] != clock.slept[6]
+
+
+def test_waiting_ends_with_what_is_found(aws, clock):
+    answers = [None, None, {"State": "Active"}]
+    reasons = []
+    assert aws.wait_until(lambda: answers.pop(0), reason="for it", waiting=reasons.append) == {"State": "Active"}
+    assert reasons == ["for it", "for it"]
+    assert len(clock.slept) == 2
+
+
+@pytest.mark.parametrize("found", [False, 0, "", []])
+def test_what_is_found_may_be_false(aws, found):
+    assert aws.wait_until(lambda: found, reason="for it") == found
+
+
+def test_waiting_gives_up_at_the_deadline_and_says_for_what(aws, clock):
+    with pytest.raises(AwsError, match="TimedOut: gave up after 30 s for the function to become active") as caught:
+        aws.wait_until(lambda: None, reason="for the function to become active", deadline_s=30)
+    assert caught.value.code == "TimedOut"
+    assert caught.value.advice == "run the command again"
+    assert 25 <= clock.now - 1000 <= 30
+    assert max(clock.slept) <= 2
+
+
+def test_an_error_while_waiting_is_not_swallowed(aws, clock):
+    call, attempts = failing(NEW_ROLE)
+    with pytest.raises(AwsError, match="cannot be assumed"):
+        aws.wait_until(call, reason="for it")
+    assert (len(attempts), clock.slept) == (1, [])
+
+
+def test_a_refusal_becomes_one_error_with_all_that_aws_said(aws, stub):
+    stub("lambda").add_client_error(
+        "get_function", "AccessDeniedException", "no", 403, response_meta={"RequestId": "r-1"}
+    )
+    with pytest.raises(AwsError) as caught:
+        aws.call("lambda", "get_function", FunctionName="x")
+    error = caught.value
+    assert (error.code, error.aws_message, error.operation) == ("AccessDeniedException", "no", "GetFunction")
+    assert (error.status, error.request_id) == (403, "r-1")
+    assert error.advice.startswith("these credentials may not do that")
+    assert isinstance(error.__cause__, exceptions.ClientError)
+
+
+def test_a_refusal_without_words_is_still_an_error_with_a_message(aws, stub):
+    stub("s3").add_client_error("head_bucket", "404", "", 404)
+    with pytest.raises(AwsError, match="^HeadBucket: 404: no message"):
+        aws.call("s3", "head_bucket", Bucket="some-bucket")
+
+
+def test_finding_returns_what_is_there(aws, stub):
+    stub("iam").add_response("list_role_tags", {"Tags": []}, {"RoleName": "x"})
+    assert aws.find(("NoSuchEntity",), "iam", "list_role_tags", RoleName="x")["Tags"] == []
+
+
+def test_finding_returns_none_for_this_operations_way_to_say_not_there(aws, stub):
+    stub("iam").add_client_error("get_role", "NoSuchEntity", "The role cannot be found.", 404)
+    assert aws.find(("NoSuchEntity",), "iam", "get_role", RoleName="x") is None
+
+
+def test_finding_raises_every_other_error(aws, stub):
+    stub("iam").add_client_error("get_role", "AccessDenied", "no", 403)
+    with pytest.raises(AwsError, match="AccessDenied"):
+        aws.find(("NoSuchEntity",), "iam", "get_role", RoleName="x")
+
+
+def test_pages_are_asked_for_one_by_one_and_joined():
+    recorded = []
+    aws = Aws(region=REGION, credentials=("key", "secret"), record=lambda *call: recorded.append(call))
+    with Stubber(aws.client("logs")) as stub:
+        stub.add_response("describe_log_groups", {"logGroups": [{"logGroupName": "a"}], "nextToken": "t"})
+        stub.add_response("describe_log_groups", {})
+        stub.add_response("describe_log_groups", {"logGroups": []})
+        found = aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix="x")
+        assert [each["logGroupName"] for each in found] == ["a"]
+        assert list(aws.pages("logs", "describe_log_groups", "logGroups")) == []
+    assert recorded[0] == ("logs", "describe_log_groups")
+
+
+def test_a_page_that_is_refused_is_translated_as_well(aws, stub):
+    stub("logs").add_client_error("describe_log_groups", "ThrottlingException", "Rate exceeded", 400)
+    with pytest.raises(AwsError, match="AWS is throttling this account") as caught:
+        list(aws.pages("logs", "describe_log_groups", "logGroups"))
+    assert caught.value.operation == "DescribeLogGroups"
+
+
+def test_every_call_is_recorded_even_one_that_is_refused():
+    recorded = []
+    aws = Aws(region=REGION, credentials=("key", "secret"), record=lambda *call: recorded.append(call))
+    with Stubber(aws.client("iam")) as stub:
+        stub.add_client_error("get_role", "NoSuchEntity")
+        aws.find(("NoSuchEntity",), "iam", "get_role", RoleName="x")
+    assert recorded == [("iam", "get_role")]
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_the_identity_is_asked_once_and_knows_its_partition(aws, stub, partition):
+    arn = f"arn:{partition}:sts::123456789012:assumed-role/x/y"
+    stub("sts").add_response("get_caller_identity", {"Account": "123456789012", "Arn": arn, "UserId": "u"})
+    assert aws.identity == aws.identity == Identity("123456789012", partition, arn)
+
+
+@pytest.mark.parametrize(
+    "error, code, part",
+    [
+        (exceptions.NoCredentialsError(), "NoCredentials", "unable to locate credentials"),
+        (
+            exceptions.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
+            "NoCredentials",
+            "partial credentials found in env",
+        ),
+        (exceptions.TokenRetrievalError(provider="sso", error_msg="gone"), "ExpiredToken", "gone"),
+        (exceptions.SSOTokenLoadError(error_msg="gone"), "ExpiredToken", "gone"),
+        (exceptions.UnauthorizedSSOTokenError(), "ExpiredToken", "expired"),
+    ],
+)
+def test_a_call_that_cannot_be_signed_says_how_to_sign_in(aws, error, code, part):
+    def refuse(**kwargs):
+        raise error
+
+    aws.client("sts").meta.events.register("before-call", refuse)
+    with pytest.raises(NoCredentials) as caught:
+        aws.call("sts", "get_caller_identity")
+    assert caught.value.code == code
+    assert part in caught.value.message
+    assert "sign in" in caught.value.advice
+
+
+def test_without_credentials_the_advice_leads_to_the_local_mode():
+    with pytest.raises(NoCredentials) as caught:
+        Aws(region=REGION).call("sts", "get_caller_identity")
+    assert "--local" in caught.value.advice
+
+
+def without_retries(aws, service):
+    client = aws.client(service)
+    client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
+    return aws
+
+
+def test_a_connection_that_breaks_is_told_as_not_reached():
+    """A server on the loopback that closes each connection without an answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        hanging_up = pool.submit(lambda: server.accept()[0].close())
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        aws = without_retries(Aws(region=REGION, endpoint_url=url, credentials=("key", "secret")), "sts")
+        with pytest.raises(NotReached) as caught:
+            aws.call("sts", "get_caller_identity")
+        hanging_up.result(timeout=10)
+    assert caught.value.operation == "GetCallerIdentity"
+    assert caught.value.advice == "check the network and --endpoint-url"
+
+
+def test_a_connection_that_is_refused_names_the_endpoint():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    aws = without_retries(Aws(region=REGION, endpoint_url=url, credentials=("key", "secret")), "sts")
+    with pytest.raises(AwsError, match=f'GetCallerIdentity: .*Could not connect to the endpoint URL: "{url}/"'):
+        aws.call("sts", "get_caller_identity")
+
+
+def test_a_parameter_that_does_not_exist_is_an_error_of_the_call(aws):
+    with pytest.raises(AwsError, match="(?s)GetFunction: ParamValidationError: .*NoSuchThing"):
+        aws.call("lambda", "get_function", FunctionName="x", NoSuchThing=1)
+
+
+def test_without_a_region_nothing_is_called_and_all_places_are_named():
+    with pytest.raises(ConfigError, match="no region: neither --region, DEPLOYER_REGION") as caught:
+        Aws(credentials=("key", "secret")).call("sts", "get_caller_identity")
+    assert "--region" in caught.value.advice
+
+
+def test_the_region_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert Aws().region == "eu-west-1"
+    assert Aws(region=REGION).region == REGION
+
+
+def test_an_unknown_profile_is_told_by_name():
+    with pytest.raises(NoCredentials, match="ProfileNotFound: .*nobody") as caught:
+        Aws(profile="nobody", region=REGION).call("sts", "get_caller_identity")
+    assert "--local" in caught.value.advice
+
+
+def test_an_endpoint_that_is_no_url_is_told():
+    with pytest.raises(AwsError, match="localhost"):
+        Aws(region=REGION, endpoint_url="localhost", credentials=("k", "s")).call("sts", "get_caller_identity")
+
+
+def test_a_client_is_made_once_however_many_threads_ask(aws):
+    with ThreadPoolExecutor(8) as pool:
+        clients = list(pool.map(aws.client, ["lambda", "iam"] * 8))
+    assert len({id(client) for client in clients}) == 2
+    assert clients[0] is aws.client("lambda")
+
+
+def test_a_client_retries_more_often_than_botocore_does_by_itself(aws):
+    """GEN-4."""
+    assert aws.client("apigatewayv2").meta.config.retries == {
+        "mode": "standard",
+        "total_max_attempts": MAX_ATTEMPTS,
+    }
+
+
+def test_the_endpoint_is_none_where_aws_itself_answers(aws):
+    assert aws.endpoint is None
+    assert Aws(region="cn-north-1", credentials=("k", "s")).endpoint is None
+
+
+def test_the_endpoint_is_told_whoever_names_it(monkeypatch):
+    assert Aws(region=REGION, endpoint_url="http://localhost:1").endpoint == "http://localhost:1"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:2")
+    assert Aws(region=REGION, credentials=("k", "s")).endpoint == "http://localhost:2"
+
+
+def test_an_overridden_endpoint_has_no_prefix_on_its_host(aws, monkeypatch):
+    """Sfn-22: StartSyncExecution goes to sync-states..., which only AWS itself has."""
+    overridden = Aws(region=REGION, endpoint_url="http://localhost:1", credentials=("k", "s"))
+    assert overridden.client("stepfunctions").meta.config.inject_host_prefix is False
+    assert aws.client("stepfunctions").meta.config.inject_host_prefix is True
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:2")
+    by_environment = Aws(region=REGION, credentials=("k", "s"))
+    assert by_environment.client("stepfunctions").meta.config.inject_host_prefix is False

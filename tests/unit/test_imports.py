@@ -1,0 +1,116 @@
+"""Who may import whom. Arrows point down; see deployer/__init__.py and docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "deployer"
+
+# From top to bottom; a module imports only from lines below its own (resources share a line: they never import one another).
+LAYERS = [
+    {"__main__"},
+    {"cli"},
+    {"local"},
+    {"report", "operate", "invoke"},
+    {"apply", "service"},
+    {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_", "resources.logs", "resources.s3"}
+    | {"resources.stepfunctions", "project"},
+    {"resources.base", "images.build"},
+    {"images.registry"},
+    {"images.layers", "settings", "graph"},
+    {"images.context"},
+    {"images.dockerfile", "aws", "plan"},
+    {"compare", "events"},
+    {"errors", "", "resources", "images"},
+]
+RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
+ONLY_IN = {
+    "boto3": {"aws"},
+    "rich": {"report"},
+    "click": {"cli"},
+    "moto": {"local"},
+    "werkzeug": {"local"},
+    "botocore": {"aws", "local"},
+}
+PURE = {"plan", "compare", "events", "errors"}
+PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "urllib"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full name of everything a module imports at run time, function bodies included."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(each)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for each in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room(name: str) -> str:
+    """The module, as LAYERS calls it; local is one room."""
+    return "local" if name.split(".")[0] == "local" else name
+
+
+def target(imported: str) -> str | None:
+    """The room of ours that an import reaches, or None for another package's."""
+    if imported.split(".")[0] != "deployer":
+        return None
+    name = imported.removeprefix("deployer").lstrip(".")
+    while room(name) not in RANK:
+        name = name.rpartition(".")[0]
+    return room(name)
+
+
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=[name or "deployer" for name, _ in modules()])
+def test_imports_point_down(name: str, path: Path) -> None:
+    here = room(name)
+    assert here in RANK, f"{name} has no place in LAYERS"
+    for imported in imports(path):
+        reached = target(imported)
+        if reached is not None and reached != here:
+            assert RANK[reached] > RANK[here], f"{name} imports {imported}"
+        owners = ONLY_IN.get(imported.split(".")[0])
+        assert owners is None or here in owners, f"{name} imports {imported}"
+        if here in PURE and reached is None:
+            assert imported.split(".")[0] in PURE_MAY, f"{name} is pure, but imports {imported}"
+
+
+def test_nobody_but_the_command_line_knows_the_local_aws() -> None:
+    for name, path in modules():
+        if room(name) not in ("local", "cli"):
+            assert not any(target(imported) == "local" for imported in imports(path)), name
+            assert "local" not in {
+                node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)
+            }, name
+
+
+@pytest.mark.parametrize("path", [ROOT / "train.py", *(ROOT / "lambda_src").rglob("*.py")], ids=lambda path: path.name)
+def test_training_handlers_and_deployer_meet_through_files_only(path: Path) -> None:
+    names = {imported.split(".")[0] for imported in imports(path)}
+    assert not names & {"deployer", "train", "predict", "pandas"}
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    lengths = {name: len(path.read_text().splitlines()) for name, path in modules()}
+    assert not {name: length for name, length in lengths.items() if length > 500}

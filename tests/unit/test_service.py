@@ -1,0 +1,216 @@
+"""The table of contents: which resources there are, what needs what, and that AWS's limits allow every declared value."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer import service
+from deployer.apply import needs_of
+from deployer.compare import canonical_json
+from deployer.graph import in_order
+from deployer.plan import references
+from deployer.project import Project, load_project
+from deployer.resources.base import Resource
+from deployer.settings import Settings, load_settings
+from tests.conftest import golden
+
+GOLDEN = Path(__file__).parent.parent / "cases" / "service.txt"
+
+
+@pytest.fixture
+def settings(project: Path) -> Settings:
+    found = load_settings(project, {"region": "ap-southeast-2"}, {})
+    return found.located(account="123456789012", partition="aws", region="ap-southeast-2")
+
+
+@pytest.fixture
+def resources(settings: Settings) -> list[Resource]:
+    return service.declare(settings, load_project(settings))
+
+
+def field(resources: list[Resource], key: str, name: str) -> Any:
+    return next(resource for resource in resources if resource.key == key).fields[name]
+
+
+def test_keys_and_edges_are_the_reviewed_ones(request: pytest.FixtureRequest, resources: list[Resource]) -> None:
+    """A new edge is a decision: regenerate, and read the difference."""
+    needs = needs_of(resources)
+    text = "".join(f"{key} <- {' '.join(sorted(needs[key]))}".rstrip() + "\n" for key in in_order(needs))
+    golden(request, GOLDEN, text)
+
+
+def test_the_api_cannot_come_before_its_role_nor_a_function_before_its_log_group(resources: list[Resource]) -> None:
+    order = in_order(needs_of(resources))
+    for earlier, later in (
+        ("role/api", "api"),
+        ("workflow", "api"),
+        ("logs/random_forest", "function/random_forest"),
+        ("model/random_forest", "function/random_forest"),
+        ("image", "function/random_forest"),
+        ("function/support_vector", "workflow"),
+        ("bucket", "model/random_forest"),
+    ):
+        assert order.index(earlier) < order.index(later)
+
+
+def statements(resources: list[Resource], role: str, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = field(resources, f"role/{role}", "policies")[name]["Statement"]
+    return found
+
+
+def test_functions_may_read_models_and_write_their_own_logs_and_nothing_else(resources: list[Resource]) -> None:
+    assert set(field(resources, "role/functions", "policies")) == {"logs", "models"}
+    (models,) = statements(resources, "functions", "models")
+    assert models["Action"] == ["s3:GetObject"]
+    assert models["Resource"] == ["arn:aws:s3:::inference-dev-123456789012-ap-southeast-2/models/*"]
+    (logs,) = statements(resources, "functions", "logs")
+    assert logs["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]  # Logs-9: not CreateLogGroup
+    assert all(
+        re.fullmatch(r"arn:aws:logs:.+:log-group:/aws/lambda/inference-dev-[a-z-]+:\*", each)
+        for each in logs["Resource"]
+    )
+
+
+def test_the_workflow_may_invoke_these_functions_with_and_without_a_version(resources: list[Resource]) -> None:
+    (invoke,) = statements(resources, "workflow", "invoke")
+    prefix = "arn:aws:lambda:ap-southeast-2:123456789012:function:inference-dev-"
+    names = ("linear-regression", "random-forest", "support-vector")
+    assert invoke["Resource"] == sorted([prefix + name for name in names] + [f"{prefix}{name}:*" for name in names])
+    (trust,) = field(resources, "role/workflow", "trust")["Statement"]
+    assert trust["Condition"]["ArnLike"]["aws:SourceArn"] == [
+        "arn:aws:states:ap-southeast-2:123456789012:stateMachine:inference-dev"
+    ]
+
+
+def test_tracing_adds_its_permissions_to_both_roles(settings: Settings) -> None:
+    traced = service.declare(replace(settings, tracing=True), load_project(settings))
+    assert "tracing" in field(traced, "role/functions", "policies") and "tracing" in field(
+        traced, "role/workflow", "policies"
+    )
+    assert field(traced, "workflow", "tracing") is True
+    assert field(traced, "function/random_forest", "tracing") == "Active"
+
+
+def test_log_destinations_have_the_form_that_each_service_wants(resources: list[Resource]) -> None:
+    """Logs-5: with ":*" for Step Functions, without for API Gateway; Logs-6: both under /aws/vendedlogs/."""
+    arn = "arn:aws:logs:ap-southeast-2:123456789012:log-group:/aws/vendedlogs"
+    assert field(resources, "workflow", "logging")["destination"] == f"{arn}/states/inference-dev:*"
+    assert field(resources, "api", "stage")["access_log"]["destination"] == f"{arn}/apigateway/inference-dev"
+
+
+def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> None:
+    """Api-29: at most 3 KB, one line, $context.requestId, and the traces of a failing integration."""
+    text = service.access_log_format()
+    assert len(text) < 3072 and "\n" not in text and json.loads(text)["requestId"] == "$context.requestId"
+    for name in ("integrationErrorMessage", "integration.status", "error.message"):
+        assert f"$context.{name}" in text
+
+
+def test_policies_fit_into_iams_limits(settings: Settings) -> None:
+    """Iam-11: 10,240 characters of inline policies a role, 2,048 of trust; with ten models as well."""
+    project = load_project(settings)
+    one = project.models["random_forest"]
+    names = tuple(f"a_model_with_a_long_name_{number}" for number in range(10))
+    many = Project(
+        names,
+        None,
+        dict.fromkeys(names, one),
+        project.images,
+        dict.fromkeys(names, "image"),
+        project.libraries,
+    )
+    for role in ("functions", "workflow", "api"):
+        resources = service.declare(replace(settings, tracing=True), many)
+        policies = field(resources, f"role/{role}", "policies")
+        assert sum(len(canonical_json(policy)) for policy in policies.values()) < 10_240
+        assert len(canonical_json(field(resources, f"role/{role}", "trust"))) < 2_048
+
+
+def test_every_reference_is_to_a_declared_resource(resources: list[Resource]) -> None:
+    keys = {resource.key for resource in resources}
+    found = {ref for resource in resources for ref in references(resource.fields)}
+    assert {ref.key for ref in found} <= keys
+    assert {ref.output for ref in found} == {"digest", "version_arn"}
+
+
+def test_an_own_folder_makes_an_own_image_in_the_same_repository(settings: Settings) -> None:
+    own = settings.project / "lambda_src" / "random_forest"
+    own.mkdir()
+    (own / "Dockerfile").write_text('FROM x\nCMD ["other.handler"]\n')
+    resources = service.declare(settings, load_project(settings))
+    tags = {resource.key: resource.fields["tag"] for resource in resources if resource.key.startswith("image")}
+    assert set(tags) == {"image", "image/random_forest"} and len(set(tags.values())) == 2
+    assert field(resources, "function/random_forest", "image_digest").key == "image/random_forest"
+    assert field(resources, "function/support_vector", "image_digest").key == "image"
+
+
+def test_everything_that_can_be_declared_can_be_deleted(settings: Settings, resources: list[Resource]) -> None:
+    deletable = {resource.key for resource in service.everything(settings, load_project(settings).functions)}
+    assert deletable == {resource.key for resource in resources if resource.key != "image"}  # goes with its repository
+
+
+def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
+    """Yield where a value breaks its botocore shape: pattern, minimum, maximum, enum (GEN-7: botocore checks few)."""
+    if shape.type_name == "structure":
+        for name, each in value.items():
+            yield from limits(shape.members[name], each, f"{path}.{name}")
+    elif shape.type_name == "map":
+        for name, each in value.items():
+            yield from limits(shape.key, name, f"{path} key")
+            yield from limits(shape.value, each, f"{path}.{name}")
+    elif shape.type_name == "list":
+        for number, each in enumerate(value):
+            yield from limits(shape.member, each, f"{path}[{number}]")
+    elif isinstance(value, str):
+        yield from text_limits(shape, value, path)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not shape.metadata.get("min", value) <= value <= shape.metadata.get("max", value):
+            yield f"{path}: {value}"
+
+
+def text_limits(shape: Any, value: str, path: str) -> Iterator[str]:
+    rules = shape.metadata
+    if not rules.get("min", 0) <= len(value) <= rules.get("max", 10**9):
+        yield f"{path}: length {len(value)}"
+    pattern = rules.get("pattern")
+    if pattern and not re.search(pattern.replace("\\p{L}", "A-Za-z").replace("\\p{Z}\\p{N}", " 0-9"), value):
+        yield f"{path}: {value!r} does not match {pattern}"
+    if getattr(shape, "enum", None) and value not in shape.enum:
+        yield f"{path}: {value!r} is none of {shape.enum}"
+
+
+def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, server: Any) -> None:
+    """All parameters of all writing calls of a first up, held against the service models."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from deployer import operate
+    from deployer.images.context import NO_BASE
+    from tests.conftest import connect, reset
+
+    reset(server.url)
+    aws = connect(server.url)
+    broken: list[str] = []
+    seen: set[str] = set()
+
+    def check(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        seen.add(model.name)
+        broken.extend(limits(model.input_shape, params, model.name))
+
+    for name in ("s3", "ecr", "iam", "logs", "lambda", "stepfunctions", "apigatewayv2"):
+        aws.client(name).meta.events.register("before-parameter-build", check)
+    settings = replace(
+        load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1"),
+        base=NO_BASE,
+    )
+    with ThreadPoolExecutor(4) as pool:
+        _, run = operate.prepare_up(aws, settings, pool, lambda event: None)
+        run(lambda: False)
+    assert {"CreateFunction", "CreateStateMachine", "CreateApi", "CreateRole", "CreateBucket", "PutImage"} <= seen
+    assert broken == []
