@@ -29,6 +29,8 @@ from typing import Any
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 # Lambda allows an init 10 s outside the function's timeout.
 INIT_TIMEOUT_S = 10.0
+# A process that the handler started can hold the output open after its parent was killed; nobody waits longer for it.
+PUMP_TIMEOUT_S = 2.0
 _RUNTIME = "/2018-06-01/runtime"
 
 
@@ -74,6 +76,7 @@ class _Invocation:
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     done: threading.Event = field(default_factory=threading.Event)
     response: Response | None = None
+    fetched: bool = False
 
     def finish(self, response: Response) -> None:
         if self.response is None:
@@ -98,31 +101,44 @@ class Environment:
         self._pending: queue.Queue[_Invocation | None] = queue.Queue()
         self._current: _Invocation | None = None
         self._ready = threading.Event()
+        self._ended = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._api: _RuntimeApi | None = None
         self._init_error: bytes | None = None
         self._stream = ""
+        self._pumping = threading.Thread()
 
     def invoke(self, payload: bytes) -> Response:
         """Answer one request, in turn."""
         with self._turn:
-            failed = self._start()
-            if failed:
-                return failed
-            invocation = _Invocation(payload, time.time() + self.version.timeout_s)
-            began = time.monotonic()
-            self._log(f"START RequestId: {invocation.request_id} Version: {self.version.version}")
-            self._current = invocation
-            self._pending.put(invocation)
-            response = self._await(invocation)
-            self._current = None
-            milliseconds = 1000 * (time.monotonic() - began)
-            self._log(
-                f"END RequestId: {invocation.request_id}",
-                f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms\t"
-                f"Memory Size: {self.version.memory_mb} MB",
+            return (
+                self._attempt(payload)
+                or self._attempt(payload)
+                or _error("Runtime.ExitError", "the process ended twice")
             )
-            return response
+
+    def _attempt(self, payload: bytes) -> Response | None:
+        """Run one request; None when the process turned out to have ended while it was idle, so that another may try."""
+        failed = self._start()
+        if failed:
+            return failed
+        invocation = _Invocation(payload, time.time() + self.version.timeout_s)
+        self._current = invocation
+        self._pending.put(invocation)
+        if self._ended.is_set():
+            invocation.finish(_error("Runtime.ExitError", "the process ended"))
+        began = time.monotonic()
+        response = self._await(invocation)
+        self._current = None
+        if self._ended.is_set() and not invocation.fetched:
+            return None
+        milliseconds = 1000 * (time.monotonic() - began)
+        self._log(
+            f"END RequestId: {invocation.request_id}",
+            f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms\t"
+            f"Memory Size: {self.version.memory_mb} MB",
+        )
+        return response
 
     def _await(self, invocation: _Invocation) -> Response:
         if not invocation.done.wait(self.version.timeout_s):
@@ -137,12 +153,13 @@ class Environment:
 
     def _start(self) -> Response | None:
         """Make sure that a process waits for requests; return the error if it cannot."""
-        if self._process is not None and self._process.poll() is None and self._ready.is_set():
+        if self._process is not None and self._ready.is_set() and not self._ended.is_set():
             return None
         self.close()
         self._ready.clear()
         self._init_error = None
         self._pending = queue.Queue()
+        self._ended = threading.Event()
         self._stream = f"{datetime.now(timezone.utc):%Y/%m/%d}/[{self.version.version}]{uuid.uuid4().hex}"
         self._api = _RuntimeApi(self)
         threading.Thread(target=self._api.serve_forever, args=(0.05,), daemon=True).start()
@@ -154,7 +171,8 @@ class Environment:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        threading.Thread(target=self._pump, args=(process,), daemon=True).start()
+        self._pumping = threading.Thread(target=self._pump, args=(process,), daemon=True)
+        self._pumping.start()
         if self._ready.wait(INIT_TIMEOUT_S + self.version.timeout_s) and self._init_error is None:
             return None
         timed_out = not self._ready.is_set()
@@ -193,11 +211,14 @@ class Environment:
     def _pump(self, process: subprocess.Popen[bytes]) -> None:
         """Carry the process's output into the log group; when it ends, whoever waits for it must hear of it."""
         assert process.stdout is not None
-        for line in process.stdout:
-            self._log(line.decode(errors="replace").rstrip("\n"))
+        with process.stdout as output:
+            for line in output:
+                self._log(line.decode(errors="replace").rstrip("\n"))
         code = process.wait()
         if process is not self._process:
             return
+        self._ended.set()
+        self._pending.put(None)  # whoever waits there for a request on the process's behalf waits in vain
         current = self._current
         exited = f"Runtime exited with error: exit status {code}"
         if current is not None:
@@ -215,6 +236,7 @@ class Environment:
         if process is not None:
             process.kill()
             process.wait()
+            self._pumping.join(PUMP_TIMEOUT_S)
         if self._api is not None:
             self._pending.put(None)
             self._api.shutdown()
@@ -225,7 +247,11 @@ class Environment:
 
     def next(self) -> _Invocation | None:
         self._ready.set()
-        return self._pending.get()
+        invocation = self._pending.get()
+        if invocation is not None:
+            invocation.fetched = True
+            self._log(f"START RequestId: {invocation.request_id} Version: {self.version.version}")
+        return invocation
 
     def respond(self, request_id: str, payload: bytes, is_error: bool) -> bool:
         current = self._current
