@@ -87,6 +87,8 @@ class Reporter:
         with self._lock:
             for line in self._lines(event):
                 self.console.print(line, soft_wrap=not self.console.is_terminal)
+            if self._live and self._live.is_started:
+                self._live.refresh()
 
     def _lines(self, event: events.Event) -> Iterator[Text]:
         if isinstance(event, events.StepStarted):

@@ -11,7 +11,7 @@ from typing import Any
 
 from deployer.aws import Aws, Waiting
 from deployer.compare import tags_from
-from deployer.errors import AwsError, ForeignResource
+from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.plan import Change, Fields, State
 from deployer.resources.base import Resource, Tags, changed, must_be_ours
 
@@ -120,11 +120,23 @@ class HttpApi(Resource):
             parameters["CorsConfiguration"] = _write_cors(desired["cors"])
         api = self._write(aws, "create_api", parameters, waiting)
         api_id = api["ApiId"]
+        self._yield_to_older(aws, api_id, waiting)
         # Api-15: the route needs its integration; Api-14: the stage comes after the route.
         integration_id = self._put_integration(aws, api_id, None, desired, waiting)
         self._put_route(aws, api_id, None, integration_id, desired, waiting)
         self._put_stage(aws, api_id, None, desired, waiting)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
+
+    def _yield_to_older(self, aws: Aws, api_id: str, waiting: Waiting) -> None:
+        """Give way to an API that another run created at the same time: names are not unique here (Api-1)."""
+        found = sorted((api["CreatedDate"], api["ApiId"]) for api in find_apis(aws, self.ours))
+        oldest = found[0][1] if found else api_id  # a listing may not see the new one yet (GEN-8)
+        if oldest != api_id:
+            self._remove(aws, "delete_api", {"ApiId": api_id}, waiting)
+            raise DeployerError(
+                f"another run created the HTTP API {oldest} at the same time",
+                "run the command again: it goes on with that one",
+            )
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
         api_id = actual.outputs["api_id"]

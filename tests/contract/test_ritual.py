@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -370,6 +371,20 @@ def test_two_apis_with_our_tags_are_an_error_that_lists_both(world: World) -> No
     with pytest.raises(ForeignResource, match="2 HTTP APIs") as error:
         world.subject.read(world.aws)
     assert api_id(world.aws) in error.value.message
+
+
+@pytest.mark.parametrize("world", ["api"], indirect=True)
+def test_an_api_that_another_run_created_at_the_same_time_is_the_one_that_stays(world: World) -> None:
+    from deployer.errors import DeployerError
+
+    world.apply([*world.before, world.subject])
+    first = api_id(world.aws)
+    created = int(time.time())
+    while int(time.time()) == created:  # within one second, ids would decide which of the two is older
+        time.sleep(0.02)
+    with pytest.raises(DeployerError, match=f"another run created the HTTP API {first}"):
+        world.subject.create(world.aws, world.subject.fields, lambda reason: None)
+    assert api_id(world.aws) == first and world.plan(world.subject).is_empty
 
 
 @pytest.mark.parametrize("world", ["workflow"], indirect=True)
