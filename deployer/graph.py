@@ -72,10 +72,9 @@ def walk(
     running: dict[Future[None], str] = {}
     while sorter.is_active():
         for node in sorter.get_ready():
-            blame = next((outcomes[each] for each in needs[node] if outcomes[each].fate is not Fate.DONE), None)
-            if blame is not None:
-                culprit = next(each for each in needs[node] if outcomes[each].fate is not Fate.DONE)
-                because = culprit if blame.fate is Fate.FAILED else blame.because
+            culprit = next((each for each in needs[node] if outcomes[each].fate is not Fate.DONE), None)
+            if culprit is not None:
+                because = culprit if outcomes[culprit].fate is Fate.FAILED else outcomes[culprit].because
                 outcomes[node] = Outcome(Fate.SKIPPED, because=because)
                 sorter.done(node)
             elif stopped():

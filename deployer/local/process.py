@@ -25,8 +25,6 @@ REGION = "us-east-1"
 CREDENTIALS = ("local", "local")
 HEALTH = "/_deployer/health"
 START_TIMEOUT_S = 60.0
-# Servers outlive whoever starts them; Popen would warn of that when it is collected.
-_started: list[subprocess.Popen[bytes]] = []
 STOP_TIMEOUT_S = 15.0
 
 
@@ -94,16 +92,17 @@ def _spawn(project: Path) -> Server:
             stderr=log,
             start_new_session=True,  # survives the terminal that started it
         )
-    _started.append(child)
     end = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < end:
         if child.poll() is not None:
             raise LocalError(f"the local AWS ended with exit code {child.returncode}", _tail(home / "server.log"))
         server = find(project) if record.exists() else None
         if server:
+            child.returncode = 0  # it outlives us, of which Popen would warn when it is collected
             return server
         time.sleep(0.05)
     child.kill()
+    child.wait()
     raise LocalError(f"the local AWS did not answer within {START_TIMEOUT_S:g} s", _tail(home / "server.log"))
 
 
