@@ -41,11 +41,12 @@ def ways(name: str, state: dict[str, Any]) -> Iterator[str]:
     if "Next" in state:
         yield f"    {node(name)} --> {node(state['Next'])}"
     for choice in state.get("Choices", ()):
-        yield f"    {node(name)} -- some model answered --> {node(choice['Next'])}"
+        yield f'    {node(name)} -->|"some model answered"| {node(choice["Next"])}'
     if "Default" in state:
-        yield f"    {node(name)} -- none did --> {node(state['Default'])}"
+        yield f'    {node(name)} -->|"none did"| {node(state["Default"])}'
     for catch in state.get("Catch", ()):
-        yield f"    {node(name)} -. {', '.join(catch['ErrorEquals'])} .-> {node(catch['Next'])}"
+        errors = ", ".join(catch["ErrorEquals"])
+        yield f'    {node(name)} -.->|"{errors}"| {node(catch["Next"])}'
 
 
 def main(arguments: list[str]) -> int:
