@@ -141,7 +141,7 @@ class Predictor:
                     "not a finite number" if type(value) in (int, float) else f"must be a number, not {kind(value)}",
                 )
         for feature in sorted(record.keys() - self._known):
-            yield feature[:64], "unknown feature"
+            yield shown(feature), "unknown feature"
 
 
 def instances(request):
@@ -151,7 +151,7 @@ def instances(request):
     if "instances" not in request:
         return [request]
     if len(request) > 1:
-        others = ", ".join(sorted(key[:64] for key in request if key != "instances")[:NAMED_UNKNOWN])
+        others = ", ".join(sorted(shown(key) for key in request if key != "instances")[:NAMED_UNKNOWN])
         raise InvalidInput(f"beside instances the request must hold nothing, but it holds {others}")
     records = request["instances"]
     if not isinstance(records, list):
@@ -167,6 +167,11 @@ def is_number(value):
         return type(value) in (int, float) and math.isfinite(value)
     except OverflowError:
         return False
+
+
+def shown(name):
+    """Return a name from a request as it may be repeated: not too long, and without what UTF-8 cannot hold."""
+    return name[:64].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def kind(value):

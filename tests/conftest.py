@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT_FILES = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "samples", "data")
 
 hypothesis.settings.register_profile("laptop", max_examples=25, deadline=None)
-hypothesis.settings.register_profile("ci", max_examples=150, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 
 

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import queue
+import select
 import socket
 import subprocess
 import sys
@@ -153,7 +154,8 @@ class Environment:
 
     def _start(self) -> Response | None:
         """Make sure that a process waits for requests; return the error if it cannot."""
-        if self._process is not None and self._ready.is_set() and not self._ended.is_set():
+        alive = self._process is not None and self._process.poll() is None and not self._ended.is_set()
+        if alive and self._ready.is_set():
             return None
         self.close()
         self._ready.clear()
@@ -295,6 +297,10 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
             return
         invocation = self.server.environment.next()
         if invocation is None:
+            self.close_connection = True
+            return
+        if select.select([self.connection], [], [], 0)[0]:  # readable without a request: the process is gone
+            invocation.fetched = False
             self.close_connection = True
             return
         version = self.server.environment.version

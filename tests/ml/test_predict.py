@@ -453,3 +453,9 @@ def test_the_environment_makes_the_predictor_that_it_describes(
     assert storage.paths == ["/a-bucket/key"]
     assert (answer["model"], answer["version"]) == ("linear_regression", digest[:12])
     assert answer["predictions"] == pytest.approx([30.0], abs=1.5)
+
+
+def test_a_name_that_utf8_cannot_hold_is_refused_like_any_other(small: Any) -> None:
+    """A lone surrogate is legal JSON; in the message it would end the runtime's process."""
+    for request in ({"\ud800": 1.0}, {"instances": [], "\ud800": 1.0}):
+        assert "\\ud800" in refused(small, request).encode("utf-8").decode()
