@@ -18,12 +18,12 @@ down: .venv/local
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/local: setup.cfg pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local]'
+.venv/local: setup.cfg pyproject.toml lambda_src/requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c lambda_src/requirements.txt -e '.[local]'
 	@touch $@
 
-.venv/test: setup.cfg pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[local,test]'
+.venv/test: setup.cfg pyproject.toml lambda_src/requirements.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c lambda_src/requirements.txt -e '.[local,test]'
 	@touch $@
 
 .PHONY: up test down

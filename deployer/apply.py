@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from deployer.aws import Aws
+from deployer.aws import Aws, Tell
 from deployer.errors import AwsError, DeployerError, ForeignResource
-from deployer.events import Emit, StepFailed, StepFinished, StepSkipped, StepStarted, StepWaiting
+from deployer.events import Emit, StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
 from deployer.graph import Fate, Needs, Outcome, in_order, reverse, walk
 from deployer.plan import Action, Change, Fields, Plan, State, compare, make_plan, plan_deletion, resolve
 from deployer.resources.base import Resource
@@ -119,7 +119,7 @@ class Run:
 
         def visit(key: str) -> None:
             if changes[key].action is Action.DELETE:
-                self._step(changes[key], lambda: by_key[key].delete(self.aws, self._waiting(key)))
+                self._step(changes[key], lambda: by_key[key].delete(self.aws, self._teller(key)))
 
         return RunResult(self._walk(reverse(needs_of(resources)), visit, changes))
 
@@ -129,7 +129,7 @@ class Run:
         chain = {key: keys[max(0, number - 1) : number] for number, key in enumerate(keys)}
 
         def visit(key: str) -> None:
-            self._step(changes[key], lambda: by_key[key].delete(self.aws, self._waiting(key)))
+            self._step(changes[key], lambda: by_key[key].delete(self.aws, self._teller(key)))
 
         return self._walk(chain, visit, changes)
 
@@ -159,12 +159,12 @@ class Run:
         self._outputs[resource.key] = outputs
 
     def _change(self, resource: Resource, change: Change, desired: Fields, actual: State | None) -> Fields:
-        waiting = self._waiting(resource.key)
+        tell = self._teller(resource.key)
         if change.action is Action.UPDATE and actual is not None:
-            return resource.update(self.aws, desired, actual, change, waiting)
+            return resource.update(self.aws, desired, actual, change, tell)
         if change.action is Action.REPLACE:
-            resource.delete(self.aws, waiting)
-        return resource.create(self.aws, desired, waiting)
+            resource.delete(self.aws, tell)
+        return resource.create(self.aws, desired, tell)
 
     def _step(self, change: Change, act: Callable[[], Any]) -> Any:
         key, verb = change.key, change.action.value
@@ -183,5 +183,8 @@ class Run:
         self.emit(StepFinished(key, verb, self.clock() - started))
         return result
 
-    def _waiting(self, key: str) -> Callable[[str], None]:
-        return lambda reason: self.emit(StepWaiting(key, reason))
+    def _teller(self, key: str) -> Tell:
+        def tell(text: str, *, lasting: bool = False) -> None:
+            self.emit(StepProgress(key, text, lasting))
+
+        return tell

@@ -13,18 +13,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from deployer import __version__
 from deployer.errors import LOCAL_ADVICE, AwsError, ConfigError, NoCredentials, NotReached
 
 T = TypeVar("T")
 Recorder = Callable[[str, str], None]
-Waiting = Callable[[str], None]
 
 # GEN-4: API Gateway's control plane throttles so early that botocore's default of 3 attempts is too few.
 MAX_ATTEMPTS = 10
 WORKERS = 16
+
+
+class Tell(Protocol):
+    """Says what a step is doing; `lasting` for what is still worth reading when the step is done."""
+
+    def __call__(self, text: str, *, lasting: bool = False) -> None: ...
+
+
+def tell_nobody(text: str, *, lasting: bool = False) -> None:
+    """For who does not listen."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +207,7 @@ class Aws:
         call: Callable[[], T],
         *,
         when: Callable[[AwsError], str | None],
-        waiting: Waiting = lambda reason: None,
+        tell: Tell = tell_nobody,
         deadline_s: float = 180.0,
     ) -> T:
         """Repeat a call while `when` gives a reason for its error; after the deadline the error itself is raised.
@@ -214,7 +223,7 @@ class Aws:
                 reason = when(error)
                 if reason is None or self._clock() + delay > end:
                     raise
-                waiting(reason)
+                tell(f"waiting {reason}")
             self._sleep(delay * random.uniform(0.75, 1.0))
             delay = min(delay * 2, 5.0)
 
@@ -223,7 +232,7 @@ class Aws:
         check: Callable[[], T | None],
         *,
         reason: str,
-        waiting: Waiting = lambda reason: None,
+        tell: Tell = tell_nobody,
         deadline_s: float = 300.0,
     ) -> T:
         """Repeat `check` until it gives something other than None; TimedOut (an AwsError) after the deadline."""
@@ -235,6 +244,6 @@ class Aws:
                 return found
             if self._clock() + delay > end:
                 raise AwsError("TimedOut", f"gave up after {deadline_s:g} s {reason}", advice="run the command again")
-            waiting(reason)
+            tell(f"waiting {reason}")
             self._sleep(delay * random.uniform(0.75, 1.0))
             delay = min(delay * 2, 2.0)

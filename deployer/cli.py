@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import sys
 import tempfile
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,16 +16,24 @@ import click
 
 from deployer import __version__
 from deployer.errors import ConfigError, Declined, DeployerError, Interrupted
+from deployer.session import (
+    INTERRUPTED,
+    Options,
+    Session,
+    end_local,
+    executor,
+    interruptible,
+    local_is_running,
+    session,
+    settings_of,
+    train_if_needed,
+)
 
 if TYPE_CHECKING:
-    from deployer.aws import Aws
-    from deployer.events import Emit
     from deployer.invoke import Answer
     from deployer.plan import Plan
-    from deployer.report import Reporter
-    from deployer.settings import Settings
 
-FAILED, CHANGES, INTERRUPTED = 1, 3, 130
+FAILED, CHANGES = 1, 3
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -62,24 +66,10 @@ class Cli(click.Group):
         print_error(stderr_console(color=not os.environ.get("NO_COLOR")), message, advice)
 
 
-@dataclass
-class Options:
-    """What every command takes."""
-
-    project: Path
-    service: str | None
-    stage: str | None
-    region: str | None
-    profile: str | None
-    endpoint_url: str | None
-    local: bool
-    as_json: bool
-    no_color: bool
-    verbose: bool
-
-    @property
-    def color(self) -> bool:
-        return not self.no_color and not os.environ.get("NO_COLOR")
+def with_builder(command: F) -> F:
+    """Add the option of the commands that may make an image, or tell which would."""
+    kinds = click.Choice(["auto", "docker", "direct"])
+    return click.option("--builder", type=kinds, help="What makes the image: a Docker engine, or none.")(command)
 
 
 def common(command: F) -> F:
@@ -87,8 +77,7 @@ def common(command: F) -> F:
 
     @functools.wraps(command)
     def collect(**values: Any) -> Any:
-        names = Options.__dataclass_fields__
-        options = Options(**{name: values.pop(name) for name in names})
+        options = Options(**{name: values.pop(name) for name in Options.__dataclass_fields__ if name in values})
         if options.local and (options.profile or options.endpoint_url):
             raise click.UsageError("--local is an account of its own: it takes no --profile and no --endpoint-url")
         return command(options, **values)
@@ -127,94 +116,6 @@ def cli() -> None:
     """
 
 
-@dataclass
-class Session:
-    """An open account: who we are, where, and how to speak to user and AWS."""
-
-    options: Options
-    settings: Settings
-    aws: Aws
-    reporter: Reporter
-    stopped: threading.Event
-
-    @property
-    def emit(self) -> Emit:
-        return self.reporter.emit
-
-
-@contextmanager
-def session(options: Options, command: str, *, announce: bool = True) -> Iterator[Session]:
-    """Collect the settings, open the account, and say where we are before anything happens."""
-    from deployer.aws import Aws
-    from deployer.events import Note, RunStarted
-    from deployer.report import Reporter, stderr_console
-    from deployer.settings import load_settings
-
-    given = {"service": options.service, "stage": options.stage, "region": options.region}
-    settings = load_settings(options.project.resolve(), given, os.environ)
-    reporter = Reporter(stderr_console(color=options.color))
-    record = (lambda service, operation: reporter.emit(Note(f"{service} {operation}"))) if options.verbose else None
-    recording: dict[str, Any] = {"record": record} if record else {}
-    with reporter, interruptible(reporter.emit) as stopped:
-        if options.local:
-            settings, account = open_local(settings, command, reporter.emit)
-            aws = Aws(**account, **recording)
-        else:
-            aws = Aws(region=settings.region, profile=options.profile, endpoint_url=options.endpoint_url, **recording)
-        region, identity = aws.region, aws.identity
-        settings = settings.located(account=identity.account, partition=identity.partition, region=region)
-        if announce:
-            reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
-        yield Session(options, settings, aws, reporter, stopped)
-
-
-def open_local(settings: Settings, command: str, emit: Emit) -> tuple[Settings, dict[str, Any]]:
-    """Find or start the local AWS; return the settings for it and how to reach it."""
-    from dataclasses import replace
-
-    from deployer.events import Note
-    from deployer.images.context import NO_BASE
-    from deployer.local import process
-
-    server = process.find(settings.project)
-    if server is None:
-        if command in ("invoke", "down"):
-            raise process.NotRunning(settings.project)
-        emit(Note("starting the local AWS"))
-        server = process.start(settings.project)
-        emit(Note(f"the local AWS runs at {server.url} (process {server.pid}); its log is {server.log}"))
-    account = {
-        "region": settings.region or process.REGION,
-        "endpoint_url": server.url,
-        "credentials": process.CREDENTIALS,
-    }
-    return replace(settings, base=NO_BASE), account
-
-
-@contextmanager
-def interruptible(emit: Emit) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C or SIGTERM end the run in good order, and the second at once."""
-    from deployer.events import Note
-
-    stopped = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        if stopped.is_set():
-            os._exit(INTERRUPTED)
-        stopped.set()
-        emit(Note("interrupted: what runs is finished, nothing new begins; once more leaves at once"))
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def confirm(now: Session, plan: Plan, yes: bool, question: str) -> None:
     """Ask before something is deleted or replaced; without a terminal only --yes agrees."""
     if yes or not plan.destructive:
@@ -249,33 +150,9 @@ def document(
     }
 
 
-def executor() -> Any:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from deployer.aws import WORKERS
-
-    return ThreadPoolExecutor(WORKERS, thread_name_prefix="deployer")
-
-
-def train_if_needed(settings: Settings, emit: Emit) -> None:
-    import subprocess
-
-    from deployer.events import Note
-    from deployer.project import MANIFEST, needs_training
-
-    if not needs_training(settings):
-        return
-    emit(Note(f"{MANIFEST} is missing: training first (python train.py)"))
-    training = subprocess.run(
-        [sys.executable, "train.py"], cwd=settings.project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    emit(Note(training.stdout.rstrip()))
-    if training.returncode != 0:
-        raise DeployerError(f"train.py ended with exit code {training.returncode}", "its own message stands above")
-
-
 @cli.command()
 @common
+@with_builder
 @click.option("--yes", is_flag=True, help="Agree to deletions and replacements without being asked.")
 def up(options: Options, yes: bool) -> None:
     """Create or update everything; the last line is the URL.
@@ -309,6 +186,7 @@ def up(options: Options, yes: bool) -> None:
 
 @cli.command()
 @common
+@with_builder
 @click.option("--exit-code", is_flag=True, help="Exit with 3 when there are changes.")
 def plan(options: Options, exit_code: bool) -> None:
     """Show what up would change, and what was changed behind its back.
@@ -322,7 +200,7 @@ def plan(options: Options, exit_code: bool) -> None:
 
     started = time.monotonic()
     with session(options, "plan") as now, executor() as pool:
-        found, outputs = operate.show_plan(now.aws, now.settings, pool)
+        found, outputs = operate.show_plan(now.aws, now.settings, pool, now.emit)
         now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, found, outputs, time.monotonic() - started))
@@ -361,7 +239,69 @@ def down(options: Options, yes: bool) -> None:
         if options.as_json:
             print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started))
     if options.local:
-        end_local(options)
+        click.echo(end_local(options), err=True)
+
+
+@cli.command()
+@common
+@with_builder
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Write it here, for docker load."
+)
+@click.option("--function", help="The function whose image is meant, where several have their own.")
+def image(options: Options, output: Path, function: str | None) -> None:
+    """Build the function image into a file, without any AWS call.
+
+    \b
+    Example:
+        python -m deployer image --output image.tar && docker load --input image.tar
+    """
+    from deployer import operate
+    from deployer.events import Note
+    from deployer.images.build import save
+    from deployer.report import Reporter, image_line, print_json, stderr_console
+
+    if options.local:
+        raise click.UsageError("an image is for AWS; the local AWS needs none, so there is no image --local")
+    settings = settings_of(options)
+    reporter = Reporter(stderr_console(color=options.color))
+    with reporter, interruptible(reporter.emit):
+        train_if_needed(settings, reporter.emit)
+        project = operate.read_project(settings, reporter.emit)
+        context = project.images[image_key(project.image_of, function)]
+        told: set[str] = set()
+
+        def tell(text: str, *, lasting: bool = False) -> None:
+            head = text.partition(": ")[0]
+            if lasting or head not in told:
+                reporter.emit(Note(text))
+            told.add(head)
+
+        name = f"{settings.prefix}:{context.tag}"
+        built = save(context, name, output, settings.builder, tell)
+    document = {
+        "image": name,
+        "builder": built.builder,
+        "base": context.base,
+        "architecture": context.architecture,
+        "digest": built.digest,
+        "layers": [{"what": what, "bytes": size} for what, size in built.layers],
+        "output": str(output),
+    }
+    if options.as_json:
+        print_json(sys.stdout, document)
+    else:
+        click.echo(image_line(document))
+
+
+def image_key(image_of: Mapping[str, str], function: str | None) -> str:
+    """Return which image is meant: the function's, or the only one there is."""
+    keys = set(image_of.values())
+    if function is None and len(keys) == 1:
+        return keys.pop()
+    if function is not None and function in image_of:
+        return image_of[function]
+    raise click.UsageError(f"name one with --function: {', '.join(image_of)} do not all share one image")
 
 
 @cli.command()
@@ -422,22 +362,6 @@ def request_body(project: Path, sample: bool, data: str | None, path: Path | Non
         return sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     except OSError as error:
         raise ConfigError([f"cannot read {source}: {error.strerror}"]) from error
-
-
-def local_is_running(options: Options) -> bool:
-    from deployer.local import process
-
-    return process.find(options.project.resolve()) is not None
-
-
-def end_local(options: Options) -> None:
-    """End the local AWS, unless another service or stage still lives in it."""
-    from deployer.local import process
-
-    if process.stop_if_empty(options.project.resolve()):
-        click.echo("the local AWS has ended", err=True)
-    else:
-        click.echo("the local AWS goes on: other resources live in it", err=True)
 
 
 def _note(text: str) -> Any:

@@ -45,11 +45,15 @@ class StepStarted:
 
 
 @dataclass(frozen=True)
-class StepWaiting:
-    """A step waits for AWS; `reason` says for what."""
+class StepProgress:
+    """What a step is doing, or waiting for. `lasting`: still worth reading when the step is done.
+
+    What comes after a colon may change often, such as a number of bytes.
+    """
 
     key: str
-    reason: str
+    text: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,5 +94,7 @@ class RunFinished:
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event = Union[RunStarted, Note, PlanReady, StepStarted, StepWaiting, StepFinished, StepFailed, StepSkipped, RunFinished]
+Event = Union[
+    RunStarted, Note, PlanReady, StepStarted, StepProgress, StepFinished, StepFailed, StepSkipped, RunFinished
+]
 Emit = Callable[[Event], None]

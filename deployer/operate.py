@@ -11,9 +11,9 @@ from deployer import service
 from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
 from deployer.errors import ApplyFailed, AwsError, DeployerError, Interrupted, NotSettled
-from deployer.events import Emit, PlanReady, RunFinished
+from deployer.events import Emit, Note, PlanReady, RunFinished
 from deployer.plan import Fields, Plan
-from deployer.project import Project, load_project
+from deployer.project import Project, load_project, pin_bases
 from deployer.resources.base import Resource
 from deployer.settings import Settings
 
@@ -30,9 +30,18 @@ def _read(
     return {**actual, **read_all(aws, extra, pool)}, extra
 
 
-def show_plan(aws: Aws, settings: Settings, pool: Executor) -> tuple[Plan, dict[str, Any]]:
+def read_project(settings: Settings, emit: Emit, *, write: bool = True) -> Project:
+    """Read and check the project; pin the bases of its images. `write`: whether to keep a new pin in the lock file."""
+
+    def tell(text: str, *, lasting: bool = False) -> None:
+        emit(Note(text))
+
+    return pin_bases(settings, load_project(settings), write=write, tell=tell)
+
+
+def show_plan(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> tuple[Plan, dict[str, Any]]:
     """Return the plan and the outputs of what is deployed already."""
-    project = load_project(settings)
+    project = read_project(settings, emit, write=False)
     resources = service.declare(settings, project)
     actual, extra = _read(aws, settings, resources, project, pool)
     states = {key: state.outputs for key, state in actual.items() if state is not None}
@@ -43,7 +52,7 @@ def prepare_up(
     aws: Aws, settings: Settings, pool: Executor, emit: Emit
 ) -> tuple[Plan, Callable[[Stopped], dict[str, Any]]]:
     """Return the plan of `up`, and what applies it, proves it and returns the outputs."""
-    project = load_project(settings)
+    project = read_project(settings, emit)
     resources = service.declare(settings, project)
     actual, extra = _read(aws, settings, resources, project, pool)
     plan = plan_changes(resources, actual, extra)

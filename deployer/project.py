@@ -6,12 +6,17 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deployer.errors import ConfigError
-from deployer.images.context import Context
+from deployer.aws import Tell
+from deployer.errors import BuildError, ConfigError
+from deployer.images.base import pinned
+from deployer.images.context import LOCK, NO_BASE, Context
+from deployer.images.distribution import Reference
+from deployer.images.recipe import requirement_files
+from deployer.images.requirements import mismatches, target_environment
 from deployer.settings import Settings
 
 WORKFLOW = "state_machine.json"
@@ -66,7 +71,8 @@ def load_project(settings: Settings) -> Project:
     problems += _check_timeouts(settings, definition)
     models = dict(_models(settings, manifest, functions, problems))
     libraries = manifest.get("libraries", {})
-    images, image_of = _images(settings, functions, libraries)
+    images, image_of = _images(settings, functions, str(libraries.get("python", "")), problems)
+    problems += _check_images(images, libraries)
     if problems:
         raise ConfigError(problems)
     return Project(functions, definition, models, images, image_of, libraries)
@@ -217,15 +223,58 @@ def model_environment(name: str, model: Model, trained_with: str, bucket: str) -
 
 
 def _images(
-    settings: Settings, functions: Iterable[str], libraries: Mapping[str, str]
+    settings: Settings, functions: Iterable[str], python: str, problems: list[str]
 ) -> tuple[dict[str, Context], dict[str, str]]:
     """Return the contexts by image key, and each function's image; lambda_src/<name>/ with a Dockerfile is its own."""
-    base = settings.base or f"public.ecr.aws/lambda/python:{libraries.get('python', '')}"
     source = settings.project / "lambda_src"
     images: dict[str, Context] = {}
     image_of: dict[str, str] = {}
     for name in functions:
         own = (source / name / "Dockerfile").is_file()
         image_of[name] = f"image/{name}" if own else "image"
-        images[image_of[name]] = Context(source / name if own else source, base, settings.architecture)
+        if image_of[name] in images:
+            continue
+        context = Context(source / name if own else source, NO_BASE, settings.architecture, python)
+        try:
+            images[image_of[name]] = replace(context, base=_base(settings, context))
+        except BuildError as error:
+            images[image_of[name]] = context
+            problems.append(error.message)
     return images, image_of
+
+
+def _base(settings: Settings, context: Context) -> str:
+    """Return what FROM stands for, not pinned yet; every image must have a Dockerfile, those without a base too."""
+    dockerfile, chosen = context.dockerfile, settings.base_image
+    if chosen == NO_BASE:
+        return NO_BASE
+    if chosen and not dockerfile.takes_base:
+        raise BuildError(f"base_image is {chosen}, but {dockerfile.path} has no ARG BASE before FROM to put it in")
+    base = dockerfile.base(chosen or f"public.ecr.aws/lambda/python:{context.python}")
+    reference = Reference.parse(base)
+    named = re.match(r"[0-9]+\.[0-9]+", reference.tag)
+    if reference.repository.endswith("/python") and named and named[0] != context.python:
+        raise BuildError(
+            f"{dockerfile.path} builds on {base}, but the models were trained with Python {context.python}"
+        )
+    return base
+
+
+def _check_images(images: Mapping[str, Context], libraries: Mapping[str, str]) -> Iterator[str]:
+    """An image serves with the versions that trained, or a cold start would find out."""
+    for context in images.values():
+        if context.base == NO_BASE:
+            continue
+        environment = target_environment(context.python, context.architecture)
+        for path in requirement_files(context):
+            yield from mismatches(path, environment, libraries)
+
+
+def pin_bases(settings: Settings, project: Project, *, write: bool, tell: Tell) -> Project:
+    """Return the project with every base pinned by digest; the registry is asked only for what the lock file lacks."""
+    lock = settings.project / "lambda_src" / LOCK
+    images = {
+        key: replace(context, base=pinned(context.base, lock, write=write, tell=tell))
+        for key, context in project.images.items()
+    }
+    return replace(project, images=images)

@@ -60,6 +60,7 @@ class Reporter:
         self._clock = clock
         self._lock = threading.RLock()
         self._running: dict[str, tuple[str, float, str]] = {}
+        self._told: dict[str, set[str]] = {}
         animated = console.is_terminal and not console.is_dumb_terminal
         self._live = (
             Live(console=console, get_renderable=self._draw, transient=True, auto_refresh=True) if animated else None
@@ -93,13 +94,16 @@ class Reporter:
     def _lines(self, event: events.Event) -> Iterator[Text]:
         if isinstance(event, events.StepStarted):
             self._running[event.key] = (event.action, self._clock(), "")
+            self._told[event.key] = set()
             if not self._live:
                 yield Text(f"{event.key}: {_GERUNDS[event.action]}")
-        elif isinstance(event, events.StepWaiting):
-            action, started, before = self._running[event.key]
-            self._running[event.key] = (action, started, event.reason)
-            if not self._live and event.reason != before:
-                yield Text(f"{event.key}: waiting {event.reason}", style="dim")
+        elif isinstance(event, events.StepProgress):
+            action, started, _ = self._running[event.key]
+            self._running[event.key] = (action, started, event.text)
+            news = event.text if event.text.startswith("waiting") else event.text.partition(": ")[0]
+            if event.lasting or (not self._live and news not in self._told[event.key]):
+                yield Text(f"{event.key}: {event.text}", style="dim")
+            self._told[event.key].add(news)
         elif isinstance(event, events.StepFinished):
             self._running.pop(event.key, None)
             yield Text(f"{event.key}: {_PARTICIPLES[event.action]} ({event.seconds:.1f} s)", style="green")
@@ -116,11 +120,11 @@ class Reporter:
             now = self._clock()
             lines = [
                 Text(
-                    f"{key}: {_GERUNDS[action]} {now - started:.0f} s{f', waiting {reason}' if reason else ''}",
+                    f"{key}: {_GERUNDS[action]} {now - started:.0f} s{f', {text}' if text else ''}",
                     overflow="ellipsis",
                     no_wrap=True,
                 )
-                for key, (action, started, reason) in self._running.items()
+                for key, (action, started, text) in self._running.items()
             ]
         more = len(lines) - _MOST_LIVE_LINES
         return Group(*lines[:_MOST_LIVE_LINES], *([Text(f"and {more} more")] if more > 0 else []))
@@ -185,6 +189,16 @@ def print_json(stream: IO[str], document: Any) -> None:
     """Print one JSON document; what is not known yet is written as "(known after apply)"."""
     stream.write(json.dumps(document, indent=2, default=repr) + "\n")
     stream.flush()
+
+
+def image_line(document: Mapping[str, Any]) -> str:
+    """Say what was built, layer by layer."""
+    kinds: dict[str, int] = {}
+    for layer in document["layers"]:
+        kinds[layer["what"]] = kinds.get(layer["what"], 0) + layer["bytes"]
+    sizes = ", ".join(f"{what} {size / 1e6:.1f} MB" for what, size in kinds.items())
+    parts = [f"{document['output']}: {document['image']}", document["digest"] or "", sizes]
+    return "\n".join(part for part in parts if part)
 
 
 def print_error(console: Console, message: str, advice: str) -> None:

@@ -113,12 +113,11 @@ def repository(settings: Settings) -> Resource:
 
 def image(settings: Settings, project: Project, key: str) -> Resource:
     context = project.images[key]
-    tag = context.tag
     return Image(
         key,
         repository=settings.repository,
-        build=builder(context, settings.repository, tag),
-        fields={"tag": tag},
+        build=builder(context, settings.repository, settings.builder),
+        fields={"tag": context.tag},
         needs=["repository"],
     )
 

@@ -50,7 +50,8 @@ class Settings:
     permissions_boundary: str | None = None
     defaults: FunctionSettings = FunctionSettings()
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
-    base: str | None = None
+    base_image: str | None = None
+    builder: str = "auto"
     account: str = ""
     partition: str = "aws"
 
@@ -166,6 +167,12 @@ def origins(text: str) -> tuple[str, ...]:
     return found
 
 
+def image(text: str) -> str | None:
+    if text and (text == "scratch" or not re.fullmatch(r"[a-z0-9][\w./:@-]*", text)):
+        raise ValueError("must be an image such as public.ecr.aws/lambda/python:3.12, or nothing")
+    return text or None
+
+
 def optional_arn(text: str) -> str | None:
     if text and not re.fullmatch(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", text):
         raise ValueError("must be the ARN of an IAM policy, or nothing")
@@ -202,6 +209,13 @@ SETTINGS: dict[str, Setting] = {
     "timeout_s": Setting(integer(1, 900), "longest time of one prediction; below its task's TimeoutSeconds", True),
     "ephemeral_storage_mb": Setting(integer(512, 10240), "size of a function's /tmp", True),
     "architecture": Setting(pattern("x86_64|arm64", "x86_64 or arm64"), "processor of the functions and their image"),
+    "builder": Setting(
+        pattern("auto|docker|direct", "auto, docker or direct"),
+        "what makes the image: a Docker engine, or none; auto takes an engine that answers",
+    ),
+    "base_image": Setting(
+        image, "what BASE stands for in a Dockerfile; nothing: AWS's image for the Python version that trained"
+    ),
     "log_retention_days": Setting(retention, "how long logs are kept; never: for ever"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
     "cors_origins": Setting(origins, "origins whose pages may call the API; nothing: CORS is off"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -78,6 +79,8 @@ def make_project(folder: Path, trained: Path) -> Path:
         else:
             shutil.copy2(source, folder / name)
     shutil.copytree(trained, folder / "models")
+    base = f"public.ecr.aws/lambda/python:{sys.version_info.major}.{sys.version_info.minor}"
+    (folder / "lambda_src" / "base.lock").write_text(json.dumps({base: f"sha256:{'0' * 64}"}))  # asks no registry
     return folder.resolve()
 
 

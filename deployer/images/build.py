@@ -1,26 +1,94 @@
-"""Making an image and bringing it into its repository."""
+"""Making a function image and bringing it into its repository, with the builder that was chosen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from deployer.aws import Aws, Waiting
+from deployer.aws import Aws, Tell
 from deployer.errors import BuildError
+from deployer.images.archive import write_archive
 from deployer.images.context import NO_BASE, Context
-from deployer.images.layers import build_without_base
-from deployer.images.registry import push
+from deployer.images.direct import assemble
+from deployer.images.engine import Engine, find_engine
+from deployer.images.registry import push, verify
+
+BUILDERS = ("auto", "docker", "direct")
 
 
-def builder(context: Context, repository: str, tag: str) -> Callable[[Aws, Waiting], str]:
-    """Return what builds the context, pushes it under the tag and returns the image's digest."""
+@dataclass(frozen=True)
+class Summary:
+    """What was built: by whom, its digest where it is known before a push, its layers as (what, compressed bytes)."""
 
-    def build(aws: Aws, waiting: Waiting) -> str:
+    builder: str
+    digest: str | None
+    layers: tuple[tuple[str, int], ...]
+
+
+def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
+    """Return the engine to use, or None for the direct builder, and a line that says which and why.
+
+    An image without a base has nothing that an engine could run.
+    """
+    if choice == "direct" or context.base == NO_BASE:
+        return None, "builder: direct"
+    engine = find_engine()
+    if engine is not None:
+        return engine, f"builder: docker, the engine at {engine.where}"
+    if choice == "docker":
+        raise BuildError(
+            "no Docker engine answers: neither at DOCKER_HOST, nor of the docker context, nor at the usual sockets",
+            "start one, or use --builder direct, which needs none",
+        )
+    return None, "builder: direct, because no Docker engine answers"
+
+
+def builder(context: Context, repository: str, choice: str) -> Callable[[Aws, Tell], str]:
+    """Return what builds the context, pushes it under its tag, and returns the digest that Lambda will accept."""
+    tag = context.tag
+
+    def build(aws: Aws, tell: Tell) -> str:
+        engine, why = choose_engine(choice, context)
         if context.base != NO_BASE:
-            raise BuildError(
-                f"this version cannot build on {context.base}",
-                f"push an image of {context.folder.name}/ to {repository}:{tag} yourself, then run up again: "
-                "it takes an image that is there",
-            )
-        return push(aws, repository, tag, build_without_base(context))
+            tell(why, lasting=True)
+        if engine:
+            name = f"{repository}:{tag}"
+            engine.build(context, name, tell)
+            _unchanged(context, tag)
+            digest = engine.push(aws, name, repository, tag, tell)
+            engine.forget(name)
+        else:
+            image = assemble(context, tell)
+            _unchanged(context, tag)
+            digest = push(aws, repository, tag, image, tell)
+        try:
+            verify(aws, repository, digest, context.architecture)
+        except BuildError:  # or the next run would take it by its tag
+            aws.call("ecr", "batch_delete_image", repositoryName=repository, imageIds=[{"imageDigest": digest}])
+            raise
+        return digest
 
     return build
+
+
+def save(context: Context, name: str, target: Path, choice: str, tell: Tell) -> Summary:
+    """Build the context and write it as a file that docker load takes. Calls no AWS."""
+    engine, why = choose_engine(choice, context)
+    tell(why, lasting=True)
+    if engine:
+        engine.build(context, name, tell)
+        _unchanged(context, context.tag)
+        engine.save(name, target)
+        engine.forget(name)
+        return Summary("docker", None, ())
+    image = assemble(context, tell)
+    _unchanged(context, context.tag)
+    write_archive(image, name, target)
+    return Summary("direct", image.digest, tuple((blob.what, blob.size) for blob in image.layers))
+
+
+def _unchanged(context: Context, tag: str) -> None:
+    """Refuse an image of files that changed while it was built: the tag would promise something else."""
+    if replace(context).tag != tag:
+        raise BuildError(f"{context.folder} changed while the image was built", "run the command again")

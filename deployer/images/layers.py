@@ -1,4 +1,4 @@
-"""The parts of an image: a layer of files, a config, a manifest. The same input gives the same bytes on any machine."""
+"""The parts of an image: layers of files, a config, a manifest. The same input gives the same bytes on any machine."""
 
 from __future__ import annotations
 
@@ -7,85 +7,158 @@ import hashlib
 import io
 import json
 import tarfile
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
 
-from deployer.images.context import Context, is_executable
+from deployer.images.context import is_executable
 
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
-TASK_ROOT = "var/task"  # where Lambda's images keep the function's code
-_PLATFORM = {"x86_64": "amd64", "arm64": "arm64"}
 
 
 @dataclass(frozen=True)
 class Blob:
-    """Bytes that a registry keeps under their digest."""
+    """What a registry keeps under its digest. `size` in bytes; `path` gives the file, and makes it first if need be."""
 
-    content: bytes
+    digest: str
+    size: int
     media_type: str
+    path: Callable[[], Path] | None = field(compare=False, default=None)
+    what: str = ""
+    content: bytes | None = field(compare=False, default=None, repr=False)
 
-    @property
-    def digest(self) -> str:
-        return digest_of(self.content)
+    @classmethod
+    def of(cls, content: bytes, media_type: str, what: str = "") -> Blob:
+        """Return a blob that is held in memory."""
+        return cls(digest_of(content), len(content), media_type, None, what, content)
+
+    def open(self) -> IO[bytes]:
+        if self.content is not None:
+            return io.BytesIO(self.content)
+        assert self.path is not None
+        return self.path().open("rb")
 
     def descriptor(self) -> dict[str, Any]:
-        return {"mediaType": self.media_type, "size": len(self.content), "digest": self.digest}
+        return {"mediaType": self.media_type, "size": self.size, "digest": self.digest}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer's blob, and the digest of its bytes before compression, which the image's config names."""
+
+    blob: Blob
+    diff_id: str
 
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """A whole image in memory."""
+    """A whole image: its manifest's bytes, its layers from the lowest, its config."""
 
     manifest: str
-    blobs: tuple[Blob, ...]
+    layers: tuple[Blob, ...]
+    config: Blob
 
     @property
     def digest(self) -> str:
         return digest_of(self.manifest.encode())
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        return (*self.layers, self.config)
 
 
 def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def build_without_base(context: Context) -> BuiltImage:
-    """Make the image of a context's files alone: one layer under /var/task, no base, no packages."""
-    archive = _archive(context)
-    layer = Blob(gzip.compress(archive, compresslevel=6, mtime=0), LAYER_TYPE)
-    dockerfile = context.dockerfile()
-    config = {
-        "architecture": _PLATFORM[context.architecture],
-        "os": "linux",
-        "config": {
-            "Cmd": list(dockerfile.command),
-            "Env": [f"{name}={value}" for name, value in sorted(dockerfile.environment.items())],
-            "WorkingDir": f"/{TASK_ROOT}",
+def image_of(base: Any, layers: tuple[Layer, ...], config: Mapping[str, Any]) -> BuiltImage:
+    """Put layers on a base (images.base.Base); `config` replaces what the base says about running it."""
+    whole = {
+        **{name: base.config[name] for name in ("architecture", "os", "variant") if name in base.config},
+        "config": {**base.config.get("config", {}), **config},
+        "rootfs": {
+            "type": "layers",
+            "diff_ids": [*base.config["rootfs"]["diff_ids"], *(layer.diff_id for layer in layers)],
         },
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(archive)]},
     }
-    config_blob = Blob(_json(config).encode(), CONFIG_TYPE)
+    blob = Blob.of(_json(whole).encode(), CONFIG_TYPE, "config")
+    blobs = (*base.layers, *(layer.blob for layer in layers))
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
-        "config": config_blob.descriptor(),
-        "layers": [layer.descriptor()],
+        "config": blob.descriptor(),
+        "layers": [each.descriptor() for each in blobs],
     }
-    return BuiltImage(_json(manifest), (layer, config_blob))
+    return BuiltImage(_json(manifest), blobs, blob)
 
 
-def _archive(context: Context) -> bytes:
-    """Return a tar of the files, sorted, owned by root, without times; Lambda reads as an unprivileged user (Img-15)."""
+class _Hashing(io.RawIOBase):
+    """Passes what is written on to another stream, and knows digest and size of it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._sha = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.size
+
+    def write(self, data: Any) -> int:
+        self._sha.update(data)
+        self.size += len(data)
+        self._stream.write(data)
+        return len(data)
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._sha.hexdigest()}"
+
+
+def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int, str]:
+    """Write files, by their names in the image, as a gzipped tar; return its digest, its size and its diff_id.
+
+    Sorted, owned by root, without times, readable by all: Lambda reads as an unprivileged user (Img-15). GzipFile is told
+    everything that its header says, which zlib's own header leaves to the operating system.
+    """
+    compressed = _Hashing(stream)
+    with gzip.GzipFile("", "wb", compresslevel=6, fileobj=compressed, mtime=0) as zipped:
+        plain = _Hashing(zipped)  # type: ignore[arg-type]
+        with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for folder in sorted(_folders(files)):
+                entry = tarfile.TarInfo(folder)
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(entry)
+            for name in sorted(files):
+                entry = tarfile.TarInfo(name)
+                entry.size = files[name].stat().st_size
+                entry.mode = 0o755 if is_executable(files[name]) else 0o644
+                with files[name].open("rb") as content:
+                    archive.addfile(entry, content)
+    return compressed.digest, compressed.size, plain.digest
+
+
+def layer_in_memory(files: Mapping[str, Path], what: str) -> Layer:
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, path in context.files():
-            content = path.read_bytes()
-            entry = tarfile.TarInfo(f"{TASK_ROOT}/{name}")
-            entry.size = len(content)
-            entry.mode = 0o755 if is_executable(path) else 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()
+    _, _, diff_id = write_layer(files, stream)
+    return Layer(Blob.of(stream.getvalue(), LAYER_TYPE, what), diff_id)
+
+
+def _folders(files: Mapping[str, Path]) -> set[str]:
+    """Return every folder on the way to a file but the topmost two (/var/task), which the base has."""
+    parents = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
+    return {each for each in parents if each.count("/") > 1}
+
+
+def layer_names(layer: IO[bytes]) -> Iterator[str]:
+    """Yield the names of the files in a layer."""
+    with tarfile.open(fileobj=layer, mode="r:gz") as archive:
+        yield from (entry.name for entry in archive if entry.isfile())
 
 
 def _json(value: Any) -> str:

@@ -67,6 +67,9 @@ class Gateway:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
         if path == "/_deployer/health":
             return _json(200, {**self._health, "resources": self._count()})
+        if path.startswith("/_layers/"):
+            layer = self._layers.get(path.removeprefix("/_layers/"))
+            return _json(404, {"message": "no such layer"}) if layer is None else (200, {}, layer)
         match = _API.match(path)
         if match:
             return self._http_api(match["api"], method, match["path"] or "/", environ)

@@ -26,6 +26,7 @@ def mend(layers: Layers, endpoint: str, invoke: Callable[[str, bytes], tuple[byt
         invoke: runs a function by ARN; returns the payload and FunctionError, or raises botocore's ClientError.
     """
     keep_layers(layers)
+    offer_layers(endpoint)
     hash_manifests()
     leave_bucket_policies_alone()
     number_versions()
@@ -61,6 +62,18 @@ def keep_layers(layers: Layers) -> None:
         answer = original(self, repository_name, upload_id, *args, **kwargs)
         layers[answer["layerDigest"]] = content
         return answer
+
+
+def offer_layers(endpoint: str) -> None:
+    """moto answers GetDownloadUrlForLayer with 500; here the gateway serves a layer's bytes under /_layers/."""
+    from moto.core.responses import ActionResult
+    from moto.ecr.responses import ECRResponse
+
+    def get_download_url_for_layer(self: Any) -> Any:
+        digest = self._get_param("layerDigest")
+        return ActionResult({"downloadUrl": f"{endpoint}/_layers/{digest}", "layerDigest": digest})
+
+    ECRResponse.get_download_url_for_layer = get_download_url_for_layer
 
 
 def hash_manifests() -> None:

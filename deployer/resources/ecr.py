@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from deployer.aws import Aws, Waiting
+from deployer.aws import Aws, Tell
 from deployer.compare import canonical_json, canonical_lifecycle, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
@@ -61,7 +61,7 @@ class Repository(Resource):
             }
         )
 
-    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
         aws.call(
             "ecr",
             "create_repository",
@@ -73,21 +73,21 @@ class Repository(Resource):
         )
         for name in ("policy", "lifecycle_policy"):
             if desired[name] is not None:
-                self._put(aws, name, desired[name], waiting)
+                self._put(aws, name, desired[name], tell)
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
         for name in ("tag_mutability", "scan_on_push", "policy", "lifecycle_policy"):
             if changed(change, name):
-                self._put(aws, name, desired[name], waiting)
+                self._put(aws, name, desired[name], tell)
         return {}
 
-    def _put(self, aws: Aws, name: str, value: Any, waiting: Waiting) -> None:
+    def _put(self, aws: Aws, name: str, value: Any, tell: Tell) -> None:
         operation, parameters = self._write(name, value)
         aws.retry(
             lambda: aws.call("ecr", operation, repositoryName=self.name, **parameters),
             when=_propagating,
-            waiting=waiting,
+            tell=tell,
         )
 
     @staticmethod
@@ -103,7 +103,7 @@ class Repository(Resource):
             return "set_repository_policy", {"policyText": canonical_json(value)}
         return "put_lifecycle_policy", {"lifecyclePolicyText": canonical_json(value)}
 
-    def delete(self, aws: Aws, waiting: Waiting) -> None:
+    def delete(self, aws: Aws, tell: Tell) -> None:
         if aws.find(_ABSENT, "ecr", "delete_repository", repositoryName=self.name, force=True) is None:
             return
 
@@ -112,7 +112,7 @@ class Repository(Resource):
                 True if aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name]) is None else None
             )
 
-        aws.wait_until(gone, reason="for ECR: the repository is being deleted", waiting=waiting)
+        aws.wait_until(gone, reason="for ECR: the repository is being deleted", tell=tell)
 
 
 class Image(Resource):
@@ -128,7 +128,7 @@ class Image(Resource):
         key: str,
         *,
         repository: str,
-        build: Callable[[Aws, Waiting], str] | None = None,
+        build: Callable[[Aws, Tell], str] | None = None,
         fields: Fields | None = None,
         needs: Collection[str] = (),
     ) -> None:
@@ -152,16 +152,16 @@ class Image(Resource):
             raise AwsError(
                 "UnsupportedImage",
                 f"image {self.repository}:{tag} is a {media_type}, which Lambda refuses (Img-4)",
-                advice="delete the image and build it for one platform, without attestations (--provenance=false)",
+                advice="delete the image and run up again; builds of your own need --provenance=false and one platform",
             )
         return State({"tag": tag}, {"digest": image["imageDigest"]})
 
-    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
         assert self.build is not None, "only a declared image is created"
-        return {"digest": self.build(aws, waiting)}
+        return {"digest": self.build(aws, tell)}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
         raise AssertionError("an image's only field is its tag, under which it was found")
 
-    def delete(self, aws: Aws, waiting: Waiting) -> None:
+    def delete(self, aws: Aws, tell: Tell) -> None:
         """Do nothing: images go with their repository, and former versions of a function need theirs until then."""

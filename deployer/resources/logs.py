@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from deployer.aws import Aws, Waiting
+from deployer.aws import Aws, Tell
 from deployer.compare import tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
@@ -29,17 +29,17 @@ class LogGroup(Resource):
         must_be_ours(f"log group {self.name}", _tags(aws, group), self.ours)
         return State({"retention_days": group.get("retentionInDays")})
 
-    def create(self, aws: Aws, desired: Fields, waiting: Waiting) -> Fields:
+    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
         aws.call("logs", "create_log_group", logGroupName=self.name, tags=dict(self.ours))
         if desired["retention_days"] is not None:
-            self._retain(aws, desired, waiting)
+            self._retain(aws, desired, tell)
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, waiting: Waiting) -> Fields:
-        self._retain(aws, desired, waiting)
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+        self._retain(aws, desired, tell)
         return {}
 
-    def _retain(self, aws: Aws, desired: Fields, waiting: Waiting) -> None:
+    def _retain(self, aws: Aws, desired: Fields, tell: Tell) -> None:
         days = desired["retention_days"]
         if days is None:  # Logs-2: "for ever" is the absence of a policy
             aws.call("logs", "delete_retention_policy", logGroupName=self.name)
@@ -47,15 +47,15 @@ class LogGroup(Resource):
             aws.retry(
                 lambda: aws.call("logs", "put_retention_policy", logGroupName=self.name, retentionInDays=days),
                 when=_propagating,
-                waiting=waiting,
+                tell=tell,
             )
 
-    def delete(self, aws: Aws, waiting: Waiting) -> None:
+    def delete(self, aws: Aws, tell: Tell) -> None:
         missing = ("ResourceNotFoundException",)
         aws.retry(
             lambda: aws.find(missing, "logs", "delete_log_group", logGroupName=self.name),
             when=_aborted,
-            waiting=waiting,
+            tell=tell,
         )
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 READING = ("Get", "List", "Describe", "Head", "BatchGet", "BatchCheck")
 
 
-class _Quiet(http.server.BaseHTTPRequestHandler):
+class Quiet(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -37,7 +37,7 @@ class _Quiet(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(handler: type[_Quiet]) -> Iterator[str]:
+def serve(handler: type[Quiet]) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -48,14 +48,14 @@ def serve(handler: type[_Quiet]) -> Iterator[str]:
         server.server_close()
 
 
-def refusing_everything(code: str, message: str, status: int = 403) -> type[_Quiet]:
+def refusing_everything(code: str, message: str, status: int = 403) -> type[Quiet]:
     """STS's own shape of an error, for every request."""
     xml = (
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         f"<Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
     )
 
-    class Refusing(_Quiet):
+    class Refusing(Quiet):
         def handle_any(self) -> None:
             self.body()
             self.answer(status, xml.encode(), {"Content-Type": "text/xml"})
@@ -63,11 +63,11 @@ def refusing_everything(code: str, message: str, status: int = 403) -> type[_Qui
     return Refusing
 
 
-def reading_only(target: str) -> type[_Quiet]:
+def reading_only(target: str) -> type[Quiet]:
     """A proxy in front of an account: reads go through, writes are denied in the shape of each service."""
     host = urlsplit(target).netloc
 
-    class ReadOnly(_Quiet):
+    class ReadOnly(Quiet):
         def handle_any(self) -> None:
             content = self.body()
             if self.writes(content):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -177,12 +178,38 @@ def test_a_defect_leaves_its_traceback_in_a_file_and_one_line_on_screen(
     log.unlink()
 
 
-def test_real_aws_needs_an_image_builder_that_is_not_there_yet(project: Path, server: process.Server) -> None:
-    """Against anything but --local an image has a base; one that is in ECR is used, a missing one is an error."""
+def test_a_base_that_cannot_be_had_fails_the_image_alone(project: Path, server: process.Server) -> None:
+    """The rest is created, and the error says which registry, and what to do."""
     reset(server.url)
-    result = run(project, "up", "--endpoint-url", server.url, environment=KEYS)
-    assert "cannot build on public.ecr.aws/lambda/python:" in result.stderr
-    assert "push an image of lambda_src/" in result.stderr
+    environment = {**KEYS, "DEPLOYER_BASE_IMAGE": "127.0.0.1:9/lambda/python:1", "DEPLOYER_BUILDER": "direct"}
+    result = run(project, "up", "--endpoint-url", server.url, environment=environment)
+    assert "base image 127.0.0.1:9/lambda/python:1: the registry does not answer" in result.stderr
+    assert "HTTPS_PROXY" in result.stderr and result.stdout == ""
+
+
+def test_an_image_is_refused_where_none_is_needed(project: Path) -> None:
+    result = run(project, "image", "--output", "x.tar", "--local", code=2)
+    assert "no image --local" in result.stderr
+
+
+def test_the_image_of_which_function_must_be_clear(project: Path) -> None:
+    own = project / "lambda_src" / "random_forest"
+    shutil.copytree(project / "lambda_src", own)
+    result = run(project, "image", "--output", str(project / "x.tar"), code=2)
+    assert "name one with --function: linear_regression, random_forest, support_vector" in result.stderr
+
+
+def test_other_versions_than_trained_are_refused_before_anything_is_written(
+    project: Path, server: process.Server
+) -> None:
+    """For the real AWS; the local one runs the very packages that trained."""
+    reset(server.url)
+    requirements = project / "lambda_src" / "requirements.txt"
+    requirements.write_text(re.sub("(?m)^numpy==.*$", "numpy==1.26.4", requirements.read_text()))
+    for command in ("plan", "up"):
+        result = run(project, command, "--endpoint-url", server.url, environment=KEYS)
+        assert re.search(r"lambda_src/requirements.txt line \d+: numpy==1.26.4: the models were trained", result.stderr)
+    assert "failed to" not in result.stderr and "create" not in result.stderr
 
 
 def test_no_color_and_a_pipe_have_no_escapes(project: Path) -> None:

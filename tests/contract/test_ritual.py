@@ -247,7 +247,7 @@ def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
     settings = load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
     from dataclasses import replace
 
-    settings = replace(settings, base=NO_BASE)
+    settings = replace(settings, base_image=NO_BASE)
     world = World(aws, service.declare(settings, load_project(settings)), request.param)
     yield world
     world.pool.shutdown()

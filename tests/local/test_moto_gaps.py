@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -190,11 +191,11 @@ def runs_image_functions(aws: Aws) -> bool:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w"):
         pass
-    layer = Blob(gzip.compress(stream.getvalue(), mtime=0), LAYER_TYPE)
-    config = Blob(json.dumps({"config": {"Cmd": ["nowhere.handler"]}}).encode(), "application/json")
+    layer = Blob.of(gzip.compress(stream.getvalue(), mtime=0), LAYER_TYPE)
+    config = Blob.of(json.dumps({"config": {"Cmd": ["nowhere.handler"]}}).encode(), "application/json")
     manifest = json.dumps({"config": config.descriptor(), "layers": [layer.descriptor()]})
     aws.call("ecr", "create_repository", repositoryName="probe")
-    built = BuiltImage(manifest, (layer, config))
+    built = BuiltImage(manifest, (layer,), config)
     try:
         digest = push(aws, "probe", "t", built)
         aws.call(
@@ -206,6 +207,21 @@ def runs_image_functions(aws: Aws) -> bool:
     except Exception:
         return False
     return "nowhere" in answer["Payload"].read().decode()
+
+
+def offers_layers(aws: Aws) -> bool:
+    """A pushed layer's bytes can be had again."""
+    aws.call("ecr", "create_repository", repositoryName="probe")
+    upload = aws.call("ecr", "initiate_layer_upload", repositoryName="probe")["uploadId"]
+    part = {"repositoryName": "probe", "uploadId": upload}
+    aws.call("ecr", "upload_layer_part", **part, partFirstByte=0, partLastByte=4, layerPartBlob=b"bytes")
+    digest = f"sha256:{hashlib.sha256(b'bytes').hexdigest()}"
+    aws.call("ecr", "complete_layer_upload", **part, layerDigests=[digest])
+    try:
+        url = aws.call("ecr", "get_download_url_for_layer", repositoryName="probe", layerDigest=digest)["downloadUrl"]
+    except AwsError:
+        return False
+    return bool(urllib.request.urlopen(url).read() == b"bytes")
 
 
 def starts_executions_synchronously(aws: Aws) -> bool:
@@ -250,6 +266,7 @@ PROBES = [
     updates_a_stage,
     deletes_access_log_settings,
     runs_image_functions,
+    offers_layers,
     starts_executions_synchronously,
     names_a_refused_invocation_as_step_functions_does,
 ]

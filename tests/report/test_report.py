@@ -55,8 +55,8 @@ EVENTS: list[events.Event] = [
     events.StepStarted("model/random_forest", "create"),
     events.StepStarted("function/random_forest", "update"),
     events.StepFinished("model/random_forest", "create", 0.34),
-    events.StepWaiting("function/random_forest", "for IAM: Lambda cannot use the execution role yet"),
-    events.StepWaiting("function/random_forest", "for IAM: Lambda cannot use the execution role yet"),
+    events.StepProgress("function/random_forest", "waiting for IAM: Lambda cannot use the execution role yet"),
+    events.StepProgress("function/random_forest", "waiting for IAM: Lambda cannot use the execution role yet"),
     events.StepFailed("function/random_forest", "update", "failed to update: [red]no[/red]", "try again"),
     events.StepSkipped("workflow", "replace", "function/random_forest failed"),
     events.RunFinished("up", {"done": 1, "failed": 1, "skipped": 1}, 12.34),
@@ -83,7 +83,7 @@ def test_every_event_has_a_rendering() -> None:
     for event in EVENTS:
         stream = io.StringIO()
         reporter = Reporter(make_console(stream))
-        if isinstance(event, (events.StepWaiting, events.StepFinished, events.StepFailed)):
+        if isinstance(event, (events.StepProgress, events.StepFinished, events.StepFailed)):
             reporter.emit(events.StepStarted(event.key, "update"))
             stream.truncate(0)
         reporter.emit(event)
@@ -126,7 +126,7 @@ def test_running_steps_stay_in_a_live_area_with_elapsed_seconds(monkeypatch: pyt
     for number in range(25):
         reporter.emit(events.StepStarted(f"function/f{number}", "create"))
     now[0] = 7.0
-    reporter.emit(events.StepWaiting("function/f0", "for IAM"))
+    reporter.emit(events.StepProgress("function/f0", "waiting for IAM"))
     lines = [str(line) for line in reporter._draw().renderables]
     assert lines[0] == "function/f0: creating 7 s, waiting for IAM"
     assert len(lines) == 21 and lines[-1] == "and 5 more"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deployer.apply import Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
 from deployer.errors import AwsError, BuildError, ForeignResource
-from deployer.events import StepFailed, StepFinished, StepSkipped, StepStarted, StepWaiting
+from deployer.events import StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
 from deployer.graph import Fate, Outcome
 from deployer.plan import Action, Ref, State
 from deployer.resources.base import Resource
@@ -54,22 +54,22 @@ class Thing(Resource):
             raise self.world.errors["read", self.key]
         return self.world.states.get(self.key)
 
-    def create(self, aws, desired, waiting):
+    def create(self, aws, desired, tell):
         self.world.write("create", self.key)
         assert self.world.states.get(self.key) is None
-        waiting("it to appear")
+        tell("waiting for it to appear")
         outputs = {"id": f"{self.key}#{next(self.world.serial)}", "version": desired.get("code")}
         self.world.states[self.key] = State(desired, outputs)
         return outputs
 
-    def update(self, aws, desired, actual, change, waiting):
+    def update(self, aws, desired, actual, change, tell):
         self.world.write("update " + "+".join(sorted(each.path for each in change.fields)) + " of", self.key)
         assert actual == self.world.states[self.key]
         moved = {"version": desired.get("code")} if "code" in change.names else {}
         self.world.states[self.key] = State({**actual.fields, **desired}, {**actual.outputs, **moved})
         return moved
 
-    def delete(self, aws, waiting):
+    def delete(self, aws, tell):
         self.world.write("delete", self.key)
         self.world.states.pop(self.key, None)
 
@@ -137,7 +137,7 @@ def test_each_step_is_told_when_it_begins_waits_and_ends(world):
     _, events = up(world, [Thing(world, "role", {"trust": "x"})])
     assert events == [
         StepStarted("role", "create"),
-        StepWaiting("role", "it to appear"),
+        StepProgress("role", "waiting for it to appear"),
         StepFinished("role", "create", 2),
     ]
 
@@ -185,7 +185,7 @@ def test_a_replacement_deletes_first_and_its_users_get_the_new_outputs(world):
     assert world.writes == ["delete function", "create function", "update of of alias"]
     assert events[:3] == [
         StepStarted("function", "replace"),
-        StepWaiting("function", "it to appear"),
+        StepProgress("function", "waiting for it to appear"),
         StepFinished("function", "replace", 2),
     ]
     assert world.states["alias"].fields["of"] == result.outputs["function"]["id"] != old

@@ -85,9 +85,9 @@ def test_a_call_that_works_is_made_once(aws, clock):
 def test_a_call_is_repeated_while_the_predicate_gives_a_reason(aws, clock):
     call, attempts = failing(NEW_ROLE, times=3)
     reasons = []
-    assert aws.retry(call, when=role_is_new, waiting=reasons.append) == "done"
+    assert aws.retry(call, when=role_is_new, tell=reasons.append) == "done"
     assert len(attempts) == 4
-    assert reasons == ["the role is new"] * 3
+    assert reasons == ["waiting the role is new"] * 3
     assert len(clock.slept) == 3
 
 
@@ -135,8 +135,8 @@ def test_delays_double_up_to_five_seconds_with_jitter(aws, clock):
 def test_waiting_ends_with_what_is_found(aws, clock):
     answers = [None, None, {"State": "Active"}]
     reasons = []
-    assert aws.wait_until(lambda: answers.pop(0), reason="for it", waiting=reasons.append) == {"State": "Active"}
-    assert reasons == ["for it", "for it"]
+    assert aws.wait_until(lambda: answers.pop(0), reason="for it", tell=reasons.append) == {"State": "Active"}
+    assert reasons == ["waiting for it"] * 2
     assert len(clock.slept) == 2
 
 

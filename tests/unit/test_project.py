@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from deployer.errors import ConfigError
+from deployer.images.context import NO_BASE
+from deployer.images.requirements import pinned_version, read_requirements, target_environment
 from deployer.project import (
     Model,
     fill,
@@ -19,6 +23,7 @@ from deployer.project import (
     tasks,
 )
 from deployer.settings import load_settings
+from tests.conftest import ROOT
 
 NAMES = ("linear_regression", "random_forest", "support_vector")
 
@@ -26,6 +31,12 @@ NAMES = ("linear_regression", "random_forest", "support_vector")
 def load(project, **options):
     settings = load_settings(project, options, {})
     return load_project(settings.located(account="123456789012", partition="aws", region="eu-central-1"))
+
+
+def problem(project, pattern, **options):
+    """The one problem that there is, which must match."""
+    (found,) = problems(project, **options)
+    assert re.search(pattern, found), found
 
 
 def problems(project, **options):
@@ -45,6 +56,13 @@ def edit_text(path, old, new):
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def served(python):
+    """The versions that the shipped image has for a Python version."""
+    path = ROOT / "lambda_src" / "requirements.txt"
+    found = read_requirements(path, target_environment(python, "x86_64"))
+    return {requirement.name: pinned_version(requirement) for _, requirement, _ in found}
 
 
 @pytest.fixture
@@ -68,8 +86,38 @@ def test_the_shipped_project_is_in_order(project):
 
 
 def test_the_image_stands_on_the_python_that_trained(project, manifest):
-    edit(manifest, lambda content: content["libraries"].update(python="3.12"))
-    assert load(project).images["image"].base == "public.ecr.aws/lambda/python:3.12"
+    edit(manifest, lambda content: content["libraries"].update(python="3.99", **served("3.99")))
+    found = load(project).images["image"]
+    assert (found.base, found.python) == ("public.ecr.aws/lambda/python:3.99", "3.99")
+
+
+def test_another_base_can_be_set(project):
+    assert load(project, base_image="localhost:5000/python:1").images["image"].base == "localhost:5000/python:1"
+
+
+def test_a_base_needs_a_place_to_be_put_in(project):
+    (project / "lambda_src" / "Dockerfile").write_text('FROM python:1\nCMD ["predict.handler"]\n')
+    assert load(project).images["image"].base == "python:1"
+    problem(project, "base_image is other:1, but .*Dockerfile has no ARG BASE before FROM", base_image="other:1")
+
+
+def test_a_base_of_another_python_is_refused(project):
+    (project / "lambda_src" / "Dockerfile").write_text(
+        'FROM public.ecr.aws/lambda/python:3.99\nCMD ["predict.handler"]\n'
+    )
+    problem(project, "builds on public.ecr.aws/lambda/python:3.99, but the models were trained with Python 3")
+
+
+def test_an_image_of_other_versions_than_trained_is_refused(project, manifest):
+    edit(manifest, lambda content: content["libraries"].update({"numpy": "1.0"}))
+    problem(project, r"lambda_src/requirements.txt line [0-9]+: numpy==.*: the models were trained with numpy==1.0")
+    settings = replace(load_settings(project, {}, {}), base_image=NO_BASE)
+    assert load_project(settings).images["image"].base == NO_BASE  # without packages no version can be wrong
+
+
+def test_a_dockerfile_without_from_is_refused(project):
+    (project / "lambda_src" / "Dockerfile").write_text('CMD ["predict.handler"]\n')
+    problem(project, "Dockerfile has no FROM")
 
 
 def test_training_is_needed_while_there_is_no_manifest(project, manifest):
@@ -252,7 +300,7 @@ def test_a_folder_without_a_dockerfile_is_a_part_of_the_shared_image(project):
 def test_when_every_function_has_its_own_image_there_is_no_shared_one(project):
     for name in NAMES:
         (project / "lambda_src" / name).mkdir()
-        (project / "lambda_src" / name / "Dockerfile").touch()
+        (project / "lambda_src" / name / "Dockerfile").write_text("FROM python:1")
     assert load(project).images.keys() == {f"image/{name}" for name in NAMES}
 
 

@@ -207,7 +207,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
         aws.client(name).meta.events.register("before-parameter-build", check)
     settings = replace(
         load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1"),
-        base=NO_BASE,
+        base_image=NO_BASE,
     )
     with ThreadPoolExecutor(4) as pool:
         _, run = operate.prepare_up(aws, settings, pool, lambda event: None)

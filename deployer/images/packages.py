@@ -1,0 +1,174 @@
+"""The layer of packages: wheels that pip chooses for the target, made small and ready, in a layer of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from deployer.aws import Tell
+from deployer.errors import BuildError
+from deployer.images.cache import cache_folder, kept, room_needed
+from deployer.images.context import FORMAT, Context
+from deployer.images.layers import LAYER_TYPE, Blob, Layer, write_layer
+from deployer.images.recipe import Recipe
+from deployer.images.requirements import check_complete, pinned_version, read_requirements, target_environment
+from deployer.images.slim import slim
+
+_MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
+
+
+def glibc(python: str) -> int:
+    """Return the minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023."""
+    return 26 if _minor(python) < 12 else 34
+
+
+def platforms(python: str, architecture: str) -> list[str]:
+    """Return the platform tags of wheels that run there, best first (PEP 600)."""
+    machine = _MACHINE[architecture]
+    old = (
+        [f"manylinux2014_{machine}"]
+        if architecture == "arm64"
+        else [f"manylinux{n}_x86_64" for n in ("2014", "2010", "1")]
+    )
+    lowest = 17 if architecture == "arm64" else 5
+    return [*(f"manylinux_2_{minor}_{machine}" for minor in range(glibc(python), lowest - 1, -1)), *old]
+
+
+def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
+    """Return the layer with what the recipe's requirements ask for, under its working directory; None if nothing is.
+
+    It is kept in the cache under a hash of all that it depends on.
+    """
+    lines, extras = _pins(context, recipe)
+    if not lines:
+        return None
+    prefix = recipe.workdir.lstrip("/")
+    key = json.dumps([FORMAT, lines, context.python, context.architecture, prefix])
+    name = f"packages/{hashlib.sha256(key.encode()).hexdigest()}"
+    described = cache_folder() / f"{name}.json"
+
+    def write(stream: IO[bytes]) -> None:
+        with tempfile.TemporaryDirectory(prefix="deployer-packages-") as folder:
+            site = Path(folder, prefix)
+            site.mkdir(parents=True)
+            _install(lines, context, site, tell)
+            check_complete(site, extras, target_environment(context.python, context.architecture))
+            slim(site)
+            tell("byte-compiling the packages")
+            byte_compile(site, recipe.workdir, context.python)
+            tell("packing the packages")
+            files = {path.relative_to(folder).as_posix(): path for path in Path(folder).rglob("*") if path.is_file()}
+            digest, size, diff_id = write_layer(files, stream)
+        described.write_text(json.dumps({"digest": digest, "size": size, "diff_id": diff_id}), encoding="utf-8")
+
+    if not described.is_file():  # written first, so a layer without it is none
+        (cache_folder() / name).unlink(missing_ok=True)
+    with room_needed(cache_folder() / name):
+        path = kept(name, write)
+        known = json.loads(described.read_text(encoding="utf-8"))
+    return Layer(Blob(known["digest"], known["size"], LAYER_TYPE, lambda: path, "packages"), known["diff_id"])
+
+
+def _pins(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[str]]]:
+    """Return the lines for pip, sorted, and the extras by package; every requirement must be pinned."""
+    environment = target_environment(context.python, context.architecture)
+    lines: list[str] = []
+    extras: dict[str, set[str]] = {}
+    for _, path in recipe.requirements:
+        for number, requirement, line in read_requirements(path, environment):
+            if pinned_version(requirement) is None:
+                raise BuildError(
+                    f"{path} line {number}: {requirement}: is not pinned",
+                    "name one version with ==, so that the same folder gives the same image",
+                )
+            lines.append(line)
+            extras.setdefault(requirement.name.lower(), set()).update(requirement.extras)
+    return sorted(set(lines)), extras
+
+
+def _install(lines: list[str], context: Context, site: Path, tell: Tell) -> None:
+    """Let pip put the wheels for the target into a folder. No code of a package runs."""
+    tell(f"fetching packages for Python {context.python} on {context.architecture}")
+    with tempfile.TemporaryDirectory(prefix="deployer-pip-") as folder:
+        wanted = Path(folder, "requirements.txt")
+        wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        version = context.python.replace(".", "")
+        options = [
+            "--no-deps",
+            "--no-compile",
+            "--only-binary=:all:",
+            "--implementation=cp",
+            f"--python-version={version}",
+        ]
+        options += [f"--abi={each}" for each in (f"cp{version}", "abi3", "none")]
+        options += [f"--platform={each}" for each in platforms(context.python, context.architecture)]
+        options += ["--quiet", "--disable-pip-version-check", "--no-input", "--target", str(site), "-r", str(wanted)]
+        command = [sys.executable, "-m", "pip", "install", *options]
+        answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PIP_USER": "0"})
+    if answer.returncode:
+        raise _pip_failed(answer.stderr or answer.stdout, context)
+
+
+def _pip_failed(output: str, context: Context) -> BuildError:
+    none = re.search(r"No matching distribution found for (\S+)", output)
+    unreached = re.search(r"NewConnectionError|Connection (?:refused|reset)|Max retries|timed out|ProxyError", output)
+    if none and not unreached:
+        newer = (
+            ", or train with Python 3.12 or newer, whose image has glibc 2.34" if _minor(context.python) < 12 else ""
+        )
+        return BuildError(
+            f"there is no wheel of {none[1]} for Python {context.python}, {context.architecture}"
+            f" and glibc 2.{glibc(context.python)}, which AWS's image has",
+            f"pin a version that has one{newer}",
+        )
+    if "No module named pip" in output:
+        return BuildError(f"{sys.executable} has no pip to fetch packages with", "python -m ensurepip, then repeat")
+    if "No space left" in output:
+        return BuildError(
+            f"no room left on the disk of {tempfile.gettempdir()}", "free some, or name another in TMPDIR"
+        )
+    lines = [line for line in output.splitlines() if line.startswith("ERROR")] or output.strip().splitlines()
+    return BuildError(
+        f"pip failed: {lines[-1] if lines else 'without a word'}", "check the network, or pip's own settings"
+    )
+
+
+def byte_compile(folder: Path, prefix: str, python: str) -> None:
+    """Write the .pyc files of a folder with the Python version that will run them; see bytecode.py."""
+    script = str(Path(__file__).with_name("bytecode.py"))
+    answer = subprocess.run(
+        [interpreter(python), "-I", script, str(folder), prefix],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    if answer.returncode:
+        last = answer.stderr.strip().splitlines()[-1:] or ["without a word"]
+        if "No space left" in last[0]:
+            raise BuildError(f"no room left on the disk of {folder}", "free some, or name another in TMPDIR")
+        raise BuildError(f"byte-compiling for Python {python} failed: {last[0]}")
+
+
+def interpreter(python: str) -> str:
+    """Return a Python of a minor version: this one, or one on the PATH."""
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == python:
+        return sys.executable
+    found = shutil.which(f"python{python}")
+    if found is None:
+        raise BuildError(
+            f"the models were trained with Python {python}, and none is on the PATH to byte-compile for it",
+            f"run the deployer with Python {python}, or use --builder docker",
+        )
+    return found
+
+
+def _minor(python: str) -> int:
+    return int(python.partition(".")[2] or 0)

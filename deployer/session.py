@@ -1,0 +1,177 @@
+"""What a command works in: options, settings, an open account or the local AWS, a reporter, and a way to be interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deployer.errors import DeployerError
+
+if TYPE_CHECKING:
+    from deployer.aws import Aws
+    from deployer.events import Emit
+    from deployer.report import Reporter
+    from deployer.settings import Settings
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Options:
+    """What every command takes."""
+
+    project: Path
+    service: str | None
+    stage: str | None
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    local: bool
+    as_json: bool
+    no_color: bool
+    verbose: bool
+    builder: str | None = None
+
+    @property
+    def color(self) -> bool:
+        return not self.no_color and not os.environ.get("NO_COLOR")
+
+
+@dataclass
+class Session:
+    """An open account: who we are, where, and how to speak to user and AWS."""
+
+    options: Options
+    settings: Settings
+    aws: Aws
+    reporter: Reporter
+    stopped: threading.Event
+
+    @property
+    def emit(self) -> Emit:
+        return self.reporter.emit
+
+
+def settings_of(options: Options) -> Settings:
+    from deployer.settings import load_settings
+
+    names = ("service", "stage", "region", "builder")
+    return load_settings(options.project.resolve(), {name: getattr(options, name) for name in names}, os.environ)
+
+
+@contextmanager
+def session(options: Options, command: str, *, announce: bool = True) -> Iterator[Session]:
+    """Collect the settings, open the account, and say where we are before anything happens."""
+    from deployer.aws import Aws
+    from deployer.events import Note, RunStarted
+    from deployer.report import Reporter, stderr_console
+
+    settings = settings_of(options)
+    reporter = Reporter(stderr_console(color=options.color))
+    record = (lambda service, operation: reporter.emit(Note(f"{service} {operation}"))) if options.verbose else None
+    recording: dict[str, Any] = {"record": record} if record else {}
+    with reporter, interruptible(reporter.emit) as stopped:
+        if options.local:
+            settings, account = open_local(settings, command, reporter.emit)
+            aws = Aws(**account, **recording)
+        else:
+            aws = Aws(region=settings.region, profile=options.profile, endpoint_url=options.endpoint_url, **recording)
+        region, identity = aws.region, aws.identity
+        settings = settings.located(account=identity.account, partition=identity.partition, region=region)
+        if announce:
+            reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
+        yield Session(options, settings, aws, reporter, stopped)
+
+
+def open_local(settings: Settings, command: str, emit: Emit) -> tuple[Settings, dict[str, Any]]:
+    """Find or start the local AWS; return the settings for it and how to reach it."""
+    from dataclasses import replace
+
+    from deployer.events import Note
+    from deployer.images.context import NO_BASE
+    from deployer.local import process
+
+    server = process.find(settings.project)
+    if server is None:
+        if command in ("invoke", "down"):
+            raise process.NotRunning(settings.project)
+        emit(Note("starting the local AWS"))
+        server = process.start(settings.project)
+        emit(Note(f"the local AWS runs at {server.url} (process {server.pid}); its log is {server.log}"))
+    account = {
+        "region": settings.region or process.REGION,
+        "endpoint_url": server.url,
+        "credentials": process.CREDENTIALS,
+    }
+    return replace(settings, base_image=NO_BASE), account
+
+
+@contextmanager
+def interruptible(emit: Emit) -> Iterator[threading.Event]:
+    """Let the first Ctrl-C or SIGTERM end the run in good order, and the second at once."""
+    from deployer.events import Note
+
+    stopped = threading.Event()
+
+    def handle(number: int, frame: object) -> None:
+        if stopped.is_set():
+            os._exit(INTERRUPTED)
+        stopped.set()
+        emit(Note("interrupted: what runs is finished, nothing new begins; once more leaves at once"))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def executor() -> Any:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from deployer.aws import WORKERS
+
+    return ThreadPoolExecutor(WORKERS, thread_name_prefix="deployer")
+
+
+def train_if_needed(settings: Settings, emit: Emit) -> None:
+    import subprocess
+
+    from deployer.events import Note
+    from deployer.project import MANIFEST, needs_training
+
+    if not needs_training(settings):
+        return
+    emit(Note(f"{MANIFEST} is missing: training first (python train.py)"))
+    training = subprocess.run(
+        [sys.executable, "train.py"], cwd=settings.project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    emit(Note(training.stdout.rstrip()))
+    if training.returncode != 0:
+        raise DeployerError(f"train.py ended with exit code {training.returncode}", "its own message stands above")
+
+
+def local_is_running(options: Options) -> bool:
+    from deployer.local import process
+
+    return process.find(options.project.resolve()) is not None
+
+
+def end_local(options: Options) -> str:
+    """End the local AWS, unless another service or stage still lives in it; say which."""
+    from deployer.local import process
+
+    if process.stop_if_empty(options.project.resolve()):
+        return "the local AWS has ended"
+    return "the local AWS goes on: other resources live in it"

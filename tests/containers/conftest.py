@@ -1,0 +1,104 @@
+"""Real parts for images: a Docker engine, a registry on loopback, and in it a stand-in for AWS's base image.
+
+Where one is missing the tests skip with the reason; in CI, where .ci/run has to provide them, they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import docker
+import pytest
+import requests
+from docker.errors import DockerException
+
+from tests.containers import standin
+
+
+def unavailable(reason: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have it: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """The client of an engine that answers."""
+    if platform.machine() != "x86_64":
+        unavailable(f"the stand-in for AWS's image is made for x86_64, and this is {platform.machine()}")
+    try:
+        client = docker.from_env(timeout=600)
+        client.ping()
+    except (DockerException, requests.RequestException) as error:
+        unavailable(f"no Docker engine answers: {error}")
+    yield client
+    client.close()
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A real registry: `host` is 127.0.0.1:PORT."""
+
+    host: str
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}/v2"
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    program = shutil.which("docker-registry")
+    if program is None:
+        unavailable("docker-registry is not installed")
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{probe.getsockname()[1]}"
+    config = folder / "config.yml"
+    config.write_text(
+        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {folder}/data\n  delete:\n    enabled: true\n"
+        f"http:\n  addr: {host}\n"
+    )
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([program, "serve", str(config)], stdout=log, stderr=log)
+    try:
+        wait_for(f"http://{host}/v2/")
+        yield Registry(host, folder)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for(url: str) -> None:
+    """Return once something answers there; fail after half a minute."""
+    for _ in range(300):
+        try:
+            requests.get(url, timeout=5)
+            return
+        except requests.ConnectionError:
+            time.sleep(0.1)
+    pytest.fail(f"nothing answers at {url}")
+
+
+@pytest.fixture(scope="session")
+def base(engine: docker.DockerClient, registry: Registry) -> str:
+    """The stand-in in the registry, as a reference with its tag."""
+    if shutil.which("debootstrap") is None or os.geteuid() != 0:
+        unavailable("the stand-in for AWS's image needs debootstrap and root")
+    name = standin.build(engine)
+    target = f"{registry.host}/lambda/python"
+    engine.api.tag(name, target, standin.PYTHON)
+    for message in engine.api.push(target, standin.PYTHON, stream=True, decode=True):
+        assert "error" not in message, message
+    return f"{target}:{standin.PYTHON}"

@@ -1,0 +1,311 @@
+"""Both builders, for real: build, push, read back, run under Lambda's emulator, and get the very predictions."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import joblib
+import numpy as np
+import pytest
+import requests
+
+from deployer.aws import Tell
+from deployer.errors import AwsError, BuildError
+from deployer.images import build as building
+from deployer.images.base import pinned
+from deployer.images.build import builder, save
+from deployer.images.context import Context
+from deployer.images.engine import Engine, find_engine
+from deployer.local import process
+from tests.conftest import ROOT, connect, reset
+from tests.containers.conftest import Registry
+from tests.containers.ecr import RegistryEcr
+from tests.containers.rie import running
+
+NAMES = ("linear_regression", "random_forest", "support_vector")
+KINDS = ("direct", "docker")
+
+
+USELESS = r"/tests?/(?!.*\.pyc?$)|/tests?/(\w+/)*test_\w*\.py|\.pyi$|\.pyx$|\.h$|/RECORD$|^var/task/bin/|boto"
+
+
+class Told(list[str]):
+    """What a builder said."""
+
+    def __call__(self, text: str, *, lasting: bool = False) -> None:
+        self.append(text)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of the tests' own."""
+    patch = pytest.MonkeyPatch()
+    folder = tmp_path_factory.mktemp("cache")
+    patch.setenv("XDG_CACHE_HOME", str(folder))
+    yield folder / "deployer"
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def on_the_hosts_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What RUN runs in the tests' engine reaches the package index over the host's network alone."""
+
+    def found() -> Engine | None:
+        engine = find_engine()
+        return None if engine is None else replace(engine, network_mode="host")
+
+    monkeypatch.setattr(building, "find_engine", found)
+
+
+@pytest.fixture(scope="session")
+def pinned_base(base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return pinned(base, tmp_path_factory.mktemp("lock") / "base.lock", write=False)
+
+
+def context_in(folder: Path, base: str) -> Context:
+    source = shutil.copytree(ROOT / "lambda_src", folder / "lambda_src", ignore=shutil.ignore_patterns("__pycache__"))
+    return Context(source, base, "x86_64", "3.11")
+
+
+@pytest.fixture
+def context(tmp_path: Path, pinned_base: str) -> Context:
+    """The shipped folder, on the stand-in for AWS's image."""
+    return context_in(tmp_path, pinned_base)
+
+
+@pytest.fixture
+def ecr(registry: Registry) -> RegistryEcr:
+    return RegistryEcr(registry.host)
+
+
+def push(context: Context, ecr: RegistryEcr, kind: str, repository: str, tell: Tell | None = None) -> str:
+    return builder(context, repository, kind)(ecr, Told() if tell is None else tell)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def pushed(registry: Registry, pinned_base: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The shipped image by both builders, as references by digest."""
+    found = {}
+    patch = pytest.MonkeyPatch()
+    engine = find_engine()
+    patch.setattr(building, "find_engine", lambda: replace(engine, network_mode="host") if engine else None)
+    for kind in KINDS:
+        context = context_in(tmp_path_factory.mktemp(kind), pinned_base)
+        repository = f"shipped-{kind}"
+        found[kind] = f"{registry.host}/{repository}@{push(context, RegistryEcr(registry.host), kind, repository)}"
+    patch.undo()
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
+    kind: str, pushed: dict[str, str], engine: docker.DockerClient, server: process.Server, trained: Path
+) -> None:
+    """For all three models, with the model's file fetched from the local S3, to 1e-9."""
+    manifest = json.loads((trained / "manifest.json").read_text())
+    if manifest["libraries"]["python"] != "3.11":
+        pytest.skip(f"the stand-in has Python 3.11, the models were trained with {manifest['libraries']['python']}")
+    reset(server.url)
+    aws = connect(server.url)
+    aws.call("s3", "create_bucket", Bucket="models")
+    rows = np.loadtxt(ROOT / "data" / "boston_housing.csv", delimiter=",", skiprows=1)[:20, :13]
+    engine.images.pull(pushed[kind])
+    for name in NAMES:
+        described = manifest["models"][name]
+        features = [each["name"] for each in described["features"]]
+        aws.call("s3", "put_object", Bucket="models", Key=name, Body=(trained / f"{name}.joblib").read_bytes())
+        environment = {
+            "MODEL": name,
+            "BUCKET": "models",
+            "KEY": name,
+            "SHA256": described["sha256"],
+            "FEATURES": json.dumps(features),
+            "SCIKIT_LEARN_VERSION": manifest["libraries"]["scikit-learn"],
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
+        expected = joblib.load(trained / f"{name}.joblib").predict(rows)
+        with running(engine, pushed[kind], environment, mem_limit="1g") as invoke:
+            answer = invoke({"instances": [dict(zip(features, row)) for row in rows.tolist()]})
+            assert answer["model"] == name and answer["version"] == described["sha256"][:12], answer
+            assert np.abs(np.array(answer["predictions"]) - expected).max() <= 1e-9
+            assert invoke({"CRIM": 1})["errorType"] == "InvalidInput"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_lambda_will_see_is_one_image_for_one_platform(
+    kind: str, pushed: dict[str, str], registry: Registry
+) -> None:
+    repository, _, digest = pushed[kind].partition("/")[2].partition("@")
+    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json"}
+    manifest = requests.get(f"{registry.url}/{repository}/manifests/{digest}", headers=accept).json()
+    assert manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+    config = requests.get(f"{registry.url}/{repository}/blobs/{manifest['config']['digest']}").json()
+    assert (config["os"], config["architecture"]) == ("linux", "amd64")
+    assert config["config"]["Cmd"] == ["predict.handler"]
+    assert config["config"]["Entrypoint"] == ["/lambda-entrypoint.sh"]
+    assert {"LAMBDA_TASK_ROOT=/var/task", "OMP_NUM_THREADS=1"} <= set(config["config"]["Env"])
+
+
+def test_two_folders_at_two_times_make_one_digest(
+    pinned_base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the same base, with nothing in the cache that the first build left."""
+    summaries = []
+    for number in "12":
+        (tmp_path / number).mkdir()
+        context = context_in(tmp_path / number, pinned_base)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / number / "cache"))
+        summaries.append(save(context, "x:1", tmp_path / number / "image.tar", "direct", Told()))
+    assert summaries[0] == summaries[1]
+    assert summaries[0].digest
+    assert {what for what, _ in summaries[0].layers} == {"base", "packages", "code"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_push_again_moves_no_byte_and_an_edited_handler_one_layer(
+    kind: str, context: Context, ecr: RegistryEcr, registry: Registry
+) -> None:
+    told = Told()
+    push(context, ecr, kind, f"again-{kind}")
+    before = layers(registry, f"again-{kind}", context.tag)
+    ecr.uploaded.clear()
+    push(context, ecr, kind, f"again-{kind}", told)
+    assert ecr.uploaded == []
+    assert any(re.search(r"0 layers pushed|uploaded 0.0 MB", line) for line in told), told
+    (context.folder / "predict.py").write_text((context.folder / "predict.py").read_text() + "\n# edited\n")
+    edited = replace(context)
+    push(edited, ecr, kind, f"again-{kind}")
+    after = layers(registry, f"again-{kind}", edited.tag)
+    assert len(set(after) - set(before)) == 1
+    assert kind == "docker" or [digest for digest, _ in ecr.uploaded if digest in after] == after[-1:]
+
+
+def layers(registry: Registry, repository: str, tag: str) -> list[str]:
+    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+    manifest = requests.get(f"{registry.url}/{repository}/manifests/{tag}", headers=accept).json()
+    return [layer["digest"] for layer in manifest["layers"]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_file_of_an_image_can_be_loaded_and_run(
+    kind: str, context: Context, engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    name = f"loaded-{kind}:{context.tag}"
+    save(context, name, tmp_path / "image.tar", kind, Told())
+    (loaded,) = engine.images.load((tmp_path / "image.tar").read_bytes())
+    assert name in loaded.tags
+    program = "import sklearn, scipy, numpy, joblib, sys, predict; print(sklearn.__version__, predict.__file__)"
+    output = engine.containers.run(name, ["-c", program], entrypoint="/usr/bin/python3", remove=True).decode()
+    assert output.endswith("/var/task/predict.py\n")
+    engine.images.remove(name, force=True)
+
+
+def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> None:
+    """No tests, stubs, sources or records; every module has its .pyc, checked against nothing."""
+    save(context, "x:1", tmp_path / "image.tar", "direct", Told())
+    with tarfile.open(tmp_path / "image.tar") as image:
+        described = json.load(image.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
+        for number in (-2, -1):
+            with tarfile.open(fileobj=image.extractfile(described["Layers"][number]), mode="r:gz") as layer:
+                names = [entry.name for entry in layer if entry.isfile()]
+                compiled = {
+                    re.sub(r"__pycache__/(.*)\.cpython-311\.pyc", r"\1.py", name)
+                    for name in names
+                    if "__pycache__" in name
+                }
+                assert {name for name in names if name.endswith(".py")} == compiled
+                assert not [name for name in names if re.search(USELESS, name)]
+                (one, *_) = [entry for entry in layer if entry.name.endswith(".pyc")]
+                header = layer.extractfile(one).read(8)  # type: ignore[union-attr]
+                assert header[4:] == (1).to_bytes(4, "little")
+    assert "var/task/__pycache__/predict.cpython-311.pyc" in names
+
+
+def test_an_engine_that_goes_away_is_one_line(context: Context, ecr: RegistryEcr, engine: docker.DockerClient) -> None:
+    found = find_engine()
+    assert found is not None
+    gone = Engine(docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"), "tcp://127.0.0.1:9")
+    with pytest.raises(BuildError, match="the engine at tcp://127.0.0.1:9 went away during build") as caught:
+        gone.build(context, "x:1", Told())
+    assert "--builder direct" in caught.value.advice
+
+
+def test_a_failing_dockerfile_gives_the_engines_own_words(context: Context, ecr: RegistryEcr, engine: object) -> None:
+    with (context.folder / "Dockerfile").open("a") as file:
+        file.write("RUN printf '%s words' last && exit 3\n")
+    with pytest.raises(
+        BuildError, match=r"failed to build lambda_src/: .*returned a non-zero code: 3 .before it: last words"
+    ):
+        push(replace(context), ecr, "docker", "failing")
+    assert "put_image" not in ecr.operations
+
+
+def test_a_refused_push_is_an_error(
+    context: Context, ecr: RegistryEcr, engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Img-3: the SDK's push raises nothing; here the registry's address has nobody behind it."""
+    answer = ecr.call("ecr", "get_authorization_token")
+    answer["authorizationData"][0]["proxyEndpoint"] = "http://127.0.0.1:9"
+    monkeypatch.setattr(ecr, "_get_authorization_token", lambda url: answer)
+    with pytest.raises(BuildError, match="the registry refused the push: .*connection refused"):
+        push(context, ecr, "docker", "refused")
+    names = [tag for image in engine.images.list() for tag in image.tags]
+    assert not [name for name in names if name.startswith("127.0.0.1:9/")]
+
+
+def test_a_half_pushed_image_is_no_image(context: Context, ecr: RegistryEcr, registry: Registry) -> None:
+    """A token that expires in mid-push: layers are there, but no tag; the next run sends what is missing."""
+    ecr.fails["put_image"] = AwsError("ExpiredTokenException", "the token has expired")
+    with pytest.raises(AwsError, match="ExpiredTokenException") as caught:
+        push(context, ecr, "direct", "half")
+    assert "sign in again" in caught.value.advice
+    assert not requests.head(f"{registry.url}/half/manifests/{context.tag}").ok
+    del ecr.fails["put_image"]
+    ecr.uploaded.clear()
+    push(context, ecr, "direct", "half")
+    assert ecr.uploaded == []
+
+
+def test_an_image_for_the_wrong_machine_is_refused_and_removed(
+    context: Context, ecr: RegistryEcr, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Img-9: CreateFunction would take it. The tag must be free again, or the next run would take it too."""
+    monkeypatch.setattr(Engine, "_check_platform", lambda self, name, architecture: None)
+    actual = Engine.build
+
+    def wrong(self: Engine, given: Context, name: str, tell: Tell) -> None:
+        actual(self, replace(given, architecture="x86_64"), name, tell)
+
+    monkeypatch.setattr(Engine, "build", wrong)
+    arm = replace(context, architecture="arm64")
+    with pytest.raises(BuildError, match="the pushed image is for linux/amd64, but the functions are for linux/arm64"):
+        push(arm, ecr, "docker", "wrong")
+    assert not requests.head(f"{registry.url}/wrong/manifests/{arm.tag}").ok
+
+
+def test_auto_takes_the_engine_that_answers(context: Context, engine: object) -> None:
+    found, why = building.choose_engine("auto", context)
+    assert found is not None and why.startswith("builder: docker, the engine at ")
+
+
+def test_the_cache_spares_the_base_registry(
+    context: Context, ecr: RegistryEcr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known by digest is read once: another build asks nobody."""
+    save(context, "x:1", tmp_path / "one.tar", "direct", Told())
+    monkeypatch.setattr(
+        "deployer.images.distribution.Registry._get", lambda *arguments: pytest.fail("asked the registry")
+    )
+    save(context, "x:1", tmp_path / "two.tar", "direct", Told())
+    assert (tmp_path / "one.tar").stat().st_size == (tmp_path / "two.tar").stat().st_size

@@ -1,0 +1,175 @@
+"""What a Dockerfile says, and what the builder without an engine makes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployer.errors import BuildError
+from deployer.images.context import NO_BASE, Context
+from deployer.images.dockerfile import read_dockerfile
+from deployer.images.recipe import interpret, requirement_files
+from tests.conftest import ROOT
+
+ENVIRONMENT = {"LAMBDA_TASK_ROOT": "/var/task", "PATH": "/bin"}
+
+
+@pytest.fixture
+def recipe(folder):
+    """Follow a Dockerfile with this text, in a folder with a few files; `base` decides whether RUN counts."""
+
+    def follow(text, base="python:3.12"):
+        (folder / "Dockerfile").write_text(text)
+        (folder / "requirements.txt").write_text("numpy==2.2.6\n")
+        return interpret(Context(folder, base, "x86_64", "3.12"), ENVIRONMENT, "/var/task")
+
+    return follow
+
+
+@pytest.mark.parametrize(
+    "text, command, environment",
+    [
+        ('FROM x\nCMD ["predict.handler"]', ("predict.handler",), {}),
+        ('from x\ncmd ["predict.handler"]', ("predict.handler",), {}),
+        ('FROM x\nCMD ["a"]\nCMD ["b", "c"]', ("b", "c"), {}),
+        ('# CMD ["no"]\n\n  # ENV X=1\nCMD ["a"]\n# end', ("a",), {}),
+        ('ENV A=1 B=2\nENV B=3\nCMD ["a"]', ("a",), {"A": "1", "B": "3"}),
+        ('ENV A="one two" B=\'x=y\' C=\nCMD ["a"]', ("a",), {"A": "one two", "B": "x=y", "C": ""}),
+        ('ENV A=1 \\\n    B=2 \\\n    # between\n\n    C=3\nCMD ["a"]', ("a",), {"A": "1", "B": "2", "C": "3"}),
+        (
+            'ENV PATH=/opt/bin:$PATH HOME=${LAMBDA_TASK_ROOT}/x\nCMD ["a"]',
+            ("a",),
+            {"PATH": "/opt/bin:/bin", "HOME": "/var/task/x"},
+        ),
+        ('CMD [ \\\n "a" \\\n ]', ("a",), {}),
+    ],
+    ids=["plain", "lower case", "last wins", "comments", "ENV", "quotes", "continued", "variables", "continued CMD"],
+)
+def test_command_and_environment(recipe, text, command, environment):
+    found = recipe(text)
+    assert (found.command, found.environment) == (command, {**ENVIRONMENT, **environment})
+
+
+@pytest.mark.parametrize(
+    "instructions, names",
+    [
+        ("COPY predict.py ./", {"var/task/predict.py"}),
+        ("COPY predict.py .", {"var/task/predict.py"}),
+        ("COPY predict.py answer.py", {"var/task/answer.py"}),
+        ("COPY predict.py ${LAMBDA_TASK_ROOT}/", {"var/task/predict.py"}),
+        ('COPY ["predict.py", "/opt/x/"]', {"opt/x/predict.py"}),
+        ("COPY predict.py requirements.txt ./", {"var/task/predict.py", "var/task/requirements.txt"}),
+        ("COPY package ./package", {"var/task/package/__init__.py"}),
+        ("COPY package ./", {"var/task/__init__.py"}),
+        ("COPY *.py ./", {"var/task/predict.py"}),
+        ("COPY pack*/*.py ./", {"var/task/__init__.py"}),
+        ("WORKDIR /app\nCOPY predict.py ./", {"app/predict.py"}),
+        ("WORKDIR sub\nCOPY predict.py ./", {"var/task/sub/predict.py"}),
+    ],
+)
+def test_copy_puts_files_where_docker_would(recipe, instructions, names):
+    assert set(recipe(f'FROM x\n{instructions}\nCMD ["a"]').files) == names
+
+
+def test_copying_everything_takes_the_whole_context(recipe):
+    names = {"Dockerfile", "predict.py", "package/__init__.py", "requirements.txt"}
+    assert set(recipe('FROM x\nCOPY . .\nCMD ["a"]').files) == {f"var/task/{name}" for name in names}
+
+
+@pytest.mark.parametrize(
+    "line", ["pip install -r requirements.txt", "python -m pip install --no-cache-dir --requirement requirements.txt"]
+)
+def test_pip_installs_from_a_copied_file(recipe, folder, line):
+    found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
+    assert [path for _, path in found.requirements] == [folder / "requirements.txt"]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("CMD predict.handler", "line 2: CMD predict.handler: must be a JSON array of words"),
+        ("CMD []", "line 2: CMD []: must be a JSON array of words"),
+        ("CMD [1]", "line 2: CMD [1]: must be a JSON array of words"),
+        ("CMD ['a']", "line 2: CMD ['a']: Expecting value"),
+        ("#\n\nENV A 1", "line 4: ENV A 1: must be NAME=value pairs"),
+        ("ENV", "line 2: ENV : must be NAME=value pairs"),
+        ('ENV A="1', 'line 2: ENV A="1: No closing quotation'),
+        ("ENV A=1 \\\n  B", "line 2: ENV A=1"),
+        ("ENV A=${B:-1}", "line 2: ENV A=${B:-1}: only $NAME and ${NAME} are understood"),
+        ("ENV A=$NOTHING", "line 2: ENV A=$NOTHING: $NOTHING has no value here"),
+        ("COPY predict.py", "line 2: COPY predict.py: needs a source and a destination"),
+        ("COPY nothing.py ./", "line 2: COPY nothing.py ./: source/ has no nothing.py"),
+        ("COPY ../x ./", "line 2: COPY ../x ./: a source must lie in the context"),
+        ("COPY --from=other x ./", "line 2: COPY --from=other x ./: flags of COPY are not understood"),
+        ("ADD predict.py ./", "line 2: ADD predict.py ./: is not understood without an engine"),
+        ("RUN dnf install -y gcc", "line 2: RUN dnf install -y gcc: RUN is understood for pip install -r alone"),
+        ("RUN pip install numpy", "line 2: RUN pip install numpy: numpy is not understood"),
+        (
+            "RUN pip install -r requirements.txt",
+            "line 2: RUN pip install -r requirements.txt: /var/task/requirements.txt is not",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt && rm x",
+            "line 3: RUN pip install -r requirements.txt && rm x: &&",
+        ),
+        ("RUN pip install ", "line 2: RUN pip install"),
+        ("USER nobody", "line 2: USER nobody: is not understood without an engine"),
+        ("FROM y", "line 2: FROM y: one stage alone is understood"),
+        ("ARG A=1", "line 2: ARG A=1: ARG is understood before FROM"),
+        ("ENV A=1", "has no CMD"),
+    ],
+)
+def test_what_is_not_understood_is_refused_by_its_line(recipe, folder, text, message):
+    with pytest.raises(BuildError) as caught:
+        recipe(f"FROM x\n{text}")
+    assert caught.value.message.startswith(f"{folder / 'Dockerfile'} {message}")
+
+
+@pytest.mark.parametrize("text", ["RUN dnf install -y gcc", "USER nobody", "RUN pip install numpy"])
+def test_what_is_for_an_engine_names_the_builder_that_has_one(recipe, text):
+    with pytest.raises(BuildError) as caught:
+        recipe(f"FROM x\n{text}")
+    assert "--builder docker" in caught.value.advice
+
+
+def test_without_a_base_nothing_is_run(recipe):
+    found = recipe('FROM x\nRUN dnf install gcc\nUSER 1000\nCOPY predict.py ./\nCMD ["a"]', NO_BASE)
+    assert (set(found.files), found.requirements) == ({"var/task/predict.py"}, [])
+
+
+@pytest.mark.parametrize(
+    "text, chosen, base",
+    [
+        ("FROM python:3.12-slim", None, "python:3.12-slim"),
+        ("FROM --platform=linux/amd64 python:3.12 AS build", None, "python:3.12"),
+        ("ARG BASE=python:3.12\nFROM ${BASE}", None, "python:3.12"),
+        ("ARG BASE=python:3.12\nFROM $BASE", "other:1", "other:1"),
+        ("ARG BASE\nFROM ${BASE}", "other:1", "other:1"),
+        ("ARG VERSION=3.12\nFROM python:${VERSION}", "other:1", "python:3.12"),
+    ],
+)
+def test_from_names_the_base(folder, text, chosen, base):
+    (folder / "Dockerfile").write_text(text)
+    found = read_dockerfile(folder / "Dockerfile")
+    assert found.base(chosen) == base
+    assert found.takes_base == ("BASE" in text)
+
+
+@pytest.mark.parametrize(
+    "text, message", [("CMD x", "has no FROM"), ("FROM", "names no image"), ("FROM $X", "has no value")]
+)
+def test_a_dockerfile_without_a_base_is_refused(folder, text, message):
+    (folder / "Dockerfile").write_text(text)
+    with pytest.raises(BuildError, match=message):
+        read_dockerfile(folder / "Dockerfile").base(None)
+
+
+def test_the_shipped_dockerfile_is_understood():
+    context = Context(ROOT / "lambda_src", "x", "x86_64", "3.12")
+    found = interpret(context, ENVIRONMENT, "/var/task")
+    assert found.command == ("predict.handler",)
+    assert {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}.items() <= found.environment.items()
+    assert set(found.files) == {"var/task/predict.py", "var/task/requirements.txt"}
+    assert (
+        [path for _, path in found.requirements] == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
+    )
+    assert context.dockerfile.takes_base
