@@ -1,7 +1,7 @@
-"""A stand-in for public.ecr.aws/lambda/python, which cannot be pulled here: Debian with AWS's own runtime client and emulator.
+"""A stand-in for AWS's base image, for machines that cannot pull it: Debian with AWS's own runtime client and emulator.
 
-Its layout is that of AWS's image as far as images built on it can tell: /var/task, LAMBDA_TASK_ROOT, an entry point that takes
-the handler as CMD, pip on the PATH.
+Its layout is that of AWS's image as far as images built on it can tell: /var/task, LAMBDA_TASK_ROOT, an entry point that
+takes the handler as CMD, pip on the PATH.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime PIP_CERT=/etc/ssl
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY wheels /tmp/wheels
 RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && ln -sf python3 /usr/bin/python && mkdir -p /var/task /var/runtime \\
-    && pip install --quiet --root-user-action=ignore --no-index --find-links /tmp/wheels awslambdaric boto3 && rm -r /tmp/wheels
+    && pip install --quiet --root-user-action=ignore --no-index --find-links /tmp/wheels awslambdaric boto3 \\
+    && rm -r /tmp/wheels
 COPY --chmod=755 aws-lambda-rie /usr/local/bin/
 COPY --chmod=755 entrypoint.sh /lambda-entrypoint.sh
 WORKDIR /var/task

@@ -15,8 +15,10 @@ import joblib
 import numpy as np
 import pytest
 import requests
+from click.testing import CliRunner, Result
 
 from deployer.aws import Tell
+from deployer.cli import cli
 from deployer.errors import AwsError, BuildError
 from deployer.images import build as building
 from deployer.images.base import pinned
@@ -309,3 +311,66 @@ def test_the_cache_spares_the_base_registry(
     )
     save(context, "x:1", tmp_path / "two.tar", "direct", Told())
     assert (tmp_path / "one.tar").stat().st_size == (tmp_path / "two.tar").stat().st_size
+
+
+@pytest.fixture
+def cli_project(project: Path, base: str, trained: Path) -> Path:
+    if json.loads((trained / "manifest.json").read_text())["libraries"]["python"] != "3.11":
+        pytest.skip("the stand-in has Python 3.11, and the models were trained with another")
+    (project / "lambda_src" / "base.lock").unlink()
+    return project
+
+
+def command(project: Path, *arguments: str, base: str, **environment: str) -> Result:
+    variables = {
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "DEPLOYER_BASE_IMAGE": base,
+        **environment,
+    }
+    result = CliRunner(env=variables).invoke(cli, [arguments[0], "--project", str(project), *arguments[1:]])
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
+    cli_project: Path, base: str, server: process.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset(server.url)
+    options = ("--endpoint-url", server.url, "--builder", "direct")
+    first = command(cli_project, "up", *options, base=base)
+    assert f"pinned {base} to sha256:" in first.stderr
+    assert re.search(
+        r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code 0.0 MB; uploaded [0-9.]+ MB, 0.0 MB were", first.stderr
+    )
+    assert first.stdout.startswith("http://")
+    assert base in json.loads((cli_project / "lambda_src" / "base.lock").read_text())
+    for name in ("deployer.images.build.find_engine", "deployer.images.distribution.Registry._get"):
+        monkeypatch.setattr(name, lambda *arguments: pytest.fail("asked an engine or a registry"))
+    second = command(cli_project, "up", *options, "-v", base=base)
+    assert "Plan: no changes" in second.stderr
+    image_calls = re.findall(r"ecr (\w*(?:image|layer|token)\w*)", second.stderr)
+    assert image_calls == ["describe_images"]
+
+
+def test_an_edited_handler_uploads_the_code_alone(cli_project: Path, base: str, server: process.Server) -> None:
+    reset(server.url)
+    options = ("--endpoint-url", server.url, "--builder", "direct")
+    command(cli_project, "up", *options, base=base)
+    with (cli_project / "lambda_src" / "predict.py").open("a") as file:
+        file.write("# edited\n")
+    again = command(cli_project, "up", *options, base=base)
+    assert re.search(r"uploaded 0.0 MB, [1-9][0-9.]+ MB were there", again.stderr), again.stderr
+
+
+def test_the_image_command_calls_no_aws_and_says_what_it_made(cli_project: Path, base: str, tmp_path: Path) -> None:
+    output = tmp_path / "image.tar"
+    result = command(cli_project, "image", "--output", str(output), "--builder", "direct", "--json", base=base)
+    document = json.loads(result.stdout)
+    assert document["builder"] == "direct" and document["base"].startswith(f"{base}@sha256:")
+    assert document["digest"].startswith("sha256:") and output.stat().st_size > sum(
+        e["bytes"] for e in document["layers"]
+    )
+    shown = command(cli_project, "image", "--output", str(output), "--builder", "direct", base=base)
+    assert document["digest"] in shown.stdout and "packages" in shown.stdout

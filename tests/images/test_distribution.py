@@ -67,51 +67,61 @@ class Store:
         return self.manifest({"schemaVersion": 2, "mediaType": IMAGE, **parts}, IMAGE, *tags)
 
     def handler(self) -> type[Quiet]:
-        store = self
+        return type("Handler", (StoreHandler,), {"store": self})
 
-        class Handler(Quiet):
-            def handle_any(self) -> None:
-                url = urlsplit(self.path)
-                store.requests.append((url.path, self.headers.get("Authorization", "")))
-                if store.status:
-                    return self.answer(store.status, b"", {})
-                if url.path == "/token":
-                    return self.give_token(parse_qs(url.query))
-                if not self.allowed():
-                    challenge = (
-                        f'Bearer realm="http://{self.headers["Host"]}/token",service="s",scope="repository:a/b:pull"'
-                    )
-                    return self.answer(401, b"", {"WWW-Authenticate": 'Basic realm="x"' if store.basic else challenge})
-                kind, _, version = url.path.removeprefix("/v2/a/b/").partition("/")
-                if kind == "manifests" and version in store.manifests:
-                    media_type, text = store.manifests[version]
-                    return self.answer(200, text, {"Content-Type": media_type})
-                if kind == "blobs" and version in store.blobs:
-                    return self.give(store.blobs[version])
-                self.answer(404, b"", {})
 
-            def allowed(self) -> bool:
-                wanted = f"Basic {encoded(store.basic)}" if store.basic else f"Bearer {store.token}"
-                return not (store.token or store.basic) or self.headers.get("Authorization") == wanted
+class StoreHandler(Quiet):
+    """Answers from a store."""
 
-            def give_token(self, query: dict[str, list[str]]) -> None:
-                assert query == {"service": ["s"], "scope": ["repository:a/b:pull"]}
-                if store.user and self.headers.get("Authorization") != f"Basic {encoded(store.user)}":
-                    return self.answer(401, b"{}", {})
-                self.answer(200, json.dumps({"token": store.token}).encode(), {})
+    store: Store
 
-            def give(self, content: bytes) -> None:
-                first = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if store.ranges else 0
-                self.send_response(206 if first else 200)
-                self.send_header("Content-Length", str(len(content) - first))
-                self.end_headers()
-                end = len(content)
-                if store.cut_at and store.cut_at > first:
-                    end, self.close_connection = store.cut_at, True
-                    store.cut_at += store.cut_at
-                self.wfile.write(content[first:end])
+    def handle_any(self) -> None:
+        url = urlsplit(self.path)
+        self.store.requests.append((url.path, self.headers.get("Authorization", "")))
+        if self.store.status:
+            self.answer(self.store.status, b"", {})
+        elif url.path == "/token":
+            self.give_token(parse_qs(url.query))
+        elif not self.allowed():
+            self.challenge()
+        else:
+            kind, _, version = url.path.removeprefix("/v2/a/b/").partition("/")
+            self.find(kind, version)
 
-        return Handler
+    def challenge(self) -> None:
+        details = f'realm="http://{self.headers["Host"]}/token",service="s",scope="repository:a/b:pull"'
+        header = 'Basic realm="x"' if self.store.basic else f"Bearer {details}"
+        self.answer(401, b"", {"WWW-Authenticate": header})
+
+    def find(self, kind: str, version: str) -> None:
+        if kind == "manifests" and version in self.store.manifests:
+            media_type, text = self.store.manifests[version]
+            self.answer(200, text, {"Content-Type": media_type})
+        elif kind == "blobs" and version in self.store.blobs:
+            self.give(self.store.blobs[version])
+        else:
+            self.answer(404, b"", {})
+
+    def allowed(self) -> bool:
+        wanted = f"Basic {encoded(self.store.basic)}" if self.store.basic else f"Bearer {self.store.token}"
+        return not (self.store.token or self.store.basic) or self.headers.get("Authorization") == wanted
+
+    def give_token(self, query: dict[str, list[str]]) -> None:
+        assert query == {"service": ["s"], "scope": ["repository:a/b:pull"]}
+        if self.store.user and self.headers.get("Authorization") != f"Basic {encoded(self.store.user)}":
+            return self.answer(401, b"{}", {})
+        self.answer(200, json.dumps({"token": self.store.token}).encode(), {})
+
+    def give(self, content: bytes) -> None:
+        first = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if self.store.ranges else 0
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(content) - first))
+        self.end_headers()
+        end = len(content)
+        if self.store.cut_at and self.store.cut_at > first:
+            end, self.close_connection = self.store.cut_at, True
+            self.store.cut_at += self.store.cut_at
+        self.wfile.write(content[first:end])
 
 
 def encoded(user: str) -> str:
