@@ -56,8 +56,10 @@ def builder(context: Context, repository: str, choice: str) -> Callable[[Aws, Te
             name = f"{repository}:{tag}"
             engine.build(context, name, tell)
             _unchanged(context, tag)
-            digest = engine.push(aws, name, repository, tag, tell)
-            engine.forget(name)
+            try:
+                digest = engine.push(aws, name, repository, tag, tell)
+            finally:
+                engine.forget(name)
         else:
             image = assemble(context, tell)
             _unchanged(context, tag)
@@ -79,8 +81,10 @@ def save(context: Context, name: str, target: Path, choice: str, tell: Tell) -> 
     if engine:
         engine.build(context, name, tell)
         _unchanged(context, context.tag)
-        engine.save(name, target)
-        engine.forget(name)
+        try:
+            engine.save(name, target)
+        finally:
+            engine.forget(name)
         return Summary("docker", None, ())
     image = assemble(context, tell)
     _unchanged(context, context.tag)

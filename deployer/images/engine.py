@@ -26,12 +26,11 @@ _BUILD_S = 1800
 class Engine:
     """An engine that answers.
 
-    `client`: a docker.DockerClient. `where`: its address. `network_mode`: what RUN gets, by default the engine's own choice.
+    `client`: a docker.DockerClient. `where`: its address.
     """
 
     client: Any
     where: str
-    network_mode: str | None = None
 
     def build(self, context: Context, name: str, tell: Tell) -> None:
         """Build a context under a name, for one platform. The classic builder adds no attestation (Img-6).
@@ -47,7 +46,6 @@ class Engine:
             "tag": name,
             "buildargs": arguments,
             "platform": f"linux/{PLATFORM[context.architecture]}",
-            "network_mode": self.network_mode,
             "use_config_proxy": True,
             "rm": True,
             "forcerm": True,

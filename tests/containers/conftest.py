@@ -78,6 +78,19 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     finally:
         process.terminate()
         process.wait()
+        forget_images(host)
+
+
+def forget_images(host: str) -> None:
+    """Take away the names that tests gave to images of this registry; the stand-in stays for the next run."""
+    try:
+        client = docker.from_env(timeout=60)
+        names = [name for image in client.images.list() for name in image.tags if name.startswith(f"{host}/")]
+        for name in names:
+            client.images.remove(name, force=True)
+        client.close()
+    except (DockerException, requests.RequestException) as error:
+        print(f"images of {host} are left in the engine: {error}")
 
 
 def wait_for(url: str) -> None:

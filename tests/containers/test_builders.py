@@ -55,17 +55,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     patch.undo()
 
 
-@pytest.fixture(autouse=True)
-def on_the_hosts_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What RUN runs in the tests' engine reaches the package index over the host's network alone."""
-
-    def found() -> Engine | None:
-        engine = find_engine()
-        return None if engine is None else replace(engine, network_mode="host")
-
-    monkeypatch.setattr(building, "find_engine", found)
-
-
 @pytest.fixture(scope="session")
 def pinned_base(base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return pinned(base, tmp_path_factory.mktemp("lock") / "base.lock", write=False)
@@ -95,14 +84,10 @@ def push(context: Context, ecr: RegistryEcr, kind: str, repository: str, tell: T
 def pushed(registry: Registry, pinned_base: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The shipped image by both builders, as references by digest."""
     found = {}
-    patch = pytest.MonkeyPatch()
-    engine = find_engine()
-    patch.setattr(building, "find_engine", lambda: replace(engine, network_mode="host") if engine else None)
     for kind in KINDS:
         context = context_in(tmp_path_factory.mktemp(kind), pinned_base)
         repository = f"shipped-{kind}"
         found[kind] = f"{registry.host}/{repository}@{push(context, RegistryEcr(registry.host), kind, repository)}"
-    patch.undo()
     return found
 
 

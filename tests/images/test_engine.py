@@ -1,0 +1,215 @@
+"""Finding an engine, choosing a builder, and following a push, without an engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+
+import pytest
+
+from deployer.errors import BuildError
+from deployer.images import build as building
+from deployer.images import engine as engines
+from deployer.images.build import builder, choose_engine
+from deployer.images.context import Context
+from deployer.images.distribution import IMAGE_TYPES, INDEX_TYPES
+from deployer.images.engine import _follow_push, find_engine
+from deployer.images.packages import package_layer
+from deployer.images.recipe import interpret
+from deployer.images.registry import verify
+from tests.cli.stub import Quiet, serve
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture(autouse=True)
+def own_configuration(tmp_path, monkeypatch):
+    """No engine of the machine's, no cache of the user's."""
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+
+
+@pytest.fixture
+def on_a_base(folder):
+    return Context(folder, f"127.0.0.1:9/python@sha256:{'0' * 64}", "x86_64", PYTHON)
+
+
+class Engine(Quiet):
+    """As much of an engine as finding one needs."""
+
+    def handle_any(self):
+        self.body()
+        answer = json.dumps({"ApiVersion": "1.41"}) if self.path.endswith("/version") else "OK"
+        self.answer(200, answer.encode(), {"Content-Type": "application/json"})
+
+
+def test_docker_host_is_asked_alone(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    assert [where for where, _ in engines._candidates()] == ["tcp://127.0.0.1:9"]
+    assert find_engine() is None
+
+
+def test_an_engine_at_docker_host_is_found(monkeypatch):
+    with serve(Engine) as url:
+        monkeypatch.setenv("DOCKER_HOST", url.replace("http", "tcp"))
+        found = find_engine()
+        assert found is not None and found.where == url.replace("http", "tcp")
+        found.client.close()
+
+
+def test_the_docker_context_comes_before_the_usual_sockets_and_podmans_after(tmp_path):
+    config = tmp_path / "docker"
+    meta = config / "contexts" / "meta" / hashlib.sha256(b"mine").hexdigest()
+    meta.mkdir(parents=True)
+    (config / "config.json").write_text(json.dumps({"currentContext": "mine"}))
+    endpoint = {"docker": {"Host": "tcp://127.0.0.1:9", "SkipTLSVerify": False}}
+    (meta / "meta.json").write_text(json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint}))
+    found = [where for where, _ in engines._candidates()]
+    assert found[:2] == ["tcp://127.0.0.1:9", "unix:///var/run/docker.sock"]
+    assert found[-2:] == [f"unix://{tmp_path}/run/podman/podman.sock", "unix:///run/podman/podman.sock"]
+
+
+def test_auto_without_an_engine_is_direct_and_says_so(on_a_base, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    assert choose_engine("auto", on_a_base) == (None, "builder: direct, because no Docker engine answers")
+
+
+def test_an_engine_that_was_asked_for_must_answer(on_a_base, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    with pytest.raises(BuildError, match="no Docker engine answers") as caught:
+        choose_engine("docker", on_a_base)
+    assert "--builder direct" in caught.value.advice
+
+
+def test_direct_asks_for_no_engine(on_a_base, context, monkeypatch):
+    monkeypatch.setattr(building, "find_engine", lambda: pytest.fail("looked for an engine"))
+    assert choose_engine("direct", on_a_base)[0] is None
+    assert choose_engine("auto", context)[0] is None
+
+
+def test_files_that_change_during_the_build_are_refused(context, monkeypatch):
+    """Otherwise the tag would promise what the image does not hold."""
+
+    def meddling(given, tell):
+        (given.folder / "predict.py").write_text("# changed meanwhile\n")
+
+    monkeypatch.setattr(building, "assemble", meddling)
+    with pytest.raises(BuildError, match="changed while the image was built"):
+        builder(context, "housing-dev", "direct")(None, print)
+
+
+def test_a_package_without_a_wheel_for_lambda_is_named(folder, monkeypatch):
+    """pip is told to look nowhere, so there is none; the message says what for."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    (folder / "requirements.txt").write_text("numpy==2.2.6\n")
+    (folder / "Dockerfile").write_text(
+        "FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ['a']\n".replace("'", '"')
+    )
+    context = Context(folder, "x", "arm64", "3.11")
+    with pytest.raises(BuildError) as caught:
+        package_layer(context, interpret(context, {}, "/var/task"), lambda text, lasting=False: None)
+    assert caught.value.message.startswith("there is no wheel of numpy==2.2.6 for Python 3.11, arm64 and glibc 2.26")
+    assert "train with Python 3.12 or newer" in caught.value.advice
+
+
+def test_a_requirement_that_is_not_pinned_is_refused(folder):
+    (folder / "requirements.txt").write_text("# all\nnumpy>=2\n")
+    (folder / "Dockerfile").write_text('FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n')
+    context = Context(folder, "x", "x86_64", "3.12")
+    with pytest.raises(BuildError, match="requirements.txt line 2: numpy>=2: is not pinned"):
+        package_layer(context, interpret(context, {}, "/var/task"), lambda text, lasting=False: None)
+
+
+@pytest.mark.parametrize(
+    "error, advice",
+    [
+        ("denied: Your authorization token has expired. Reauthenticate and try again.", "lasts twelve hours"),
+        ("no basic auth credentials", "lasts twelve hours"),
+        ("received unexpected HTTP status: 500", "what was pushed is not pushed again"),
+    ],
+)
+def test_a_refusal_in_the_stream_of_a_push_is_an_error(error, advice):
+    """Img-3."""
+    stream = [
+        {"status": "Preparing", "id": "a"},
+        {"errorDetail": {"message": error}, "error": error},
+        {"status": "late"},
+    ]
+    with pytest.raises(BuildError, match="the registry refused the push: ") as caught:
+        _follow_push(stream, print)
+    assert error in caught.value.message and advice in caught.value.advice
+
+
+def test_a_push_gives_the_registrys_digest_and_counts_layers():
+    told = []
+    stream = [
+        {"status": "Pushing", "id": "a", "progressDetail": {"current": 1_000_000, "total": 2_000_000}},
+        {"status": "Pushed", "id": "a", "progressDetail": {}},
+        {"status": "Layer already exists", "id": "b"},
+        {"status": "t: digest: sha256:1 size: 2"},
+        {"aux": {"Tag": "t", "Digest": "sha256:1", "Size": 2}},
+    ]
+    assert _follow_push(stream, lambda text, lasting=False: told.append(text)) == "sha256:1"
+    assert told == ["pushing a: 1.0 of 2.0 MB", "1 layers pushed, 1 were there"]
+
+
+def test_a_push_without_a_digest_is_an_error():
+    with pytest.raises(BuildError, match="ended without a digest"):
+        _follow_push([{"status": "Pushed", "id": "a"}], print)
+
+
+class Ecr:
+    """ECR with one image, as far as reading it back goes."""
+
+    def __init__(self, manifest, url=""):
+        self.manifest, self.url = manifest, url
+
+    def call(self, service, operation, **parameters):
+        if operation == "batch_get_image":
+            assert set(parameters["acceptedMediaTypes"]) == {*IMAGE_TYPES, *INDEX_TYPES}
+            return {"images": [{"imageManifest": json.dumps(self.manifest)}] if self.manifest else []}
+        assert operation == "get_download_url_for_layer"
+        return {"downloadUrl": self.url}
+
+
+@pytest.mark.parametrize("media_type", INDEX_TYPES)
+def test_an_index_is_refused_with_the_reason(media_type):
+    """Img-4: ECR takes it, Lambda does not."""
+    with pytest.raises(BuildError, match=f"is a {media_type[:20]}.*an index.*which Lambda refuses") as caught:
+        verify(Ecr({"mediaType": media_type, "manifests": []}), "r", "sha256:0", "x86_64")
+    assert "--builder direct" in caught.value.advice
+
+
+def test_an_unknown_media_type_is_refused():
+    with pytest.raises(BuildError, match="is a text/plain, which Lambda refuses"):
+        verify(Ecr({"mediaType": "text/plain"}), "r", "sha256:0", "x86_64")
+
+
+def test_an_image_that_is_not_there_is_said():
+    with pytest.raises(BuildError, match="ECR has no image sha256:0 in r"):
+        verify(Ecr(None), "r", "sha256:0", "x86_64")
+
+
+@pytest.mark.parametrize(
+    "found, wanted, accepted", [("amd64", "x86_64", True), ("arm64", "arm64", True), ("amd64", "arm64", False)]
+)
+def test_the_architecture_is_that_of_the_functions(found, wanted, accepted):
+    """Img-9."""
+
+    class Config(Quiet):
+        def handle_any(self):
+            self.answer(200, json.dumps({"os": "linux", "architecture": found}).encode(), {})
+
+    with serve(Config) as url:
+        ecr = Ecr({"mediaType": IMAGE_TYPES[0], "config": {"digest": "sha256:1"}}, url)
+        if accepted:
+            verify(ecr, "r", "sha256:0", wanted)
+            return
+        with pytest.raises(BuildError, match=f"is for linux/{found}, but the functions are for linux/arm64"):
+            verify(ecr, "r", "sha256:0", wanted)

@@ -1,0 +1,92 @@
+"""What of a package goes into an image: small, and compiled so that no machine and no time shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import marshal
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployer.errors import BuildError
+from deployer.images.packages import byte_compile
+from deployer.images.slim import slim
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.mark.parametrize(
+    "name, stays",
+    [
+        ("numpy/core.py", True),
+        ("numpy/core.so", True),
+        ("numpy/data.npz", True),
+        ("numpy/testing/util.py", True),
+        ("numpy/tests/_natype.py", True),
+        ("numpy/tests/__init__.py", True),
+        ("numpy/tests/test_core.py", False),
+        ("numpy/tests/conftest.py", False),
+        ("numpy/tests/data/big.npz", False),
+        ("numpy/core.pyi", False),
+        ("numpy/core.pyx", False),
+        ("numpy/include/core.h", False),
+        ("numpy/__pycache__/core.cpython-311.pyc", False),
+        ("bin/f2py", False),
+        ("numpy/bin/keep", True),
+        ("numpy-1.dist-info/METADATA", True),
+        ("numpy-1.dist-info/LICENSE.txt", True),
+        ("numpy-1.dist-info/RECORD", False),
+        ("numpy-1.dist-info/direct_url.json", False),
+    ],
+)
+def test_what_no_prediction_reads_is_left_out(tmp_path, name, stays):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("12345")
+    assert slim(tmp_path) == (0 if stays else 5)
+    assert path.exists() == stays
+    assert stays or not list(tmp_path.iterdir())  # no empty folders are left
+
+
+def test_byte_code_is_never_checked_and_names_the_file_of_the_image(tmp_path):
+    (tmp_path / "module.py").write_text("def fail():\n    raise ValueError('here')\n")
+    byte_compile(tmp_path, "/var/task", PYTHON)
+    content = Path(importlib.util.cache_from_source(str(tmp_path / "module.py"))).read_bytes()
+    assert content[:4] == importlib.util.MAGIC_NUMBER and content[4:8] == b"\x01\0\0\0"
+    assert marshal.loads(content[16:]).co_filename == "/var/task/module.py"
+    (tmp_path / "module.py").write_text("changed = 1\n")  # not looked at
+    program = "import module\ntry:\n    module.fail()\nexcept ValueError as error:\n    print(error)"
+    assert (
+        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True).stdout == "here\n"
+    )
+
+
+def test_byte_code_is_the_same_wherever_and_whenever_it_is_made(tmp_path):
+    compiled = []
+    for number in "12":
+        folder = tmp_path / number
+        folder.mkdir()
+        for each in range(120):  # enough for several processes at once
+            (folder / f"m{each}.py").write_text(
+                f"name = 'value {each}'\ndef f{each}(a, *, b=None):\n    return a, b, name\n"
+            )
+            os.utime(folder / f"m{each}.py", (int(number), int(number)))
+        byte_compile(folder, "/var/task", PYTHON)
+        compiled.append({path.name: path.read_bytes() for path in folder.rglob("*.pyc")})
+    assert compiled[0] == compiled[1] and len(compiled[0]) == 120
+
+
+def test_what_is_no_python_is_passed_over(tmp_path):
+    (tmp_path / "template.py").write_text("def {name}():\n")
+    (tmp_path / "fine.py").write_text("x = 1\n")
+    byte_compile(tmp_path, "/var/task", PYTHON)
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["fine"]
+
+
+def test_a_compiler_that_fails_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("deployer.images.packages.interpreter", lambda python: "/bin/false")
+    with pytest.raises(BuildError, match="byte-compiling for Python 3.11 failed"):
+        byte_compile(tmp_path, "/var/task", "3.11")
