@@ -357,5 +357,10 @@ def test_the_image_command_calls_no_aws_and_says_what_it_made(cli_project: Path,
     assert document["digest"].startswith("sha256:") and output.stat().st_size > sum(
         e["bytes"] for e in document["layers"]
     )
+    (example,) = re.findall(
+        r"^python -m deployer (image --output image.tar .*)$", (ROOT / "docs/images.md").read_text(), re.M
+    )
+    arguments = example.replace("image.tar", str(output)).split()
+    assert json.loads(command(cli_project, *arguments, "--json", base=base).stdout) == document
     shown = command(cli_project, "image", "--output", str(output), "--builder", "direct", base=base)
     assert document["digest"] in shown.stdout and "packages" in shown.stdout
