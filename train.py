@@ -39,6 +39,7 @@ HERE = Path(__file__).resolve().parent
 SEED = 20231
 TEST_SHARE = 0.2
 FOLDS = 5
+LARGEST = 1e18  # squares of it, summed over a table, stay within the float32 of trees
 MINIMUM_ROWS = 25  # five folds of the training share then still hold four rows each
 
 # Every entry becomes one Lambda function; its name is what state_machine.json refers to as ${name}.
@@ -105,6 +106,12 @@ def read_table(path: Path, target: str) -> Table:
     )
 
 
+def check_output(folder: Path) -> None:
+    """Refuse, before training, to replace what is no folder of models."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        fail(f"{folder} is {'a link' if folder.is_symlink() else 'a file'}; --output must name a folder of models")
+
+
 def check_header(path: Path, header: list[str], target: str) -> None:
     if not header:
         fail(f"{path} is empty; the first line must name the columns")
@@ -127,11 +134,13 @@ def parse_row(path: Path, number: int, header: list[str], cells: list[str]) -> l
 
 def parse_cell(path: Path, number: int, name: str, cell: str) -> float:
     try:
-        value = float(cell)
+        value = float(cell if "_" not in cell else "")  # Python would read 1_0 as 10
     except ValueError:
         fail(f"{path} row {number}, column {name}: {cell!r} is not a number")
     if not math.isfinite(value):
         fail(f"{path} row {number}, column {name}: {cell!r} is not a finite number")
+    if abs(value) > LARGEST:
+        fail(f"{path} row {number}, column {name}: {cell!r} is too large to train with")
     return value
 
 
@@ -207,17 +216,23 @@ def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> 
         (aside / "manifest.json").write_text(text, encoding="utf-8")
         aside.chmod(0o755)
         old = aside.with_name(aside.name + "-old")
-        if folder.exists():
+        replaced = folder.exists()
+        if replaced:
             os.rename(folder, old)
-        os.rename(aside, folder)
+        try:
+            os.rename(aside, folder)
+        except OSError:
+            if replaced:
+                os.rename(old, folder)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def report(table: Table, metrics: dict[str, dict[str, float]]) -> str:
+def report(table: Table, unit: str | None, metrics: dict[str, dict[str, float]]) -> str:
     """Lay out the metrics as a table, errors in units of the target."""
-    unit = f" [{UNITS[table.target]}]" if table.target in UNITS else ""
+    unit = f" [{unit}]" if unit else ""
     lines = [f"{len(table.y)} rows, {len(table.features)} features, target {table.target}{unit}", ""]
     width = max(map(len, metrics))
     lines.append(f"{'model':{width}}  {'RMSE':>9} {'MAE':>9} {'R2':>7} {f'{FOLDS}-fold RMSE':>13}")
@@ -235,14 +250,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--target", default="MEDV", help="the column to predict")
     parser.add_argument("--output", type=Path, default=HERE / "models", help="the folder to write")
     options = parser.parse_args(argv)
+    check_output(options.output)
     table = read_table(options.data, options.target)
     models, metrics = fit_and_score(table)
     files = {name: dump(model) for name, model in models.items()}
     try:
-        save(options.output, files, manifest(table, options.data, files, metrics))
+        description = manifest(table, options.data, files, metrics)
+        save(options.output, files, description)
     except OSError as error:
         fail(f"cannot write {options.output}: {error.strerror}")
-    print(report(table, metrics))
+    print(report(table, description["target"]["unit"], metrics))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import time
 from operator import itemgetter
 
 MAXIMUM_INSTANCES = 1000
+LARGEST = (2 - 2**-23) * 2**127  # of float32
 NAMED_INSTANCES = 5  # how many offending records of one feature a refusal names one by one
 NAMED_UNKNOWN = 20  # how many unknown features it names; a request may hold any number of them
 
@@ -95,8 +96,10 @@ class Predictor:
 
     def answer(self, request):
         """Check a request and return this model's entry of the result."""
-        rows = self.rows(instances(request))
-        return {"model": self.name, "version": self.version, "predictions": self.predict(rows)}
+        predictions = self.predict(self.rows(instances(request)))
+        if not all(map(math.isfinite, predictions)):  # JSON has no word for it
+            raise ModelError("the model's prediction is not a finite number")
+        return {"model": self.name, "version": self.version, "predictions": predictions}
 
     def rows(self, records):
         """Return the records' values in the order of the features; raise InvalidInput naming all that is wrong."""
@@ -135,11 +138,7 @@ class Predictor:
             if feature not in record:
                 yield feature, "missing"
             elif not is_number(record[feature]):
-                value = record[feature]
-                yield (
-                    feature,
-                    "not a finite number" if type(value) in (int, float) else f"must be a number, not {kind(value)}",
-                )
+                yield feature, fault(record[feature])
         for feature in sorted(record.keys() - self._known):
             yield shown(feature), "unknown feature"
 
@@ -162,11 +161,15 @@ def instances(request):
 
 
 def is_number(value):
-    """Tell whether a JSON value is a finite number; true and false are not, nor are integers beyond a float."""
-    try:
-        return type(value) in (int, float) and math.isfinite(value)
-    except OverflowError:
-        return False
+    """Tell whether a JSON value is a number within float32, which trees compare; true, false and NaN are not."""
+    return type(value) in (int, float) and -LARGEST <= value <= LARGEST
+
+
+def fault(value):
+    """Say what is wrong with a value that is no such number."""
+    if type(value) not in (int, float):
+        return f"must be a number, not {kind(value)}"
+    return "not a finite number" if type(value) is float and not math.isfinite(value) else "larger than 3.4e38"
 
 
 def shown(name):

@@ -22,10 +22,10 @@ def cache_folder() -> Path:
     return Path(root) / "deployer"
 
 
-def kept(name: str, write: Callable[[IO[bytes]], None]) -> Path:
-    """Return the file of this name in the cache; if it is not there, `write` it, whole or not at all."""
+def kept(name: str, write: Callable[[IO[bytes]], None], size: int | None = None) -> Path:
+    """Return the file of this name in the cache; if it is not there in its size, `write` it, whole or not at all."""
     path = cache_folder() / name
-    if not path.is_file():
+    if not path.is_file() or size not in (None, path.stat().st_size):
         with room_needed(path), replacing(path) as stream:
             write(stream)
     return path

@@ -133,7 +133,7 @@ class Registry:
 
         A connection that breaks is taken up again where it broke. A blob of another digest is refused and not kept.
         """
-        return kept(f"blobs/{digest[7:]}", lambda stream: self._download(digest, size, stream, tell))
+        return kept(f"blobs/{digest[7:]}", lambda stream: self._download(digest, size, stream, tell), size)
 
     def _download(self, digest: str, size: int, stream: IO[bytes], tell: Callable[[int], None]) -> None:
         sha = hashlib.sha256()

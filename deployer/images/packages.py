@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from packaging.utils import canonicalize_name
+
 from deployer.aws import Tell
 from deployer.errors import BuildError
 from deployer.images.cache import cache_folder, kept, room_needed
@@ -69,10 +71,9 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
             digest, size, diff_id = write_layer(files, stream)
         described.write_text(json.dumps({"digest": digest, "size": size, "diff_id": diff_id}), encoding="utf-8")
 
-    if not described.is_file():  # written first, so a layer without it is none
-        (cache_folder() / name).unlink(missing_ok=True)
-    with room_needed(cache_folder() / name):
-        path = kept(name, write)
+    with room_needed(described):  # written before the layer, so a layer without it is none
+        known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {"size": -1}
+        path = kept(name, write, known["size"])
         known = json.loads(described.read_text(encoding="utf-8"))
     return Layer(Blob(known["digest"], known["size"], LAYER_TYPE, lambda: path, "packages"), known["diff_id"])
 
@@ -90,7 +91,7 @@ def _pins(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[st
                     "name one version with ==, so that the same folder gives the same image",
                 )
             lines.append(line)
-            extras.setdefault(requirement.name.lower(), set()).update(requirement.extras)
+            extras.setdefault(canonicalize_name(requirement.name), set()).update(requirement.extras)
     return sorted(set(lines)), extras
 
 

@@ -235,6 +235,14 @@ def test_a_blob_is_asked_for_once(store):
     assert len(store.requests) == 1
 
 
+def test_a_blob_that_lost_bytes_in_the_cache_is_fetched_again(store):
+    described = store.blob(b"x" * 100)
+    with served(store) as name:
+        path = Registry(f"{name}:1").blob(described["digest"], 100)
+        path.write_bytes(b"x" * 50)
+        assert Registry(f"{name}:1").blob(described["digest"], 100).read_bytes() == b"x" * 100
+
+
 @pytest.mark.parametrize("ranges", [True, False], ids=["resumed", "from the start"])
 def test_a_download_that_breaks_off_is_taken_up_again(store, ranges):
     content = os.urandom(3_000_000)

@@ -7,7 +7,9 @@ import sys
 import pytest
 
 from deployer.errors import BuildError
-from deployer.images.packages import glibc, interpreter, platforms
+from deployer.images.context import Context
+from deployer.images.packages import _pins, glibc, interpreter, platforms
+from deployer.images.recipe import interpret
 from deployer.images.requirements import check_complete, mismatches, read_requirements, target_environment
 from tests.conftest import ROOT
 
@@ -23,6 +25,13 @@ def requirements(tmp_path):
         return path
 
     return write
+
+
+def test_extras_count_whatever_way_the_name_is_written(folder):
+    (folder / "requirements.txt").write_text("Some_Package[more]==1\n")
+    (folder / "Dockerfile").write_text('FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n')
+    context = Context(folder, "x", "x86_64", "3.12")
+    assert _pins(context, interpret(context, {}, "/")) == (["Some_Package[more]==1"], {"some-package": {"more"}})
 
 
 def lines(path, python="3.12", architecture="x86_64"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import os
@@ -196,6 +197,11 @@ REFUSED: dict[str, tuple[bytes | None, str]] = {
     "an empty cell": (text("a,b,y", *with_row(2, ",1,2")), "{path} row 2, column a: '' is not a number"),
     "not a number": (text("a,b,y", *with_row(9, "1,2,nan")), "{path} row 9, column y: 'nan' is not a finite number"),
     "infinity": (text("a,b,y", *with_row(26, "1,-inf,2")), "{path} row 26, column b: '-inf' is not a finite number"),
+    "too large": (
+        text("a,b,y", *with_row(7, "1,1e308,2")),
+        "{path} row 7, column b: '1e308' is too large to train with",
+    ),
+    "Python's digits": (text("a,b,y", *with_row(7, "1,1_0,2")), "{path} row 7, column b: '1_0' is not a number"),
     "a short row": (text("a,b,y", *with_row(5, "1,2")), "{path} row 5: 2 cells, but the header names 3 columns"),
     "a long row": (text("a,b,y", *with_row(5, "1,2,3,4")), "{path} row 5: 4 cells, but the header names 3 columns"),
     "a column twice": (text("a,a,y", *ROWS), "{path} row 1, column 2: the name 'a' stands twice"),
@@ -240,6 +246,48 @@ def refusals(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterato
 def test_bad_data_are_refused_in_one_line_that_names_the_place(refusals: Refusals, what: str) -> None:
     folder, said = refusals[what]
     assert said.result() == "train.py: " + REFUSED[what][1].format(path=folder / "bad.csv")
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_an_output_that_is_no_folder_is_refused_and_kept(tmp_path: Path, kind: str) -> None:
+    output = tmp_path / "models"
+    (tmp_path / "target").write_text("precious")
+    output.symlink_to("target") if kind == "link" else output.write_text("precious")
+    before = sorted(tmp_path.iterdir())
+    done = train("--output", output)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"train.py: {output} is a {kind}; --output must name a folder of models\n",
+    )
+    assert output.read_text() == "precious" and sorted(tmp_path.iterdir()) == before
+
+
+def test_old_models_come_back_when_new_ones_cannot_take_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    module = importlib.import_module("train")
+    folder = tmp_path / "models"
+    module.save(folder, {"one": b"old"}, {})
+    rename, calls = os.rename, []
+
+    def failing(source: Path, target: Path) -> None:
+        calls.append((source, target))
+        if len(calls) == 2:
+            raise OSError("no")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OSError, match="no"):
+        module.save(folder, {"one": b"new"}, {})
+    assert (folder / "one.joblib").read_bytes() == b"old" and list(tmp_path.iterdir()) == [folder]
+
+
+def test_another_table_with_the_same_target_has_no_unit(tmp_path: Path) -> None:
+    data = tmp_path / "other.csv"
+    data.write_bytes(text("a,b,MEDV", *ROWS))
+    done = train("--data", data, "--output", tmp_path / "models")
+    assert "target MEDV\n" in done.stdout
 
 
 def test_an_output_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path, trained: Path) -> None:

@@ -41,7 +41,7 @@ ONLY_IN = {
     "botocore": {"aws", "local"},
     "docker": {"images.engine", "images.context", "images.distribution"},
     "requests": {"images.engine", "images.registry", "images.distribution"},
-    "packaging": {"images.requirements"},
+    "packaging": {"images.requirements", "images.packages"},
 }
 PURE = {"plan", "compare", "events", "errors"}
 PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "urllib"}
