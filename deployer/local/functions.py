@@ -244,6 +244,10 @@ class Environment:
             self._api.shutdown()
             self._api.server_close()
             self._api = None
+        current = self._current
+        if current is not None:  # whoever waits for an answer of the ended process must hear of it
+            exited = "Runtime exited with error: the environment was ended"
+            current.finish(_error("Runtime.ExitError", f"RequestId: {current.request_id} Error: {exited}"))
 
     # What the Runtime API asks of its environment.
 

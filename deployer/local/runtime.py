@@ -36,21 +36,48 @@ class Context:
         return max(0, self._deadline_ms - int(1000 * time.time()))
 
 
+class Fault(Exception):
+    """A handler that cannot be called, or an answer that is no JSON; `kind` is AWS's name for it."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 def describe(error: Exception, request_id: str = "") -> dict[str, Any]:
-    """Return an exception as the Runtime API wants it."""
+    """Return an exception as the Runtime API wants it; of its trace, what is the handler's own."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__]
     return {
         "errorMessage": str(error),
-        "errorType": type(error).__name__,
+        "errorType": error.kind if isinstance(error, Fault) else type(error).__name__,
         "requestId": request_id,
-        "stackTrace": traceback.format_tb(error.__traceback__),
+        "stackTrace": [] if isinstance(error, Fault) else traceback.format_list(frames),
     }
 
 
 def load(handler: str) -> Callable[[Any, Context], Any]:
-    module, _, function = handler.rpartition(".")
+    module, dot, function = handler.rpartition(".")
+    if not dot:
+        raise Fault("Runtime.MalformedHandlerName", f"Bad handler '{handler}': it needs a module and a function")
     sys.path.insert(0, os.getcwd())
-    found: Callable[[Any, Context], Any] = getattr(importlib.import_module(module.replace("/", ".")), function)
+    try:
+        imported = importlib.import_module(module.replace("/", "."))
+    except ImportError as error:
+        raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module}': {error}") from error
+    except SyntaxError as error:
+        raise Fault("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}") from error
+    try:
+        found: Callable[[Any, Context], Any] = getattr(imported, function)
+    except AttributeError as error:
+        raise Fault("Runtime.HandlerNotFound", f"Handler '{function}' missing on module '{module}'") from error
     return found
+
+
+def marshal(answer: Any) -> bytes:
+    try:
+        return json.dumps(answer).encode()
+    except (TypeError, ValueError) as error:
+        raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from error
 
 
 def exchange(
@@ -78,7 +105,7 @@ def main(handler_name: str) -> None:
         context = Context(headers)
         invocation = f"/invocation/{context.aws_request_id}"
         try:
-            answer = json.dumps(handler(json.loads(event), context)).encode()
+            answer = marshal(handler(json.loads(event), context))
             outcome = "/response"
         except Exception as error:
             traceback.print_exc()

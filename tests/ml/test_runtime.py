@@ -239,6 +239,52 @@ def test_a_module_mended_after_a_failed_init_answers(runner: Runner) -> None:
     assert runner.answer(version) == "well"
 
 
+@pytest.mark.parametrize(
+    ("command", "kind", "message"),
+    [
+        (
+            "needs.main",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'needs': No module named 'nothing_of_the_kind'",
+        ),
+        ("nowhere.main", "Runtime.ImportModuleError", "Unable to import module 'nowhere': No module named 'nowhere'"),
+        ("typo.main", "Runtime.UserCodeSyntaxError", "Syntax error in module 'typo': "),
+        ("app.nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'app'"),
+        ("app", "Runtime.MalformedHandlerName", "Bad handler 'app': "),
+        ("app.unspeakable", "Runtime.MarshalError", "Unable to marshal response: "),
+    ],
+)
+def test_what_cannot_be_called_or_answered_has_lambdas_name(
+    runner: Runner, command: str, kind: str, message: str
+) -> None:
+    """The standard library's client says what AWS's says."""
+    (runner.code / "needs.py").write_text("import nothing_of_the_kind\n")
+    (runner.code / "typo.py").write_text("def main(event, context:\n")
+    with (runner.code / "app.py").open("a") as file:
+        file.write("\n\ndef unspeakable(event, context):\n    return {1, 2}\n")
+    error = runner.error(runner.version(command))
+    assert error["errorType"] == kind and error["errorMessage"].startswith(message), error
+
+
+def test_a_trace_holds_the_handlers_frames_alone(runner: Runner) -> None:
+    trace = runner.error(runner.version("app.fail"), "x")["stackTrace"]
+    assert len(trace) == 1 and "app.py" in trace[0]
+
+
+def test_a_call_in_mid_air_hears_at_once_that_its_process_was_ended(runner: Runner) -> None:
+    """Not after the 300 s that the function has: the suite itself would show it."""
+    version = runner.version("app.hang", timeout_s=300.0)
+    runner.answer(version, "warm up")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(runner.error, version, "hang")
+        runner.log.wait_for("START")
+        while sum(line.startswith("START") for line in runner.log.lines()) < 2:
+            time.sleep(0.01)
+        runner.functions.close()
+        error = waiting.result(timeout=60)
+    assert error["errorType"] == "Runtime.ExitError" and "the environment was ended" in error["errorMessage"]
+
+
 def test_an_init_that_ends_the_process_is_an_exit_error(runner: Runner) -> None:
     (runner.code / "quits.py").write_text("import os\nos._exit(4)\n", encoding="utf-8")
     error = runner.error(runner.version("quits.main"))
