@@ -257,28 +257,27 @@ def image(options: Options, output: Path, function: str | None) -> None:
         python -m deployer image --output image.tar && docker load --input image.tar
     """
     from deployer import operate
-    from deployer.events import Note
+    from deployer.events import StepFinished, StepProgress, StepStarted
     from deployer.images.build import save
     from deployer.report import Reporter, image_line, print_json, stderr_console
 
     if options.local:
         raise click.UsageError("an image is for AWS; the local AWS needs none, so there is no image --local")
+    started = time.monotonic()
     settings = settings_of(options)
     reporter = Reporter(stderr_console(color=options.color))
     with reporter, interruptible(reporter.emit):
         train_if_needed(settings, reporter.emit)
         project = operate.read_project(settings, reporter.emit)
         context = project.images[image_key(project.image_of, function)]
-        told: set[str] = set()
+        name = f"{settings.prefix}:{context.tag}"
+        reporter.emit(StepStarted("image", "create"))
 
         def tell(text: str, *, lasting: bool = False) -> None:
-            head = text.partition(": ")[0]
-            if lasting or head not in told:
-                reporter.emit(Note(text))
-            told.add(head)
+            reporter.emit(StepProgress("image", text, lasting))
 
-        name = f"{settings.prefix}:{context.tag}"
         built = save(context, name, output, settings.builder, tell)
+        reporter.emit(StepFinished("image", "create", time.monotonic() - started))
     document = {
         "image": name,
         "builder": built.builder,

@@ -100,9 +100,10 @@ class Reporter:
         elif isinstance(event, events.StepProgress):
             action, started, _ = self._running[event.key]
             self._running[event.key] = (action, started, event.text)
-            news = event.text if event.text.startswith("waiting") else event.text.partition(": ")[0]
+            whole = event.lasting or event.text.startswith("waiting")
+            news = event.text if whole else event.text.partition(": ")[0]
             if event.lasting or (not self._live and news not in self._told[event.key]):
-                yield Text(f"{event.key}: {event.text}", style="dim")
+                yield Text(f"{event.key}: {news}", style="dim")
             self._told[event.key].add(news)
         elif isinstance(event, events.StepFinished):
             self._running.pop(event.key, None)
@@ -196,7 +197,7 @@ def image_line(document: Mapping[str, Any]) -> str:
     kinds: dict[str, int] = {}
     for layer in document["layers"]:
         kinds[layer["what"]] = kinds.get(layer["what"], 0) + layer["bytes"]
-    sizes = ", ".join(f"{what} {size / 1e6:.1f} MB" for what, size in kinds.items())
+    sizes = ", ".join(f"{what} {size / 1e6:.2f} MB" for what, size in kinds.items())
     parts = [f"{document['output']}: {document['image']}", document["digest"] or "", sizes]
     return "\n".join(part for part in parts if part)
 

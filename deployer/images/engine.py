@@ -57,7 +57,7 @@ class Engine:
                     raise self._refused(str(message["error"]).strip(), last, context)
                 line = str(message.get("stream") or message.get("status") or "").strip()
                 if line.startswith("Step "):
-                    tell(f"docker build, {line[:120]}")
+                    tell(f"docker build, {line[:120]}".replace(" : ", ", ", 1))
                 last = line if line and not line.startswith(("--->", "Removing")) else last
         self._check_platform(name, context.architecture)
 

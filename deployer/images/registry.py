@@ -61,14 +61,15 @@ def _sizes(image: BuiltImage, present: set[str]) -> str:
     kinds = {blob.what: 0 for blob in layers}
     for blob in layers:
         kinds[blob.what] += blob.size
-    parts = ", ".join(f"{kind} {megabytes(size)}" for kind, size in kinds.items())
+    parts = ", ".join(f"{kind} {amount(size)}" for kind, size in kinds.items())
     sent = sum(blob.size for blob in layers if blob.digest not in present)
     there = sum(blob.size for blob in layers) - sent
-    return f"{parts}; uploaded {megabytes(sent)}, {megabytes(there)} were there"
+    return f"{parts}; uploaded {amount(sent)}, {amount(there)} were there"
 
 
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def amount(size: int) -> str:
+    """Write a number of bytes."""
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def _present(aws: Calls, repository: str, image: BuiltImage) -> set[str]:
@@ -91,7 +92,7 @@ def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
             numbers = {"partFirstByte": first, "partLastByte": last}
             aws.call("ecr", "upload_layer_part", **upload, **numbers, layerPartBlob=part)
             first = last + 1
-            tell(f"uploading {blob.what}: {megabytes(first)} of {megabytes(blob.size)}")
+            tell(f"uploading {blob.what}: {amount(first)} of {amount(blob.size)}")
     try:
         aws.call("ecr", "complete_layer_upload", **upload, layerDigests=[blob.digest])
     except AwsError as error:

@@ -169,7 +169,7 @@ def test_a_push_again_moves_no_byte_and_an_edited_handler_one_layer(
     ecr.uploaded.clear()
     push(context, ecr, kind, f"again-{kind}", told)
     assert ecr.uploaded == []
-    assert any(re.search(r"0 layers pushed|uploaded 0.0 MB", line) for line in told), told
+    assert any(re.search(r"0 layers pushed|uploaded 0.0 kB", line) for line in told), told
     (context.folder / "predict.py").write_text((context.folder / "predict.py").read_text() + "\n# edited\n")
     edited = replace(context)
     push(edited, ecr, kind, f"again-{kind}")
@@ -327,7 +327,7 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     first = command(cli_project, "up", *options, base=base)
     assert f"pinned {base} to sha256:" in first.stderr
     assert re.search(
-        r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code 0.0 MB; uploaded [0-9.]+ MB, 0.0 MB were", first.stderr
+        r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code [0-9.]+ kB; uploaded [0-9.]+ MB, 0.0 kB were", first.stderr
     )
     assert first.stdout.startswith("http://")
     assert base in json.loads((cli_project / "lambda_src" / "base.lock").read_text())
@@ -346,7 +346,7 @@ def test_an_edited_handler_uploads_the_code_alone(cli_project: Path, base: str, 
     with (cli_project / "lambda_src" / "predict.py").open("a") as file:
         file.write("# edited\n")
     again = command(cli_project, "up", *options, base=base)
-    assert re.search(r"uploaded 0.0 MB, [1-9][0-9.]+ MB were there", again.stderr), again.stderr
+    assert re.search(r"uploaded [1-9][0-9.]* kB, [1-9][0-9.]+ MB were there", again.stderr), again.stderr
 
 
 def test_the_image_command_calls_no_aws_and_says_what_it_made(cli_project: Path, base: str, tmp_path: Path) -> None:
