@@ -10,16 +10,20 @@ Everything that does not depend on a request happens once, when the module is im
 request and keeps the process for later ones. A problem found there ends the init, so a wrong model never answers.
 """
 
+import gc
 import hashlib
 import io
 import json
 import math
 import os
-import time
+from itertools import chain
 from operator import itemgetter
+
+import storage
 
 MAXIMUM_INSTANCES = 1000
 LARGEST = (2 - 2**-23) * 2**127  # of float32
+NUMBERS = {int, float}
 NAMED_INSTANCES = 5  # how many offending records of one feature a refusal names one by one
 NAMED_UNKNOWN = 20  # how many unknown features it names; a request may hold any number of them
 
@@ -32,37 +36,20 @@ class ModelError(RuntimeError):
     """The model cannot be served: not readable, not the one that was deployed, or of another scikit-learn."""
 
 
-def fetch(bucket, key, attempts=4):
-    """Return the bytes of an S3 object.
-
-    A new object can be invisible for a moment, and without s3:ListBucket a missing key answers 403, so both are tried
-    again before they count (S3 answers 404 NoSuchKey or 403 AccessDenied).
-    """
-    import boto3  # in the Lambda base image; imported here so that prediction can be tested without it
-    from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    client = boto3.client("s3", config=Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard"}))
-    for attempt in range(1, attempts + 1):
-        try:
-            return client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status not in (403, 404):
-                raise ModelError(f"cannot read s3://{bucket}/{key}: {error}") from error
-            if attempt == attempts:
-                raise ModelError(f"s3://{bucket}/{key} is missing or forbidden") from error
-            time.sleep(0.1 * 2**attempt)
-        except BotoCoreError as error:
-            raise ModelError(f"cannot read s3://{bucket}/{key}: {error}") from error
-    raise AssertionError("unreachable")
-
-
 def load(content, sha256, trained_with):
-    """Unpickle a model from its joblib file's bytes, after checking that these are the deployed ones."""
+    """Return what predicts, from a joblib file's bytes, and which way it does; the bytes must be the deployed ones."""
+    import estimators
+
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
         raise ModelError(f"the model file's sha256 is {found}, but {sha256} was deployed")
+    try:
+        return estimators.load(content, trained_with), "numpy"
+    except estimators.Unknown as unknown:
+        return load_with_sklearn(content, trained_with), f"scikit-learn ({unknown})"
+
+
+def load_with_sklearn(content, trained_with):
     import joblib
     import sklearn
 
@@ -70,29 +57,27 @@ def load(content, sha256, trained_with):
         raise ModelError(
             f"the model was trained with scikit-learn {trained_with}, but this image has {sklearn.__version__}"
         )
-    return joblib.load(io.BytesIO(content))
+    return joblib.load(io.BytesIO(content)).predict
 
 
 class Predictor:
     """A fitted model and the features that it expects: `answer` takes a request, `predict` an array."""
 
-    def __init__(self, name, version, model, features):
-        """`model.predict` takes (n_rows, n_features) and returns (n_rows,); `features` are its columns in order."""
+    def __init__(self, name, version, evaluate, features):
+        """`evaluate` takes (n_rows, n_features) and returns (n_rows,); `features` are its columns in order."""
         self.name = name
         self.version = version
-        self.model = model
+        self.evaluate = evaluate
         self.features = tuple(features)
         self._known = frozenset(self.features)
         # itemgetter of one name returns the bare value; the rest of the code wants a tuple.
         getter = itemgetter(*self.features)
         self._values = getter if len(self.features) > 1 else lambda record: (getter(record),)
-        self.predict([[0.0] * len(self.features)])  # pays for the first call's imports during init
+        self.predict(self.rows([dict.fromkeys(self.features, 0.0)]))  # pays for the first call's imports during init
 
     def predict(self, rows):
-        """Predict (n_rows, n_features) numbers in one vectorised call; return a list of n_rows floats."""
-        import numpy
-
-        return self.model.predict(numpy.array(rows, dtype=numpy.float64)).tolist()
+        """Predict an array of (n_rows, n_features) in one vectorised call; return a list of n_rows floats."""
+        return self.evaluate(rows).tolist()
 
     def answer(self, request):
         """Check a request and return this model's entry of the result."""
@@ -102,12 +87,19 @@ class Predictor:
         return {"model": self.name, "version": self.version, "predictions": predictions}
 
     def rows(self, records):
-        """Return the records' values in the order of the features; raise InvalidInput naming all that is wrong."""
+        """Return the records as an array, features in their order; raise InvalidInput naming all that is wrong.
+
+        A good batch is checked as a whole, in a tenth of the time that each value by itself would take.
+        """
+        import numpy  # by now it is there; see from_environment
+
         try:
             rows = [self._values(record) for record in records if record.keys() == self._known]
-            if len(rows) == len(records) and all(is_number(value) for row in rows for value in row):
-                return rows
-        except AttributeError:  # a record that is no object: say so below
+            if len(rows) == len(records) and set(map(type, chain.from_iterable(rows))) <= NUMBERS:
+                found = numpy.array(rows, dtype=numpy.float64)
+                if (abs(found) <= LARGEST).all():  # never true of NaN
+                    return found
+        except (AttributeError, OverflowError):  # a record that is no object, an integer beyond floats: say so below
             pass
         raise InvalidInput("; ".join(self._problems(records)))
 
@@ -162,12 +154,12 @@ def instances(request):
 
 def is_number(value):
     """Tell whether a JSON value is a number within float32, which trees compare; true, false and NaN are not."""
-    return type(value) in (int, float) and -LARGEST <= value <= LARGEST
+    return type(value) in NUMBERS and -LARGEST <= value <= LARGEST
 
 
 def fault(value):
     """Say what is wrong with a value that is no such number."""
-    if type(value) not in (int, float):
+    if type(value) not in NUMBERS:
         return f"must be a number, not {kind(value)}"
     return "not a finite number" if type(value) is float and not math.isfinite(value) else "larger than 3.4e38"
 
@@ -192,13 +184,26 @@ def listing(numbers):
 
 def from_environment(environment):
     """Make the predictor that a function's environment describes."""
-    content = fetch(environment["BUCKET"], environment["KEY"])
-    model = load(content, environment["SHA256"], environment["SCIKIT_LEARN_VERSION"])
-    return Predictor(environment["MODEL"], environment["SHA256"][:12], model, json.loads(environment["FEATURES"]))
+    fetching = storage.Fetching(environment["BUCKET"], environment["KEY"])
+    import estimators  # noqa: F401  (imports numpy, the longest part of this init, while the network works)
+
+    try:
+        content = fetching.result()
+    except storage.NotFetched as error:
+        raise ModelError(str(error)) from error
+    evaluate, way = load(content, environment["SHA256"], environment["SCIKIT_LEARN_VERSION"])
+    print(f"{environment['MODEL']} is evaluated with {way}")
+    return Predictor(environment["MODEL"], environment["SHA256"][:12], evaluate, json.loads(environment["FEATURES"]))
 
 
-# AWS_LAMBDA_RUNTIME_API is set wherever a Lambda runtime runs this module, and nowhere else.
-PREDICTOR = from_environment(os.environ) if "AWS_LAMBDA_RUNTIME_API" in os.environ else None
+# AWS_LAMBDA_RUNTIME_API is set wherever a Lambda runtime runs this module, and nowhere else. Nothing that init makes is ever
+# garbage; looking for some would cost a tenth of the init, and tens of milliseconds of a later call now and then.
+PREDICTOR = None
+if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+    gc.disable()
+    PREDICTOR = from_environment(os.environ)
+    gc.freeze()
+    gc.enable()
 
 
 def handler(event, context):

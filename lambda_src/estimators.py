@@ -1,0 +1,251 @@
+"""Well-known estimators without scikit-learn: an unpickler that admits nothing else, and numpy to evaluate them.
+
+Importing scikit-learn, and what it needs of scipy, is most of a cold start; this needs neither (benchmarks/inference.py).
+What is not known here raises Unknown, and the caller takes scikit-learn. What is known predicts as that does, to 1e-9.
+"""
+
+import io
+import pickle
+import zlib
+
+import numpy as np
+
+ROWS_AT_ONCE = 256  # of a forest: the nodes of so many rows in a hundred trees stay in the cache
+LEVELS_BETWEEN = 4  # levels of a tree between looking for rows that have reached a leaf
+
+
+class Unknown(Exception):
+    """The file holds something that this module does not know; the message says what."""
+
+
+def load(content, trained_with):
+    """Return what predicts, from the bytes of a joblib file: a function of (n_rows, n_features) that returns (n_rows,).
+
+    Raises:
+        Unknown: for another estimator, other parameters of a known one, another scikit-learn, or another kind of file.
+    """
+    try:
+        plain = zlib.decompress(content) if content[:1] == b"\x78" else content
+        return predictor(Unpickler(io.BytesIO(plain)).load(), trained_with)
+    except Unknown:
+        raise
+    except Exception as error:  # a layout that was not foreseen must not keep a good model from serving
+        raise Unknown(f"{type(error).__name__}: {error}") from error
+
+
+class Fitted:
+    """An estimator's attributes, without its class."""
+
+
+class Tree:
+    """The arrays of sklearn.tree._tree.Tree."""
+
+    def __init__(self, *sizes):
+        self.sizes = sizes
+
+
+class ArrayInFile:
+    """joblib's description of an array whose bytes follow in the file."""
+
+    def read(self, file):
+        if self.dtype.hasobject or self.subclass is not Array:
+            raise Unknown("an array of objects")
+        if getattr(self, "numpy_array_alignment_bytes", None) is not None:
+            file.read(file.read(1)[0])
+        count = int(np.prod(self.shape, dtype=np.int64))
+        found = np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype, count)
+        return found.reshape(self.shape, order=self.order)
+
+
+class Array:
+    """Stands for numpy.ndarray, which a file may name but not call."""
+
+    def __init__(self):
+        raise Unknown("an array that joblib did not write")
+
+
+def scalar(dtype, content):
+    """What numpy pickles a single number as."""
+    if dtype.hasobject:
+        raise Unknown("a number that is an object")
+    return np.frombuffer(content, dtype, 1)[0]
+
+
+def estimator(name):
+    return type(name, (Fitted,), {})
+
+
+LINEAR = {
+    "sklearn.linear_model._base": ["LinearRegression"],
+    "sklearn.linear_model._coordinate_descent": ["ElasticNet", "Lasso"],
+    "sklearn.linear_model._ridge": ["Ridge"],
+}
+OTHERS = {
+    "sklearn.ensemble._forest": ["ExtraTreesRegressor", "RandomForestRegressor"],
+    "sklearn.pipeline": ["Pipeline"],
+    "sklearn.preprocessing._data": ["StandardScaler"],
+    "sklearn.svm._classes": ["SVR"],
+    "sklearn.tree._classes": ["DecisionTreeRegressor", "ExtraTreeRegressor"],
+}
+ADMITTED = {(module, name): estimator(name) for module, names in {**LINEAR, **OTHERS}.items() for name in names}
+ADMITTED |= {
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"): ArrayInFile,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy", "ndarray"): Array,
+    ("numpy._core.multiarray", "scalar"): scalar,
+    ("numpy.core.multiarray", "scalar"): scalar,
+    ("sklearn.tree._tree", "Tree"): Tree,
+}
+
+
+class Unpickler(pickle._Unpickler):
+    """Reads what joblib wrote; of all that a pickle can name it admits ADMITTED alone, so a file cannot run code.
+
+    pickle's unpickler in Python, as joblib's own is: the one in C cannot be told of arrays between opcodes.
+    """
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.file = file
+
+    def find_class(self, module, name):
+        if (module, name) not in ADMITTED:
+            raise Unknown(f"{module}.{name}")
+        return ADMITTED[module, name]
+
+    def load_build(self):
+        super().load_build()
+        if isinstance(self.stack[-1], ArrayInFile):
+            self.stack[-1] = self.stack[-1].read(self.file)
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+
+def predictor(model, trained_with):
+    """Return the function that predicts as a fitted estimator does."""
+    name = type(model).__name__
+    if not isinstance(model, Fitted):
+        raise Unknown(f"a {name}")
+    version = getattr(model, "_sklearn_version", None)
+    if version != trained_with:
+        raise Unknown(f"{name} of scikit-learn {version}")
+    if name == "Pipeline":
+        return pipeline(model, trained_with)
+    if name == "SVR":
+        return support_vectors(model)
+    if name in ("RandomForestRegressor", "ExtraTreesRegressor"):
+        return Forest([each.tree_ for each in model.estimators_])
+    if name in ("DecisionTreeRegressor", "ExtraTreeRegressor"):
+        return Forest([model.tree_])
+    if any(name in names for names in LINEAR.values()):
+        return linear(model)
+    raise Unknown(f"{name} as the last step")
+
+
+def linear(model):
+    coefficients, intercept = np.asarray(model.coef_), model.intercept_
+    if coefficients.ndim != 1 or np.ndim(intercept) != 0:
+        raise Unknown("a linear model of several targets")
+    return lambda rows: rows @ coefficients + intercept
+
+
+def pipeline(model, trained_with):
+    *before, (_, last) = model.steps
+    scalers = [scaler(step) for _, step in before]
+    final = predictor(last, trained_with)
+
+    def predict(rows):
+        for scale in scalers:
+            rows = scale(rows)
+        return final(rows)
+
+    return predict
+
+
+def scaler(step):
+    if type(step).__name__ != "StandardScaler":
+        raise Unknown(f"{type(step).__name__} in a pipeline")
+    mean = step.mean_ if step.with_mean else 0.0
+    scale = step.scale_ if step.with_std else 1.0
+    return lambda rows: (rows - mean) / scale
+
+
+def support_vectors(model):
+    """Sum of radial basis functions; |x - s|^2 as |x|^2 + |s|^2 - 2xs, which is one product of matrices."""
+    if model.kernel != "rbf" or model._sparse:
+        raise Unknown(f"SVR with kernel {model.kernel}")
+    vectors, gamma = model.support_vectors_, float(model._gamma)
+    weights, intercept = model.dual_coef_[0], model.intercept_[0]
+    squares = (vectors**2).sum(axis=1)
+
+    def predict(rows):
+        distances = (rows**2).sum(axis=1)[:, None] + squares - 2 * (rows @ vectors.T)
+        return np.exp(-gamma * np.maximum(distances, 0)) @ weights + intercept
+
+    return predict
+
+
+class Forest:
+    """All trees at once: one array of nodes, through which every row goes down in every tree, level by level.
+
+    The two children of a node stand side by side, so that one number leads to both. A leaf leads to itself, so that rows of
+    unequal depth go together; now and then those that have arrived are left out.
+    """
+
+    def __init__(self, trees):
+        if any(tree.sizes[2] != 1 for tree in trees):
+            raise Unknown("trees of several targets")
+        counts = [tree.node_count for tree in trees]
+        roots = np.cumsum([0, *counts[:-1]])
+        nodes = np.concatenate([tree.nodes for tree in trees])
+        offset = np.repeat(roots, counts)
+        inner = np.flatnonzero(nodes["left_child"] >= 0)
+        pairs = len(trees) + 2 * np.arange(len(inner))  # the roots come first, then pair by pair
+        place = np.empty(len(nodes), np.intp)
+        place[roots] = np.arange(len(trees))
+        place[(nodes["left_child"] + offset)[inner]] = pairs
+        place[(nodes["right_child"] + offset)[inner]] = pairs + 1
+        self.left = np.arange(len(nodes))
+        self.left[place[inner]] = pairs
+        self.feature = np.zeros(len(nodes), np.intp)
+        self.feature[place[inner]] = nodes["feature"][inner]
+        self.threshold = np.full(len(nodes), np.inf, np.float32)
+        self.threshold[place[inner]] = rounded_down(nodes["threshold"][inner])
+        self.is_inner = np.zeros(len(nodes), bool)
+        self.is_inner[place[inner]] = True
+        self.value = np.empty(len(nodes))
+        self.value[place] = np.concatenate([tree.values[:, 0, 0] for tree in trees])
+        self.count = len(trees)
+        self.depth = max(tree.max_depth for tree in trees)
+
+    def __call__(self, rows):
+        rows = np.ascontiguousarray(rows, dtype=np.float32)
+        parts = [rows[first : first + ROWS_AT_ONCE] for first in range(0, len(rows), ROWS_AT_ONCE)]
+        return np.concatenate([self.values(part).sum(axis=0) for part in parts]) / self.count
+
+    def values(self, rows):
+        """Return (n_trees, n_rows): what each tree says of each row."""
+        count, width = rows.shape
+        flat = rows.ravel()
+        reached = node = np.repeat(np.arange(self.count), count)
+        start = np.tile(np.arange(0, count * width, width), self.count)
+        going = np.arange(len(node))
+        for level in range(1, self.depth + 1):
+            right = flat.take(start + self.feature.take(node)) > self.threshold.take(node)
+            node = self.left.take(node)
+            node += right
+            if level % LEVELS_BETWEEN == 0 or level == self.depth:
+                reached[going] = node
+                on = np.flatnonzero(self.is_inner.take(node))
+                going, node, start = going.take(on), node.take(on), start.take(on)
+        return self.value.take(reached).reshape(self.count, count)
+
+
+def rounded_down(thresholds):
+    """Return float64 thresholds as float32. Trees compare float32 with them, so nothing lies between one and the other."""
+    found = thresholds.astype(np.float32)
+    above = found > thresholds
+    found[above] = np.nextafter(found[above], np.float32(-np.inf))
+    return found

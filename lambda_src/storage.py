@@ -1,0 +1,118 @@
+"""Getting the model's file: one signed GET over the standard library, in place of boto3.
+
+boto3 and its S3 client alone take longer to import and make than the whole of an init here (benchmarks/inference.py).
+Reads what Lambda puts into the environment: AWS_REGION and credentials; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL if set.
+"""
+
+import hashlib
+import hmac
+import http.client
+import os
+import threading
+import time
+import urllib.parse
+
+TIMEOUT_S = 5
+EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+class NotFetched(Exception):
+    """S3 did not give the object; the message says which, and why."""
+
+
+def fetch(bucket, key, attempts=4):
+    """Return the bytes of an S3 object.
+
+    A new object can be invisible for a moment, and without s3:ListBucket a missing key answers 403, so both are tried again
+    before they count (404 NoSuchKey, 403 AccessDenied); so are failures of S3 and of the network.
+    """
+    name = f"s3://{bucket}/{key}"
+    for attempt in range(1, attempts + 1):
+        try:
+            status, content = get(bucket, key)
+            if status == 200:
+                return content
+            if status in (403, 404):
+                problem = f"{name} is missing or forbidden"
+            else:
+                problem = f"cannot read {name}: HTTP {status}: {content[:200].decode(errors='replace')}"
+                if status < 500 and status != 429:
+                    break
+        except (OSError, http.client.HTTPException) as error:
+            problem = f"cannot read {name}: {type(error).__name__}: {error}"
+        if attempt < attempts:
+            time.sleep(0.1 * 2**attempt)
+    raise NotFetched(problem)
+
+
+class Fetching(threading.Thread):
+    """Fetches an object while its maker does something else."""
+
+    def __init__(self, bucket, key):
+        super().__init__(daemon=True)
+        self.place = bucket, key
+        self.content = self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.content = fetch(*self.place)
+        except Exception as error:  # raised by result(), where somebody hears of it
+            self.error = error
+
+    def result(self):
+        """Wait for the object and return its bytes; raise what fetch raised."""
+        self.join()
+        if self.error is not None:
+            raise self.error
+        return self.content
+
+
+def get(bucket, key):
+    """Make one request; return its status and body."""
+    region = os.environ["AWS_REGION"]
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    path = urllib.parse.quote(f"/{key}", safe="/-_.~")
+    if endpoint:
+        secure, _, host = endpoint.rstrip("/").partition("://")
+        path = f"/{bucket}{path}"
+    else:
+        secure = "https"
+        host = f"{bucket}.s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+    connection = connect(secure == "https", host)
+    try:
+        connection.request(
+            "GET", path, headers=signed(host, path, region, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        )
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def connect(secure, host):
+    if not secure:
+        return http.client.HTTPConnection(host, timeout=TIMEOUT_S)
+    import ssl
+
+    context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+    return http.client.HTTPSConnection(host, timeout=TIMEOUT_S, context=context)
+
+
+def signed(host, path, region, now):
+    """Return the headers of a GET without query, signed as AWS's Signature Version 4 says."""
+    headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": now}
+    if os.environ.get("AWS_SESSION_TOKEN"):
+        headers["x-amz-security-token"] = os.environ["AWS_SESSION_TOKEN"]
+    names = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    canonical = f"GET\n{path}\n\n{lines}\n{names}\n{EMPTY}"
+    scope = f"{now[:8]}/{region}/s3/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    secret = f"AWS4{os.environ['AWS_SECRET_ACCESS_KEY']}".encode()
+    for part in scope.split("/"):
+        secret = hmac.digest(secret, part.encode(), "sha256")
+    signature = hmac.new(secret, text.encode(), "sha256").hexdigest()
+    credential = f"{os.environ['AWS_ACCESS_KEY_ID']}/{scope}"
+    value = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
+    return {**headers, "authorization": value}
