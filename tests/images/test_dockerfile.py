@@ -168,7 +168,9 @@ def test_the_shipped_dockerfile_is_understood():
     found = interpret(context, ENVIRONMENT, "/var/task")
     assert found.command == ("predict.handler",)
     assert {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}.items() <= found.environment.items()
-    assert set(found.files) == {"var/task/predict.py", "var/task/requirements.txt"}
+    assert set(found.files) == {
+        f"var/task/{name}" for name in ("predict.py", "storage.py", "estimators.py", "requirements.txt")
+    }
     assert (
         [path for _, path in found.requirements] == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
     )
