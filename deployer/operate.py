@@ -12,7 +12,8 @@ from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, 
 from deployer.aws import Aws
 from deployer.errors import ApplyFailed, AwsError, DeployerError, Interrupted, NotSettled
 from deployer.events import Emit, Note, PlanReady, RunFinished
-from deployer.plan import Fields, Plan
+from deployer.images.build import choose_engine
+from deployer.plan import Action, Fields, Plan
 from deployer.project import Project, load_project, pin_bases
 from deployer.resources.base import Resource
 from deployer.settings import Settings
@@ -57,6 +58,7 @@ def prepare_up(
     actual, extra = _read(aws, settings, resources, project, pool)
     plan = plan_changes(resources, actual, extra)
     emit(PlanReady(plan))
+    _check_builder(settings, project, plan)
 
     def run(stopped: Stopped) -> dict[str, Any]:
         if plan.is_empty:  # needs no proof
@@ -79,6 +81,14 @@ def prepare_up(
         return outputs
 
     return plan, run
+
+
+def _check_builder(settings: Settings, project: Project, plan: Plan) -> None:
+    """An engine that was asked for must answer before anything is created (PRE-9)."""
+    created = {change.key for change in plan.changes if change.action is Action.CREATE}
+    for key, context in project.images.items():
+        if key in created:
+            choose_engine(settings.builder, context)
 
 
 def prepare_down(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> tuple[Plan, Callable[[Stopped], None]]:

@@ -187,6 +187,18 @@ def test_a_base_that_cannot_be_had_fails_the_image_alone(project: Path, server: 
     assert "HTTPS_PROXY" in result.stderr and result.stdout == ""
 
 
+def test_an_engine_that_was_asked_for_must_answer_before_anything_is_created(
+    project: Path, server: process.Server
+) -> None:
+    """PRE-9."""
+    reset(server.url)
+    environment = {**KEYS, "DOCKER_HOST": "tcp://127.0.0.1:9"}
+    result = run(project, "up", "--endpoint-url", server.url, "--builder", "docker", environment=environment)
+    assert "error: no Docker engine answers" in result.stderr and "--builder direct" in result.stderr
+    assert "creating" not in result.stderr
+    run(project, "plan", "--endpoint-url", server.url, "--builder", "docker", environment=environment, code=0)
+
+
 def test_an_image_is_refused_where_none_is_needed(project: Path) -> None:
     result = run(project, "image", "--output", "x.tar", "--local", code=2)
     assert "no image --local" in result.stderr
