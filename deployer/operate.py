@@ -88,7 +88,9 @@ def _check_builder(settings: Settings, project: Project, plan: Plan) -> None:
     created = {change.key for change in plan.changes if change.action is Action.CREATE}
     for key, context in project.images.items():
         if key in created:
-            choose_engine(settings.builder, context)
+            engine, _ = choose_engine(settings.builder, context)
+            if engine:
+                engine.close()
 
 
 def prepare_down(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> tuple[Plan, Callable[[Stopped], None]]:

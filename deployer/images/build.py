@@ -53,13 +53,7 @@ def builder(context: Context, repository: str, choice: str) -> Callable[[Aws, Te
         if context.base != NO_BASE:
             tell(why, lasting=True)
         if engine:
-            name = f"{repository}:{tag}"
-            engine.build(context, name, tell)
-            _unchanged(context, tag)
-            try:
-                digest = engine.push(aws, name, repository, tag, tell)
-            finally:
-                engine.forget(name)
+            digest = _build_with(engine, context, aws, repository, tag, tell)
         else:
             image = assemble(context, tell)
             _unchanged(context, tag)
@@ -74,17 +68,31 @@ def builder(context: Context, repository: str, choice: str) -> Callable[[Aws, Te
     return build
 
 
+def _build_with(engine: Engine, context: Context, aws: Aws, repository: str, tag: str, tell: Tell) -> str:
+    name = f"{repository}:{tag}"
+    try:
+        engine.build(context, name, tell)
+        _unchanged(context, tag)
+        try:
+            return engine.push(aws, name, repository, tag, tell)
+        finally:
+            engine.forget(name)
+    finally:
+        engine.close()
+
+
 def save(context: Context, name: str, target: Path, choice: str, tell: Tell) -> Summary:
     """Build the context and write it as a file that docker load takes. Calls no AWS."""
     engine, why = choose_engine(choice, context)
     tell(why, lasting=True)
     if engine:
-        engine.build(context, name, tell)
-        _unchanged(context, context.tag)
         try:
+            engine.build(context, name, tell)
+            _unchanged(context, context.tag)
             engine.save(name, target)
-        finally:
             engine.forget(name)
+        finally:
+            engine.close()
         return Summary("docker", None, ())
     image = assemble(context, tell)
     _unchanged(context, context.tag)

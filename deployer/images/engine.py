@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import socket
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ class Engine:
 
     client: Any
     where: str
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.client.close()
 
     def build(self, context: Context, name: str, tell: Tell) -> None:
         """Build a context under a name, for one platform. The classic builder adds no attestation (Img-6).
@@ -171,6 +176,8 @@ def find_engine() -> Engine | None:
     from requests import RequestException
 
     for where, options in _candidates():
+        if not _listens(where):
+            continue
         try:
             client = docker.DockerClient(timeout=_PING_S, **options)
             client.ping()
@@ -179,6 +186,19 @@ def find_engine() -> Engine | None:
         except (DockerException, RequestException, OSError):
             continue  # the next may answer; who wants this one alone is told by the caller that none does
     return None
+
+
+def _listens(where: str) -> bool:
+    """Tell whether somebody is behind a socket in the file system; the SDK would leave its own end open if nobody is."""
+    if not where.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_PING_S)
+        try:
+            probe.connect(where.removeprefix("unix://"))
+        except OSError:
+            return False
+    return True
 
 
 def _candidates() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -196,10 +216,10 @@ def _candidates() -> Iterator[tuple[str, dict[str, Any]]]:
     if context is not None and context.Host:
         yield context.Host, {"base_url": context.Host, "tls": context.TLSConfig or False}
     home, run = Path.home(), os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    for socket in ("/var/run/docker.sock", home / ".docker/run/docker.sock", f"{run}/docker.sock"):
-        yield f"unix://{socket}", {"base_url": f"unix://{socket}"}
-    for socket in (f"{run}/podman/podman.sock", "/run/podman/podman.sock"):
-        yield f"unix://{socket}", {"base_url": f"unix://{socket}"}
+    for path in ("/var/run/docker.sock", home / ".docker/run/docker.sock", f"{run}/docker.sock"):
+        yield f"unix://{path}", {"base_url": f"unix://{path}"}
+    for path in (f"{run}/podman/podman.sock", "/run/podman/podman.sock"):
+        yield f"unix://{path}", {"base_url": f"unix://{path}"}
 
 
 def _archive(context: Context) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import sys
 
 import pytest
@@ -213,3 +214,12 @@ def test_the_architecture_is_that_of_the_functions(found, wanted, accepted):
             return
         with pytest.raises(BuildError, match=f"is for linux/{found}, but the functions are for linux/arm64"):
             verify(ecr, "r", "sha256:0", wanted)
+
+
+def test_a_socket_with_nobody_behind_it_is_passed_over(tmp_path, monkeypatch):
+    """Such as a killed engine leaves."""
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(tmp_path / "engine.sock"))
+    for where in (tmp_path / "engine.sock", tmp_path / "nothing.sock"):
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{where}")
+        assert find_engine() is None
