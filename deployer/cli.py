@@ -28,6 +28,7 @@ from deployer.session import (
     settings_of,
     train_if_needed,
 )
+from deployer.settings import BUILDERS
 
 if TYPE_CHECKING:
     from deployer.invoke import Answer
@@ -68,7 +69,7 @@ class Cli(click.Group):
 
 def with_builder(command: F) -> F:
     """Add the option of the commands that may make an image, or tell which would."""
-    kinds = click.Choice(["auto", "docker", "direct"])
+    kinds = click.Choice(BUILDERS)
     return click.option("--builder", type=kinds, help="What makes the image: a Docker engine, or none.")(command)
 
 

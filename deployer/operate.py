@@ -87,7 +87,7 @@ def _check_builder(settings: Settings, project: Project, plan: Plan) -> None:
     """An engine that was asked for must answer before anything is created (PRE-9)."""
     created = {change.key for change in plan.changes if change.action is Action.CREATE}
     for key, context in project.images.items():
-        if key in created:
+        if settings.builder == "docker" and key in created:
             engine, _ = choose_engine(settings.builder, context)
             if engine:
                 engine.close()

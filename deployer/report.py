@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer import events
+from deployer.images.layers import sizes_by_kind
 from deployer.plan import UNKNOWN, Action, Change, FieldChange, Plan
 
 _SIGNS = {
@@ -194,10 +195,7 @@ def print_json(stream: IO[str], document: Any) -> None:
 
 def image_line(document: Mapping[str, Any]) -> str:
     """Say what was built, layer by layer."""
-    kinds: dict[str, int] = {}
-    for layer in document["layers"]:
-        kinds[layer["what"]] = kinds.get(layer["what"], 0) + layer["bytes"]
-    sizes = ", ".join(f"{what} {size / 1e6:.2f} MB" for what, size in kinds.items())
+    sizes = sizes_by_kind((layer["what"], layer["bytes"]) for layer in document["layers"])
     parts = [f"{document['output']}: {document['image']}", document["digest"] or "", sizes]
     return "\n".join(part for part in parts if part)
 

@@ -17,6 +17,7 @@ from deployer.errors import ConfigError
 
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
+BUILDERS = ("auto", "docker", "direct")
 MANAGED_BY = "python -m deployer"
 # What CloudWatch Logs accepts (Logs-2).
 RETENTION_DAYS = (
@@ -210,7 +211,7 @@ SETTINGS: dict[str, Setting] = {
     "ephemeral_storage_mb": Setting(integer(512, 10240), "size of a function's /tmp", True),
     "architecture": Setting(pattern("x86_64|arm64", "x86_64 or arm64"), "processor of the functions and their image"),
     "builder": Setting(
-        pattern("auto|docker|direct", "auto, docker or direct"),
+        pattern("|".join(BUILDERS), "auto, docker or direct"),
         "what makes the image: a Docker engine, or none; auto takes an engine that answers",
     ),
     "base_image": Setting(

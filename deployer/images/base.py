@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from deployer.aws import Tell, tell_nobody
 from deployer.errors import BuildError
 from deployer.images.cache import replacing, room_needed
 from deployer.images.context import NO_BASE
 from deployer.images.distribution import PLATFORM, Registry
-from deployer.images.layers import LAYER_TYPE, Blob
+from deployer.images.layers import LAYER_TYPE, Base, Blob
 
 # What a layer may be: Lambda knows gzip alone.
 _LAYER_TYPES = (LAYER_TYPE, "application/vnd.oci.image.layer.v1.tar+gzip")
-
-
-@dataclass(frozen=True)
-class Base:
-    """What an image inherits: the config, and the layers, whose bytes come only when somebody opens them."""
-
-    config: dict[str, Any]
-    layers: tuple[Blob, ...]
 
 
 def empty_base(architecture: str) -> Base:

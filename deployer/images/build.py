@@ -14,8 +14,6 @@ from deployer.images.direct import assemble
 from deployer.images.engine import Engine, find_engine
 from deployer.images.registry import push, verify
 
-BUILDERS = ("auto", "docker", "direct")
-
 
 @dataclass(frozen=True)
 class Summary:

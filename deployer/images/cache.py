@@ -26,7 +26,7 @@ def kept(name: str, write: Callable[[IO[bytes]], None], size: int | None = None)
     """Return the file of this name in the cache; if it is not there in its size, `write` it, whole or not at all."""
     path = cache_folder() / name
     if not path.is_file() or size not in (None, path.stat().st_size):
-        with room_needed(path), replacing(path) as stream:
+        with room_needed(path, "name another folder in XDG_CACHE_HOME"), replacing(path) as stream:
             write(stream)
     return path
 
@@ -47,15 +47,13 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def room_needed(path: Path) -> Iterator[None]:
-    """Turn a full disk, or a folder that may not be written, into a BuildError that names it."""
+def room_needed(path: Path, advice: str = "") -> Iterator[None]:
+    """Turn a full disk, or a folder that may not be written, into a BuildError that names it; `advice` for the latter."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise BuildError(f"no room left on the disk of {path.parent}", "free some, then run up again") from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise BuildError(
-                f"{path.parent} cannot be written: {error.strerror}", "name another folder in XDG_CACHE_HOME"
-            ) from error
+            raise BuildError(f"{path.parent} cannot be written: {error.strerror}", advice) from error
         raise

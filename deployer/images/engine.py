@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import socket
-import tarfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 from deployer.aws import Tell
 from deployer.errors import BuildError
 from deployer.images.cache import replacing, room_needed
-from deployer.images.context import Context, is_executable
+from deployer.images.context import Context
 from deployer.images.distribution import PLATFORM
+from deployer.images.layers import layer_in_memory
 from deployer.images.registry import Calls
 
 _PING_S = 5
@@ -46,7 +46,8 @@ class Engine:
         dockerfile = context.dockerfile
         arguments = {"BASE": context.base} if dockerfile.takes_base else {}
         options = {
-            "fileobj": io.BytesIO(_archive(context)),
+            "fileobj": layer_in_memory(context.files, "context").blob.open(),
+            "encoding": "gzip",
             "custom_context": True,
             "tag": name,
             "buildargs": arguments,
@@ -113,29 +114,19 @@ class Engine:
             for chunk in self.client.api.get_image(name):
                 stream.write(chunk)
 
-    def _asked(self, what: str) -> Any:
-        return _answering(self.where, what)
-
-
-class _answering:
-    """Turn what the SDK raises into a BuildError that names engine and errand."""
-
-    def __init__(self, where: str, what: str) -> None:
-        self._where = where
-        self._what = what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    @contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        """Turn what the SDK raises into a BuildError that names engine and errand."""
         from docker.errors import APIError, DockerException  # type: ignore[import-untyped]
         from requests import RequestException
 
-        if isinstance(error, APIError):
-            raise BuildError(f"the engine at {self._where} refuses to {self._what}: {error.explanation}") from error
-        if isinstance(error, (DockerException, RequestException, ConnectionError)):
+        try:
+            yield
+        except APIError as error:
+            raise BuildError(f"the engine at {self.where} refuses to {what}: {error.explanation}") from error
+        except (DockerException, RequestException, ConnectionError) as error:
             raise BuildError(
-                f"the engine at {self._where} went away during {self._what}: {error}",
+                f"the engine at {self.where} went away during {what}: {error}",
                 "start it and run up again, or use --builder direct",
             ) from error
 
@@ -220,16 +211,3 @@ def _candidates() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"unix://{path}", {"base_url": f"unix://{path}"}
     for path in (f"{run}/podman/podman.sock", "/run/podman/podman.sock"):
         yield f"unix://{path}", {"base_url": f"unix://{path}"}
-
-
-def _archive(context: Context) -> bytes:
-    """Return the context as a tar: its files alone, without times, so that the engine's own cache can serve."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as archive:
-        for name, path in context.files.items():
-            content = path.read_bytes()
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            entry.mode = 0o755 if is_executable(path) else 0o644
-            archive.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from deployer.aws import Tell
 from deployer.errors import BuildError
-from deployer.images.cache import cache_folder, kept, room_needed
+from deployer.images.cache import cache_folder, kept
 from deployer.images.context import FORMAT, Context
 from deployer.images.layers import LAYER_TYPE, Blob, Layer, write_layer
 from deployer.images.recipe import Recipe
@@ -35,13 +35,9 @@ def glibc(python: str) -> int:
 def platforms(python: str, architecture: str) -> list[str]:
     """Return the platform tags of wheels that run there, best first (PEP 600)."""
     machine = _MACHINE[architecture]
-    old = (
-        [f"manylinux2014_{machine}"]
-        if architecture == "arm64"
-        else [f"manylinux{n}_x86_64" for n in ("2014", "2010", "1")]
-    )
-    lowest = 17 if architecture == "arm64" else 5
-    return [*(f"manylinux_2_{minor}_{machine}" for minor in range(glibc(python), lowest - 1, -1)), *old]
+    lowest, old = (17, ("2014",)) if architecture == "arm64" else (5, ("2014", "2010", "1"))
+    newer = [f"manylinux_2_{minor}_{machine}" for minor in range(glibc(python), lowest - 1, -1)]
+    return [*newer, *(f"manylinux{year}_{machine}" for year in old)]
 
 
 def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
@@ -71,10 +67,10 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
             digest, size, diff_id = write_layer(files, stream)
         described.write_text(json.dumps({"digest": digest, "size": size, "diff_id": diff_id}), encoding="utf-8")
 
-    with room_needed(described):  # written before the layer, so a layer without it is none
-        known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {"size": -1}
-        path = kept(name, write, known["size"])
-        known = json.loads(described.read_text(encoding="utf-8"))
+    # Written before the layer, so a layer without it is none.
+    size = json.loads(described.read_text(encoding="utf-8"))["size"] if described.is_file() else -1
+    path = kept(name, write, size)
+    known = json.loads(described.read_text(encoding="utf-8"))
     return Layer(Blob(known["digest"], known["size"], LAYER_TYPE, lambda: path, "packages"), known["diff_id"])
 
 
@@ -83,7 +79,7 @@ def _pins(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[st
     environment = target_environment(context.python, context.architecture)
     lines: list[str] = []
     extras: dict[str, set[str]] = {}
-    for _, path in recipe.requirements:
+    for path in recipe.requirements:
         for number, requirement, line in read_requirements(path, environment):
             if pinned_version(requirement) is None:
                 raise BuildError(

@@ -28,14 +28,14 @@ class Recipe:
     """An image as its Dockerfile describes it.
 
     `files`: the copied ones, by their names in the image without the first slash. `requirements`: those that pip
-    installs from, with the instruction that says so.
+    installs from.
     """
 
     environment: dict[str, str]
     workdir: str
     command: tuple[str, ...] = ()
     files: dict[str, Path] = field(default_factory=dict)
-    requirements: list[tuple[Instruction, Path]] = field(default_factory=list)
+    requirements: list[Path] = field(default_factory=list)
 
 
 def interpret(context: Context, environment: Mapping[str, str], workdir: str) -> Recipe:
@@ -120,7 +120,7 @@ def _run(context: Context, recipe: Recipe, each: Instruction) -> None:
             name = posixpath.normpath(posixpath.join(recipe.workdir, next(words, ""))).lstrip("/")
             if name not in recipe.files:
                 raise each.refuse(f"/{name} is not copied before", "COPY it first")
-            recipe.requirements.append((each, recipe.files[name]))
+            recipe.requirements.append(recipe.files[name])
             found += 1
         elif word not in _PIP_FLAGS:
             raise each.refuse(f"{word} is not understood without an engine", _ENGINE)

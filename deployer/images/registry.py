@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from deployer.aws import Tell, tell_nobody
 from deployer.errors import AwsError, BuildError
 from deployer.images.distribution import IMAGE_TYPES, INDEX_TYPES, PLATFORM
-from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage
+from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, amount, sizes_by_kind
 
 UPLOADS = 4  # layers at once
 _CHECKED_AT_ONCE = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)
@@ -58,18 +58,10 @@ def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = 
 def _sizes(image: BuiltImage, present: set[str]) -> str:
     """Say how large an image's layers are, and how much of it was uploaded."""
     layers = {blob.digest: blob for blob in image.layers}.values()
-    kinds = {blob.what: 0 for blob in layers}
-    for blob in layers:
-        kinds[blob.what] += blob.size
-    parts = ", ".join(f"{kind} {amount(size)}" for kind, size in kinds.items())
+    parts = sizes_by_kind((blob.what, blob.size) for blob in layers)
     sent = sum(blob.size for blob in layers if blob.digest not in present)
     there = sum(blob.size for blob in layers) - sent
     return f"{parts}; uploaded {amount(sent)}, {amount(there)} were there"
-
-
-def amount(size: int) -> str:
-    """Write a number of bytes."""
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 
 def _present(aws: Calls, repository: str, image: BuiltImage) -> set[str]:

@@ -32,14 +32,6 @@ class RegistryEcr:
         repository = parameters.pop("repositoryName", "")
         return getattr(self, f"_{operation}")(f"http://{self.host}/v2/{repository}", **parameters)
 
-    def find(self, missing: tuple[str, ...], service: str, operation: str, **parameters: Any) -> Any:
-        try:
-            return self.call(service, operation, **parameters)
-        except AwsError as error:
-            if error.code in missing:
-                return None
-            raise
-
     def _get_authorization_token(self, url: str) -> Any:
         token = base64.b64encode(b"AWS:password").decode()
         return {"authorizationData": [{"authorizationToken": token, "proxyEndpoint": f"http://{self.host}"}]}

@@ -16,7 +16,6 @@ import zipfile
 from pathlib import Path
 
 import docker
-import docker.errors
 
 HERE = Path(__file__).parent
 SUITE, PYTHON = "bookworm", "3.11"
@@ -41,11 +40,8 @@ def build(engine: docker.DockerClient) -> str:
     """Build the stand-in unless the engine has it, and return its name."""
     inputs = DOCKERFILE + SUITE + (HERE / "entrypoint.sh").read_text()
     name = f"lambda-python-standin:{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
-    try:
-        engine.images.get(name)
+    if engine.images.list(name):
         return name
-    except docker.errors.ImageNotFound:
-        pass
     with tempfile.TemporaryDirectory(prefix="standin-") as folder:
         work = Path(folder)
         _fetch(work)
@@ -59,11 +55,8 @@ def build(engine: docker.DockerClient) -> str:
 def _system(engine: docker.DockerClient) -> str:
     """A minimal Debian with Python, made by debootstrap and imported."""
     name = f"standin-{SUITE}:1"
-    try:
-        engine.images.get(name)
+    if engine.images.list(name):
         return name
-    except docker.errors.ImageNotFound:
-        pass
     with tempfile.TemporaryDirectory(prefix="debootstrap-") as folder:
         root, archive = Path(folder, "root"), Path(folder, "root.tar")
         packages = "--include=python3-minimal,python3-pip,ca-certificates"

@@ -18,7 +18,7 @@ import pytest
 from deployer.errors import BuildError
 from deployer.images import distribution
 from deployer.images.base import pinned, read_base
-from deployer.images.cache import cache_folder, kept
+from deployer.images.cache import cache_folder, kept, replacing, room_needed
 from deployer.images.distribution import Reference, Registry
 from tests.cli.stub import Quiet, serve
 
@@ -358,3 +358,21 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
         assert not [path for path in folder.rglob("*") if path.is_file()]
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that cannot be written")
+def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_moved(tmp_path, monkeypatch):
+    """XDG_CACHE_HOME moves the cache; the folder of --output or of base.lock it does not."""
+    folder = tmp_path / "fixed"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    try:
+        with pytest.raises(BuildError, match=f"{folder}/.* cannot be written: Read-only") as cache:
+            kept("blob", lambda stream: None)
+        with pytest.raises(BuildError, match=f"{folder} cannot be written: Read-only") as output:
+            with room_needed(folder / "image.tar"), replacing(folder / "image.tar"):
+                pass
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+    assert "XDG_CACHE_HOME" in cache.value.advice and "XDG_CACHE_HOME" not in output.value.advice

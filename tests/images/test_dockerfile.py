@@ -80,7 +80,7 @@ def test_copying_everything_takes_the_whole_context(recipe):
 )
 def test_pip_installs_from_a_copied_file(recipe, folder, line):
     found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
-    assert [path for _, path in found.requirements] == [folder / "requirements.txt"]
+    assert found.requirements == [folder / "requirements.txt"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,5 @@ def test_the_shipped_dockerfile_is_understood():
     assert set(found.files) == {
         f"var/task/{name}" for name in ("predict.py", "storage.py", "estimators.py", "requirements.txt")
     }
-    assert (
-        [path for _, path in found.requirements] == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
-    )
+    assert found.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
     assert context.dockerfile.takes_base
