@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.events import Emit, StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
 from deployer.graph import Fate, Needs, Outcome, in_order, reverse, walk
@@ -119,7 +119,7 @@ class Run:
 
         def visit(key: str) -> None:
             if changes[key].action is Action.DELETE:
-                self._step(changes[key], lambda: by_key[key].delete(self.aws, self._teller(key)))
+                self._step(changes[key], lambda: by_key[key].delete(self._aws(key)))
 
         return RunResult(self._walk(reverse(needs_of(resources)), visit, changes))
 
@@ -129,7 +129,7 @@ class Run:
         chain = {key: keys[max(0, number - 1) : number] for number, key in enumerate(keys)}
 
         def visit(key: str) -> None:
-            self._step(changes[key], lambda: by_key[key].delete(self.aws, self._teller(key)))
+            self._step(changes[key], lambda: by_key[key].delete(self._aws(key)))
 
         return self._walk(chain, visit, changes)
 
@@ -159,12 +159,12 @@ class Run:
         self._outputs[resource.key] = outputs
 
     def _change(self, resource: Resource, change: Change, desired: Fields, actual: State | None) -> Fields:
-        tell = self._teller(resource.key)
+        aws = self._aws(resource.key)
         if change.action is Action.UPDATE and actual is not None:
-            return resource.update(self.aws, desired, actual, change, tell)
+            return resource.update(aws, desired, actual, change)
         if change.action is Action.REPLACE:
-            resource.delete(self.aws, tell)
-        return resource.create(self.aws, desired, tell)
+            resource.delete(aws)
+        return resource.create(aws, desired)
 
     def _step(self, change: Change, act: Callable[[], Any]) -> Any:
         key, verb = change.key, change.action.value
@@ -183,8 +183,10 @@ class Run:
         self.emit(StepFinished(key, verb, self.clock() - started))
         return result
 
-    def _teller(self, key: str) -> Tell:
+    def _aws(self, key: str) -> Aws:
+        """The access for one step: what it waits for is told as that step's progress."""
+
         def tell(text: str, *, lasting: bool = False) -> None:
             self.emit(StepProgress(key, text, lasting))
 
-        return tell
+        return self.aws.telling(tell)

@@ -2,28 +2,44 @@
 
 The only module that imports boto3, and it does so late: `deployer --help` must not wait for it. A call is
 `aws.call("lambda", "get_function", FunctionName=...)`; it returns boto3's answer or raises errors.AwsError.
+
+botocore's own retries are off. They repeat a creation whose answer was lost, which makes a second HTTP API (Api-3); they take a
+used-up quota for a throttle (GEN-3) and a throttle that says so only in its message for a mistake (R-26); and nobody is told.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from deployer import __version__
-from deployer.errors import LOCAL_ADVICE, AwsError, ConfigError, NoCredentials, NotReached
+from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, NoCredentials, NotReached
+from deployer.pace import Pace
 
 T = TypeVar("T")
 Recorder = Callable[[str, str], None]
 
-# GEN-4: API Gateway's control plane throttles so early that botocore's default of 3 attempts is too few.
-MAX_ATTEMPTS = 10
 WORKERS = 16
+THROTTLE_DEADLINE_S = 180.0
+UNWELL_DEADLINE_S = 30.0
+UNREACHED_DEADLINE_S = 4.0  # long enough for a connection that broke, short enough for a wrong --endpoint-url
+# Calls a second that AWS documents, and a burst; for the account and region, so others may use up a part (Api-30, Lambda-29,
+# Logs-12). The bursts of Lambda and Logs are not documented; these let a service of ten functions through without waiting.
+RATES = {
+    "apigatewayv2": (10, 40),
+    "lambda": (15, 45),
+    "lambda:get_function": (100, 100),
+    "logs:create_log_group": (5, 12),
+    "logs:delete_log_group": (5, 12),
+    "logs:describe_log_groups": (5, 15),
+}
 
 
 class Tell(Protocol):
@@ -34,6 +50,23 @@ class Tell(Protocol):
 
 def tell_nobody(text: str, *, lasting: bool = False) -> None:
     """For who does not listen."""
+
+
+def throttled(error: AwsError) -> str | None:
+    """AWS refuses for now, having done nothing (R-23, R-26). A used-up quota is none of these (GEN-3)."""
+    busy = error.code in THROTTLED or "Rate exceeded" in error.aws_message
+    return "for AWS: too many calls in this account" if busy else None
+
+
+def unwell(error: AwsError) -> str | None:
+    """AWS failed, not the caller; what was called may have happened all the same."""
+    failed = error.status >= 500 or error.code in ("RequestTimeout", "RequestTimeoutException")
+    return "for AWS: it failed to answer" if failed else None
+
+
+def unreached(error: AwsError) -> str | None:
+    """The answer was lost, and perhaps the request: what was called may have happened."""
+    return "for AWS: the connection broke" if isinstance(error, NotReached) else None
 
 
 @dataclass(frozen=True)
@@ -53,6 +86,7 @@ class Aws:
         endpoint_url: one endpoint for every service; None leaves it to AWS_ENDPOINT_URL and AWS's own.
         credentials: an access key and its secret, in place of what the environment has.
         record: told service and operation of each call, for tests and for -v.
+        tell: told what is waited for; a step of a run has its own, by `telling`.
         sleep, clock: seconds; injected by tests.
     """
 
@@ -64,6 +98,7 @@ class Aws:
         endpoint_url: str | None = None,
         credentials: tuple[str, str] | None = None,
         record: Recorder = lambda service, operation: None,
+        tell: Tell = tell_nobody,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -72,10 +107,18 @@ class Aws:
         self._endpoint_url = endpoint_url
         self._credentials = credentials
         self._record = record
+        self.tell = tell
         self._sleep = sleep
         self._clock = clock
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._paces = {what: Pace(*rate, clock, sleep) for what, rate in RATES.items()}
+
+    def telling(self, tell: Tell) -> Aws:
+        """Return the same access, sharing everything, with someone else to tell what is waited for."""
+        other = copy.copy(self)
+        other.tell = tell
+        return other
 
     @cached_property
     def _session(self) -> Any:
@@ -131,7 +174,7 @@ class Aws:
 
         overridden = self._endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": 1},
             max_pool_connections=WORKERS,
             connect_timeout=10,
             user_agent_extra=f"deployer/{__version__}",
@@ -144,10 +187,32 @@ class Aws:
             raise NoCredentials(type(error).__name__, str(error)) from error
 
     def call(self, service: str, operation: str, **parameters: Any) -> Any:
-        """Call an operation by its boto3 name; raise AwsError with the code that AWS gave."""
+        """Call an operation by its boto3 name; raise AwsError with the code that AWS gave.
+
+        A throttle is waited out, and so is a failure of AWS or of the network: what is called may happen twice.
+        """
+
+        def answered() -> Any:
+            once = partial(self.call_once, service, operation, **parameters)
+            return self.retry(once, when=unreached, deadline_s=UNREACHED_DEADLINE_S, at_least=2)
+
+        return self.retry(answered, when=unwell, deadline_s=UNWELL_DEADLINE_S)
+
+    def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
+        """Call what would make a second thing if it happened twice: only a throttle, which did nothing, is waited out.
+
+        After NotReached or a failure of AWS the caller has to look what became of it.
+        """
         client = self.client(service)
-        self._record(service, operation)
-        return self._translated(operation, lambda: getattr(client, operation)(**parameters))
+        pace = self._paces.get(f"{service}:{operation}") or self._paces.get(service)
+
+        def attempt() -> Any:
+            if pace:
+                pace.take()
+            self._record(service, operation)
+            return self._translated(operation, lambda: getattr(client, operation)(**parameters))
+
+        return self.retry(attempt, when=throttled, deadline_s=THROTTLE_DEADLINE_S, longest_s=20.0)
 
     def find(self, missing: tuple[str, ...], service: str, operation: str, **parameters: Any) -> Any:
         """Call, but return None when the error code is one of `missing`, this operation's way to say "not there"."""
@@ -160,13 +225,10 @@ class Aws:
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
         """Yield the items under `key` of every page of a listing."""
-        client = self.client(service)
-        pages = iter(client.get_paginator(operation).paginate(**parameters))
-        while True:
-            self._record(service, operation)
-            page = self._translated(operation, lambda: next(pages, None))
-            if page is None:
-                return
+        paginator = self.client(service).get_paginator(operation)
+        # A page that failed ends botocore's iteration without a word when it is asked again, so each is a call of our own.
+        paginator._method = partial(self.call, service, operation)
+        for page in paginator.paginate(**parameters):
             yield from page.get(key, ())
 
     @staticmethod
@@ -207,32 +269,35 @@ class Aws:
         call: Callable[[], T],
         *,
         when: Callable[[AwsError], str | None],
-        tell: Tell = tell_nobody,
         deadline_s: float = 180.0,
+        longest_s: float = 5.0,
+        at_least: int = 1,
     ) -> T:
         """Repeat a call while `when` gives a reason for its error; after the deadline the error itself is raised.
 
-        Waits 0.25 s first, doubling to 5 s, with jitter (GEN-6).
+        Waits 0.25 s first, doubling to `longest_s`, with jitter (GEN-6). Makes `at_least` so many attempts, however long one
+        takes.
         """
         end = self._clock() + deadline_s
         delay = 0.25
+        attempts = 0
         while True:
+            attempts += 1
             try:
                 return call()
             except AwsError as error:
                 reason = when(error)
-                if reason is None or self._clock() + delay > end:
+                if reason is None or attempts >= at_least and self._clock() + delay > end:
                     raise
-                tell(f"waiting {reason}")
+                self.tell(f"waiting {reason}")
             self._sleep(delay * random.uniform(0.75, 1.0))
-            delay = min(delay * 2, 5.0)
+            delay = min(delay * 2, longest_s)
 
     def wait_until(
         self,
         check: Callable[[], T | None],
         *,
         reason: str,
-        tell: Tell = tell_nobody,
         deadline_s: float = 300.0,
     ) -> T:
         """Repeat `check` until it gives something other than None; TimedOut (an AwsError) after the deadline."""
@@ -244,6 +309,6 @@ class Aws:
                 return found
             if self._clock() + delay > end:
                 raise AwsError("TimedOut", f"gave up after {deadline_s:g} s {reason}", advice="run the command again")
-            tell(f"waiting {reason}")
+            self.tell(f"waiting {reason}")
             self._sleep(delay * random.uniform(0.75, 1.0))
             delay = min(delay * 2, 2.0)

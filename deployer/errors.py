@@ -113,7 +113,18 @@ _DENIED = {
     "NotAuthorized",
     "ForbiddenException",
 }
-_THROTTLED = {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+# In each service's own words (GEN-3); LimitExceededException is a quota, not a throttle.
+THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "429",
+}
 
 
 def advise(code: str, message: str) -> str:
@@ -126,7 +137,7 @@ def advise(code: str, message: str) -> str:
         return "allow iam:PassRole on the service's roles for these credentials (docs/architecture.md, permissions)"
     if code in _DENIED:
         return "these credentials may not do that; docs/architecture.md lists the permissions each command needs"
-    if code in _THROTTLED:
+    if code in THROTTLED:
         return "AWS is throttling this account; repeat the command in a minute, it goes on where it stopped"
     if code in {"LimitExceededException", "LimitExceeded", "StateMachineLimitExceeded", "TooManyBuckets"}:
         return "a quota of this account is used up; raise it in Service Quotas or delete what is no longer needed"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.compare import tags_from
 from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.plan import Change, Fields, State
@@ -109,7 +109,7 @@ class HttpApi(Resource):
         wanted = (self.fields.get("route") or {}).get("key")
         return next((each for each in routes if each["RouteKey"] == wanted), None)
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "Name": self.name,
             "ProtocolType": desired["protocol"],
@@ -118,64 +118,64 @@ class HttpApi(Resource):
         }
         if desired["cors"] is not None:
             parameters["CorsConfiguration"] = _write_cors(desired["cors"])
-        api = self._write(aws, "create_api", parameters, tell)
+        api = self._write(aws, "create_api", parameters)
         api_id = api["ApiId"]
-        self._yield_to_older(aws, api_id, tell)
+        self._yield_to_older(aws, api_id)
         # Api-15: the route needs its integration; Api-14: the stage comes after the route.
-        integration_id = self._put_integration(aws, api_id, None, desired, tell)
-        self._put_route(aws, api_id, None, integration_id, desired, tell)
-        self._put_stage(aws, api_id, None, desired, tell)
+        integration_id = self._put_integration(aws, api_id, None, desired)
+        self._put_route(aws, api_id, None, integration_id, desired)
+        self._put_stage(aws, api_id, None, desired)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
 
-    def _yield_to_older(self, aws: Aws, api_id: str, tell: Tell) -> None:
+    def _yield_to_older(self, aws: Aws, api_id: str) -> None:
         """Give way to an API that another run created at the same time: names are not unique here (Api-1)."""
         found = sorted((api["CreatedDate"], api["ApiId"]) for api in find_apis(aws, self.ours))
         oldest = found[0][1] if found else api_id  # a listing may not see the new one yet (GEN-8)
         if oldest != api_id:
-            self._remove(aws, "delete_api", {"ApiId": api_id}, tell)
+            self._remove(aws, "delete_api", {"ApiId": api_id})
             raise DeployerError(
                 f"another run created the HTTP API {oldest} at the same time",
                 "run the command again: it goes on with that one",
             )
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         api_id = actual.outputs["api_id"]
         if changed(change, "description"):
-            self._write(aws, "update_api", {"ApiId": api_id, "Description": desired["description"]}, tell)
+            self._write(aws, "update_api", {"ApiId": api_id, "Description": desired["description"]})
         if changed(change, "cors"):
-            self._put_cors(aws, api_id, desired, tell)
+            self._put_cors(aws, api_id, desired)
         integration_id = actual.outputs["integration_id"]
         if changed(change, "integration"):
             before = (actual.fields["integration"] or {}).get("parameters", {})
-            integration_id = self._put_integration(aws, api_id, integration_id, desired, tell, before)
+            integration_id = self._put_integration(aws, api_id, integration_id, desired, before)
         if changed(change, "route") or integration_id != actual.outputs["integration_id"]:
-            self._put_route(aws, api_id, actual.outputs["route_id"], integration_id, desired, tell)
+            self._put_route(aws, api_id, actual.outputs["route_id"], integration_id, desired)
         if changed(change, "stage"):
-            self._put_stage(aws, api_id, actual.fields["stage"], desired, tell)
+            self._put_stage(aws, api_id, actual.fields["stage"], desired)
         for stale in actual.outputs["stale_route_ids"]:  # Api-15: routes before the integrations that they target
-            self._remove(aws, "delete_route", {"ApiId": api_id, "RouteId": stale}, tell)
+            self._remove(aws, "delete_route", {"ApiId": api_id, "RouteId": stale})
         for orphan in actual.fields["orphan_integrations"]:
             if orphan != integration_id:
-                self._remove(aws, "delete_integration", {"ApiId": api_id, "IntegrationId": orphan}, tell)
+                self._remove(aws, "delete_integration", {"ApiId": api_id, "IntegrationId": orphan})
         return {}
 
     @staticmethod
-    def _remove(aws: Aws, operation: str, parameters: dict[str, Any], tell: Tell) -> None:
-        aws.retry(lambda: aws.find(_ABSENT, "apigatewayv2", operation, **parameters), when=_busy, tell=tell)
+    def _remove(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
+        aws.retry(lambda: aws.find(_ABSENT, "apigatewayv2", operation, **parameters), when=_busy)
 
     @staticmethod
-    def _write(aws: Aws, operation: str, parameters: dict[str, Any], tell: Tell) -> Any:
-        return aws.retry(lambda: aws.call("apigatewayv2", operation, **parameters), when=_busy, tell=tell)
+    def _write(aws: Aws, operation: str, parameters: dict[str, Any]) -> Any:
+        return aws.retry(lambda: aws.call("apigatewayv2", operation, **parameters), when=_busy)
 
-    def _put_cors(self, aws: Aws, api_id: str, desired: Fields, tell: Tell) -> None:
+    def _put_cors(self, aws: Aws, api_id: str, desired: Fields) -> None:
         if desired["cors"] is None:  # Api-17: an empty object in UpdateApi would clear nothing
-            self._write(aws, "delete_cors_configuration", {"ApiId": api_id}, tell)
+            self._write(aws, "delete_cors_configuration", {"ApiId": api_id})
         else:
             cors = _write_cors(desired["cors"])
-            self._write(aws, "update_api", {"ApiId": api_id, "CorsConfiguration": cors}, tell)
+            self._write(aws, "update_api", {"ApiId": api_id, "CorsConfiguration": cors})
 
     def _put_integration(
-        self, aws: Aws, api_id: str, existing: str | None, desired: Fields, tell: Tell, before: Fields = {}
+        self, aws: Aws, api_id: str, existing: str | None, desired: Fields, before: Fields = {}
     ) -> str:
         """Create or update; an update repeats type, subtype and every parameter, and empties what is gone (Api-20)."""
         wanted = desired["integration"]
@@ -189,12 +189,12 @@ class HttpApi(Resource):
             "TimeoutInMillis": wanted["timeout_ms"],
         }
         if existing is None:
-            return str(self._write(aws, "create_integration", parameters, tell)["IntegrationId"])
-        self._write(aws, "update_integration", {**parameters, "IntegrationId": existing}, tell)
+            return str(self._write(aws, "create_integration", parameters)["IntegrationId"])
+        self._write(aws, "update_integration", {**parameters, "IntegrationId": existing})
         return existing
 
     def _put_route(
-        self, aws: Aws, api_id: str, existing: str | None, integration_id: str | None, desired: Fields, tell: Tell
+        self, aws: Aws, api_id: str, existing: str | None, integration_id: str | None, desired: Fields
     ) -> None:
         parameters = {
             "ApiId": api_id,
@@ -203,11 +203,11 @@ class HttpApi(Resource):
             "Target": f"integrations/{integration_id}",
         }
         if existing is None:
-            self._write(aws, "create_route", parameters, tell)
+            self._write(aws, "create_route", parameters)
         else:
-            self._write(aws, "update_route", {**parameters, "RouteId": existing}, tell)
+            self._write(aws, "update_route", {**parameters, "RouteId": existing})
 
-    def _put_stage(self, aws: Aws, api_id: str, existing: Fields | None, desired: Fields, tell: Tell) -> None:
+    def _put_stage(self, aws: Aws, api_id: str, existing: Fields | None, desired: Fields) -> None:
         wanted = desired["stage"]
         stage = {"ApiId": api_id, "StageName": STAGE}
         parameters: dict[str, Any] = {
@@ -224,15 +224,15 @@ class HttpApi(Resource):
             log = wanted["access_log"]
             parameters["AccessLogSettings"] = {"DestinationArn": log["destination"], "Format": log["format"]}
         if existing is None:
-            self._write(aws, "create_stage", {**parameters, "Tags": dict(self.ours)}, tell)
+            self._write(aws, "create_stage", {**parameters, "Tags": dict(self.ours)})
             return
-        self._write(aws, "update_stage", parameters, tell)
+        self._write(aws, "update_stage", parameters)
         if wanted["access_log"] is None and existing.get("access_log") is not None:  # Api-21
-            self._write(aws, "delete_access_log_settings", stage, tell)
+            self._write(aws, "delete_access_log_settings", stage)
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         for api in find_apis(aws, self.ours):
-            self._remove(aws, "delete_api", {"ApiId": api["ApiId"]}, tell)
+            self._remove(aws, "delete_api", {"ApiId": api["ApiId"]})
 
 
 def _starts_workflow(route: dict[str, Any], integrations: dict[str, Any]) -> bool:

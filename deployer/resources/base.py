@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.errors import ForeignResource
 from deployer.plan import Change, Desired, Fields, State, references
 
@@ -51,18 +51,18 @@ class Resource(ABC):
         """
 
     @abstractmethod
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         """Make it and return its outputs. Every Ref in `desired` is resolved. Must mark it as ours in its first call."""
 
     @abstractmethod
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         """Change it in place and return the outputs that changed.
 
         Must send only what `change` names, and removals explicitly (GEN-9). Must finish what an interrupted create left.
         """
 
     @abstractmethod
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         """Delete it and return once it is gone. Must succeed when it is not there."""
 
 

@@ -61,7 +61,7 @@ class Repository(Resource):
             }
         )
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         aws.call(
             "ecr",
             "create_repository",
@@ -73,21 +73,20 @@ class Repository(Resource):
         )
         for name in ("policy", "lifecycle_policy"):
             if desired[name] is not None:
-                self._put(aws, name, desired[name], tell)
+                self._put(aws, name, desired[name])
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         for name in ("tag_mutability", "scan_on_push", "policy", "lifecycle_policy"):
             if changed(change, name):
-                self._put(aws, name, desired[name], tell)
+                self._put(aws, name, desired[name])
         return {}
 
-    def _put(self, aws: Aws, name: str, value: Any, tell: Tell) -> None:
+    def _put(self, aws: Aws, name: str, value: Any) -> None:
         operation, parameters = self._write(name, value)
         aws.retry(
             lambda: aws.call("ecr", operation, repositoryName=self.name, **parameters),
             when=_propagating,
-            tell=tell,
         )
 
     @staticmethod
@@ -103,7 +102,7 @@ class Repository(Resource):
             return "set_repository_policy", {"policyText": canonical_json(value)}
         return "put_lifecycle_policy", {"lifecyclePolicyText": canonical_json(value)}
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         if aws.find(_ABSENT, "ecr", "delete_repository", repositoryName=self.name, force=True) is None:
             return
 
@@ -112,7 +111,7 @@ class Repository(Resource):
                 True if aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name]) is None else None
             )
 
-        aws.wait_until(gone, reason="for ECR: the repository is being deleted", tell=tell)
+        aws.wait_until(gone, reason="for ECR: the repository is being deleted")
 
 
 class Image(Resource):
@@ -156,12 +155,12 @@ class Image(Resource):
             )
         return State({"tag": tag}, {"digest": image["imageDigest"]})
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         assert self.build is not None, "only a declared image is created"
-        return {"digest": self.build(aws, tell)}
+        return {"digest": self.build(aws, aws.tell)}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         raise AssertionError("an image's only field is its tag, under which it was found")
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         """Do nothing: images go with their repository, and former versions of a function need theirs until then."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.compare import canonical_json, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError, ForeignResource
 from deployer.plan import Change, Fields, State
@@ -54,7 +54,7 @@ class Role(Resource):
         answer = aws.call("iam", "get_role_policy", RoleName=self.name, PolicyName=name)
         return canonical_policy(answer["PolicyDocument"])
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "RoleName": self.name,
             "AssumeRolePolicyDocument": canonical_json(desired["trust"]),
@@ -63,12 +63,12 @@ class Role(Resource):
         }
         if desired["permissions_boundary"]:
             parameters["PermissionsBoundary"] = desired["permissions_boundary"]
-        aws.retry(lambda: aws.call("iam", "create_role", **parameters), when=_settling, tell=tell)
+        aws.retry(lambda: aws.call("iam", "create_role", **parameters), when=_settling)
         for name in desired["policies"]:
-            self._put_policy(aws, name, desired, tell)
+            self._put_policy(aws, name, desired)
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         role = {"RoleName": self.name}
         if changed(change, "description"):
             aws.call("iam", "update_role", **role, Description=desired["description"])
@@ -83,29 +83,27 @@ class Role(Resource):
             aws.retry(
                 lambda: aws.call("iam", "update_assume_role_policy", **role, PolicyDocument=document),
                 when=_settling,
-                tell=tell,
             )
         if changed(change, "policies"):
-            self._update_policies(aws, desired, actual, tell)
+            self._update_policies(aws, desired, actual)
         return {}
 
-    def _update_policies(self, aws: Aws, desired: Fields, actual: State, tell: Tell) -> None:
+    def _update_policies(self, aws: Aws, desired: Fields, actual: State) -> None:
         wanted, found = desired["policies"], actual.fields["policies"]
         for name in wanted:
             if wanted[name] != found.get(name):
-                self._put_policy(aws, name, desired, tell)
+                self._put_policy(aws, name, desired)
         for name in found.keys() - wanted.keys():
             aws.find(_ABSENT, "iam", "delete_role_policy", RoleName=self.name, PolicyName=name)
 
-    def _put_policy(self, aws: Aws, name: str, desired: Fields, tell: Tell) -> None:
+    def _put_policy(self, aws: Aws, name: str, desired: Fields) -> None:
         document = canonical_json(desired["policies"][name])
         aws.retry(
             lambda: aws.call("iam", "put_role_policy", RoleName=self.name, PolicyName=name, PolicyDocument=document),
             when=_settling,
-            tell=tell,
         )
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         try:
             attached = [
                 each["PolicyArn"]
@@ -118,7 +116,7 @@ class Role(Resource):
                 )
             for name in self._policy_names(aws):
                 aws.find(_ABSENT, "iam", "delete_role_policy", RoleName=self.name, PolicyName=name)
-            aws.retry(lambda: aws.call("iam", "delete_role", RoleName=self.name), when=_still_used, tell=tell)
+            aws.retry(lambda: aws.call("iam", "delete_role", RoleName=self.name), when=_still_used)
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.compare import tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
@@ -104,7 +104,7 @@ class Function(Resource):
         published = [each for each in found if each["Version"] != "$LATEST"]
         return sorted(published, key=lambda each: int(each["Version"]))
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "FunctionName": self.name,
             "PackageType": desired["package_type"],
@@ -115,19 +115,19 @@ class Function(Resource):
         }
         if desired["command"] is None:
             del parameters["ImageConfig"]
-        self._write(aws, "create_function", parameters, tell)
-        return self._publish(aws, desired, tell)
+        self._write(aws, "create_function", parameters)
+        return self._publish(aws, desired)
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
-        self._settled(aws, tell)  # a run that was cut off may have left the function Pending (PRE-14)
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        self._settled(aws)  # a run that was cut off may have left the function Pending (PRE-14)
         names = [name for name in _CONFIGURATION if changed(change, name)]
         if names:
             parameters = {"FunctionName": self.name, **self._configuration(desired, names)}
-            self._write(aws, "update_function_configuration", parameters, tell)
+            self._write(aws, "update_function_configuration", parameters)
         if changed(change, *_CODE):
             code = {"ImageUri": self._image_uri(desired), "Architectures": [desired["architecture"]]}
-            self._write(aws, "update_function_code", {"FunctionName": self.name, **code}, tell)
-        return self._publish(aws, desired, tell)
+            self._write(aws, "update_function_code", {"FunctionName": self.name, **code})
+        return self._publish(aws, desired)
 
     def _image_uri(self, desired: Fields) -> str:
         return f"{self.repository_uri}@{desired['image_digest']}"
@@ -147,11 +147,11 @@ class Function(Resource):
         }
         return dict(every[name] for name in names)
 
-    def _write(self, aws: Aws, operation: str, parameters: dict[str, Any], tell: Tell) -> None:
-        aws.retry(lambda: aws.call("lambda", operation, **parameters), when=_transient, tell=tell, deadline_s=300)
-        self._settled(aws, tell)
+    def _write(self, aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
+        aws.retry(lambda: aws.call("lambda", operation, **parameters), when=_transient, deadline_s=300)
+        self._settled(aws)
 
-    def _settled(self, aws: Aws, tell: Tell) -> None:
+    def _settled(self, aws: Aws) -> None:
         """Wait until the function can be written again (Lambda-1, Lambda-2); Inactive is fine (Lambda-5)."""
 
         def check() -> bool | None:
@@ -166,16 +166,15 @@ class Function(Resource):
             busy = configuration.get("State") == "Pending" or configuration.get("LastUpdateStatus") == "InProgress"
             return None if busy else True
 
-        aws.wait_until(check, reason="for Lambda: the function is being prepared", tell=tell)
+        aws.wait_until(check, reason="for Lambda: the function is being prepared")
 
-    def _publish(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def _publish(self, aws: Aws, desired: Fields) -> Fields:
         """Publish $LATEST, sure that it holds the image just set (Lambda-16, Lambda-17); remove what is too old."""
         sha256 = desired["image_digest"].removeprefix("sha256:")
         parameters = {"FunctionName": self.name, "CodeSha256": sha256}
         published = aws.retry(
             lambda: aws.call("lambda", "publish_version", **parameters),
             when=_transient,
-            tell=tell,
             deadline_s=300,
         )
         version = published["Version"]
@@ -188,7 +187,7 @@ class Function(Resource):
                 )
             return None if found.get("State") == "Pending" else True
 
-        aws.wait_until(active, reason="for Lambda: the new version is being prepared", tell=tell)
+        aws.wait_until(active, reason="for Lambda: the new version is being prepared")
         self._prune(aws)
         return {"version_arn": published["FunctionArn"]}
 
@@ -208,14 +207,14 @@ class Function(Resource):
             if version not in used and f':function:{self.name}:{version}"' not in definition:
                 aws.find(_ABSENT, "lambda", "delete_function", FunctionName=self.name, Qualifier=version)
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         delete = ("lambda", "delete_function")
-        aws.retry(lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_transient, tell=tell)
+        aws.retry(lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_transient)
 
         def gone() -> bool | None:  # Lambda-5: deletion may be asynchronous
             return True if aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name) is None else None
 
-        aws.wait_until(gone, reason="for Lambda: the function is being deleted", tell=tell)
+        aws.wait_until(gone, reason="for Lambda: the function is being deleted")
 
 
 def our_function_names(aws: Aws, prefix: str, ours: Tags, known: Collection[str]) -> Iterator[str]:

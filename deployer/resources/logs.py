@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.compare import tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
@@ -29,17 +29,17 @@ class LogGroup(Resource):
         must_be_ours(f"log group {self.name}", _tags(aws, group), self.ours)
         return State({"retention_days": group.get("retentionInDays")})
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         aws.call("logs", "create_log_group", logGroupName=self.name, tags=dict(self.ours))
         if desired["retention_days"] is not None:
-            self._retain(aws, desired, tell)
+            self._retain(aws, desired)
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
-        self._retain(aws, desired, tell)
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        self._retain(aws, desired)
         return {}
 
-    def _retain(self, aws: Aws, desired: Fields, tell: Tell) -> None:
+    def _retain(self, aws: Aws, desired: Fields) -> None:
         days = desired["retention_days"]
         if days is None:  # Logs-2: "for ever" is the absence of a policy
             aws.call("logs", "delete_retention_policy", logGroupName=self.name)
@@ -47,15 +47,13 @@ class LogGroup(Resource):
             aws.retry(
                 lambda: aws.call("logs", "put_retention_policy", logGroupName=self.name, retentionInDays=days),
                 when=_propagating,
-                tell=tell,
             )
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         missing = ("ResourceNotFoundException",)
         aws.retry(
             lambda: aws.find(missing, "logs", "delete_log_group", logGroupName=self.name),
             when=_aborted,
-            tell=tell,
         )
 
 

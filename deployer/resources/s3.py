@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.compare import canonical_json, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError, DeployerError
 from deployer.plan import Change, Fields, State
@@ -74,26 +74,26 @@ class Bucket(Resource):
             must_be_ours(f"S3 bucket {self.name}", tags, self.ours)
         return {key: value for key, value in tags.items() if key in self.ours}
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters: dict[str, Any] = {"Bucket": self.name, "ObjectOwnership": desired["object_ownership"]}
         if aws.region != "us-east-1":  # S3-1: there the constraint must be absent, elsewhere present
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
-        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=_settling, tell=tell)
+        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=_settling)
         # Tags come first: they mark the bucket as ours if the run ends here. A bucket that is not ours by its tags got no
         # further than creation, so there are no others' tags to keep (PutBucketTagging replaces the whole set, GEN-12).
         for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
-            self._put(aws, name, desired[name], tell)
+            self._put(aws, name, desired[name])
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
             if changed(change, name):
-                self._put(aws, name, desired[name], tell)
+                self._put(aws, name, desired[name])
         return {}
 
-    def _put(self, aws: Aws, name: str, value: Any, tell: Tell) -> None:
+    def _put(self, aws: Aws, name: str, value: Any) -> None:
         operation, parameters = self._write(name, value)
-        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=_settling, tell=tell)
+        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=_settling)
 
     @staticmethod
     def _write(name: str, value: Any) -> tuple[str, dict[str, Any]]:
@@ -112,10 +112,10 @@ class Bucket(Resource):
             return "delete_bucket_policy", {}
         return "put_bucket_policy", {"Policy": canonical_json(value)}
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         try:
             _empty(aws, self._owner, prefix="")
-            aws.retry(lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting, tell=tell)
+            aws.retry(lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting)
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise
@@ -181,7 +181,7 @@ class ModelFile(Resource):
                 return False
             raise
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         assert self.path is not None, "only a declared model is created"
         content = self.path.read_bytes()
         found = hashlib.sha256(content).hexdigest()
@@ -194,14 +194,13 @@ class ModelFile(Resource):
         aws.retry(
             lambda: aws.call("s3", "put_object", **parameters, ContentType="application/octet-stream"),
             when=_settling,
-            tell=tell,
         )
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
-        return self.create(aws, desired, tell)
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        return self.create(aws, desired)
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         try:
             _empty(aws, self._owner, self.prefix)
         except AwsError as error:

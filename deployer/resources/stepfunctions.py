@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from deployer.aws import Aws, Tell
+from deployer.aws import Aws
 from deployer.compare import canonical_json, tag_list, tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
@@ -86,7 +86,7 @@ class StateMachine(Resource):
             "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": wanted["destination"]}}],
         }
 
-    def create(self, aws: Aws, desired: Fields, tell: Tell) -> Fields:
+    def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "name": self.name,
             "type": desired["type"],
@@ -96,10 +96,10 @@ class StateMachine(Resource):
             "tracingConfiguration": {"enabled": desired["tracing"]},
             "tags": tag_list(self.ours, lower=True),
         }
-        self._write(aws, "create_state_machine", parameters, tell)
+        self._write(aws, "create_state_machine", parameters)
         return {}
 
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change, tell: Tell) -> Fields:
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         parameters = {
             "stateMachineArn": self.arn,
             # Sfn-11: the model wants one of these two even when neither changes.
@@ -110,19 +110,19 @@ class StateMachine(Resource):
             parameters["loggingConfiguration"] = self._logging(desired["logging"])
         if changed(change, "tracing"):
             parameters["tracingConfiguration"] = {"enabled": desired["tracing"]}
-        self._write(aws, "update_state_machine", parameters, tell)
+        self._write(aws, "update_state_machine", parameters)
         return {}
 
     @staticmethod
-    def _write(aws: Aws, operation: str, parameters: dict[str, Any], tell: Tell) -> None:
+    def _write(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
         call = lambda: aws.call("stepfunctions", operation, **parameters)  # noqa: E731
-        aws.retry(call, when=_transient, tell=tell, deadline_s=300)
+        aws.retry(call, when=_transient, deadline_s=300)
 
-    def delete(self, aws: Aws, tell: Tell) -> None:
+    def delete(self, aws: Aws) -> None:
         aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)
 
         def gone() -> bool | None:  # Sfn-21: DELETING for up to a minute, and no waiter
             found = aws.find(_ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn)
             return True if found is None else None
 
-        aws.wait_until(gone, reason="for Step Functions: the state machine is being deleted", tell=tell)
+        aws.wait_until(gone, reason="for Step Functions: the state machine is being deleted")

@@ -315,10 +315,10 @@ def test_drift_is_shown_and_put_right(world: World) -> None:
 @subjects
 def test_a_deleted_resource_is_gone_and_may_be_deleted_again(world: World) -> None:
     world.apply([*world.before, world.subject])
-    world.subject.delete(world.aws, lambda reason: None)
+    world.subject.delete(world.aws)
     if world.subject.key != "image":  # images go with their repository
         assert world.subject.read(world.aws) is None
-    world.subject.delete(world.aws, lambda reason: None)
+    world.subject.delete(world.aws)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +383,7 @@ def test_an_api_that_another_run_created_at_the_same_time_is_the_one_that_stays(
     while int(time.time()) == created:  # within one second, ids would decide which of the two is older
         time.sleep(0.02)
     with pytest.raises(DeployerError, match=f"another run created the HTTP API {first}"):
-        world.subject.create(world.aws, world.subject.fields, lambda reason: None)
+        world.subject.create(world.aws, world.subject.fields)
     assert api_id(world.aws) == first and world.plan(world.subject).is_empty
 
 

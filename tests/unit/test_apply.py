@@ -49,27 +49,27 @@ class Thing(Resource):
         return ["version"] if "code" in changed else []
 
     def read(self, aws):
-        assert aws is AWS
+        assert isinstance(aws, Aws)
         if ("read", self.key) in self.world.errors:
             raise self.world.errors["read", self.key]
         return self.world.states.get(self.key)
 
-    def create(self, aws, desired, tell):
+    def create(self, aws, desired):
         self.world.write("create", self.key)
         assert self.world.states.get(self.key) is None
-        tell("waiting for it to appear")
+        aws.tell("waiting for it to appear")
         outputs = {"id": f"{self.key}#{next(self.world.serial)}", "version": desired.get("code")}
         self.world.states[self.key] = State(desired, outputs)
         return outputs
 
-    def update(self, aws, desired, actual, change, tell):
+    def update(self, aws, desired, actual, change):
         self.world.write("update " + "+".join(sorted(each.path for each in change.fields)) + " of", self.key)
         assert actual == self.world.states[self.key]
         moved = {"version": desired.get("code")} if "code" in change.names else {}
         self.world.states[self.key] = State({**actual.fields, **desired}, {**actual.outputs, **moved})
         return moved
 
-    def delete(self, aws, tell):
+    def delete(self, aws):
         self.world.write("delete", self.key)
         self.world.states.pop(self.key, None)
 

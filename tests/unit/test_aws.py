@@ -10,7 +10,7 @@ import pytest
 from botocore import exceptions
 from botocore.stub import Stubber
 
-from deployer.aws import MAX_ATTEMPTS, Aws, Identity
+from deployer.aws import Aws, Identity
 from deployer.errors import AwsError, ConfigError, NoCredentials, NotReached
 
 REGION = "eu-central-1"
@@ -85,7 +85,8 @@ def test_a_call_that_works_is_made_once(aws, clock):
 def test_a_call_is_repeated_while_the_predicate_gives_a_reason(aws, clock):
     call, attempts = failing(NEW_ROLE, times=3)
     reasons = []
-    assert aws.retry(call, when=role_is_new, tell=reasons.append) == "done"
+    telling = aws.telling(reasons.append)
+    assert telling.retry(call, when=role_is_new) == "done"
     assert len(attempts) == 4
     assert reasons == ["waiting the role is new"] * 3
     assert len(clock.slept) == 3
@@ -135,7 +136,8 @@ def test_delays_double_up_to_five_seconds_with_jitter(aws, clock):
 def test_waiting_ends_with_what_is_found(aws, clock):
     answers = [None, None, {"State": "Active"}]
     reasons = []
-    assert aws.wait_until(lambda: answers.pop(0), reason="for it", tell=reasons.append) == {"State": "Active"}
+    telling = aws.telling(reasons.append)
+    assert telling.wait_until(lambda: answers.pop(0), reason="for it") == {"State": "Active"}
     assert reasons == ["waiting for it"] * 2
     assert len(clock.slept) == 2
 
@@ -210,10 +212,88 @@ def test_pages_are_asked_for_one_by_one_and_joined():
 
 
 def test_a_page_that_is_refused_is_translated_as_well(aws, stub):
-    stub("logs").add_client_error("describe_log_groups", "ThrottlingException", "Rate exceeded", 400)
-    with pytest.raises(AwsError, match="AWS is throttling this account") as caught:
+    stub("logs").add_client_error("describe_log_groups", "AccessDeniedException", "no", 400)
+    with pytest.raises(AwsError, match="may not do that") as caught:
         list(aws.pages("logs", "describe_log_groups", "logGroups"))
     assert caught.value.operation == "DescribeLogGroups"
+
+
+def test_a_page_that_is_throttled_is_asked_for_again_and_nothing_of_the_listing_is_lost(aws, stub):
+    logs = stub("logs")
+    logs.add_response("describe_log_groups", {"logGroups": [{"logGroupName": "a"}], "nextToken": "t"})
+    logs.add_client_error("describe_log_groups", "ThrottlingException", "Rate exceeded", 400)
+    logs.add_response("describe_log_groups", {"logGroups": [{"logGroupName": "b"}]}, {"nextToken": "t"})
+    found = aws.pages("logs", "describe_log_groups", "logGroups")
+    assert [each["logGroupName"] for each in found] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "service, operation, code, status",
+    [
+        ("iam", "list_roles", "Throttling", 400),
+        ("lambda", "list_functions", "TooManyRequestsException", 429),
+        ("apigatewayv2", "get_apis", "TooManyRequestsException", 429),
+        ("logs", "describe_log_groups", "ThrottlingException", 400),
+        ("ecr", "describe_repositories", "ThrottlingException", 400),
+        ("stepfunctions", "list_state_machines", "ThrottlingException", 400),
+        ("s3", "list_buckets", "SlowDown", 503),
+    ],
+)
+def test_a_throttle_is_waited_out_with_growing_delays_and_told(aws, stub, clock, service, operation, code, status):
+    """R-23, R-26, TEST-26: each service in its own words."""
+    told = []
+    client = stub(service)
+    for _ in range(4):
+        client.add_client_error(operation, code, "Slow down", status)
+    client.add_response(operation, {"iam": {"Roles": []}, "stepfunctions": {"stateMachines": []}}.get(service, {}))
+    aws.telling(told.append).call(service, operation)
+    assert told == ["waiting for AWS: too many calls in this account"] * 4
+    assert all(2 * 0.7 < later / earlier for earlier, later in zip(clock.slept, clock.slept[1:]))
+
+
+def test_a_throttle_that_says_so_only_in_its_message_is_one(aws, stub):
+    """R-26."""
+    ecr = stub("ecr")
+    ecr.add_client_error("describe_repositories", "ClientException", "Rate exceeded", 400)
+    ecr.add_response("describe_repositories", {"repositories": []})
+    assert aws.call("ecr", "describe_repositories")["repositories"] == []
+
+
+@pytest.mark.parametrize("code", ["LimitExceededException", "LimitExceeded", "StateMachineLimitExceeded"])
+def test_a_quota_that_is_used_up_fails_at_once(aws, stub, clock, code):
+    """GEN-3: botocore's standard mode would try it again and again."""
+    stub("logs").add_client_error("create_log_group", code, "Resource limit exceeded.", 400)
+    with pytest.raises(AwsError, match="quota"):
+        aws.call("logs", "create_log_group", logGroupName="x")
+    assert clock.slept == []
+
+
+def test_a_failure_of_aws_is_tried_again_until_the_deadline(aws, stub, clock):
+    iam = stub("iam")
+    for _ in range(3):
+        iam.add_client_error("get_role", "InternalFailure", "oops", 500)
+    iam.add_client_error("get_role", "NoSuchEntity", "gone", 404)
+    assert aws.find(("NoSuchEntity",), "iam", "get_role", RoleName="x") is None
+    assert len(clock.slept) == 3
+
+
+def test_what_must_not_happen_twice_is_called_once_unless_throttled(aws, stub):
+    """Api-3."""
+    api = stub("apigatewayv2")
+    api.add_client_error("create_api", "TooManyRequestsException", "Too Many Requests", 429)
+    api.add_client_error("create_api", "InternalError", "oops", 500)
+    with pytest.raises(AwsError, match="oops"):
+        aws.call_once("apigatewayv2", "create_api", Name="x", ProtocolType="HTTP")
+
+
+def test_calls_keep_to_the_documented_rate(aws, stub, clock):
+    """Api-30: ten a second once the burst is spent."""
+    api = stub("apigatewayv2")
+    for _ in range(60):
+        api.add_response("get_apis", {"Items": []})
+    for _ in range(60):
+        aws.call("apigatewayv2", "get_apis")
+    assert sum(clock.slept) == pytest.approx(2.0)
 
 
 def test_every_call_is_recorded_even_one_that_is_refused():
@@ -264,21 +344,28 @@ def test_without_credentials_the_advice_leads_to_the_local_mode():
     assert "--local" in caught.value.advice
 
 
-def without_retries(aws, service):
-    client = aws.client(service)
-    client.meta.events.unregister(f"needs-retry.{service}", unique_id=f"retry-config-{service}")
-    return aws
-
-
 def test_a_connection_that_breaks_is_told_as_not_reached():
-    """A server on the loopback that closes each connection without an answer."""
+    """A server on the loopback that closes each connection without an answer: a few attempts, then the error."""
+    clock = Clock()
+    attempts = []
+
+    def hang_up(server):
+        while True:
+            try:
+                server.accept()[0].close()
+            except OSError:
+                return
+            attempts.append(1)
+
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
-        hanging_up = pool.submit(lambda: server.accept()[0].close())
+        pool.submit(hang_up, server)
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        aws = without_retries(Aws(region=REGION, endpoint_url=url, credentials=("key", "secret")), "sts")
+        aws = Aws(region=REGION, endpoint_url=url, credentials=("key", "secret"), clock=clock, sleep=clock.sleep)
         with pytest.raises(NotReached) as caught:
             aws.call("sts", "get_caller_identity")
-        hanging_up.result(timeout=10)
+        server.shutdown(socket.SHUT_RDWR)
+    assert len(attempts) == len(clock.slept) + 1 > 2
+    assert sum(clock.slept) <= 4
     assert caught.value.operation == "GetCallerIdentity"
     assert caught.value.advice == "check the network and --endpoint-url"
 
@@ -286,7 +373,8 @@ def test_a_connection_that_breaks_is_told_as_not_reached():
 def test_a_connection_that_is_refused_names_the_endpoint():
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-    aws = without_retries(Aws(region=REGION, endpoint_url=url, credentials=("key", "secret")), "sts")
+    clock = Clock()
+    aws = Aws(region=REGION, endpoint_url=url, credentials=("key", "secret"), clock=clock, sleep=clock.sleep)
     with pytest.raises(AwsError, match=f'GetCallerIdentity: .*Could not connect to the endpoint URL: "{url}/"'):
         aws.call("sts", "get_caller_identity")
 
@@ -326,12 +414,9 @@ def test_a_client_is_made_once_however_many_threads_ask(aws):
     assert clients[0] is aws.client("lambda")
 
 
-def test_a_client_retries_more_often_than_botocore_does_by_itself(aws):
-    """GEN-4."""
-    assert aws.client("apigatewayv2").meta.config.retries == {
-        "mode": "standard",
-        "total_max_attempts": MAX_ATTEMPTS,
-    }
+def test_botocore_itself_repeats_nothing(aws):
+    """Api-3, GEN-3: it would repeat what must not happen twice."""
+    assert aws.client("apigatewayv2").meta.config.retries["total_max_attempts"] == 1
 
 
 def test_the_endpoint_is_none_where_aws_itself_answers(aws):

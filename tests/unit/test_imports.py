@@ -28,7 +28,7 @@ LAYERS = [
     {"images.recipe", "images.layers", "images.slim", "images.bytecode", "settings", "graph"},
     {"images.context", "images.requirements", "images.distribution"},
     {"images.dockerfile", "images.cache", "aws", "plan"},
-    {"compare", "events"},
+    {"compare", "events", "pace"},
     {"errors", "", "resources", "images"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
