@@ -3,8 +3,9 @@
 The only module that imports boto3, and it does so late: `deployer --help` must not wait for it. A call is
 `aws.call("lambda", "get_function", FunctionName=...)`; it returns boto3's answer or raises errors.AwsError.
 
-botocore's own retries are off. They repeat a creation whose answer was lost, which makes a second HTTP API (Api-3); they take a
-used-up quota for a throttle (GEN-3) and a throttle that says so only in its message for a mistake (R-26); and nobody is told.
+botocore's own retries are off. They repeat a creation whose answer was lost, which makes a second HTTP API (Api-3); they
+take a used-up quota for a throttle (GEN-3), and for a mistake a throttle that says so only in its message (R-26); and nobody
+is told.
 """
 
 from __future__ import annotations
@@ -20,7 +21,14 @@ from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from deployer import __version__
-from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, NoCredentials, NotReached
+from deployer.errors import (
+    LOCAL_ADVICE,
+    THROTTLED,
+    AwsError,
+    ConfigError,
+    NoCredentials,
+    NotReached,
+)
 from deployer.pace import Pace
 
 T = TypeVar("T")

@@ -10,7 +10,13 @@ from typing import Any
 from deployer import service
 from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
-from deployer.errors import ApplyFailed, AwsError, DeployerError, Interrupted, NotSettled
+from deployer.errors import (
+    ApplyFailed,
+    AwsError,
+    DeployerError,
+    Interrupted,
+    NotSettled,
+)
 from deployer.events import Emit, Note, PlanReady, RunFinished
 from deployer.images.build import choose_engine
 from deployer.plan import Action, Fields, Plan

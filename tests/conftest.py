@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +16,7 @@ import pytest
 
 from deployer.aws import Aws
 from deployer.local import process
+from tests.clock import Clock
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT_FILES = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "samples", "data")
@@ -125,10 +126,18 @@ def reset(url: str) -> None:
     urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).read()
 
 
-def connect(url: str, calls: Calls | None = None, sleep: Callable[[float], None] = lambda seconds: None) -> Aws:
+def connect(url: str, calls: Calls | None = None) -> Aws:
+    clock = Clock()
     record = (lambda service, operation: calls.append((service, operation))) if calls is not None else None
     recording = {"record": record} if record else {}
-    return Aws(region=process.REGION, endpoint_url=url, credentials=process.CREDENTIALS, sleep=sleep, **recording)
+    return Aws(
+        region=process.REGION,
+        endpoint_url=url,
+        credentials=process.CREDENTIALS,
+        clock=clock,
+        sleep=clock.sleep,
+        **recording,
+    )
 
 
 def golden(request: pytest.FixtureRequest, path: Path, text: str) -> None:

@@ -9,7 +9,13 @@ from typing import Any, Protocol
 from deployer.aws import Tell, tell_nobody
 from deployer.errors import AwsError, BuildError
 from deployer.images.distribution import IMAGE_TYPES, INDEX_TYPES, PLATFORM
-from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, amount, sizes_by_kind
+from deployer.images.layers import (
+    MANIFEST_TYPE,
+    Blob,
+    BuiltImage,
+    amount,
+    sizes_by_kind,
+)
 
 UPLOADS = 4  # layers at once
 _CHECKED_AT_ONCE = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)

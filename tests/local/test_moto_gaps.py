@@ -279,8 +279,7 @@ def test_the_local_aws_is_right(server: process.Server, probe: Callable[[Aws], b
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
-def test_moto_alone_is_not_yet(plain: str, probe: Callable[[Aws], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moto_alone_is_not_yet(plain: str, probe: Callable[[Aws], bool]) -> None:
     """When this fails, moto has closed the gap: raise the required version and remove the mend."""
-    monkeypatch.setattr("deployer.aws.MAX_ATTEMPTS", 1)  # an operation that moto lacks is a 500 each time
     reset(plain)
     assert not probe(connect(plain))

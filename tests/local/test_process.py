@@ -19,7 +19,6 @@ import pytest
 from deployer.errors import LocalError
 from deployer.local import process
 
-
 PROGRAM = "from pathlib import Path; from deployer.local import process; print(process.start(Path({folder!r})).pid)"
 
 

@@ -12,23 +12,9 @@ from botocore.stub import Stubber
 
 from deployer.aws import Aws, Identity
 from deployer.errors import AwsError, ConfigError, NoCredentials, NotReached
+from tests.clock import Clock
 
 REGION = "eu-central-1"
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self):
-        self.now = 1000.0
-        self.slept = []
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 @pytest.fixture
