@@ -52,8 +52,13 @@ class RunResult:
         return {fate.value: sum(outcome.fate is fate for outcome in self.outcomes.values()) for fate in Fate}
 
 
-def read_all(aws: Aws, resources: Iterable[Resource], executor: Executor) -> Actual:
+def read_all(
+    aws: Aws, resources: Iterable[Resource], executor: Executor, refused: dict[str, ForeignResource] | None = None
+) -> Actual:
     """Read every resource at once; names are derived, so no read waits for another.
+
+    Args:
+        refused: gets what is not ours, by key; for us it is then not there. Without it, what is not ours is an error.
 
     Raises:
         ForeignResource: with every resource that is not ours, by name.
@@ -68,13 +73,17 @@ def read_all(aws: Aws, resources: Iterable[Resource], executor: Executor) -> Act
             actual[key] = future.result()
         except ForeignResource as error:
             foreign.append(error)
+            actual[key] = None
+            if refused is not None:
+                refused[key] = error
         except DeployerError as error:
             error.message = f"failed to read {key}: {error.message}"
             failures.append(error)
+    # Before failures, which may follow from it: what is in another account's bucket cannot be read either.
+    if foreign and refused is None:
+        raise ForeignResource("\n".join(each.message for each in foreign), foreign[0].advice)
     if failures:
         raise failures[0]
-    if foreign:
-        raise ForeignResource("\n".join(each.message for each in foreign), foreign[0].advice)
     return actual
 
 
@@ -181,7 +190,25 @@ class Run:
             return resource.update(aws, desired, actual, change)
         if change.action is Action.REPLACE:
             resource.delete(aws)
-        return resource.create(aws, desired)
+        try:
+            return resource.create(aws, desired)
+        except AwsError as error:
+            if error.code not in resource.exists or not error.operation.startswith("Create"):
+                raise
+            return self._go_on(resource, desired, aws, error)
+
+    @staticmethod
+    def _go_on(resource: Resource, desired: Fields, aws: Aws, error: AwsError) -> Fields:
+        """Finish what exists though it was not there a moment ago (GEN-10); raise the error if it cannot become what is
+        desired, and ForeignResource if it is not ours."""
+        aws.tell("it exists already: another run made it, or the answer to an attempt was lost; going on", lasting=True)
+        found = aws.wait_until(lambda: resource.read(aws), reason="for AWS: what exists already is not seen yet")
+        fields = compare(desired, found.fields, resource.replace_on)
+        change = Change(resource.key, Action.UPDATE, fields)
+        if any(each.forces_replace for each in fields):
+            raise error
+        made = resource.update(aws, desired, found, change) if fields else {}
+        return {**found.outputs, **made}
 
     def _step(self, change: Change, act: Callable[[], Any]) -> Any:
         key, verb = change.key, change.action.value

@@ -8,7 +8,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,7 +33,7 @@ from deployer.settings import BUILDERS
 
 if TYPE_CHECKING:
     from deployer.invoke import Answer
-    from deployer.plan import Plan
+    from deployer.plan import Change, Plan
 
 FAILED, CHANGES = 1, 3
 F = TypeVar("F", bound=Callable[..., Any])
@@ -117,14 +118,19 @@ def cli() -> None:
     """
 
 
-def confirm(now: Session, plan: Plan, yes: bool, question: str) -> None:
-    """Ask before something is deleted or replaced; without a terminal only --yes agrees."""
-    if yes or not plan.destructive:
+def adopting(command: F) -> F:
+    """Add the option of the commands that may take over what carries no tags, or tell what they would."""
+    return click.option("--adopt", is_flag=True, help="Take over what has our names and no tags.")(command)
+
+
+def confirm(now: Session, verbs: str, changes: Sequence[Change], yes: bool, question: str) -> None:
+    """Ask before these changes; without a terminal only --yes agrees."""
+    if yes or not changes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        names = ", ".join(change.key for change in plan.destructive[:5])
-        more = f" and {len(plan.destructive) - 5} more" if len(plan.destructive) > 5 else ""
-        raise Declined(f"this would delete or replace {names}{more}; nobody can be asked here", "add --yes to agree")
+        names = ", ".join(change.key for change in changes[:5])
+        more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
+        raise Declined(f"this would {verbs} {names}{more}; nobody can be asked here", "add --yes to agree")
     now.reporter.pause()
     if not click.confirm(question, err=True):
         raise Declined("declined; nothing was changed")
@@ -154,8 +160,9 @@ def document(
 @cli.command()
 @common
 @with_builder
-@click.option("--yes", is_flag=True, help="Agree to deletions and replacements without being asked.")
-def up(options: Options, yes: bool) -> None:
+@adopting
+@click.option("--yes", is_flag=True, help="Agree to deletions, replacements and adoptions without being asked.")
+def up(options: Options, adopt: bool, yes: bool) -> None:
     """Create or update everything; the last line is the URL.
 
     \b
@@ -168,8 +175,10 @@ def up(options: Options, yes: bool) -> None:
     started = time.monotonic()
     with session(options, "up") as now, executor() as pool:
         train_if_needed(now.settings, now.emit)
-        plan, run = operate.prepare_up(now.aws, now.settings, pool, now.emit)
-        confirm(now, plan, yes, "Go on and delete what the plan deletes?")
+        plan, run = operate.prepare_up(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
+        if adopt:
+            confirm(now, "take over", plan.adopting, yes, "Take over what the plan gives tags to?")
+        confirm(now, "delete or replace", plan.destructive, yes, "Go on and delete what the plan deletes?")
         try:
             outputs = run(now.stopped.is_set)
         except DeployerError as error:
@@ -188,8 +197,9 @@ def up(options: Options, yes: bool) -> None:
 @cli.command()
 @common
 @with_builder
+@adopting
 @click.option("--exit-code", is_flag=True, help="Exit with 3 when there are changes.")
-def plan(options: Options, exit_code: bool) -> None:
+def plan(options: Options, adopt: bool, exit_code: bool) -> None:
     """Show what up would change, and what was changed behind its back.
 
     \b
@@ -201,7 +211,7 @@ def plan(options: Options, exit_code: bool) -> None:
 
     started = time.monotonic()
     with session(options, "plan") as now, executor() as pool:
-        found, outputs = operate.show_plan(now.aws, now.settings, pool, now.emit)
+        found, outputs = operate.show_plan(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
         now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, found, outputs, time.monotonic() - started))
@@ -213,8 +223,9 @@ def plan(options: Options, exit_code: bool) -> None:
 
 @cli.command()
 @common
+@click.option("--keep-data", is_flag=True, help="Leave the bucket with its models, and the log groups.")
 @click.option("--yes", is_flag=True, help="Delete without being asked.")
-def down(options: Options, yes: bool) -> None:
+def down(options: Options, keep_data: bool, yes: bool) -> None:
     """Delete everything of this service and stage, and prove that nothing is left.
 
     \b
@@ -229,8 +240,9 @@ def down(options: Options, yes: bool) -> None:
         click.echo("the local AWS is not running, so there is nothing to delete", err=True)
         return
     with session(options, "down") as now, executor() as pool:
-        plan, run = operate.prepare_down(now.aws, now.settings, pool, now.emit)
-        confirm(now, plan, yes, f"Delete all of {now.settings.service}, stage {now.settings.stage}?")
+        plan, run = operate.prepare_down(now.aws, now.settings, pool, now.emit, keep_data=keep_data)
+        question = f"Delete all of {now.settings.service}, stage {now.settings.stage}?"
+        confirm(now, "delete", plan.destructive, yes, question)
         try:
             run(now.stopped.is_set)
         except DeployerError as error:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from deployer.aws import Aws
 from deployer.errors import InvocationFailed
 from deployer.resources.apigateway import find_apis
+from deployer.resources.base import Ownership
 from deployer.settings import Settings
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
@@ -50,7 +51,7 @@ class Answer:
 
 def find_url(aws: Aws, settings: Settings) -> str:
     """Return the URL of the deployed API, found by its tags; raise InvocationFailed without exactly one."""
-    apis = find_apis(aws, settings.tags)
+    apis = find_apis(aws, Ownership(settings.tags))
     if len(apis) != 1:
         found = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
         raise InvocationFailed(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
 from deployer import service
 from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
+from deployer.census import tagged_elsewhere
 from deployer.errors import (
     ApplyFailed,
     AwsError,
     DeployerError,
+    ForeignResource,
     Interrupted,
     NotSettled,
 )
@@ -74,14 +76,19 @@ def prepare_up(
         result = Run(aws, emit, pool, stopped).up(plan, resources, actual, extra)
         _check(result, stopped)
 
-        differing = plan
+        unsettled = ""
 
         def settled() -> bool | None:
-            nonlocal differing
-            differing = plan_changes(resources, *_read(aws, settings, resources, project, pool))
-            return True if differing.is_empty else None
+            nonlocal unsettled
+            try:
+                again = plan_changes(resources, *_read(aws, settings, resources, project, pool))
+            except ForeignResource as error:  # new tags may not be seen yet
+                unsettled = error.message
+                return None
+            unsettled = f"this is not as it should be: {', '.join(_paths(again))}"
+            return True if again.is_empty else None
 
-        _prove(aws, settled, lambda: _paths(differing))
+        _prove(aws, settled, lambda: unsettled)
         outputs = outputs_of(settings, project, result.outputs)
         emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
         return outputs
@@ -99,31 +106,66 @@ def _check_builder(settings: Settings, project: Project, plan: Plan) -> None:
                 engine.close()
 
 
-def prepare_down(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> tuple[Plan, Callable[[Stopped], None]]:
-    """Return the plan of `down`, and what applies it and takes the census."""
-    resources = service.everything(settings, service.discover(aws, settings))
-    actual = read_all(aws, resources, pool)
-    plan = plan_teardown(resources, actual)
+def prepare_down(
+    aws: Aws, settings: Settings, pool: Executor, emit: Emit, *, keep_data: bool = False
+) -> tuple[Plan, Callable[[Stopped], None]]:
+    """Return the plan of `down`, and what applies it and takes the census.
+
+    What is not ours is named and left alone, and the rest goes on. `keep_data`: bucket, models and log groups stay.
+    """
+    names = service.discover(aws, settings)
+    resources = service.everything(settings, names)
+    kept = {each.key for each in resources if keep_data and each.holds_data}
+    refused: dict[str, ForeignResource] = {}
+    doomed = [each for each in resources if each.key not in kept]
+    plan = plan_teardown(resources, {**dict.fromkeys(kept), **read_all(aws, doomed, pool, refused)})
     emit(PlanReady(plan))
+    for error in refused.values():
+        emit(Note(f"left alone: {error.message}"))
+    if kept:
+        groups = ", ".join(settings.log_group(key.partition("/")[2]) for key in sorted(kept) if key.startswith("logs/"))
+        emit(Note(f"kept, with all that is in it: S3 bucket {settings.bucket}; log groups {groups}"))
 
     def run(stopped: Stopped) -> None:
-        if plan.is_empty:
-            return
         started = time.monotonic()
         result = Run(aws, emit, pool, stopped).down(plan, resources)
         _check(result, stopped)
+        deleted = {change.key for change in plan.effective}
         left: list[str] = []
 
         def gone() -> bool | None:
             nonlocal left
-            again = service.everything(settings, service.discover(aws, settings))
-            left = [key for key, state in read_all(aws, again, pool).items() if state is not None]
+            again = service.everything(settings, {*names, *service.discover(aws, settings)})
+            strangers: dict[str, ForeignResource] = {}
+            found = read_all(aws, [each for each in again if each.key not in kept], pool, strangers)
+            left = [key for key, state in found.items() if state is not None]
+            for each in again:
+                if each.comes_back and each.key in strangers.keys() & deleted:  # Logs-9: it was ours a moment ago
+                    each.delete(aws)
+                    left.append(each.key)
             return None if left else True
 
-        _prove(aws, gone, lambda: left)
-        emit(RunFinished("down", result.counts, time.monotonic() - started))
+        if not plan.is_empty:
+            _prove(aws, gone, lambda: f"this is still there: {', '.join(left)}")
+            emit(RunFinished("down", result.counts, time.monotonic() - started))
+        _check_census(aws, settings, names, refused, emit)
 
     return plan, run
+
+
+def _check_census(
+    aws: Aws, settings: Settings, names: Sequence[str], refused: Mapping[str, ForeignResource], emit: Emit
+) -> None:
+    """Raise NotSettled for what has one of our names, or our tags, and was not for us to delete."""
+    left = [f"{error.message}, and was left alone" for error in refused.values()]
+    try:
+        left += [
+            f"{arn} carries this service's tags, but not its name" for arn in tagged_elsewhere(aws, settings, names)
+        ]
+    except AwsError as error:
+        emit(Note(f"the census was taken by names only, not by tags: {error.message}"))
+    if left:
+        raise NotSettled("\n".join(left), "look at each, and delete by hand what is no longer needed")
 
 
 def _check(result: RunResult, stopped: Stopped) -> None:
@@ -140,16 +182,14 @@ def _check(result: RunResult, stopped: Stopped) -> None:
     raise ApplyFailed(f"{counts}{reason}", f"{advice}\n{again}" if advice else again)
 
 
-def _prove(aws: Aws, check: Callable[[], bool | None], remaining: Callable[[], list[str]]) -> None:
-    """Read again until the result shows; reads may lag behind writes (GEN-8)."""
+def _prove(aws: Aws, check: Callable[[], bool | None], remaining: Callable[[], str]) -> None:
+    """Read again until the result shows; reads may lag behind writes (GEN-8), those of a state machine a minute (Sfn-12)."""
     try:
-        aws.wait_until(check, reason="for the account to show what was applied", deadline_s=30)
+        aws.wait_until(check, reason="for the account to show what was applied", deadline_s=90)
     except AwsError as error:
         if error.code != "TimedOut":
             raise
-        raise NotSettled(
-            f"everything was applied, but this is not as it should be: {', '.join(remaining())}"
-        ) from error
+        raise NotSettled(f"everything was applied, but {remaining()}", "run the command again") from error
 
 
 def _paths(plan: Plan) -> list[str]:

@@ -114,6 +114,11 @@ class Plan:
         """The changes that delete something, be it to make it anew."""
         return tuple(change for change in self.changes if change.action in (Action.DELETE, Action.REPLACE))
 
+    @property
+    def adopting(self) -> tuple[Change, ...]:
+        """The changes of what is there without our tags, and gets them."""
+        return tuple(each for each in self.changes if each.action is Action.UPDATE and "tags" in each.names)
+
     def count(self, action: Action) -> int:
         return sum(change.action is action for change in self.changes)
 

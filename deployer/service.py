@@ -18,7 +18,7 @@ from deployer.project import (
     model_key,
 )
 from deployer.resources.apigateway import HttpApi
-from deployer.resources.base import Resource
+from deployer.resources.base import Ownership, Resource
 from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
 from deployer.resources.lambda_ import Function, our_function_names
@@ -26,6 +26,10 @@ from deployer.resources.logs import LogGroup, our_group_names
 from deployer.resources.s3 import Bucket, ModelFile, model_names
 from deployer.resources.stepfunctions import StateMachine
 from deployer.settings import Settings
+
+
+def ours(settings: Settings) -> Ownership:
+    return Ownership(settings.tags, settings.adopt)
 
 
 def declare(settings: Settings, project: Project) -> list[Resource]:
@@ -58,7 +62,7 @@ def bucket(settings: Settings) -> Resource:
         "bucket",
         name=settings.bucket,
         account=settings.account,
-        ours=settings.tags,
+        ours=ours(settings),
         fields={
             "tags": settings.tags,
             "encryption": "AES256",
@@ -106,8 +110,9 @@ def repository(settings: Settings) -> Resource:
     return Repository(
         "repository",
         name=settings.repository,
-        ours=settings.tags,
+        ours=ours(settings),
         fields={
+            "tags": settings.tags,
             "encryption": "AES256",
             "tag_mutability": "IMMUTABLE",
             "scan_on_push": True,
@@ -132,8 +137,8 @@ def logs(settings: Settings, user: str) -> Resource:
     return LogGroup(
         f"logs/{user}",
         name=settings.log_group(user),
-        ours=settings.tags,
-        fields={"retention_days": settings.log_retention_days},
+        ours=ours(settings),
+        fields={"tags": settings.tags, "retention_days": settings.log_retention_days},
     )
 
 
@@ -151,8 +156,9 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
     return Role(
         f"role/{user}",
         name=settings.role_name(user),
-        ours=settings.tags,
+        ours=ours(settings),
         fields={
+            "tags": settings.tags,
             "description": f"{settings.prefix}: {user}",
             "trust": policy(trust),
             "policies": policies,
@@ -203,6 +209,7 @@ def function(settings: Settings, project: Project, name: str) -> Resource:
     trained_with = project.libraries.get("scikit-learn", "")
     fields = (
         {
+            "tags": settings.tags,
             "package_type": "Image",
             "description": f"{settings.prefix}: {name}",
             "image_digest": Ref(project.image_of[name], "digest"),
@@ -222,7 +229,7 @@ def function(settings: Settings, project: Project, name: str) -> Resource:
     return Function(
         f"function/{name}",
         name=settings.function_name(name),
-        ours=settings.tags,
+        ours=ours(settings),
         repository_uri=settings.repository_uri,
         pinned_by=settings.workflow_arn,
         fields=fields,
@@ -235,8 +242,9 @@ def workflow(settings: Settings, project: Project) -> Resource:
     return StateMachine(
         "workflow",
         arn=settings.workflow_arn,
-        ours=settings.tags,
+        ours=ours(settings),
         fields={
+            "tags": settings.tags,
             "type": "EXPRESS",
             "definition": fill(project.definition, versions),
             "role_arn": settings.role_arn("workflow"),
@@ -261,8 +269,9 @@ def api(settings: Settings) -> Resource:
     return HttpApi(
         "api",
         name=settings.prefix,
-        ours=settings.tags,
+        ours=ours(settings),
         fields={
+            "tags": settings.tags,
             "protocol": "HTTP",
             "description": f"{settings.prefix}: predictions of every model",
             "cors": cors if settings.cors_origins else None,
@@ -322,8 +331,8 @@ def discover(aws: Aws, settings: Settings, known: Iterable[str] = ()) -> list[st
     groups = {settings.log_group(name) for name in skip}
     log_prefix = settings.log_group("")
     found = {
-        *(full.removeprefix(prefix) for full in our_function_names(aws, prefix, settings.tags, functions)),
-        *(full.removeprefix(log_prefix) for full in our_group_names(aws, log_prefix, settings.tags, groups)),
+        *(full.removeprefix(prefix) for full in our_function_names(aws, prefix, ours(settings), functions)),
+        *(full.removeprefix(log_prefix) for full in our_group_names(aws, log_prefix, ours(settings), groups)),
     }
     names = {each.replace("-", "_") for each in found}
     return sorted((names | set(model_names(aws, settings.bucket, settings.account))) - skip)

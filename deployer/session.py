@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
-    from deployer.aws import Aws
+    from deployer.aws import Aws, Tell
     from deployer.events import Emit
     from deployer.report import Reporter
     from deployer.settings import Settings
@@ -77,6 +77,7 @@ def session(options: Options, command: str, *, announce: bool = True) -> Iterato
     reporter = Reporter(stderr_console(color=options.color))
     record = (lambda service, operation: reporter.emit(Note(f"{service} {operation}"))) if options.verbose else None
     recording: dict[str, Any] = {"record": record} if record else {}
+    recording["tell"] = told_once(reporter.emit)
     with reporter, interruptible(reporter.emit) as stopped:
         if options.local:
             settings, account = open_local(settings, command, reporter.emit)
@@ -88,6 +89,20 @@ def session(options: Options, command: str, *, announce: bool = True) -> Iterato
         if announce:
             reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
         yield Session(options, settings, aws, reporter, stopped)
+
+
+def told_once(emit: Emit) -> Tell:
+    """Return what says a thing once, for waits that belong to no step."""
+    from deployer.events import Note
+
+    told: set[str] = set()
+
+    def tell(text: str, *, lasting: bool = False) -> None:
+        if text not in told:
+            told.add(text)
+            emit(Note(text))
+
+    return tell
 
 
 def open_local(settings: Settings, command: str, emit: Emit) -> tuple[Settings, dict[str, Any]]:

@@ -53,6 +53,7 @@ class Settings:
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
     base_image: str | None = None
     builder: str = "auto"
+    adopt: bool = False
     account: str = ""
     partition: str = "aws"
 

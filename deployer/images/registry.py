@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from deployer.images.layers import (
 )
 
 UPLOADS = 4  # layers at once
+_UPLOAD_ATTEMPTS = 3
+_OUT_OF_STEP = ("InvalidLayerPartException", "UploadNotFoundException", "EmptyUploadException")
 _CHECKED_AT_ONCE = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)
 
 
@@ -36,7 +39,7 @@ def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = 
         AwsError: a call was refused.
         BuildError: ECR stored the image under another digest than ours.
     """
-    present = _present(aws, repository, image)
+    present = _present(aws, repository, image.blobs)
     missing = {blob.digest: blob for blob in image.blobs if blob.digest not in present}
     with ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload") as pool:
         uploads = [pool.submit(_upload, aws, repository, blob, tell) for blob in missing.values()]
@@ -70,8 +73,8 @@ def _sizes(image: BuiltImage, present: set[str]) -> str:
     return f"{parts}; uploaded {amount(sent)}, {amount(there)} were there"
 
 
-def _present(aws: Calls, repository: str, image: BuiltImage) -> set[str]:
-    digests = list(dict.fromkeys(blob.digest for blob in image.blobs))
+def _present(aws: Calls, repository: str, blobs: Iterable[Blob]) -> set[str]:
+    digests = list(dict.fromkeys(blob.digest for blob in blobs))
     present = set()
     for first in range(0, len(digests), _CHECKED_AT_ONCE):
         asked = digests[first : first + _CHECKED_AT_ONCE]
@@ -81,6 +84,21 @@ def _present(aws: Calls, repository: str, image: BuiltImage) -> set[str]:
 
 
 def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
+    """Upload a layer in parts; when an answer was lost, and ECR therefore refuses a part sent twice, look and begin anew."""
+    for attempt in range(_UPLOAD_ATTEMPTS):
+        try:
+            _upload_parts(aws, repository, blob, tell)
+            return
+        except AwsError as error:
+            if error.code == "LayerAlreadyExistsException":
+                return
+            if error.code not in _OUT_OF_STEP or attempt == _UPLOAD_ATTEMPTS - 1:
+                raise
+        if blob.digest in _present(aws, repository, [blob]):
+            return
+
+
+def _upload_parts(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
     with blob.open() as content:
         start = aws.call("ecr", "initiate_layer_upload", repositoryName=repository)
         upload = {"repositoryName": repository, "uploadId": start["uploadId"]}
@@ -91,11 +109,7 @@ def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
             aws.call("ecr", "upload_layer_part", **upload, **numbers, layerPartBlob=part)
             first = last + 1
             tell(f"uploading {blob.what}: {amount(first)} of {amount(blob.size)}")
-    try:
-        aws.call("ecr", "complete_layer_upload", **upload, layerDigests=[blob.digest])
-    except AwsError as error:
-        if error.code != "LayerAlreadyExistsException":
-            raise
+    aws.call("ecr", "complete_layer_upload", **upload, layerDigests=[blob.digest])
 
 
 def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:

@@ -6,39 +6,46 @@ an API is found by its tags (Api-1), an integration through the route that targe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
-from deployer.aws import Aws
+from deployer.aws import Aws, unreached, unwell
 from deployer.compare import tags_from
 from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Resource, Tags, changed, must_be_ours
+from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("NotFoundException",)
 STAGE = "$default"
 
 
 def _busy(error: AwsError) -> str | None:
-    """Another change below the same API is under way (R-21), or the control plane throttles (R-23)."""
-    if error.code == "ConflictException":
-        return "for API Gateway: another change of this API is under way"
-    return "for API Gateway: too many calls in this account" if error.code == "TooManyRequestsException" else None
+    """Another change below the same API is under way (R-21); the same code also says that a name is taken."""
+    texts = ("try again later", "concurrent modification")
+    busy = error.code == "ConflictException" and any(each in error.aws_message for each in texts)
+    return "for API Gateway: another change of this API is under way" if busy else None
 
 
-def find_apis(aws: Aws, ours: Tags) -> list[dict[str, Any]]:
-    """Return the APIs that carry our tags."""
-    return _carrying(aws.pages("apigatewayv2", "get_apis", "Items"), ours)
+def _in_doubt(error: AwsError) -> str | None:
+    """It cannot be told whether the call happened (Api-3)."""
+    return unreached(error) or unwell(error)
 
 
-def _carrying(apis: Iterable[dict[str, Any]], ours: Tags) -> list[dict[str, Any]]:
-    return [api for api in apis if ours.items() <= tags_from(api.get("Tags")).items()]
+def find_apis(aws: Aws, ours: Ownership) -> list[dict[str, Any]]:
+    """Return the APIs that carry our tags, oldest first."""
+    found = aws.pages("apigatewayv2", "get_apis", "Items")
+    return sorted(_marked(found, ours), key=lambda api: (api["CreatedDate"], api["ApiId"]))
+
+
+def _marked(apis: Iterable[dict[str, Any]], ours: Ownership) -> list[dict[str, Any]]:
+    return [api for api in apis if ours.marks(tags_from(api.get("Tags")))]
 
 
 class HttpApi(Resource):
     """An HTTP API that starts a state machine and answers with its execution record.
 
-    Fields: `protocol`, `description`; `cors`, `integration`, `route`, `stage`, each a mapping, or None where there is none;
+    Fields: `tags`, `protocol`, `description`; `cors`, `integration`, `route`, `stage`, each a mapping, or None for none;
     `stale_routes`, keys under which the integration is reached besides the declared one; `orphan_integrations`, ids of
     those that no other route targets. Outputs: `api_id`, `endpoint` (without a slash at its end).
     """
@@ -46,7 +53,7 @@ class HttpApi(Resource):
     replace_on = ("protocol",)
 
     def __init__(
-        self, key: str, *, name: str, ours: Tags, fields: Fields | None = None, needs: Collection[str] = ()
+        self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None, needs: Collection[str] = ()
     ) -> None:
         super().__init__(key, fields, needs)
         self.name = name
@@ -54,8 +61,14 @@ class HttpApi(Resource):
 
     def read(self, aws: Aws) -> State | None:
         api = self._find(aws)
-        if api is None:
-            return None
+        try:
+            return self._read(aws, api) if api else None
+        except AwsError as error:
+            if error.code in _ABSENT:  # deleted meanwhile, or still listed
+                return None
+            raise
+
+    def _read(self, aws: Aws, api: dict[str, Any]) -> State:
         below = {"ApiId": api["ApiId"]}
         integrations = {
             each["IntegrationId"]: each for each in aws.pages("apigatewayv2", "get_integrations", "Items", **below)
@@ -70,6 +83,7 @@ class HttpApi(Resource):
         targets = {_target(each) for each in routes if each["RouteKey"] not in stale}
         return State(
             {
+                "tags": self.ours.among(tags_from(api.get("Tags"))),
                 "protocol": api["ProtocolType"],
                 "description": api.get("Description", ""),
                 "cors": _read_cors(api.get("CorsConfiguration")),
@@ -92,18 +106,18 @@ class HttpApi(Resource):
 
     def _find(self, aws: Aws) -> dict[str, Any] | None:
         every = list(aws.pages("apigatewayv2", "get_apis", "Items"))
-        ours = _carrying(every, self.ours)
-        if len(ours) > 1:
-            ids = ", ".join(sorted(api["ApiId"] for api in ours))
+        found = _marked(every, self.ours)
+        if not found:
+            found = [api for api in every if api["Name"] == self.name]
+            for api in found:
+                self.ours.check(f"HTTP API {self.name} ({api['ApiId']})", tags_from(api.get("Tags")))
+        if len(found) > 1:
+            ids = ", ".join(sorted(api["ApiId"] for api in found))
             raise ForeignResource(
-                f"{len(ours)} HTTP APIs carry this service's tags: {ids}",
+                f"{len(found)} HTTP APIs carry this service's tags or name: {ids}",
                 "delete all but the one whose URL your clients use (aws apigatewayv2 delete-api --api-id ID)",
             )
-        if not ours:
-            for api in every:
-                if api["Name"] == self.name:
-                    must_be_ours(f"HTTP API {self.name} ({api['ApiId']})", tags_from(api.get("Tags")), self.ours)
-        return ours[0] if ours else None
+        return found[0] if found else None
 
     def _our_route(self, routes: list[dict[str, Any]]) -> dict[str, Any] | None:
         wanted = (self.fields.get("route") or {}).get("key")
@@ -114,11 +128,11 @@ class HttpApi(Resource):
             "Name": self.name,
             "ProtocolType": desired["protocol"],
             "Description": desired["description"],
-            "Tags": dict(self.ours),
+            "Tags": desired["tags"],
         }
         if desired["cors"] is not None:
             parameters["CorsConfiguration"] = _write_cors(desired["cors"])
-        api = self._write(aws, "create_api", parameters)
+        api = self._create(aws, "create_api", parameters, lambda: next(iter(find_apis(aws, self.ours)), None))
         api_id = api["ApiId"]
         self._yield_to_older(aws, api_id)
         # Api-15: the route needs its integration; Api-14: the stage comes after the route.
@@ -127,10 +141,30 @@ class HttpApi(Resource):
         self._put_stage(aws, api_id, None, desired)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
 
+    @staticmethod
+    def _create(
+        aws: Aws, operation: str, parameters: dict[str, Any], find: Callable[[], dict[str, Any] | None]
+    ) -> dict[str, Any]:
+        """Create what AWS would create a second time (Api-1, Api-2): when the answer is lost, look for it first (Api-3)."""
+
+        def attempt() -> Any:
+            try:
+                return aws.retry(lambda: aws.call_once("apigatewayv2", operation, **parameters), when=_busy)
+            except AwsError as error:
+                taken = error.code == "ConflictException"  # a route's key, a stage's name
+                if not taken and not _in_doubt(error):
+                    raise
+                try:  # a listing may not see it yet (GEN-8)
+                    return aws.wait_until(find, reason="for API Gateway: its answer was lost, looking", deadline_s=20)
+                except AwsError as lost:
+                    raise error from lost
+
+        return dict(aws.retry(attempt, when=_in_doubt, deadline_s=120))
+
     def _yield_to_older(self, aws: Aws, api_id: str) -> None:
         """Give way to an API that another run created at the same time: names are not unique here (Api-1)."""
-        found = sorted((api["CreatedDate"], api["ApiId"]) for api in find_apis(aws, self.ours))
-        oldest = found[0][1] if found else api_id  # a listing may not see the new one yet (GEN-8)
+        found = find_apis(aws, self.ours)
+        oldest = found[0]["ApiId"] if found else api_id  # a listing may not see the new one yet (GEN-8)
         if oldest != api_id:
             self._remove(aws, "delete_api", {"ApiId": api_id})
             raise DeployerError(
@@ -140,6 +174,9 @@ class HttpApi(Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         api_id = actual.outputs["api_id"]
+        if changed(change, "tags"):
+            arn = f"arn:{aws.identity.partition}:apigateway:{aws.region}::/apis/{api_id}"  # Api-4
+            self._write(aws, "tag_resource", {"ResourceArn": arn, "Tags": desired["tags"]})
         if changed(change, "description"):
             self._write(aws, "update_api", {"ApiId": api_id, "Description": desired["description"]})
         if changed(change, "cors"):
@@ -169,7 +206,7 @@ class HttpApi(Resource):
 
     def _put_cors(self, aws: Aws, api_id: str, desired: Fields) -> None:
         if desired["cors"] is None:  # Api-17: an empty object in UpdateApi would clear nothing
-            self._write(aws, "delete_cors_configuration", {"ApiId": api_id})
+            self._remove(aws, "delete_cors_configuration", {"ApiId": api_id})
         else:
             cors = _write_cors(desired["cors"])
             self._write(aws, "update_api", {"ApiId": api_id, "CorsConfiguration": cors})
@@ -189,7 +226,8 @@ class HttpApi(Resource):
             "TimeoutInMillis": wanted["timeout_ms"],
         }
         if existing is None:
-            return str(self._write(aws, "create_integration", parameters)["IntegrationId"])
+            find = partial(self._unused_integration, aws, api_id, wanted)
+            return str(self._create(aws, "create_integration", parameters, find)["IntegrationId"])
         self._write(aws, "update_integration", {**parameters, "IntegrationId": existing})
         return existing
 
@@ -203,9 +241,27 @@ class HttpApi(Resource):
             "Target": f"integrations/{integration_id}",
         }
         if existing is None:
-            self._write(aws, "create_route", parameters)
-        else:
-            self._write(aws, "update_route", {**parameters, "RouteId": existing})
+            found = self._create(
+                aws, "create_route", parameters, lambda: self._route(aws, api_id, parameters["RouteKey"])
+            )
+            if found["Target"] == parameters["Target"]:
+                return
+            existing = found["RouteId"]  # another run made it
+        self._write(aws, "update_route", {**parameters, "RouteId": existing})
+
+    @staticmethod
+    def _route(aws: Aws, api_id: str, key: str) -> dict[str, Any] | None:
+        routes = aws.pages("apigatewayv2", "get_routes", "Items", ApiId=api_id)
+        return next((each for each in routes if each["RouteKey"] == key), None)
+
+    @staticmethod
+    def _unused_integration(aws: Aws, api_id: str, wanted: Fields) -> dict[str, Any] | None:
+        """Return an integration as wanted that no route targets: one whose answer of creation was lost."""
+        below = {"ApiId": api_id}
+        used = {_target(each) for each in aws.pages("apigatewayv2", "get_routes", "Items", **below)}
+        found: list[dict[str, Any]] = list(aws.pages("apigatewayv2", "get_integrations", "Items", **below))
+        unused = (each for each in found if each["IntegrationId"] not in used)
+        return next((each for each in unused if _read_integration(each) == wanted), None)
 
     def _put_stage(self, aws: Aws, api_id: str, existing: Fields | None, desired: Fields) -> None:
         wanted = desired["stage"]
@@ -224,11 +280,12 @@ class HttpApi(Resource):
             log = wanted["access_log"]
             parameters["AccessLogSettings"] = {"DestinationArn": log["destination"], "Format": log["format"]}
         if existing is None:
-            self._write(aws, "create_stage", {**parameters, "Tags": dict(self.ours)})
-            return
+            find = partial(aws.find, _ABSENT, "apigatewayv2", "get_stage", **stage)
+            if _read_stage(self._create(aws, "create_stage", {**parameters, "Tags": desired["tags"]}, find)) == wanted:
+                return
         self._write(aws, "update_stage", parameters)
-        if wanted["access_log"] is None and existing.get("access_log") is not None:  # Api-21
-            self._write(aws, "delete_access_log_settings", stage)
+        if wanted["access_log"] is None and existing and existing.get("access_log"):  # Api-21
+            self._remove(aws, "delete_access_log_settings", stage)
 
     def delete(self, aws: Aws) -> None:
         for api in find_apis(aws, self.ours):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from deployer.aws import Aws
@@ -16,6 +17,41 @@ from deployer.errors import ForeignResource
 from deployer.plan import Change, Desired, Fields, State, references
 
 Tags = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """The tags that mark what is ours. `adopt`: what carries none of them may be taken over."""
+
+    tags: Tags
+    adopt: bool = False
+
+    def marks(self, found: Tags) -> bool:
+        return all(found.get(key) == value for key, value in self.tags.items())
+
+    def among(self, found: Tags) -> dict[str, str]:
+        """Return those of the found tags that are about ownership: the field `tags` of every kind. Others' tags stay."""
+        return {key: value for key, value in found.items() if key in self.tags}
+
+    def check(self, what: str, found: Tags) -> None:
+        """Raise ForeignResource unless a thing's tags say that it belongs to this service and stage.
+
+        Args:
+            what: names the thing in the error, such as "IAM role inference-dev-functions".
+        """
+        others = self.among(found)
+        if self.marks(found) or (self.adopt and not others):
+            return
+        if others:
+            raise ForeignResource(
+                f"{what} already exists and belongs to {others}",
+                "it is left alone: choose another service or stage name (DEPLOYER_SERVICE, --stage), or delete it",
+            )
+        raise ForeignResource(
+            f"{what} already exists and does not carry this service's tags",
+            "it is left alone: delete or rename it, choose another service or stage name (DEPLOYER_SERVICE, --stage), "
+            "or, if a deploy left it so, take it over with up --adopt",
+        )
 
 
 class Resource(ABC):
@@ -28,6 +64,9 @@ class Resource(ABC):
     """
 
     replace_on: ClassVar[Collection[str]] = ()
+    exists: ClassVar[Collection[str]] = ()  # error codes of the creating call that mean: it is there already
+    holds_data: ClassVar[bool] = False  # what `down --keep-data` keeps
+    comes_back: ClassVar[bool] = False  # AWS itself may make it again, without tags, after it was deleted
 
     def __init__(self, key: str, fields: Fields | None = None, needs: Collection[str] = ()) -> None:
         self.key = key
@@ -52,7 +91,12 @@ class Resource(ABC):
 
     @abstractmethod
     def create(self, aws: Aws, desired: Fields) -> Fields:
-        """Make it and return its outputs. Every Ref in `desired` is resolved. Must mark it as ours in its first call."""
+        """Make it and return its outputs. Every Ref in `desired` is resolved. Must mark it as ours in its first call.
+
+        The calls must survive that an answer is lost: what was made without our knowing must not be made twice. For what has
+        a name of its own it is enough to raise the error that says so, if its code is in `exists`: it is then read and
+        updated.
+        """
 
     @abstractmethod
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
@@ -64,23 +108,6 @@ class Resource(ABC):
     @abstractmethod
     def delete(self, aws: Aws) -> None:
         """Delete it and return once it is gone. Must succeed when it is not there."""
-
-
-def must_be_ours(what: str, found: Tags, ours: Tags) -> None:
-    """Raise ForeignResource unless a thing's tags say that it belongs to this service and stage.
-
-    Args:
-        what: names the thing in the error, such as "IAM role inference-dev-functions".
-        ours: the tags that mark ownership.
-    """
-    if all(found.get(key) == value for key, value in ours.items()):
-        return
-    others = {key: found[key] for key in ours if key in found}
-    whose = f"belongs to {others}" if others else "does not carry this service's tags"
-    raise ForeignResource(
-        f"{what} already exists and {whose}",
-        "it is left alone: delete or rename it, or choose another service or stage name (DEPLOYER_SERVICE, --stage)",
-    )
 
 
 def changed(change: Change, *names: str) -> bool:

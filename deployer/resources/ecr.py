@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -13,11 +14,15 @@ from deployer.compare import (
     tag_list,
     tags_from,
 )
-from deployer.errors import AwsError
+from deployer.errors import AwsError, ForeignResource
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Resource, Tags, changed, must_be_ours
+from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("RepositoryNotFoundException",)
+# ECR-3: these codes mean "not configured", not "repository gone".
+_NO_POLICY = ("RepositoryPolicyNotFoundException",)
+_NO_LIFECYCLE = ("LifecyclePolicyNotFoundException",)
+_OUR_TAG = re.compile(r"[0-9a-f]{40}")  # images.context.Context.tag
 
 # Img-7: what Lambda accepts. An index or a manifest list it does not.
 LAMBDA_MEDIA_TYPES = (
@@ -36,12 +41,13 @@ def _propagating(error: AwsError) -> str | None:
 class Repository(Resource):
     """The image repository.
 
-    Fields: `tag_mutability`, `scan_on_push`, `policy`, `lifecycle_policy`, `encryption` (fixed at creation, ECR-2).
+    Fields: `tags`, `tag_mutability`, `scan_on_push`, `policy`, `lifecycle_policy`, `encryption` (fixed at creation, ECR-2).
     """
 
     replace_on = ("encryption",)
+    exists = ("RepositoryAlreadyExistsException",)
 
-    def __init__(self, key: str, *, name: str, ours: Tags, fields: Fields | None = None) -> None:
+    def __init__(self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None) -> None:
         super().__init__(key, fields)
         self.name = name
         self.ours = ours
@@ -51,20 +57,24 @@ class Repository(Resource):
         if answer is None:
             return None
         found = answer["repositories"][0]
-        tags = aws.call("ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"])["tags"]
-        must_be_ours(f"ECR repository {self.name}", tags_from(tags), self.ours)
+        answer = aws.find(_ABSENT, "ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"])
+        if answer is None:
+            return None
+        tags = tags_from(answer["tags"])
+        self.ours.check(f"ECR repository {self.name}", tags)
         repository = {"repositoryName": self.name}
-        # ECR-3: these codes mean "not configured", not "repository gone".
-        policy = aws.find(("RepositoryPolicyNotFoundException",), "ecr", "get_repository_policy", **repository)
-        lifecycle = aws.find(("LifecyclePolicyNotFoundException",), "ecr", "get_lifecycle_policy", **repository)
+        policy = aws.find((*_ABSENT, *_NO_POLICY), "ecr", "get_repository_policy", **repository)
+        lifecycle = aws.find((*_ABSENT, *_NO_LIFECYCLE), "ecr", "get_lifecycle_policy", **repository)
         return State(
             {
+                "tags": self.ours.among(tags),
                 "tag_mutability": found["imageTagMutability"],
                 "scan_on_push": found["imageScanningConfiguration"]["scanOnPush"],
                 "encryption": found["encryptionConfiguration"]["encryptionType"],
                 "policy": canonical_policy(policy["policyText"]) if policy else None,
                 "lifecycle_policy": canonical_lifecycle(lifecycle["lifecyclePolicyText"]) if lifecycle else None,
-            }
+            },
+            {"arn": found["repositoryArn"]},
         )
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
@@ -72,7 +82,7 @@ class Repository(Resource):
             "ecr",
             "create_repository",
             repositoryName=self.name,
-            tags=tag_list(self.ours),
+            tags=tag_list(desired["tags"]),
             imageTagMutability=desired["tag_mutability"],
             imageScanningConfiguration={"scanOnPush": desired["scan_on_push"]},
             encryptionConfiguration={"encryptionType": desired["encryption"]},
@@ -83,6 +93,12 @@ class Repository(Resource):
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        if changed(change, "tags"):
+            arn = actual.outputs["arn"]
+            aws.retry(
+                lambda: aws.call("ecr", "tag_resource", resourceArn=arn, tags=tag_list(desired["tags"])),
+                when=_propagating,
+            )
         for name in ("tag_mutability", "scan_on_push", "policy", "lifecycle_policy"):
             if changed(change, name):
                 self._put(aws, name, desired[name])
@@ -90,8 +106,9 @@ class Repository(Resource):
 
     def _put(self, aws: Aws, name: str, value: Any) -> None:
         operation, parameters = self._write(name, value)
+        gone = (*_NO_POLICY, *_NO_LIFECYCLE)  # only what removes answers so: somebody was faster, or an answer was lost
         aws.retry(
-            lambda: aws.call("ecr", operation, repositoryName=self.name, **parameters),
+            lambda: aws.find(gone, "ecr", operation, repositoryName=self.name, **parameters),
             when=_propagating,
         )
 
@@ -109,6 +126,12 @@ class Repository(Resource):
         return "put_lifecycle_policy", {"lifecyclePolicyText": canonical_json(value)}
 
     def delete(self, aws: Aws) -> None:
+        others = self._others_images(aws)
+        if others:
+            raise ForeignResource(
+                f"ECR repository {self.name} holds images that are not ours: {', '.join(others)}",
+                "move or delete them, then run the command again",
+            )
         if aws.find(_ABSENT, "ecr", "delete_repository", repositoryName=self.name, force=True) is None:
             return
 
@@ -118,6 +141,16 @@ class Repository(Resource):
             )
 
         aws.wait_until(gone, reason="for ECR: the repository is being deleted")
+
+    def _others_images(self, aws: Aws) -> list[str]:
+        """Return the tags that no deploy of ours made; what has no tag is a part of an image of ours that was refused."""
+        images = aws.pages("ecr", "list_images", "imageIds", repositoryName=self.name)
+        try:
+            return sorted(each["imageTag"] for each in images if not _OUR_TAG.fullmatch(each.get("imageTag", "0" * 40)))
+        except AwsError as error:
+            if error.code in _ABSENT:
+                return []
+            raise
 
 
 class Image(Resource):

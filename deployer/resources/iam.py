@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from deployer.aws import Aws
 from deployer.compare import canonical_json, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError, ForeignResource
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Resource, Tags, changed, must_be_ours
+from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("NoSuchEntity",)
 
 
 def _settling(error: AwsError) -> str | None:
-    """IAM does not see a principal yet, or another writer is at this role (R-11, R-13)."""
+    """IAM does not see what was just done, or another writer is at this role (R-11, R-12, R-13, GEN-8)."""
     if error.code == "MalformedPolicyDocument" and "Invalid principal" in error.aws_message:
         return "for IAM: a principal in the trust policy is not seen yet"
+    if error.code == "DeleteConflict":
+        return "for IAM: the role's policies are not seen as deleted yet"
+    if error.code in _ABSENT:  # what removes does not get here
+        return "for IAM: the new role is not seen yet"
     return "for IAM: another change of this role is under way" if error.code == "ConcurrentModification" else None
 
 
 class Role(Resource):
     """A role that a service assumes.
 
-    Fields: `description`, `trust` (a policy), `policies` (inline, by name), `permissions_boundary` (an ARN or None).
+    Fields: `tags`, `description`, `trust` (a policy), `policies` (inline, by name), `permissions_boundary` (an ARN or None).
 
     All inline policies are ours: an added one shows as a difference. Attached managed policies are somebody else's.
     """
 
-    def __init__(self, key: str, *, name: str, ours: Tags, fields: Fields | None = None) -> None:
+    exists = ("EntityAlreadyExists",)
+
+    def __init__(self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None) -> None:
         super().__init__(key, fields)
         self.name = name
         self.ours = ours
@@ -36,13 +44,18 @@ class Role(Resource):
         if answer is None:
             return None
         role = answer["Role"]
-        must_be_ours(f"IAM role {self.name}", tags_from(role.get("Tags")), self.ours)
+        tags = tags_from(role.get("Tags"))
+        self.ours.check(f"IAM role {self.name}", tags)
+        policies = self._policies(aws)
+        if policies is None:
+            return None
         boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
         return State(
             {
+                "tags": self.ours.among(tags),
                 "description": role.get("Description", ""),
                 "trust": canonical_policy(role["AssumeRolePolicyDocument"]),
-                "policies": {name: self._policy(aws, name) for name in self._policy_names(aws)},
+                "policies": policies,
                 "permissions_boundary": boundary,
             }
         )
@@ -50,40 +63,45 @@ class Role(Resource):
     def _policy_names(self, aws: Aws) -> list[str]:
         return list(aws.pages("iam", "list_role_policies", "PolicyNames", RoleName=self.name))
 
-    def _policy(self, aws: Aws, name: str) -> object:
-        answer = aws.call("iam", "get_role_policy", RoleName=self.name, PolicyName=name)
-        return canonical_policy(answer["PolicyDocument"])
+    def _policies(self, aws: Aws) -> dict[str, object] | None:
+        """Return the inline policies by name; one that goes while being read is left out. None: the role itself went."""
+        try:
+            names = self._policy_names(aws)
+        except AwsError as error:
+            if error.code in _ABSENT:
+                return None
+            raise
+        found = {
+            name: aws.find(_ABSENT, "iam", "get_role_policy", RoleName=self.name, PolicyName=name) for name in names
+        }
+        return {name: canonical_policy(answer["PolicyDocument"]) for name, answer in found.items() if answer}
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
-            "RoleName": self.name,
             "AssumeRolePolicyDocument": canonical_json(desired["trust"]),
             "Description": desired["description"],
-            "Tags": tag_list(self.ours),
+            "Tags": tag_list(desired["tags"]),
         }
         if desired["permissions_boundary"]:
             parameters["PermissionsBoundary"] = desired["permissions_boundary"]
-        aws.retry(lambda: aws.call("iam", "create_role", **parameters), when=_settling)
+        self._write(aws, "create_role", **parameters)
         for name in desired["policies"]:
             self._put_policy(aws, name, desired)
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
-        role = {"RoleName": self.name}
+        if changed(change, "tags"):
+            self._write(aws, "tag_role", Tags=tag_list(desired["tags"]))
         if changed(change, "description"):
-            aws.call("iam", "update_role", **role, Description=desired["description"])
+            self._write(aws, "update_role", Description=desired["description"])
         if changed(change, "permissions_boundary"):
             boundary = desired["permissions_boundary"]
             if boundary:
-                aws.call("iam", "put_role_permissions_boundary", **role, PermissionsBoundary=boundary)
+                self._write(aws, "put_role_permissions_boundary", PermissionsBoundary=boundary)
             else:
-                aws.call("iam", "delete_role_permissions_boundary", **role)
+                self._remove(aws, "delete_role_permissions_boundary")
         if changed(change, "trust"):
-            document = canonical_json(desired["trust"])
-            aws.retry(
-                lambda: aws.call("iam", "update_assume_role_policy", **role, PolicyDocument=document),
-                when=_settling,
-            )
+            self._write(aws, "update_assume_role_policy", PolicyDocument=canonical_json(desired["trust"]))
         if changed(change, "policies"):
             self._update_policies(aws, desired, actual)
         return {}
@@ -94,14 +112,17 @@ class Role(Resource):
             if wanted[name] != found.get(name):
                 self._put_policy(aws, name, desired)
         for name in found.keys() - wanted.keys():
-            aws.find(_ABSENT, "iam", "delete_role_policy", RoleName=self.name, PolicyName=name)
+            self._remove(aws, "delete_role_policy", PolicyName=name)
 
     def _put_policy(self, aws: Aws, name: str, desired: Fields) -> None:
         document = canonical_json(desired["policies"][name])
-        aws.retry(
-            lambda: aws.call("iam", "put_role_policy", RoleName=self.name, PolicyName=name, PolicyDocument=document),
-            when=_settling,
-        )
+        self._write(aws, "put_role_policy", PolicyName=name, PolicyDocument=document)
+
+    def _write(self, aws: Aws, operation: str, **parameters: Any) -> None:
+        aws.retry(lambda: aws.call("iam", operation, RoleName=self.name, **parameters), when=_settling)
+
+    def _remove(self, aws: Aws, operation: str, **parameters: Any) -> None:
+        aws.retry(lambda: aws.find(_ABSENT, "iam", operation, RoleName=self.name, **parameters), when=_settling)
 
     def delete(self, aws: Aws) -> None:
         try:
@@ -115,14 +136,8 @@ class Role(Resource):
                     "detach them, then run the command again",
                 )
             for name in self._policy_names(aws):
-                aws.find(_ABSENT, "iam", "delete_role_policy", RoleName=self.name, PolicyName=name)
-            aws.retry(lambda: aws.call("iam", "delete_role", RoleName=self.name), when=_still_used)
+                self._remove(aws, "delete_role_policy", PolicyName=name)
+            self._remove(aws, "delete_role")
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise
-
-
-def _still_used(error: AwsError) -> str | None:
-    """IAM still sees a policy that was deleted a moment ago (R-12)."""
-    busy = error.code in ("DeleteConflict", "ConcurrentModification")
-    return "for IAM: the role's policies are not seen as deleted yet" if busy else None

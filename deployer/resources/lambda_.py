@@ -9,7 +9,7 @@ from deployer.aws import Aws
 from deployer.compare import tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Resource, Tags, changed, must_be_ours
+from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("ResourceNotFoundException",)
 KEPT_VERSIONS = 3
@@ -22,17 +22,22 @@ _CONFIGURATION = (
 
 
 def _transient(error: AwsError) -> str | None:
-    """IAM, ECR or Lambda itself is not ready for this write yet (R-1 to R-5, R-16). The same codes can be permanent."""
+    """IAM, ECR or Lambda itself is not ready for this write yet (R-1 to R-6, R-16). The same codes can be permanent."""
     text = error.aws_message
     if error.code == "InvalidParameterValueException":
         if "cannot be assumed by Lambda" in text or "role does not have permissions" in text or "CreateGrant" in text:
-            return "for IAM: Lambda cannot use the execution role yet"
-    if error.code == "AccessDeniedException" and "ECR image" in text:
+            return "for IAM: Lambda cannot assume the execution role yet"
+    if error.code == "AccessDeniedException" and "permission to access the ECR image" in text:
         return "for ECR: Lambda may not pull the image yet"
-    busy = ("update is in progress", "state: Pending", "concurrent update operation", "in progress")
-    if error.code == "ResourceConflictException" and any(each in text for each in busy):
-        return "for Lambda: the function is still being changed"
-    return None
+    if error.code == "ResourceNotFoundException":  # R-6; what a removal asks for does not get here
+        return "for Lambda: the new function is not seen yet"
+    return _busy(error) if "already exist" not in text else None
+
+
+def _busy(error: AwsError) -> str | None:
+    """A change is under way, so another one has to wait (R-4, R-5, Lambda-6)."""
+    conflict = error.code == "ResourceConflictException"
+    return "for Lambda: the function is still being changed" if conflict else None
 
 
 class Function(Resource):
@@ -41,8 +46,9 @@ class Function(Resource):
     Args:
         repository_uri: `account.dkr.ecr.region.amazonaws.com/name`; with `image_digest` it makes the image's address.
         pinned_by: ARN of the state machine whose definition pins versions; what it names is never removed.
-    Fields: `description`, `image_digest`, `architecture`, `role_arn`, `memory_mb`, `timeout_s`, `ephemeral_storage_mb`,
-        `environment`, `tracing`, `command` (None: the image's own), `published` (the newest version is what $LATEST is).
+    Fields: `tags`, `description`, `image_digest`, `architecture`, `role_arn`, `memory_mb`, `timeout_s`,
+        `ephemeral_storage_mb`, `environment`, `tracing`, `command` (None: the image's own), `published` (the newest version
+        is what $LATEST is).
     Outputs: `version_arn`, of the newest published version.
     """
 
@@ -51,7 +57,7 @@ class Function(Resource):
         key: str,
         *,
         name: str,
-        ours: Tags,
+        ours: Ownership,
         repository_uri: str = "",
         pinned_by: str = "",
         fields: Fields | None = None,
@@ -64,21 +70,25 @@ class Function(Resource):
         self.pinned_by = pinned_by
 
     replace_on = ("package_type",)
+    exists = ("ResourceConflictException",)  # Lambda-15
 
     def moves(self, changed: Collection[str]) -> Collection[str]:
-        return ("version_arn",)  # every field belongs to a version, so every change publishes a new one
+        # Every other field belongs to a version, so its change publishes a new one; tags are the function's (Lambda-24).
+        return () if set(changed) == {"tags"} else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
         answer = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
         if answer is None:
             return None
-        must_be_ours(f"Lambda function {self.name}", tags_from(answer.get("Tags")), self.ours)
+        tags = tags_from(answer.get("Tags"))
+        self.ours.check(f"Lambda function {self.name}", tags)
         latest = self._fields(answer["Configuration"])
         versions = self._versions(aws)
         newest = versions[-1] if versions else None
         published = newest is not None and self._fields(newest) == latest
         outputs = {"version_arn": newest["FunctionArn"]} if newest is not None else {}
-        return State({**latest, "published": published}, outputs)
+        arn = answer["Configuration"]["FunctionArn"]
+        return State({**latest, "tags": self.ours.among(tags), "published": published}, {**outputs, "arn": arn})
 
     @staticmethod
     def _fields(found: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +110,12 @@ class Function(Resource):
 
     def _versions(self, aws: Aws) -> list[dict[str, Any]]:
         """Return the published versions' configurations, oldest first (Lambda-19)."""
-        found = aws.pages("lambda", "list_versions_by_function", "Versions", FunctionName=self.name)
+        try:
+            found = list(aws.pages("lambda", "list_versions_by_function", "Versions", FunctionName=self.name))
+        except AwsError as error:
+            if error.code not in _ABSENT:
+                raise
+            found = []  # R-6: a new function is not seen everywhere yet
         published = [each for each in found if each["Version"] != "$LATEST"]
         return sorted(published, key=lambda each: int(each["Version"]))
 
@@ -110,7 +125,7 @@ class Function(Resource):
             "PackageType": desired["package_type"],
             "Code": {"ImageUri": self._image_uri(desired)},
             "Architectures": [desired["architecture"]],
-            "Tags": dict(self.ours),
+            "Tags": desired["tags"],
             **self._configuration(desired, _CONFIGURATION),
         }
         if desired["command"] is None:
@@ -119,6 +134,11 @@ class Function(Resource):
         return self._publish(aws, desired)
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        if changed(change, "tags"):
+            arn = actual.outputs["arn"]
+            aws.retry(lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]), when=_transient)
+        if change.names == {"tags"}:
+            return {}
         self._settled(aws)  # a run that was cut off may have left the function Pending (PRE-14)
         names = [name for name in _CONFIGURATION if changed(change, name)]
         if names:
@@ -180,7 +200,8 @@ class Function(Resource):
         version = published["Version"]
 
         def active() -> bool | None:  # Lambda-18: a version has a Pending of its own, and its update status can be null
-            found = aws.call("lambda", "get_function", FunctionName=self.name, Qualifier=version)["Configuration"]
+            answer = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name, Qualifier=version)
+            found = answer["Configuration"] if answer else {"State": "Pending"}  # R-6
             if found.get("State") == "Failed":
                 raise AwsError(
                     found.get("StateReasonCode", "Failed"), found.get("StateReason", ""), operation="GetFunction"
@@ -209,7 +230,7 @@ class Function(Resource):
 
     def delete(self, aws: Aws) -> None:
         delete = ("lambda", "delete_function")
-        aws.retry(lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_transient)
+        aws.retry(lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_busy, deadline_s=300)
 
         def gone() -> bool | None:  # Lambda-5: deletion may be asynchronous
             return True if aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name) is None else None
@@ -217,11 +238,11 @@ class Function(Resource):
         aws.wait_until(gone, reason="for Lambda: the function is being deleted")
 
 
-def our_function_names(aws: Aws, prefix: str, ours: Tags, known: Collection[str]) -> Iterator[str]:
+def our_function_names(aws: Aws, prefix: str, ours: Ownership, known: Collection[str]) -> Iterator[str]:
     """Yield the names of the functions that begin so and carry our tags, besides those already known."""
     for function in aws.pages("lambda", "list_functions", "Functions"):
         name = function["FunctionName"]
         if name.startswith(prefix) and name not in known:
             answer = aws.find(_ABSENT, "lambda", "list_tags", Resource=function["FunctionArn"])
-            if answer and ours.items() <= tags_from(answer["Tags"]).items():
+            if answer and ours.marks(tags_from(answer["Tags"])):
                 yield name

@@ -9,13 +9,19 @@ from deployer.aws import Aws
 from deployer.compare import tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Resource, Tags, must_be_ours
+from deployer.resources.base import Ownership, Resource, Tags, changed
+
+_ABSENT = ("ResourceNotFoundException",)
 
 
 class LogGroup(Resource):
-    """A log group. Fields: `retention_days`, None for keeping everything for ever."""
+    """A log group. Fields: `tags`; `retention_days`, None for keeping everything for ever."""
 
-    def __init__(self, key: str, *, name: str, ours: Tags, fields: Fields | None = None) -> None:
+    exists = ("ResourceAlreadyExistsException",)
+    holds_data = True
+    comes_back = True  # Logs-9
+
+    def __init__(self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None) -> None:
         super().__init__(key, fields)
         self.name = name
         self.ours = ours
@@ -26,56 +32,65 @@ class LogGroup(Resource):
         group = next((each for each in groups if each["logGroupName"] == self.name), None)
         if group is None:
             return None
-        must_be_ours(f"log group {self.name}", _tags(aws, group), self.ours)
-        return State({"retention_days": group.get("retentionInDays")})
+        tags = _tags(aws, group)
+        if tags is None:
+            return None
+        self.ours.check(f"log group {self.name}", tags)
+        return State(
+            {"tags": self.ours.among(tags), "retention_days": group.get("retentionInDays")}, {"arn": _plain_arn(group)}
+        )
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
-        aws.call("logs", "create_log_group", logGroupName=self.name, tags=dict(self.ours))
+        self._write(aws, "create_log_group", logGroupName=self.name, tags=desired["tags"])
         if desired["retention_days"] is not None:
             self._retain(aws, desired)
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
-        self._retain(aws, desired)
+        if changed(change, "tags"):
+            self._write(aws, "tag_resource", resourceArn=actual.outputs["arn"], tags=desired["tags"])
+        if changed(change, "retention_days"):
+            self._retain(aws, desired)
         return {}
+
+    @staticmethod
+    def _write(aws: Aws, operation: str, **parameters: Any) -> None:
+        aws.retry(lambda: aws.call("logs", operation, **parameters), when=_settling)
 
     def _retain(self, aws: Aws, desired: Fields) -> None:
         days = desired["retention_days"]
         if days is None:  # Logs-2: "for ever" is the absence of a policy
-            aws.call("logs", "delete_retention_policy", logGroupName=self.name)
+            self._write(aws, "delete_retention_policy", logGroupName=self.name)
         else:
-            aws.retry(
-                lambda: aws.call("logs", "put_retention_policy", logGroupName=self.name, retentionInDays=days),
-                when=_propagating,
-            )
+            self._write(aws, "put_retention_policy", logGroupName=self.name, retentionInDays=days)
 
     def delete(self, aws: Aws) -> None:
-        missing = ("ResourceNotFoundException",)
-        aws.retry(
-            lambda: aws.find(missing, "logs", "delete_log_group", logGroupName=self.name),
-            when=_aborted,
-        )
+        aws.retry(lambda: aws.find(_ABSENT, "logs", "delete_log_group", logGroupName=self.name), when=_settling)
 
 
-def _propagating(error: AwsError) -> str | None:
-    """A permission granted a moment ago is not seen yet (R-20)."""
-    denied = error.code == "AccessDeniedException" and "no identity-based policy allows" in error.aws_message
-    return "for IAM: the permission to set a retention is not seen yet" if denied else None
+def _settling(error: AwsError) -> str | None:
+    """Another operation on the group is under way (R-19), a permission just granted is not seen yet (R-20), or the group."""
+    if error.code == "OperationAbortedException":
+        return "for CloudWatch Logs: another change of the log group is under way"
+    if error.code == "AccessDeniedException" and "no identity-based policy allows" in error.aws_message:
+        return "for IAM: the permission to change the log group is not seen yet"
+    new = error.code in _ABSENT  # GEN-8; deletion does not get here
+    return "for CloudWatch Logs: the new log group is not seen yet" if new else None
 
 
-def _aborted(error: AwsError) -> str | None:
-    """Another operation on the group is under way (R-19)."""
-    return "for CloudWatch Logs: another change is under way" if error.code == "OperationAbortedException" else None
+def _tags(aws: Aws, group: dict[str, Any]) -> Tags | None:
+    """Return a group's tags; None for one that is still listed, but gone."""
+    answer = aws.find(_ABSENT, "logs", "list_tags_for_resource", resourceArn=_plain_arn(group))
+    return tags_from(answer["tags"]) if answer else None
 
 
-def _tags(aws: Aws, group: dict[str, Any]) -> Tags:
-    # Logs-4: tag calls need the ARN without ":*", which older answers give as `arn` only.
-    arn = group.get("logGroupArn") or group["arn"].removesuffix(":*")
-    return tags_from(aws.call("logs", "list_tags_for_resource", resourceArn=arn)["tags"])
+def _plain_arn(group: dict[str, Any]) -> str:
+    """Return the ARN without ":*", which tag calls need (Logs-4); older answers have it with that only."""
+    return str(group.get("logGroupArn") or group["arn"].removesuffix(":*"))
 
 
-def our_group_names(aws: Aws, prefix: str, ours: Tags, known: Collection[str]) -> Iterator[str]:
+def our_group_names(aws: Aws, prefix: str, ours: Ownership, known: Collection[str]) -> Iterator[str]:
     """Yield the names of the log groups under a prefix that carry our tags, besides those already known."""
     for group in aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
-        if group["logGroupName"] not in known and ours.items() <= dict(_tags(aws, group)).items():
+        if group["logGroupName"] not in known and ours.marks(_tags(aws, group) or {}):
             yield group["logGroupName"]

@@ -9,11 +9,12 @@ from typing import Any
 
 from deployer.aws import Aws
 from deployer.compare import canonical_json, canonical_policy, tag_list, tags_from
-from deployer.errors import AwsError, DeployerError
+from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Resource, Tags, changed, must_be_ours
+from deployer.resources.base import Ownership, Resource, Tags, changed
 
-_ABSENT = ("NoSuchBucket", "404")
+_ABSENT = ("NoSuchBucket", "NoSuchKey", "404")
+_FORBIDDEN = ("AccessDenied", "403")
 
 
 def _settling(error: AwsError) -> str | None:
@@ -29,7 +30,10 @@ class Bucket(Resource):
     `policy`.
     """
 
-    def __init__(self, key: str, *, name: str, account: str, ours: Tags, fields: Fields | None = None) -> None:
+    exists = ("BucketAlreadyOwnedByYou",)
+    holds_data = True
+
+    def __init__(self, key: str, *, name: str, account: str, ours: Ownership, fields: Fields | None = None) -> None:
         super().__init__(key, fields)
         self.name = name
         self.ours = ours
@@ -66,27 +70,29 @@ class Bucket(Resource):
         except AwsError as error:
             if error.code in _ABSENT:
                 return None
-            if error.code in ("AccessDenied", "403"):
-                error.advice = "another account owns the bucket, or these credentials may not read it (S3-5)"
+            if error.code in _FORBIDDEN:
+                raise _not_ours(self.name) from error
             raise
         tags = tags_from(answer["TagSet"]) if answer else {}
         if tags or any(True for _ in aws.pages("s3", "list_objects_v2", "Contents", **self._owner)):
-            must_be_ours(f"S3 bucket {self.name}", tags, self.ours)
-        return {key: value for key, value in tags.items() if key in self.ours}
+            self.ours.check(f"S3 bucket {self.name}", tags)
+        return self.ours.among(tags)
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters: dict[str, Any] = {"Bucket": self.name, "ObjectOwnership": desired["object_ownership"]}
         if aws.region != "us-east-1":  # S3-1: there the constraint must be absent, elsewhere present
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
         aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=_settling)
-        # Tags come first: they mark the bucket as ours if the run ends here. A bucket that is not ours by its tags got no
-        # further than creation, so there are no others' tags to keep (PutBucketTagging replaces the whole set, GEN-12).
+        # Tags come first: they mark the bucket as ours if the run ends here.
         for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
             self._put(aws, name, desired[name])
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
-        for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
+        if changed(change, "tags"):  # PutBucketTagging replaces the whole set, and others' tags stay (GEN-12)
+            answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
+            self._put(aws, "tags", {**(tags_from(answer["TagSet"]) if answer else {}), **desired["tags"]})
+        for name in ("encryption", "public_access_block", "object_ownership", "policy"):
             if changed(change, name):
                 self._put(aws, name, desired[name])
         return {}
@@ -114,11 +120,33 @@ class Bucket(Resource):
 
     def delete(self, aws: Aws) -> None:
         try:
+            others = self._others_objects(aws)
+            if others:
+                raise ForeignResource(
+                    f"S3 bucket {self.name} holds what is not ours: {', '.join(others)}",
+                    "move or delete it, then run the command again, or keep the bucket: down --keep-data",
+                )
             _empty(aws, self._owner, prefix="")
             aws.retry(lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting)
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise
+
+    def _others_objects(self, aws: Aws) -> list[str]:
+        """Return what lies beside `models/`, folder by folder: no deploy of ours put it there."""
+        names = set()
+        for key in ("Contents", "CommonPrefixes"):
+            found = aws.pages("s3", "list_objects_v2", key, **self._owner, Delimiter="/")
+            names |= {each.get("Key") or each["Prefix"] for each in found}
+        return sorted(names - {"models/"})
+
+
+def _not_ours(bucket: str) -> ForeignResource:
+    return ForeignResource(
+        f"S3 bucket {bucket} belongs to another account, or these credentials may not read it (S3-5)",
+        "it is left alone: choose another service or stage name (DEPLOYER_SERVICE, --stage), or allow s3:ListBucket and "
+        "s3:GetBucketTagging",
+    )
 
 
 def _deleting(error: AwsError) -> str | None:
@@ -146,7 +174,7 @@ class ModelFile(Resource):
     Fields: `key`, `sha256`.
     """
 
-    replace_on = ()
+    holds_data = True
 
     def __init__(
         self,
@@ -177,7 +205,7 @@ class ModelFile(Resource):
         try:
             return any(True for _ in aws.pages("s3", "list_objects_v2", "Contents", **self._owner, Prefix=self.prefix))
         except AwsError as error:
-            if error.code in _ABSENT:
+            if error.code in (*_ABSENT, *_FORBIDDEN):  # the bucket itself says which
                 return False
             raise
 
@@ -216,5 +244,5 @@ def model_names(aws: Aws, bucket: str, account: str) -> Iterator[str]:
         for folder in folders:
             yield folder["Prefix"].split("/")[1]
     except AwsError as error:
-        if error.code not in _ABSENT:
+        if error.code not in (*_ABSENT, *_FORBIDDEN):
             raise

@@ -10,7 +10,7 @@ from deployer.aws import Aws
 from deployer.compare import canonical_json, tag_list, tags_from
 from deployer.errors import AwsError
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Resource, Tags, changed, must_be_ours
+from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("StateMachineDoesNotExist",)
 
@@ -27,19 +27,20 @@ def _transient(error: AwsError) -> str | None:
 
 
 class StateMachine(Resource):
-    """A state machine. Fields: `type`, `definition` (parsed JSON), `role_arn`, `logging`, `tracing`.
+    """A state machine. Fields: `tags`, `type`, `definition` (parsed JSON), `role_arn`, `logging`, `tracing`.
 
     `logging` is None or {"level", "include_execution_data", "destination"}; `tracing` is true or false.
     """
 
     replace_on = ("type",)
+    exists = ("StateMachineAlreadyExists",)
 
     def __init__(
         self,
         key: str,
         *,
         arn: str,
-        ours: Tags,
+        ours: Ownership,
         fields: Fields | None = None,
         needs: Collection[str] = (),
     ) -> None:
@@ -52,10 +53,14 @@ class StateMachine(Resource):
         found = aws.find(_ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn)
         if found is None or found["status"] == "DELETING":
             return None  # create() waits until the name is free again (R-10)
-        tags = aws.call("stepfunctions", "list_tags_for_resource", resourceArn=self.arn)["tags"]
-        must_be_ours(f"state machine {self.name}", tags_from(tags), self.ours)
+        answer = aws.find(("ResourceNotFound",), "stepfunctions", "list_tags_for_resource", resourceArn=self.arn)
+        if answer is None:
+            return None
+        tags = tags_from(answer["tags"])
+        self.ours.check(f"state machine {self.name}", tags)
         return State(
             {
+                "tags": self.ours.among(tags),
                 "type": found["type"],
                 "definition": json.loads(found["definition"]),
                 "role_arn": found["roleArn"],
@@ -94,12 +99,17 @@ class StateMachine(Resource):
             "roleArn": desired["role_arn"],
             "loggingConfiguration": self._logging(desired["logging"]),
             "tracingConfiguration": {"enabled": desired["tracing"]},
-            "tags": tag_list(self.ours, lower=True),
+            "tags": tag_list(desired["tags"], lower=True),
         }
         self._write(aws, "create_state_machine", parameters)
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        if changed(change, "tags"):  # Sfn-15
+            tags = tag_list(desired["tags"], lower=True)
+            self._write(aws, "tag_resource", {"resourceArn": self.arn, "tags": tags})
+        if change.names == {"tags"}:
+            return {}
         parameters = {
             "stateMachineArn": self.arn,
             # Sfn-11: the model wants one of these two even when neither changes.

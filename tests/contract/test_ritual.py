@@ -21,7 +21,7 @@ from deployer.graph import in_order
 from deployer.images.context import NO_BASE
 from deployer.plan import UNKNOWN, Action, Plan
 from deployer.project import load_project
-from deployer.resources.base import Resource
+from deployer.resources.base import Ownership, Resource
 from deployer.settings import load_settings
 
 SUBJECTS = (
@@ -329,7 +329,8 @@ def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
 
     world.apply([*world.before, world.subject])
     stranger = copy.copy(world.subject)
-    stranger.ours = {**world.subject.ours, "deployer:service": "other"}  # type: ignore[attr-defined]
+    tags = {**world.subject.ours.tags, "deployer:service": "other"}  # type: ignore[attr-defined]
+    stranger.ours = Ownership(tags, adopt=True)  # type: ignore[attr-defined]
     with pytest.raises(ForeignResource, match="already exists and belongs to") as error:
         stranger.read(world.aws)
     name = getattr(stranger, "name")
@@ -366,7 +367,7 @@ def test_two_apis_with_our_tags_are_an_error_that_lists_both(world: World) -> No
     from deployer.errors import ForeignResource
 
     world.apply([*world.before, world.subject])
-    tags = world.subject.ours  # type: ignore[attr-defined]
+    tags = world.subject.ours.tags  # type: ignore[attr-defined]
     world.aws.call("apigatewayv2", "create_api", Name="other", ProtocolType="HTTP", Tags=tags)
     with pytest.raises(ForeignResource, match="2 HTTP APIs") as error:
         world.subject.read(world.aws)

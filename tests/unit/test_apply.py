@@ -389,11 +389,69 @@ def test_every_resource_that_is_not_ours_is_told_at_once(world):
     assert caught.value.advice == "choose another name"
 
 
-def test_a_read_that_fails_names_its_resource_and_comes_before_what_is_foreign(world):
-    world.errors["read", "workflow"] = ForeignResource("workflow x exists")
+def test_a_read_that_fails_names_its_resource(world):
     world.errors["read", "function"] = AwsError("AccessDenied", "no", operation="GetFunction")
     with pytest.raises(AwsError, match="^failed to read function: GetFunction: AccessDenied: no"):
         read_all(AWS, service(world), SerialExecutor())
+
+
+def test_what_is_foreign_comes_before_the_failures_that_may_follow_from_it(world):
+    world.errors["read", "workflow"] = ForeignResource("workflow x exists")
+    world.errors["read", "function"] = AwsError("AccessDenied", "no", operation="GetFunction")
+    with pytest.raises(ForeignResource, match="workflow x exists"):
+        read_all(AWS, service(world), SerialExecutor())
+
+
+def test_what_is_foreign_can_be_collected_while_the_rest_is_read(world):
+    foreign = world.errors["read", "role"] = ForeignResource("role x exists")
+    world.states["logs"] = State({"days": 14})
+    refused = {}
+    actual = read_all(AWS, service(world), SerialExecutor(), refused)
+    assert refused == {"role": foreign}
+    assert actual == {"workflow": None, "function": None, "role": None, "logs": State({"days": 14})}
+
+
+def test_what_turns_out_to_exist_is_read_and_finished(world):
+    """GEN-10: the answer to an earlier attempt was lost, or another run was faster."""
+    resources = service(world)
+    taken = AwsError("EntityAlreadyExists", "Role exists", operation="CreateRole")
+    role = resources[2]
+    role.exists = ("EntityAlreadyExists",)
+
+    def create(aws, desired):
+        world.writes.append("create role")
+        world.states["role"] = State({"trust": "nobody"}, {"id": "role#other"})
+        raise taken
+
+    role.create = create
+    result, events = up(world, resources)
+    assert result.succeeded and result.outputs["role"]["id"] == "role#other"
+    assert world.states["role"].fields == {"trust": "lambda"}
+    assert [event.text for event in events if isinstance(event, StepProgress) and event.key == "role"] == [
+        "it exists already: another run made it, or the answer to an attempt was lost; going on"
+    ]
+
+
+def test_what_turns_out_to_exist_and_cannot_become_what_is_desired_is_the_error(world):
+    taken = AwsError("Exists", "exists", operation="CreateThing")
+    thing = Thing(world, "thing", {"kind": "new"})
+    thing.exists = ("Exists",)
+
+    def create(aws, desired):
+        world.states["thing"] = State({"kind": "old"}, {})
+        raise taken
+
+    thing.create = create
+    result, _ = up(world, [thing])
+    assert result.outcomes["thing"].error is taken and world.states["thing"].fields == {"kind": "old"}
+
+
+def test_an_error_of_another_call_than_the_creating_one_does_not_mean_that_it_exists(world):
+    thing = Thing(world, "thing", {"kind": "new"})
+    thing.exists = ("Conflict",)
+    world.errors["create", "thing"] = AwsError("Conflict", "busy", operation="PublishThing")
+    result, _ = up(world, [thing])
+    assert result.outcomes["thing"].error.code == "Conflict" and "thing" not in world.states
 
 
 def test_a_result_with_anything_skipped_has_not_succeeded():

@@ -19,7 +19,7 @@ LAYERS = [
     {"session"},
     {"local"},
     {"report", "operate", "invoke"},
-    {"apply", "service"},
+    {"apply", "service", "census"},
     {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_", "resources.logs", "resources.s3"}
     | {"resources.stepfunctions", "project"},
     {"resources.base", "images.build"},
