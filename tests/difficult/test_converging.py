@@ -1,0 +1,168 @@
+"""A run that dies after any one of its calls, or never hears an answer, is completed by the next: the very same account.
+
+The runs are `up` into an empty account, `up` with one change of each kind, and `down`. Only writing calls are counted: dying
+after a reading one leaves what dying after the write before it leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PROJECT_FILES
+from tests.difficult.conftest import Service
+from tests.difficult.picture import differences, picture
+from tests.difficult.wire import Account, Answer, Call, Forward, Killed, broken, refusal
+
+CHANGED = {
+    "log_retention_days": 30,  # every log group
+    "tracing": True,  # role policies, functions, workflow
+    "cors_origins": (),  # API
+    "burst_limit": 7,  # stage
+}
+
+
+@dataclass
+class Dying:
+    """The process is killed right after its n-th writing call has taken effect, or (n = 0) before the first."""
+
+    after: int
+    written: int = 0
+
+    def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if self.written >= self.after and (call.writes or self.after):
+            raise Killed
+        if not call.writes:
+            return None
+        self.written += 1
+        answer = forward(call)
+        if self.written == self.after:
+            raise Killed
+        return answer
+
+
+@dataclass
+class Deaf:
+    """The answer to the n-th writing call is lost after the call took effect."""
+
+    after: int
+    written: int = 0
+    lost: str = ""
+
+    def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if not call.writes:
+            return None
+        self.written += 1
+        answer = forward(call)
+        if self.written == self.after:
+            self.lost = call.operation
+            raise broken(call)
+        return answer
+
+
+@dataclass
+class Failing(Deaf):
+    """AWS answers the n-th writing call with a 500, though it took effect."""
+
+    def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if not call.writes:
+            return None
+        self.written += 1
+        answer = forward(call)
+        if self.written == self.after:
+            self.lost = call.operation
+            return refusal(call.service, "InternalError", "We encountered an internal error.", 500)
+        return answer
+
+
+def edit_handler(project: Path) -> None:
+    """Change the image, and one model, beside what settings change."""
+    handler = project / "lambda_src" / "predict.py"
+    handler.write_text(handler.read_text() + "\n# another image\n")
+    model = project / "models" / "linear_regression.joblib"
+    model.write_bytes(model.read_bytes() + b"\0")
+    manifest = json.loads((project / "models" / "manifest.json").read_text())
+    manifest["models"]["linear_regression"]["sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
+    (project / "models" / "manifest.json").write_text(json.dumps(manifest))
+
+
+Scenario = tuple[Callable[[], None], Callable[[], Any]]
+
+
+@pytest.fixture
+def scenario(request: pytest.FixtureRequest, account: Account, one_project: Path, tmp_path: Path) -> Scenario:
+    """What brings the account to where the run begins, and the run."""
+    first = Service(account, one_project)
+    if request.param == "first up":
+        return account.reset, first.up
+    if request.param == "down":
+
+        def deployed() -> None:
+            account.reset()
+            first.up()
+
+        return deployed, first.down
+    folder = tmp_path / "changed"
+    shutil.copytree(one_project, folder)
+    edit_handler(folder)
+    changed = Service(account, folder)
+    changed.overrides = CHANGED
+
+    def deployed_before() -> None:
+        account.reset()
+        first.up()
+
+    return deployed_before, changed.up
+
+
+SCENARIOS = pytest.mark.parametrize("scenario", ["first up", "changed up", "down"], indirect=True)
+
+
+def undisturbed(account: Account, scenario: Scenario) -> tuple[Any, int]:
+    """Return the picture after an undisturbed run, and how many writing calls it made."""
+    prepare, run = scenario
+    prepare()
+    account.calls.clear()
+    run()
+    writes = sum(call.writes for call in account.calls)
+    return picture(account.aws()), writes
+
+
+@SCENARIOS
+def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(account: Account, scenario: Scenario) -> None:
+    prepare, run = scenario
+    expected, writes = undisturbed(account, scenario)
+    assert writes > 15
+    for after in range(writes + 1):
+        prepare()
+        account.troubles = [Dying(after)]
+        with pytest.raises(Killed):
+            run()
+        account.troubles = []
+        run()
+        assert differences(picture(account.aws()), expected) == [], f"killed after call {after}"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "trouble"),
+    [("first up", Deaf), ("changed up", Deaf), ("down", Deaf), ("first up", Failing)],
+    indirect=["scenario"],
+)
+def test_a_lost_answer_changes_nothing_in_the_end(account: Account, scenario: Scenario, trouble: type[Deaf]) -> None:
+    """The very same run ends well: no second API, integration, route or function version."""
+    prepare, run = scenario
+    expected, writes = undisturbed(account, scenario)
+    for after in range(1, writes + 1):
+        prepare()
+        account.troubles = [losing := trouble(after)]
+        run()
+        account.troubles = []
+        assert losing.lost
+        assert differences(picture(account.aws()), expected) == [], f"lost the answer of call {after}, {losing.lost}"

@@ -1,0 +1,15 @@
+"""The layer itself: without troubles it is the local AWS; each trouble is what it says."""
+
+from __future__ import annotations
+
+from tests.difficult.conftest import Service
+from tests.difficult.picture import picture
+
+
+def test_without_troubles_a_service_is_deployed_and_deleted(service: Service) -> None:
+    empty = picture(service.account.aws())
+    _, outputs = service.up()
+    assert outputs["url"] and service.plan().is_empty
+    assert picture(service.account.aws()) != empty
+    service.down()
+    assert picture(service.account.aws()) == empty

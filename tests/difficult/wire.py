@@ -1,0 +1,212 @@
+"""The way from botocore to the local AWS, inside this process, on which troubles lie in wait.
+
+Each call of the deployer passes the troubles in force, in their order; each may answer in AWS's stead, break the connection, or
+pass the call on. What no trouble answers, the local AWS does. No socket lies between, so that a whole deploy takes half a second.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionClosedError
+
+from deployer.aws import Aws, Recorder
+from tests.clock import Clock
+
+CREDENTIALS = ("local", "local")
+REGION = "us-east-1"
+READING = ("Get", "List", "Describe", "Head", "BatchGet", "BatchCheck")
+
+
+class Killed(BaseException):
+    """The process has ended; nothing of it reaches AWS any more."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request on its way: botocore's names of service and operation, and what is sent."""
+
+    service: str
+    operation: str
+    method: str
+    url: str
+    body: bytes
+    headers: Any = field(repr=False, compare=False)
+
+    @property
+    def writes(self) -> bool:
+        return not self.operation.startswith(READING)
+
+    @property
+    def key(self) -> tuple[str, str, bytes]:
+        """What is asked, as one value."""
+        return self.operation, self.url, self.body
+
+    def says(self, text: str) -> bool:
+        """Tell whether a text is in address or body: enough to know which thing is meant."""
+        return text in unquote(self.url) or text.encode() in self.body
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body or b"{}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body or b"{}")
+
+    def with_json(self, value: Any) -> Answer:
+        return Answer(self.status, self.headers, json.dumps(value).encode())
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status < 400
+
+
+Forward = Callable[[Call], Answer]
+Trouble = Callable[[Call, Forward], "Answer | None"]
+
+
+def refusal(service: str, code: str, message: str, status: int = 400) -> Answer:
+    """Return an error in the shape in which this service sends it."""
+    if service == "s3":
+        xml = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        return Answer(status, {"Content-Type": "application/xml"}, xml.encode())
+    if service in ("iam", "sts"):
+        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        xml = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
+        return Answer(status, {"Content-Type": "text/xml"}, xml.encode())
+    headers = {"Content-Type": "application/json", "X-Amzn-ErrorType": code}
+    return Answer(status, headers, json.dumps({"__type": code, "message": message, "Message": message}).encode())
+
+
+def broken(call: Call) -> Exception:
+    return ConnectionClosedError(endpoint_url=call.url)
+
+
+class Account:
+    """An account of the local AWS in this process, and how calls reach it."""
+
+    def __init__(self, folder: Path) -> None:
+        from moto.core.config import default_user_config
+        from moto.server import DomainDispatcherApplication, create_backend_app
+        from werkzeug.serving import make_server
+
+        from deployer.local.gateway import Gateway
+
+        default_user_config["stepfunctions"] = {"execute_state_machine": True}
+        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True)  # for the layers, which are read by plain HTTP
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self._gateway = Gateway(DomainDispatcherApplication(create_backend_app), folder, 0, self.endpoint)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        self._clients = Aws(region=REGION, endpoint_url=self.endpoint, credentials=CREDENTIALS)
+        self._hooked: set[str] = set()
+        self.troubles: Sequence[Trouble] = ()
+        self.calls: list[Call] = []
+        self._lock = threading.Lock()
+
+    def _serve(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        return self._gateway(environ, start_response)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._gateway.close()
+
+    def reset(self) -> None:
+        """Empty the account and forget every trouble."""
+        self.troubles, self.calls = (), []
+        self._ask("POST", f"{self.endpoint}/moto-api/reset", b"", {})
+
+    def aws(self, clock: Clock | None = None, record: Recorder = lambda service, operation: None) -> Aws:
+        """Return access for a run, whose waits pass on a clock of its own; botocore's clients are shared by all runs."""
+        clock = clock or Clock()
+        made = Aws(
+            region=REGION,
+            endpoint_url=self.endpoint,
+            credentials=CREDENTIALS,
+            clock=clock,
+            sleep=clock.sleep,
+            record=record,
+        )
+        made.client = self._client  # type: ignore[method-assign]
+        return made
+
+    def _client(self, service: str) -> Any:
+        client = self._clients.client(service)
+        with self._lock:
+            if service not in self._hooked:
+                client.meta.events.register_first("before-send", self._send)
+                self._hooked.add(service)
+        return client
+
+    def _send(self, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        _, service, operation = event_name.split(".")
+        body = request.body or b""
+        body = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else body.read()
+        service = {"api": "ecr"}.get(service, service)
+        answer = self._pass(Call(service, operation, request.method, request.url, body, request.headers), self.troubles)
+        return AWSResponse(request.url, answer.status, answer.headers, _Raw(answer.body))
+
+    def _pass(self, call: Call, troubles: Sequence[Trouble]) -> Answer:
+        if troubles:
+            answer = troubles[0](call, lambda passed: self._pass(passed, troubles[1:]))
+            return answer if answer is not None else self._pass(call, troubles[1:])
+        with self._lock:
+            self.calls.append(call)
+        return self._ask(call.method, call.url, call.body, call.headers)
+
+    def _ask(self, method: str, url: str, body: bytes, headers: Any) -> Answer:
+        parts = urlsplit(url)
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote(parts.path).encode().decode("latin1"),
+            "QUERY_STRING": parts.query,
+            "RAW_URI": url,
+            "REQUEST_URI": url,
+            "SERVER_NAME": parts.hostname,
+            "SERVER_PORT": str(parts.port),
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": parts.netloc,
+            "CONTENT_LENGTH": str(len(body)),
+            "REMOTE_ADDR": "127.0.0.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        for name, value in dict(headers).items():
+            text = value.decode() if isinstance(value, bytes) else str(value)
+            key = name.upper().replace("-", "_")
+            environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = text
+        answered: list[Any] = []
+        content = b"".join(self._gateway(environ, lambda status, headers, *_: answered.extend((status, headers))))
+        status, answer_headers = answered
+        return Answer(int(status.split()[0]), dict(answer_headers), content)
+
+
+class _Raw(io.BytesIO):
+    def stream(self, **_: Any) -> Iterable[bytes]:
+        while content := self.read():
+            yield content
