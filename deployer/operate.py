@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -22,7 +22,7 @@ from deployer.errors import (
 from deployer.events import Emit, Note, PlanReady, RunFinished
 from deployer.images.build import choose_engine
 from deployer.plan import Action, Fields, Plan
-from deployer.project import Project, load_project, pin_bases
+from deployer.project import Project, declared_names, load_project, pin_bases
 from deployer.resources.base import Resource
 from deployer.settings import Settings
 
@@ -113,12 +113,14 @@ def prepare_down(
 
     What is not ours is named and left alone, and the rest goes on. `keep_data`: bucket, models and log groups stay.
     """
-    names = service.discover(aws, settings)
-    resources = service.everything(settings, names)
+    names = {*declared_names(settings), *service.discover(aws, settings)}
+    resources = service.everything(settings, sorted(names))
     kept = {each.key for each in resources if keep_data and each.holds_data}
     refused: dict[str, ForeignResource] = {}
     doomed = [each for each in resources if each.key not in kept]
-    plan = plan_teardown(resources, {**dict.fromkeys(kept), **read_all(aws, doomed, pool, refused)})
+    actual = {**dict.fromkeys(kept), **read_all(aws, doomed, pool, refused)}
+    strange = {each.key for each in resources if each.part_of in refused}
+    plan = plan_teardown(resources, {**actual, **dict.fromkeys(strange)})
     emit(PlanReady(plan))
     for error in refused.values():
         emit(Note(f"left alone: {error.message}"))
@@ -135,12 +137,12 @@ def prepare_down(
 
         def gone() -> bool | None:
             nonlocal left
-            again = service.everything(settings, {*names, *service.discover(aws, settings)})
+            again = service.everything(settings, sorted(names | {*service.discover(aws, settings)}))
             strangers: dict[str, ForeignResource] = {}
-            found = read_all(aws, [each for each in again if each.key not in kept], pool, strangers)
+            found = read_all(aws, [each for each in again if each.key not in kept | strange], pool, strangers)
             left = [key for key, state in found.items() if state is not None]
             for each in again:
-                if each.comes_back and each.key in strangers.keys() & deleted:  # Logs-9: it was ours a moment ago
+                if each.comes_back and each.key in deleted & strangers.keys():  # Logs-9: it was ours a moment ago
                     each.delete(aws)
                     left.append(each.key)
             return None if left else True
@@ -154,7 +156,7 @@ def prepare_down(
 
 
 def _check_census(
-    aws: Aws, settings: Settings, names: Sequence[str], refused: Mapping[str, ForeignResource], emit: Emit
+    aws: Aws, settings: Settings, names: Collection[str], refused: Mapping[str, ForeignResource], emit: Emit
 ) -> None:
     """Raise NotSettled for what has one of our names, or our tags, and was not for us to delete."""
     left = [f"{error.message}, and was left alone" for error in refused.values()]

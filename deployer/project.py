@@ -78,6 +78,12 @@ def load_project(settings: Settings) -> Project:
     return Project(functions, definition, models, images, image_of, libraries)
 
 
+def declared_names(settings: Settings) -> tuple[str, ...]:
+    """Return the functions that the workflow names, as far as it can be read: `down` works without a sound project."""
+    problems: list[str] = []
+    return tuple(_functions(_read_json(settings.project / WORKFLOW, problems), problems))
+
+
 def _read_json(path: Path, problems: list[str]) -> Any:
     name = f"{path.parent.name}/{path.name}" if path.name == "manifest.json" else path.name
     try:

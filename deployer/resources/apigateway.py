@@ -51,6 +51,7 @@ class HttpApi(Resource):
     """
 
     replace_on = ("protocol",)
+    exists = ("ConflictException",)
 
     def __init__(
         self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None, needs: Collection[str] = ()
@@ -134,11 +135,12 @@ class HttpApi(Resource):
             parameters["CorsConfiguration"] = _write_cors(desired["cors"])
         api = self._create(aws, "create_api", parameters, lambda: next(iter(find_apis(aws, self.ours)), None))
         api_id = api["ApiId"]
-        self._yield_to_older(aws, api_id)
+        self._yield_to_other(aws, api_id, self._is_served)
         # Api-15: the route needs its integration; Api-14: the stage comes after the route.
         integration_id = self._put_integration(aws, api_id, None, desired)
         self._put_route(aws, api_id, None, integration_id, desired)
         self._put_stage(aws, api_id, None, desired)
+        self._yield_to_other(aws, api_id, lambda aws, other: False)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
 
     @staticmethod
@@ -161,16 +163,25 @@ class HttpApi(Resource):
 
         return dict(aws.retry(attempt, when=_in_doubt, deadline_s=120))
 
-    def _yield_to_older(self, aws: Aws, api_id: str) -> None:
-        """Give way to an API that another run created at the same time: names are not unique here (Api-1)."""
-        found = find_apis(aws, self.ours)
-        oldest = found[0]["ApiId"] if found else api_id  # a listing may not see the new one yet (GEN-8)
-        if oldest != api_id:
+    def _yield_to_other(self, aws: Aws, api_id: str, is_served: Callable[[Aws, str], bool]) -> None:
+        """Give way to an API that another run created at the same time: names are not unique here (Api-1).
+
+        The older one stays. Dates are whole seconds, so of two of the same second the one with the smaller id stays, unless
+        `is_served` says that the other is complete: then its run has looked round before ours was there.
+        """
+        found = [api["ApiId"] for api in find_apis(aws, self.ours)]
+        older = found[: found.index(api_id)] if api_id in found else []  # a listing may not see the new one yet (GEN-8)
+        others = [each for each in found if each != api_id and (each in older or is_served(aws, each))]
+        if others:
             self._remove(aws, "delete_api", {"ApiId": api_id})
             raise DeployerError(
-                f"another run created the HTTP API {oldest} at the same time",
+                f"another run created the HTTP API {others[0]} at the same time",
                 "run the command again: it goes on with that one",
             )
+
+    @staticmethod
+    def _is_served(aws: Aws, api_id: str) -> bool:
+        return aws.find(_ABSENT, "apigatewayv2", "get_stage", ApiId=api_id, StageName=STAGE) is not None
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         api_id = actual.outputs["api_id"]
@@ -240,14 +251,14 @@ class HttpApi(Resource):
             "AuthorizationType": desired["route"]["authorization"],
             "Target": f"integrations/{integration_id}",
         }
-        if existing is None:
-            found = self._create(
-                aws, "create_route", parameters, lambda: self._route(aws, api_id, parameters["RouteKey"])
-            )
-            if found["Target"] == parameters["Target"]:
-                return
-            existing = found["RouteId"]  # another run made it
-        self._write(aws, "update_route", {**parameters, "RouteId": existing})
+        if existing is not None:
+            self._write(aws, "update_route", {**parameters, "RouteId": existing})
+            return
+        key = parameters["RouteKey"]
+        found = self._create(aws, "create_route", parameters, lambda: self._route(aws, api_id, key))
+        if found["Target"] != parameters["Target"]:  # an error in `exists`: what is there is then read and finished
+            message = f"another run made the route {key} at the same time"
+            raise AwsError("ConflictException", message, operation="CreateRoute", advice="run the command again")
 
     @staticmethod
     def _route(aws: Aws, api_id: str, key: str) -> dict[str, Any] | None:

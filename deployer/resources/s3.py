@@ -40,9 +40,15 @@ class Bucket(Resource):
         self._owner = {"Bucket": name, "ExpectedBucketOwner": account}
 
     def read(self, aws: Aws) -> State | None:
-        tags = self._read_tags(aws)
-        if tags is None:
-            return None
+        try:
+            tags = self._read_tags(aws)
+            return None if tags is None else State({"tags": tags, **self._read_settings(aws)})
+        except AwsError as error:
+            if error.code in _ABSENT:  # not everywhere yet, or not any more
+                return None
+            raise
+
+    def _read_settings(self, aws: Aws) -> Fields:
         find = aws.find
         encryption = find(
             ("ServerSideEncryptionConfigurationNotFoundError",), "s3", "get_bucket_encryption", **self._owner
@@ -51,25 +57,18 @@ class Bucket(Resource):
         ownership = find(("OwnershipControlsNotFoundError",), "s3", "get_bucket_ownership_controls", **self._owner)
         policy = find(("NoSuchBucketPolicy",), "s3", "get_bucket_policy", **self._owner)
         rules = encryption["ServerSideEncryptionConfiguration"]["Rules"] if encryption else []
-        return State(
-            {
-                "tags": tags,
-                "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] if rules else None,
-                "public_access_block": access["PublicAccessBlockConfiguration"] if access else None,
-                "object_ownership": ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"]
-                if ownership
-                else None,
-                "policy": canonical_policy(policy["Policy"]) if policy else None,
-            }
-        )
+        return {
+            "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] if rules else None,
+            "public_access_block": access["PublicAccessBlockConfiguration"] if access else None,
+            "object_ownership": ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"] if ownership else None,
+            "policy": canonical_policy(policy["Policy"]) if policy else None,
+        }
 
     def _read_tags(self, aws: Aws) -> Tags | None:
         """Return the tags, or None without a bucket. An empty bucket without any tag is one that we did not finish."""
         try:
             answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
         except AwsError as error:
-            if error.code in _ABSENT:
-                return None
             if error.code in _FORBIDDEN:
                 raise _not_ours(self.name) from error
             raise
@@ -175,6 +174,7 @@ class ModelFile(Resource):
     """
 
     holds_data = True
+    part_of = "bucket"
 
     def __init__(
         self,

@@ -19,7 +19,9 @@ _VOLATILE = {
 def picture(aws: Aws) -> dict[str, Any]:
     """Return everything in an account that a service could have touched."""
     return {
-        "buckets": {bucket["Name"]: _bucket(aws, bucket["Name"]) for bucket in aws.call("s3", "list_buckets")["Buckets"]},
+        "buckets": {
+            bucket["Name"]: _bucket(aws, bucket["Name"]) for bucket in aws.call("s3", "list_buckets")["Buckets"]
+        },
         "repositories": {
             each["repositoryName"]: _repository(aws, each)
             for each in aws.pages("ecr", "describe_repositories", "repositories")
@@ -36,7 +38,9 @@ def picture(aws: Aws) -> dict[str, Any]:
         "machines": {
             each["name"]: {
                 **_steady(aws.call("stepfunctions", "describe_state_machine", stateMachineArn=each["stateMachineArn"])),
-                "tags": aws.call("stepfunctions", "list_tags_for_resource", resourceArn=each["stateMachineArn"])["tags"],
+                "tags": aws.call("stepfunctions", "list_tags_for_resource", resourceArn=each["stateMachineArn"])[
+                    "tags"
+                ],
             }
             for each in aws.pages("stepfunctions", "list_state_machines", "stateMachines")
         },
@@ -80,7 +84,8 @@ def _role(aws: Aws, name: str) -> dict[str, Any]:
     return {
         **_steady(aws.call("iam", "get_role", RoleName=name)["Role"]),
         "policies": {
-            each: aws.call("iam", "get_role_policy", RoleName=name, PolicyName=each)["PolicyDocument"] for each in policies
+            each: aws.call("iam", "get_role_policy", RoleName=name, PolicyName=each)["PolicyDocument"]
+            for each in policies
         },
         "attached": list(aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)),
     }
@@ -90,7 +95,7 @@ def _functions(aws: Aws) -> dict[str, Any]:
     names = sorted({each["FunctionName"] for each in aws.pages("lambda", "list_functions", "Functions")})
     return {
         name: {
-            "tags": aws.call("lambda", "get_function", FunctionName=name)["Tags"],
+            "tags": aws.call("lambda", "get_function", FunctionName=name).get("Tags"),
             "versions": [_steady(each) for each in aws.pages("lambda", "list_versions_by_function", "Versions",
                                                              FunctionName=name)],
         }
@@ -103,7 +108,9 @@ def _below(aws: Aws, api_id: str) -> dict[str, Any]:
         return [_steady(each) for each in aws.pages("apigatewayv2", f"get_{what}", "Items", ApiId=api_id)]
 
     routes = aws.call("apigatewayv2", "get_routes", ApiId=api_id)["Items"]
-    integrations = {each["IntegrationId"] for each in aws.call("apigatewayv2", "get_integrations", ApiId=api_id)["Items"]}
+    integrations = {
+        each["IntegrationId"] for each in aws.call("apigatewayv2", "get_integrations", ApiId=api_id)["Items"]
+    }
     return {
         "integrations": items("integrations"),
         "routes": items("routes"),

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PROJECT_FILES
 from tests.difficult.conftest import Service
 from tests.difficult.picture import differences, picture
 from tests.difficult.wire import Account, Answer, Call, Forward, Killed, broken, refusal

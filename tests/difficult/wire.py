@@ -1,7 +1,8 @@
 """The way from botocore to the local AWS, inside this process, on which troubles lie in wait.
 
-Each call of the deployer passes the troubles in force, in their order; each may answer in AWS's stead, break the connection, or
-pass the call on. What no trouble answers, the local AWS does. No socket lies between, so that a whole deploy takes half a second.
+Each call of the deployer passes the troubles in force, in their order; each may answer in AWS's stead, break the
+connection, or pass the call on. What no trouble answers, the local AWS does. No socket lies between, so that a whole deploy
+takes half a second.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -110,7 +112,9 @@ class Account:
         from deployer.local.gateway import Gateway
 
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
-        self._server = make_server("127.0.0.1", 0, self._serve, threaded=True)  # for the layers, which are read by plain HTTP
+        self._server = make_server(
+            "127.0.0.1", 0, self._serve, threaded=True
+        )  # for the layers, which are read by plain HTTP
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self._gateway = Gateway(DomainDispatcherApplication(create_backend_app), folder, 0, self.endpoint)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -153,15 +157,14 @@ class Account:
         client = self._clients.client(service)
         with self._lock:
             if service not in self._hooked:
-                client.meta.events.register_first("before-send", self._send)
+                client.meta.events.register_first("before-send", partial(self._send, service))
                 self._hooked.add(service)
         return client
 
-    def _send(self, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-        _, service, operation = event_name.split(".")
+    def _send(self, service: str, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        operation = event_name.rpartition(".")[2]
         body = request.body or b""
         body = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else body.read()
-        service = {"api": "ecr"}.get(service, service)
         answer = self._pass(Call(service, operation, request.method, request.url, body, request.headers), self.troubles)
         return AWSResponse(request.url, answer.status, answer.headers, _Raw(answer.body))
 

@@ -1,0 +1,39 @@
+"""All of AWS's difficulties at once, by a seeded schedule: every run ends well, and in the account of an undisturbed run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.clock import Clock
+from tests.difficult.conftest import Service
+from tests.difficult.picture import differences, picture
+from tests.difficult.troubles import everything_at_once
+
+
+def under(service: Service, seed: int) -> tuple[Any, Clock]:
+    clock = Clock()
+    service.account.troubles = everything_at_once(seed, clock)
+    return service.account.aws(clock), clock
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_up_change_and_down_end_well_whatever_the_schedule(service: Service, seed: int) -> None:
+    account = service.account
+    service.up()
+    service.up(tracing=True, log_retention_days=30, cors_origins=())
+    expected = picture(account.aws())
+    account.reset()
+    empty = picture(account.aws())
+
+    aws, clock = under(service, seed)
+    service.up(aws)
+    service.up(aws, tracing=True, log_retention_days=30, cors_origins=())
+    account.troubles = []
+    assert differences(picture(account.aws()), expected) == []
+    aws, clock = under(service, seed)
+    service.down(aws)
+    account.troubles = []
+    assert differences(picture(account.aws()), empty) == []
+    assert clock.now > 1005, "the schedule was no trouble at all"
