@@ -127,7 +127,8 @@ def number_versions() -> None:
 
 
 def update_whole_configuration() -> None:
-    """moto's UpdateFunctionConfiguration drops tracing, /tmp size and the image's overrides."""
+    """moto's UpdateFunctionConfiguration drops tracing, /tmp size and the image's overrides; UpdateFunctionCode the
+    architecture."""
     from moto.awslambda.models import ImageConfig, LambdaFunction
 
     @_around(LambdaFunction, "update_configuration")
@@ -138,6 +139,11 @@ def update_whole_configuration() -> None:
             self.ephemeral_storage = updates["EphemeralStorage"]["Size"]
         if "ImageConfig" in updates:
             self.image_config = ImageConfig(updates["ImageConfig"])
+        return original(self, updates)
+
+    @_around(LambdaFunction, "update_function_code")
+    def update_code(original: Any, self: Any, updates: dict[str, Any]) -> Any:
+        self.architectures = updates.get("Architectures", self.architectures)
         return original(self, updates)
 
 

@@ -148,6 +148,13 @@ def updates_tracing_tmp_and_overrides(aws: Aws) -> bool:
     )
 
 
+def updates_the_architecture(aws: Aws) -> bool:
+    function(aws)
+    uri = aws.call("lambda", "get_function", FunctionName="probe")["Code"]["ImageUri"]
+    aws.call("lambda", "update_function_code", FunctionName="probe", ImageUri=uri, Architectures=["arm64"])
+    return bool(aws.call("lambda", "get_function", FunctionName="probe")["Configuration"]["Architectures"] == ["arm64"])
+
+
 def has_an_api_endpoint_on_this_machine(aws: Aws) -> bool:
     return "127.0.0.1" in aws.call("apigatewayv2", "get_api", ApiId=api(aws))["ApiEndpoint"]
 
@@ -260,6 +267,7 @@ PROBES = [
     never_reuses_a_versions_number,
     publishes_once_what_did_not_change,
     updates_tracing_tmp_and_overrides,
+    updates_the_architecture,
     has_an_api_endpoint_on_this_machine,
     refuses_a_second_route,
     refuses_a_second_stage,
