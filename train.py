@@ -15,6 +15,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
@@ -175,8 +176,18 @@ def dump(model: RegressorMixin) -> bytes:
     return stream.getvalue()
 
 
+def n_jobs(model: RegressorMixin) -> int:
+    """Return how many threads a model, or an estimator inside it, was saved to use; deployer refuses more than one."""
+    asked = [value for name, value in model.get_params().items() if re.search(r"(^|__)n_jobs$", name) and value]
+    return next((value for value in asked if value != 1), 1)
+
+
 def manifest(
-    table: Table, source: Path, files: dict[str, bytes], metrics: dict[str, dict[str, float]]
+    table: Table,
+    source: Path,
+    models: dict[str, RegressorMixin],
+    files: dict[str, bytes],
+    metrics: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     """Describe the models: what deployer puts into each function's environment, and what a reader wants to know."""
     known = source.resolve() == HERE / "data" / "boston_housing.csv"
@@ -198,6 +209,7 @@ def manifest(
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "size_bytes": len(content),
                 "features": features,
+                "n_jobs": n_jobs(models[name]),
                 "metrics": metrics[name],
             }
             for name, content in files.items()
@@ -255,7 +267,7 @@ def main(argv: list[str] | None = None) -> None:
     models, metrics = fit_and_score(table)
     files = {name: dump(model) for name, model in models.items()}
     try:
-        description = manifest(table, options.data, files, metrics)
+        description = manifest(table, options.data, models, files, metrics)
         save(options.output, files, description)
     except OSError as error:
         fail(f"cannot write {options.output}: {error.strerror}")

@@ -21,6 +21,7 @@ from deployer.session import (
     INTERRUPTED,
     Options,
     Session,
+    checking,
     end_local,
     executor,
     interruptible,
@@ -219,6 +220,30 @@ def plan(options: Options, adopt: bool, exit_code: bool) -> None:
             print_plan(stdout_console(color=options.color), found)
     if exit_code and not found.is_empty:
         sys.exit(CHANGES)
+
+
+@cli.command()
+@common
+@click.option("--offline", is_flag=True, help="Look at this folder only, not at the account.")
+def check(options: Options, offline: bool) -> None:
+    """Find everything that AWS would refuse, before anything is written.
+
+    \b
+    Example:
+        python -m deployer check --offline
+    """
+    from deployer.check import all_findings
+    from deployer.report import findings_text, print_json
+
+    with checking(options, offline) as (now, found), executor() as pool:
+        found += all_findings(now.aws, now.settings, pool, now.emit, offline=offline or bool(found))
+        now.reporter.pause()
+    if options.as_json:
+        print_json(sys.stdout, {"findings": found})
+    else:
+        click.echo(findings_text(found))
+    if found:
+        sys.exit(FAILED)
 
 
 @cli.command()

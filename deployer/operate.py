@@ -14,6 +14,7 @@ from deployer.census import tagged_elsewhere
 from deployer.errors import (
     ApplyFailed,
     AwsError,
+    ConfigError,
     DeployerError,
     ForeignResource,
     Interrupted,
@@ -23,6 +24,7 @@ from deployer.events import Emit, Note, PlanReady, RunFinished
 from deployer.images.build import choose_engine
 from deployer.plan import Action, Fields, Plan
 from deployer.project import Project, declared_names, load_project, pin_bases
+from deployer.rehearsal import rehearse
 from deployer.resources.base import Resource
 from deployer.settings import Settings
 
@@ -54,7 +56,9 @@ def show_plan(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> tuple
     resources = service.declare(settings, project)
     actual, extra = _read(aws, settings, resources, project, pool)
     states = {key: state.outputs for key, state in actual.items() if state is not None}
-    return plan_changes(resources, actual, extra), outputs_of(settings, project, states)
+    plan = plan_changes(resources, actual, extra)
+    _check_limits(aws, settings, resources, plan)
+    return plan, outputs_of(settings, project, states)
 
 
 def prepare_up(
@@ -65,6 +69,7 @@ def prepare_up(
     resources = service.declare(settings, project)
     actual, extra = _read(aws, settings, resources, project, pool)
     plan = plan_changes(resources, actual, extra)
+    _check_limits(aws, settings, resources, plan)
     emit(PlanReady(plan))
     _check_builder(settings, project, plan)
 
@@ -94,6 +99,14 @@ def prepare_up(
         return outputs
 
     return plan, run
+
+
+def _check_limits(aws: Aws, settings: Settings, resources: Sequence[Resource], plan: Plan) -> None:
+    """Raise ConfigError with all that AWS would refuse of what is about to be written."""
+    written = {change.key for change in plan.effective}
+    problems = rehearse(aws, settings, [each for each in resources if each.key in written])
+    if problems:
+        raise ConfigError(problems, "nothing was written")
 
 
 def _check_builder(settings: Settings, project: Project, plan: Plan) -> None:

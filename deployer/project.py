@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from deployer import asl
 from deployer.aws import Tell
 from deployer.errors import BuildError, ConfigError
 from deployer.images.base import pinned
@@ -67,6 +68,7 @@ def load_project(settings: Settings) -> Project:
     if problems:
         raise ConfigError(problems)
     functions = tuple(_functions(definition, problems))
+    problems += (f"{WORKFLOW} {problem}" for problem in asl.problems(definition))
     problems += _check_settings(settings, functions)
     problems += _check_timeouts(settings, definition)
     models = dict(_models(settings, manifest, functions, problems))
@@ -201,6 +203,12 @@ def _models(
             problems.append(f"models/{name}.joblib does not exist, but {MANIFEST} names it: run train.py again")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != model.sha256:
             problems.append(f"models/{name}.joblib is not the file that {MANIFEST} describes: run train.py again")
+        threads = entry.get("n_jobs", 1)
+        if threads not in (None, 1):
+            problems.append(
+                f"models/{name}.joblib was saved with n_jobs={threads}; on Lambda a second thread only makes a prediction "
+                "slower: train.py must save it with n_jobs=1 (set_params after fit)"
+            )
         size = sum(
             len(key) + len(value.encode()) for key, value in model_environment(name, model, "", settings.bucket).items()
         )

@@ -200,6 +200,14 @@ def image_line(document: Mapping[str, Any]) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def findings_text(findings: Sequence[str]) -> str:
+    """Say what was found, a line for each."""
+    if not findings:
+        return "check: nothing found"
+    number = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    return "\n".join([*findings, f"check: {number}"])
+
+
 def print_error(console: Console, message: str, advice: str) -> None:
     console.print(Text(f"error: {message}", style="red"), soft_wrap=True)
     if advice:

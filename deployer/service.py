@@ -27,6 +27,8 @@ from deployer.resources.s3 import Bucket, ModelFile, model_names
 from deployer.resources.stepfunctions import StateMachine
 from deployer.settings import Settings
 
+_ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
+
 
 def ours(settings: Settings) -> Ownership:
     return Ownership(settings.tags, settings.adopt)
@@ -168,7 +170,7 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
 
 
 def functions_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
-    streams = [f"{settings.log_group_arn(name)}:*" for name in names]
+    streams = fitting([f"{settings.log_group_arn(name)}:*" for name in names], f"{settings.log_group_arn('*')}:*")
     policies = {
         # PERM-1: not CreateLogGroup, or a deleted group would come back without retention (Logs-9)
         "logs": allow(["logs:CreateLogStream", "logs:PutLogEvents"], streams),
@@ -180,7 +182,8 @@ def functions_policies(settings: Settings, names: Iterable[str]) -> dict[str, An
 
 
 def workflow_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
-    arns = [settings.function_arn(name) for name in names]
+    # Lambda-23: a version's ARN is not covered by the function's
+    arns = [arn for name in names for arn in (settings.function_arn(name), f"{settings.function_arn(name)}:*")]
     # PERM-5: no scoping possible
     delivery = [
         "logs:CreateLogDelivery",
@@ -193,8 +196,7 @@ def workflow_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any
         "logs:DescribeLogGroups",
     ]
     policies = {
-        # Lambda-23: a version's ARN is not covered by the function's
-        "invoke": allow(["lambda:InvokeFunction"], [*arns, *(f"{arn}:*" for arn in arns)]),
+        "invoke": allow(["lambda:InvokeFunction"], fitting(arns, settings.function_arn("*"))),
         "logs": allow(delivery, ["*"]),
     }
     if settings.tracing:
@@ -313,6 +315,11 @@ def access_log_format() -> str:
         "error": "error.message",
     }
     return json.dumps({name: f"$context.{variable}" for name, variable in names.items()}, separators=(",", ":"))
+
+
+def fitting(arns: list[str], pattern: str) -> list[str]:
+    """Name each ARN, or what all of them match where so many would not fit into a role's inline policies (Iam-11)."""
+    return arns if sum(map(len, arns)) <= _ROOM_FOR_ARNS else [pattern]
 
 
 def policy(*statements: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +89,43 @@ def session(options: Options, command: str, *, announce: bool = True) -> Iterato
         if announce:
             reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
         yield Session(options, settings, aws, reporter, stopped)
+
+
+@contextmanager
+def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[str]]]:
+    """Open a session to look round in, and yield it with what was wrong with that: then it is one without an account."""
+    from deployer.errors import ConfigError
+
+    found: list[str] = []
+    now = None
+    with ExitStack() as stack:
+        if not offline:
+            try:
+                now = stack.enter_context(session(options, "check"))
+            except ConfigError as error:
+                found += error.problems
+            except DeployerError as error:
+                found.append(error.message)
+        yield now or _unlocated(options, found, stack), found
+
+
+def _unlocated(options: Options, found: list[str], stack: ExitStack) -> Session:
+    """Return a session in no account: the clients know AWS's models, and nobody calls."""
+    from deployer.aws import Aws
+    from deployer.errors import ConfigError
+    from deployer.report import Reporter, stderr_console
+    from deployer.settings import Settings
+
+    try:
+        settings = settings_of(options)
+    except ConfigError as error:
+        found += (problem for problem in error.problems if problem not in found)
+        settings = Settings(options.project.resolve())
+    reporter = stack.enter_context(Reporter(stderr_console(color=options.color)))
+    region = settings.region or "us-east-1"
+    settings = settings.located(account="0" * 12, partition="aws", region=region)
+    aws = Aws(region=region, credentials=("nobody", "nobody"))
+    return Session(options, settings, aws, reporter, threading.Event())
 
 
 def told_once(emit: Emit) -> Tell:

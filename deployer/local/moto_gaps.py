@@ -35,6 +35,7 @@ def mend(layers: Layers, endpoint: str, invoke: Callable[[str, bytes], tuple[byt
     refuse_second_route()
     invoke_directly(invoke)
     name_task_errors()
+    validate_definitions()
 
 
 def _around(owner: type, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -215,15 +216,36 @@ def name_task_errors() -> None:
         return failure
 
 
+def validate_definitions() -> None:
+    """moto has no ValidateStateMachineDefinition; its interpreter's parser says whether it could run a definition."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.parser.api import InvalidDefinition
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    def validate_state_machine_definition(self: Any) -> Any:
+        try:
+            StepFunctionsParserBackend._validate_definition(definition=self._get_param("definition"))
+        except InvalidDefinition as error:
+            diagnostic = {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error.message)}
+            return ActionResult({"result": "FAIL", "diagnostics": [diagnostic], "truncated": False})
+        return ActionResult({"result": "OK", "diagnostics": [], "truncated": False})
+
+    StepFunctionResponse.validate_state_machine_definition = validate_state_machine_definition
+
+
 _STAGE = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)(?P<log>/accesslogsettings)?$")
 
 
 def missing_operation(
     method: str, path: str, body: Callable[[], bytes], region: str, account: str
 ) -> dict[str, Any] | None:
-    """Answer an operation that moto does not have: UpdateStage and DeleteAccessLogSettings. None: it is for moto."""
+    """Answer what moto does not have: UpdateStage, DeleteAccessLogSettings, GetAccountSettings. None: it is for moto."""
     from urllib.parse import unquote
 
+    if method == "GET" and path.rstrip("/") == "/2016-08-19/account-settings":
+        limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000}
+        return {"AccountLimit": limits, "AccountUsage": {"FunctionCount": 0, "TotalCodeSize": 0}}
     match = _STAGE.search(path)
     if not match or (method, bool(match["log"])) not in (("PATCH", False), ("DELETE", True)):
         return None

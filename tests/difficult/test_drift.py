@@ -1,7 +1,8 @@
-"""Drift, all of it: each field of each kind is changed behind our back, one at a time; the plan shows just that, `up` undoes it.
+"""Drift, all of it: each field of each kind is changed behind our back, one at a time; the plan shows just that.
 
-The cases are generated from what is declared: every leaf of every resource's fields gets another value, written with AWS's own
-calls. What cannot be changed behind our back is listed with the reason, so a new field without a case fails a test.
+`up` undoes it. The cases are generated from what is declared: every leaf of every resource's fields gets another value,
+written with AWS's own calls. What cannot be changed behind our back is listed with the reason, so a new field without a
+case fails a test.
 """
 
 from __future__ import annotations
@@ -282,7 +283,8 @@ class Deployed:
     def _alone(self, resource: Resource) -> Resource:
         """The resource with every reference filled in, so that it can be planned by itself."""
         alone = copy.copy(resource)
-        alone.fields = resolve(resource.fields, lambda ref: self.actual[ref.key].outputs[ref.output])  # type: ignore[union-attr]
+        known: Any = self.actual
+        alone.fields = resolve(resource.fields, lambda ref: known[ref.key].outputs[ref.output])
         alone.needs = ()
         return alone
 
@@ -331,9 +333,7 @@ def test_each_field_changed_behind_our_back_is_shown_exactly_and_put_right(deplo
         expected = places(path, leaf(it.fields, path), other)
         if type(it).__name__ == "Function":
             expected.add("published")  # the newest version is not what $LATEST is any more
-        if (
-            place == "api/route.key"
-        ):  # another key is another route; ours is gone, and what it targeted serves nothing declared
+        if place == "api/route.key":  # another key is another route, and ours is gone
             expected = {"route", "integration", "orphan_integrations", "stale_routes"}
         if place == "api/integration.subtype":
             expected = {"integration.subtype"}

@@ -1,5 +1,8 @@
-"""What AWS adds to an answer, leaves out or writes in another way never shows as a difference (Lambda-25, Iam-4, Iam-5, ECR-5,
-Sfn-14, Api-18, Api-34): every read of a deployed service is rewritten by chance into another of AWS's own shapes."""
+"""What AWS adds to an answer, leaves out or writes in another way never shows as a difference.
+
+Every read of a deployed service is rewritten by chance into another of AWS's own shapes (Lambda-25, Iam-4, Iam-5, ECR-5,
+Sfn-14, Api-18, Api-34).
+"""
 
 from __future__ import annotations
 

@@ -155,6 +155,28 @@ def updates_the_architecture(aws: Aws) -> bool:
     return bool(aws.call("lambda", "get_function", FunctionName="probe")["Configuration"]["Architectures"] == ["arm64"])
 
 
+def answers(call: Callable[[], Any]) -> Any:
+    """What a call answers; None where it is not there."""
+    try:
+        return call()
+    except AwsError:
+        return None
+
+
+def validates_definitions(aws: Aws) -> bool:
+    sound = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}
+    found = [
+        answers(lambda: aws.call("stepfunctions", "validate_state_machine_definition", definition=text, type="EXPRESS"))
+        for text in (json.dumps(sound), json.dumps({**sound, "States": {"a": {"Type": "Nonsense"}}}))
+    ]
+    return bool(all(found) and [each["result"] for each in found] == ["OK", "FAIL"])
+
+
+def knows_account_settings(aws: Aws) -> bool:
+    found = answers(lambda: aws.call("lambda", "get_account_settings"))
+    return bool(found and found["AccountLimit"]["ConcurrentExecutions"] == 1000)
+
+
 def has_an_api_endpoint_on_this_machine(aws: Aws) -> bool:
     return "127.0.0.1" in aws.call("apigatewayv2", "get_api", ApiId=api(aws))["ApiEndpoint"]
 
@@ -268,6 +290,8 @@ PROBES = [
     publishes_once_what_did_not_change,
     updates_tracing_tmp_and_overrides,
     updates_the_architecture,
+    validates_definitions,
+    knows_account_settings,
     has_an_api_endpoint_on_this_machine,
     refuses_a_second_route,
     refuses_a_second_stage,

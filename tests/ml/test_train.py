@@ -103,6 +103,21 @@ def test_the_manifest_names_the_features_in_the_order_of_the_columns_with_units(
     assert manifest["target"] == {"name": "MEDV", "unit": "$1000"}
 
 
+def test_the_manifest_names_how_many_threads_each_model_takes(manifest: dict[str, Any]) -> None:
+    assert {entry["n_jobs"] for entry in manifest["models"].values()} == {1}
+
+
+@pytest.mark.parametrize("threads", [None, 1, 3, -1])
+def test_threads_are_found_inside_a_pipeline_too(threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.pipeline import make_pipeline
+
+    monkeypatch.syspath_prepend(ROOT)
+    n_jobs = importlib.import_module("train").n_jobs
+    forest = RandomForestRegressor(n_jobs=threads)
+    assert n_jobs(make_pipeline(forest)) == n_jobs(forest) == (threads or 1)
+
+
 def test_the_manifest_names_the_data_the_seed_and_the_library_versions(manifest: dict[str, Any]) -> None:
     digest = hashlib.sha256(DATA.read_bytes()).hexdigest()
     assert manifest["data"] == {"file": "boston_housing.csv", "sha256": digest, "rows": 506}

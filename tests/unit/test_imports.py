@@ -17,9 +17,10 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"session"},
-    {"local"},
+    {"local", "check"},
     {"report", "operate", "invoke"},
-    {"apply", "service", "census"},
+    {"rehearsal", "census"},
+    {"apply", "service"},
     {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_", "resources.logs", "resources.s3"}
     | {"resources.stepfunctions", "project"},
     {"resources.base", "images.build"},
@@ -28,7 +29,7 @@ LAYERS = [
     {"images.recipe", "images.layers", "images.slim", "images.bytecode", "settings", "graph"},
     {"images.context", "images.requirements", "images.distribution"},
     {"images.dockerfile", "images.cache", "aws", "plan"},
-    {"compare", "events", "pace"},
+    {"compare", "events", "pace", "asl"},
     {"errors", "", "resources", "images"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -43,7 +44,7 @@ ONLY_IN = {
     "requests": {"images.engine", "images.registry", "images.distribution"},
     "packaging": {"images.requirements", "images.packages"},
 }
-PURE = {"plan", "compare", "events", "errors"}
+PURE = {"plan", "compare", "events", "errors", "asl"}
 PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "urllib"}
 
 

@@ -262,6 +262,24 @@ def test_a_function_ends_before_its_task(project, seconds):
     assert load(project, timeout_s="23").functions == NAMES
 
 
+def test_a_workflow_that_aws_would_refuse_is_refused_with_its_place(project, workflow):
+    edit(workflow, lambda content: content["States"]["Predict"].update(Next="Nowhere"))
+    assert "state_machine.json $.States.Predict.Next: 'Nowhere' is no state beside it" in problems(project)
+
+
+@pytest.mark.parametrize("threads", [2, -1])
+def test_a_model_that_would_predict_in_threads_is_refused(project, manifest, threads):
+    edit(manifest, lambda content: content["models"]["random_forest"].update(n_jobs=threads))
+    (problem,) = problems(project)
+    assert f"models/random_forest.joblib was saved with n_jobs={threads}" in problem
+
+
+@pytest.mark.parametrize("threads", [1, None])
+def test_a_model_of_one_thread_is_taken(project, manifest, threads):
+    edit(manifest, lambda content: content["models"]["random_forest"].update(n_jobs=threads))
+    assert load(project).functions == NAMES
+
+
 def test_a_functions_own_timeout_counts(project):
     with (project / "setup.cfg").open("a") as file:
         file.write("\n[deployer:random_forest]\ntimeout_s = 24\n")
@@ -269,8 +287,13 @@ def test_a_functions_own_timeout_counts(project):
 
 
 def test_a_task_of_another_service_is_not_held_to_the_order(project, workflow):
-    notify = {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "End": True}
-    edit(workflow, lambda content: content["States"].update(Notify=notify))
+    notify = {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Next": "Predict"}
+
+    def notify_first(content):
+        content["States"]["Notify"] = notify
+        content["StartAt"] = "Notify"
+
+    edit(workflow, notify_first)
     assert load(project).functions == NAMES
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from deployer.compare import canonical_json
 from deployer.graph import in_order
 from deployer.plan import references
 from deployer.project import Project, load_project
+from deployer.rehearsal import limits
 from deployer.resources.base import Resource
 from deployer.settings import Settings, load_settings
 from tests.conftest import golden
@@ -154,36 +155,6 @@ def test_an_own_folder_makes_an_own_image_in_the_same_repository(settings: Setti
 def test_everything_that_can_be_declared_can_be_deleted(settings: Settings, resources: list[Resource]) -> None:
     deletable = {resource.key for resource in service.everything(settings, load_project(settings).functions)}
     assert deletable == {resource.key for resource in resources if resource.key != "image"}  # goes with its repository
-
-
-def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
-    """Yield where a value breaks its botocore shape: pattern, minimum, maximum, enum (GEN-7: botocore checks few)."""
-    if shape.type_name == "structure":
-        for name, each in value.items():
-            yield from limits(shape.members[name], each, f"{path}.{name}")
-    elif shape.type_name == "map":
-        for name, each in value.items():
-            yield from limits(shape.key, name, f"{path} key")
-            yield from limits(shape.value, each, f"{path}.{name}")
-    elif shape.type_name == "list":
-        for number, each in enumerate(value):
-            yield from limits(shape.member, each, f"{path}[{number}]")
-    elif isinstance(value, str):
-        yield from text_limits(shape, value, path)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not shape.metadata.get("min", value) <= value <= shape.metadata.get("max", value):
-            yield f"{path}: {value}"
-
-
-def text_limits(shape: Any, value: str, path: str) -> Iterator[str]:
-    rules = shape.metadata
-    if not rules.get("min", 0) <= len(value) <= rules.get("max", 10**9):
-        yield f"{path}: length {len(value)}"
-    pattern = rules.get("pattern")
-    if pattern and not re.search(pattern.replace("\\p{L}", "A-Za-z").replace("\\p{Z}\\p{N}", " 0-9"), value):
-        yield f"{path}: {value!r} does not match {pattern}"
-    if getattr(shape, "enum", None) and value not in shape.enum:
-        yield f"{path}: {value!r} is none of {shape.enum}"
 
 
 def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, server: Any) -> None:

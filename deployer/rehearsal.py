@@ -1,0 +1,143 @@
+"""Deploying without AWS: every resource is created as ever, but the calls go no further than AWS's own limits.
+
+botocore checks required members and types, and little else (GEN-7): patterns, enums and maxima of its service models are
+held against every parameter here, with the limits that no model states. What would be refused late is known before the first
+write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from deployer.aws import Aws
+from deployer.compare import canonical_json
+from deployer.errors import AwsError, DeployerError
+from deployer.plan import Ref, resolve
+from deployer.resources.base import Resource
+from deployer.settings import Settings
+
+_INLINE_POLICIES_LIMIT = 10_240  # characters of all inline policies of a role without white space, Iam-11
+_TRUST_LIMIT = 2_048  # Iam-11
+_ACCESS_LOG_LIMIT = 3 * 1024  # bytes, Api-29
+# What answers hold besides what was sent, as far as a creation looks at it.
+_ANSWER = {
+    "ApiId": "0000000000",
+    "ApiEndpoint": "https://rehearsal.invalid",
+    "IntegrationId": "0000000",
+    "RouteId": "0000000",
+    "Version": "1",
+    "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:rehearsal:1",
+    "Configuration": {"State": "Active", "LastUpdateStatus": "Successful"},
+}
+
+
+class Rehearsal(Aws):
+    """An access whose calls are checked and not made."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.__dict__.update(aws.__dict__)
+        self.problems: list[str] = []
+
+    def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
+        name = "".join(part.capitalize() for part in operation.split("_"))
+        self.problems += limits(self._input(service, operation), parameters, name)
+        return {**parameters, **_ANSWER}
+
+    def _input(self, service: str, operation: str) -> Any:
+        client = self.client(service)
+        model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
+        return model.input_shape
+
+
+def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> list[str]:
+    """Create every resource without AWS; return what AWS would refuse, each with resource, operation and member."""
+    found: list[str] = []
+    for resource in resources:
+        if resource.key.partition("/")[0] == "image":  # its calls hold nothing that anybody could set
+            continue
+        rehearsal = Rehearsal(aws)
+        fields = resolve(resource.fields, lambda ref: stand_in(settings, ref))
+        try:
+            resource.create(rehearsal, fields)
+        except AwsError as error:  # ParamValidationError and the like
+            rehearsal.problems.append(error.message)
+        except DeployerError as error:
+            rehearsal.problems.append(error.message)
+        found += [f"{resource.key}: {problem}" for problem in [*rehearsal.problems, *_beyond(fields)]]
+    return list(dict.fromkeys(found))
+
+
+def stand_in(settings: Settings, ref: Ref) -> str:
+    """Return something like the output that will only be known once the resource is there."""
+    if ref.output == "digest":
+        return f"sha256:{'0' * 64}"
+    return f"{settings.function_arn(ref.key.partition('/')[2])}:1"
+
+
+def _beyond(fields: Any) -> Iterator[str]:
+    """Yield which limits that no model states are passed."""
+    inline = sum(len(canonical_json(document)) for document in (fields.get("policies") or {}).values())
+    if inline > _INLINE_POLICIES_LIMIT:
+        yield f"its inline policies have {inline} characters together; IAM's limit is {_INLINE_POLICIES_LIMIT} (Iam-11)"
+    trust = len(canonical_json(fields["trust"])) if "trust" in fields else 0
+    if trust > _TRUST_LIMIT:
+        yield f"its trust policy has {trust} characters; IAM's limit is {_TRUST_LIMIT} (Iam-11)"
+    log = (fields.get("stage") or {}).get("access_log")
+    if log and (len(log["format"].encode()) > _ACCESS_LOG_LIMIT or "$context.requestId" not in log["format"]):
+        yield f"the access log's format must hold $context.requestId and at most {_ACCESS_LOG_LIMIT} bytes (Api-29)"
+
+
+def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
+    """Yield where a value breaks its shape in botocore's model: required, type, pattern, minimum, maximum, enum."""
+    if isinstance(value, bytes):
+        return
+    if isinstance(value, dict):
+        yield from _structure(shape, value, path) if shape.type_name == "structure" else _map(shape, value, path)
+    elif isinstance(value, (list, tuple)):
+        yield from _size(shape, len(value), path, "entries")
+        for number, each in enumerate(value):
+            yield from limits(shape.member, each, f"{path}[{number}]")
+    elif isinstance(value, str) != (shape.type_name == "string"):
+        yield f"{path}: {value!r} is no {shape.type_name}"
+    elif isinstance(value, str):
+        yield from _text(shape, value, path)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield from _size(shape, value, path, "")
+
+
+def _structure(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
+    for name in sorted(set(shape.required_members) - set(value)):
+        yield f"{path}.{name}: is missing"
+    for name, each in value.items():
+        if name in shape.members:
+            yield from limits(shape.members[name], each, f"{path}.{name}")
+        else:
+            yield f"{path}.{name}: AWS knows no such member"
+
+
+def _map(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
+    for name, each in value.items():
+        yield from limits(shape.key, name, f"{path} key {name}")
+        yield from limits(shape.value, each, f"{path}.{name}")
+
+
+def _size(shape: Any, size: float, path: str, unit: str) -> Iterator[str]:
+    low, high = shape.metadata.get("min", size), shape.metadata.get("max", size)
+    shown = f"{size} {unit}".strip()
+    if size < low:
+        yield f"{path}: {shown}, but AWS takes no less than {low}"
+    if size > high:
+        yield f"{path}: {shown}, but AWS takes no more than {high}"
+
+
+def _text(shape: Any, value: str, path: str) -> Iterator[str]:
+    yield from _size(shape, len(value), path, "characters")
+    pattern = shape.metadata.get("pattern")
+    # Java's classes of letters, separators and numbers are the only part of these patterns that Python has not.
+    python = (pattern or "").replace(r"\p{L}", "A-Za-z").replace(r"\p{Z}", r"\s").replace(r"\p{N}", "0-9")
+    if pattern and not re.fullmatch(python, value):  # as Java's matches(): AWS means the whole text
+        yield f"{path}: {value!r} does not match AWS's pattern {pattern}"
+    if shape.enum and value not in shape.enum:
+        yield f"{path}: {value!r} is none of {', '.join(shape.enum)}"

@@ -1,0 +1,133 @@
+"""`check` finds everything at once, without AWS where it can, and writes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from deployer import service
+from deployer.local import process
+from tests.cli.test_cli import KEYS, run
+from tests.conftest import connect, reset
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_sound_project_has_no_findings_and_needs_no_credentials(project: Path) -> None:
+    result = run(project, "check", "--offline", code=0)
+    assert result.stdout == "check: nothing found\n" and result.stderr == ""
+    assert json.loads(run(project, "check", "--offline", "--json", code=0).stdout) == {"findings": []}
+
+
+def test_every_finding_is_told_at_once(project: Path) -> None:
+    """Settings, workflow, models and limits in one list, a line for each."""
+    edit(project / "setup.cfg", "stage = dev", "stage = Dev\nmemory_mb = 1")
+    edit(project / "state_machine.json", '"Next": "Judge"', '"Next": "Jugde"')
+    (project / "models" / "random_forest.joblib").write_bytes(b"x")
+    result = run(project, "check", "--offline")
+    lines = result.stdout.splitlines()
+    for part in (
+        "setup.cfg [deployer] stage: 'Dev' must be",
+        "setup.cfg [deployer] memory_mb: '1' must be",
+        "state_machine.json $.States.Predict.Next: 'Jugde' is no state beside it",
+        "state_machine.json $.States.Judge: no state leads here",
+        "models/random_forest.joblib is not the file that models/manifest.json describes",
+    ):
+        assert any(part in line for line in lines), part
+    assert lines[-1] == f"check: {len(lines) - 1} findings"
+
+
+def test_a_missing_training_is_a_finding_and_trains_nothing(project: Path) -> None:
+    (project / "models" / "manifest.json").unlink()
+    assert "run python train.py" in run(project, "check", "--offline").stdout
+    assert not (project / "models" / "manifest.json").exists()
+
+
+def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_a_finding(project: Path) -> None:
+    """PRE-10: a pickle of another version, or of something else, would only show at a first invocation."""
+    manifest = project / "models" / "manifest.json"
+    found = json.loads(manifest.read_text())
+
+    def put(name: str, model: object) -> None:
+            path = project / "models" / f"{name}.joblib"
+        joblib.dump(model, path)
+        found["models"][name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    put("linear_regression", {"not": "a model"})
+    put("support_vector", LinearRegression().fit([[1.0, 2.0]], [1.0]))
+    manifest.write_text(json.dumps(found))
+    out = run(project, "check", "--offline").stdout
+    assert "models/linear_regression.joblib: has no predict" in out
+    assert "models/support_vector.joblib: wants 2 features, but models/manifest.json names 13" in out
+    broken = project / "models" / "random_forest.joblib"
+    broken.write_bytes(b"\x80\x04.")
+    found["models"]["random_forest"]["sha256"] = hashlib.sha256(broken.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(found))
+    assert "models/random_forest.joblib: cannot be loaded: " in run(project, "check", "--offline").stdout
+
+
+def test_limits_of_aws_are_checked_before_up_writes_anything(
+    project: Path, server: process.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Policies beyond IAM's limit: found by check, by plan, and by up before its first write."""
+    reset(server.url)
+    allow = service.allow
+    beyond = [f"arn:aws:s3:::{'x' * 90}{number}" for number in range(120)]
+    monkeypatch.setattr(service, "allow", lambda actions, resources: allow(actions, [*resources, *beyond]))
+    found = "role/api: its inline policies have"
+    assert found in run(project, "check", "--offline").stdout
+    for command in ("plan", "up"):
+        result = run(project, command, "--endpoint-url", server.url, environment=KEYS)
+        assert found in result.stderr and "nothing was written" in result.stderr
+        assert "creating" not in result.stderr
+
+
+def test_without_credentials_the_folder_is_checked_all_the_same(project: Path) -> None:
+    edit(project / "state_machine.json", '"Next": "Judge"', '"Next": "Jugde"')
+    out = run(project, "check", "--region", "eu-central-1").stdout
+    assert "unable to locate credentials" in out and "'Jugde' is no state beside it" in out
+
+
+def test_the_account_is_looked_at_and_left_alone(project: Path, server: process.Server) -> None:
+    reset(server.url)
+    options = ("--endpoint-url", server.url)
+    clean = run(project, "check", *options, environment=KEYS, code=0)
+    assert clean.stdout == "check: nothing found\n"
+    assert "not checked" not in clean.stderr
+    aws = connect(server.url)
+    aws.call("logs", "create_log_group", logGroupName="/aws/lambda/inference-dev-random-forest")
+    aws.call(
+        "iam", "create_role", RoleName="inference-dev-us-east-1-api",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+    )  # fmt: skip
+    out = run(project, "check", *options, environment=KEYS).stdout
+    assert "logs/random_forest: log group /aws/lambda/inference-dev-random-forest already exists" in out
+    assert "role/api: IAM role inference-dev-us-east-1-api already exists" in out
+    assert out.splitlines()[-1] == "check: 2 findings"
+
+
+def test_check_imports_no_scikit_learn_into_its_own_process(project: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['deployer', 'check', '--offline']\n"
+        "from deployer.cli import main\n"
+        "try:\n    main()\n"
+        "finally:\n    assert 'sklearn' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("option", ["--exit-code", "--yes", "--adopt"])
+def test_check_takes_no_options_of_what_writes(project: Path, option: str) -> None:
+    assert "No such option" in run(project, "check", option, code=2).stderr

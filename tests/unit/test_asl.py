@@ -1,0 +1,114 @@
+"""What is wrong with a workflow is found without AWS, with its place."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from deployer.asl import problems
+from tests.conftest import ROOT
+
+SOUND = {
+    "StartAt": "Ask",
+    "States": {
+        "Ask": {
+            "Type": "Parallel",
+            "Branches": [
+                {
+                    "StartAt": "one",
+                    "States": {
+                        "one": {
+                            "Type": "Task",
+                            "Resource": "${one}",
+                            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "failed"}],
+                            "End": True,
+                        },
+                        "failed": {"Type": "Pass", "End": True},
+                    },
+                }
+            ],
+            "Next": "Judge",
+        },
+        "Judge": {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$", "IsPresent": True, "Next": "Done"}],
+            "Default": "Bad",
+        },
+        "Done": {"Type": "Succeed"},
+        "Bad": {"Type": "Fail"},
+    },
+}
+BRANCH = ("States", "Ask", "Branches", 0)
+ONE = (*BRANCH, "States", "one")
+
+
+def broken(*path, value=None, remove=False):
+    definition = copy.deepcopy(SOUND)
+    place = definition
+    for name in path[:-1]:
+        place = place[name]
+    if remove:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return definition
+
+
+def test_a_sound_workflow_has_no_problem():
+    assert list(problems(SOUND)) == []
+
+
+def test_the_shipped_workflow_has_no_problem():
+    assert list(problems(json.loads((ROOT / "state_machine.json").read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "definition, expected",
+    [
+        ({}, ["$: has no States"]),
+        ([], ["$: has no States"]),
+        ({"StartAt": "a", "States": {}}, ["$: has no States"]),
+        (broken("StartAt", value="Nowhere"), ["$.StartAt: 'Nowhere' is none of its States"]),
+        (broken("States", "Done", value="x"), ["$.States.Done: must be an object"]),
+        (broken("States", "Done", "Type", value="Stop"),
+         ["$.States.Done.Type: 'Stop' is none of Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map"]),
+        (broken("States", "Ask", "Next", value="Judges"),
+         ["$.States.Ask.Next: 'Judges' is no state beside it", "$.States.Judge: no state leads here",
+          "$.States.Done: no state leads here", "$.States.Bad: no state leads here"]),
+        (broken("States", "Judge", "Default", remove=True), ["$.States.Bad: no state leads here"]),
+        (broken("States", "Judge", "Choices", 0, "Next", value="Gone"),
+         ["$.States.Judge.Choices[0].Next: 'Gone' is no state beside it", "$.States.Done: no state leads here"]),
+        (broken("States", "Judge", "Choices", value=[]),
+         ["$.States.Judge.Choices: must not be empty", "$.States.Done: no state leads here"]),
+        (broken("States", "Judge", "End", value=True), ["$.States.Judge: a Choice state has neither Next nor End"]),
+        (broken("States", "Done", "Next", value="Bad"), ["$.States.Done: a Succeed state has neither Next nor End"]),
+        (broken("States", "Ask", "Next", remove=True),
+         ["$.States.Ask: needs either Next or End", "$.States.Judge: no state leads here",
+          "$.States.Done: no state leads here", "$.States.Bad: no state leads here"]),
+        (broken(*ONE, "Next", value="failed"), ["$.States.Ask.Branches[0].States.one: needs either Next or End"]),
+        (broken(*ONE, "Catch", 0, "Next", value="Done"),
+         ["$.States.Ask.Branches[0].States.one.Catch[0].Next: 'Done' is no state beside it",
+          "$.States.Ask.Branches[0].States.failed: no state leads here"]),
+        (broken(*ONE, "Resource", value=""),
+         ["$.States.Ask.Branches[0].States.one.Resource: must be ${name} of a trained model, or an ARN"]),
+        (broken(*ONE, "Resource", value="arn:aws:states:::lambda:invoke.waitForTaskToken"),
+         ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for invoke.waitForTaskToken (Sfn-7)"]),  # noqa: E501
+        (broken(*ONE, "Resource", value="arn:aws:states:eu-west-1:1:activity:people"),
+         ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for people (Sfn-7)"]),
+        (broken(*BRANCH, "StartAt", remove=True), ["$.States.Ask.Branches[0].StartAt: None is none of its States"]),
+        (broken(*BRANCH, "States", "x" * 81, value={"Type": "Pass", "End": True}),
+         [f"$.States.Ask.Branches[0].States.{'x' * 81}: the name has 81 characters; at most 80 are allowed",
+          f"$.States.Ask.Branches[0].States.{'x' * 81}: no state leads here"]),
+    ],
+)  # fmt: skip
+def test_a_broken_workflow_says_where(definition, expected):
+    assert list(problems(definition)) == expected
+
+
+def test_the_processor_of_a_map_is_looked_at_as_well():
+    inner = {"StartAt": "a", "States": {"a": {"Type": "Pass"}}}
+    for name in ("ItemProcessor", "Iterator"):
+        definition = {"StartAt": "each", "States": {"each": {"Type": "Map", name: inner, "End": True}}}
+        assert list(problems(definition)) == [f"$.States.each.{name}.States.a: needs either Next or End"]
