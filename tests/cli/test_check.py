@@ -60,7 +60,7 @@ def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_a_finding(project: Pat
     found = json.loads(manifest.read_text())
 
     def put(name: str, model: object) -> None:
-            path = project / "models" / f"{name}.joblib"
+        path = project / "models" / f"{name}.joblib"
         joblib.dump(model, path)
         found["models"][name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
 
