@@ -389,7 +389,7 @@ class Rates:
         now = self.clock()
         tokens = min(burst, self.tokens.get(what, burst) + (now - self.last.get(what, now)) * rate)
         self.last[what] = now
-        if tokens < 1:
+        if tokens < 1 - 1e-6:
             self.tokens[what] = tokens
             self.refused[what] += 1
             return refusal(call.service, *THROTTLES[call.service])

@@ -1,0 +1,86 @@
+"""Two hundred functions' worth of resources: within AWS's request rates, without a leak of threads or memory."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import random
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from deployer import operate
+from tests.clock import Clock
+from tests.difficult.conftest import Service
+from tests.difficult.troubles import Rates, Throttle, Unreliable
+from tests.difficult.wire import Account
+
+FUNCTIONS = 200
+
+
+def grow(project: Path, functions: int) -> None:
+    """Turn a project into one of many functions: branches, models and manifest entries, all copies of the first."""
+    workflow, manifest = project / "state_machine.json", project / "models" / "manifest.json"
+    definition, described = json.loads(workflow.read_text()), json.loads(manifest.read_text())
+    branch = json.dumps(definition["States"]["Predict"]["Branches"][0])
+    names = [f"model_{number}" for number in range(functions)]
+    definition["States"]["Predict"]["Branches"] = [
+        json.loads(branch.replace("linear_regression", name)) for name in names
+    ]
+    entry = described["models"]["linear_regression"]
+    described["models"] = {name: copy.deepcopy(entry) for name in names}
+    for name in names:
+        shutil.copy2(project / "models" / "linear_regression.joblib", project / "models" / f"{name}.joblib")
+    workflow.write_text(json.dumps(definition))
+    manifest.write_text(json.dumps(described))
+
+
+@pytest.fixture
+def many(account: Account, one_project: Path, tmp_path: Path) -> Service:
+    folder = tmp_path / "many"
+    shutil.copytree(one_project, folder)
+    grow(folder, FUNCTIONS)
+    return Service(account, folder)
+
+
+def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(many: Service) -> None:
+    """Api-30, Lambda-29, Logs-12: one thread here, so that time passes by waiting alone, which is the hardest case."""
+    clock = Clock()
+    many.account.troubles = [rates := Rates(clock)]
+    aws = many.account.aws(clock)
+    plan, outputs = many.up(aws)
+    assert len(outputs["functions"]) == FUNCTIONS and len(plan.changes) > 3 * FUNCTIONS
+    assert sum(rates.passed.values()) > 10 * FUNCTIONS
+    assert rates.refused == {}
+    made = len(many.account.calls)
+    assert many.plan(aws).is_empty
+    assert not any(call.writes for call in many.account.calls[made:])
+    assert rates.refused == {}
+    many.down(aws)
+    assert rates.refused == {}
+
+
+def test_two_hundred_functions_survive_throttles_and_failures_without_a_leak(many: Service) -> None:
+    """Real threads, as many as a user's run has."""
+    clock, chance = Clock(), random.Random(7)
+    many.account.troubles = [Throttle(0.02, chance), Unreliable(0.005, chance)]
+    before = set(threading.enumerate())
+    with ThreadPoolExecutor(16) as pool:
+        _, run = operate.prepare_up(many.account.aws(clock), many.settings, pool, lambda event: None)
+        run(lambda: False)
+        many.account.troubles = []
+        objects = []
+        for _ in range(3):
+            plan, _ = operate.show_plan(many.account.aws(clock), many.settings, pool, lambda event: None)
+            assert plan.effective == ()
+            many.account.calls.clear()
+            del plan
+            gc.collect()
+            objects.append(len(gc.get_objects()))
+        assert len(set(threading.enumerate()) - before) <= 16
+    assert set(threading.enumerate()) - before == set()
+    assert objects[2] < objects[1] + 5 * FUNCTIONS, "one plan more keeps what the one before it needed"
