@@ -10,7 +10,7 @@ up: .venv/local
 	$(BIN)/python -m deployer invoke --sample --local
 
 test: .venv/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 down: .venv/local
 	$(BIN)/python -m deployer down --local --yes

@@ -361,14 +361,14 @@ def invoke(options: Options, sample: bool, data: str | None, path: Path | None, 
 
     body = request_body(options.project, sample, data, path)
     with session(options, "invoke", announce=False) as now:
-        client = Client(find_url(now.aws, now.settings))
         answers: list[Answer] = []
-        for _ in range(repeat):
-            if now.stopped.is_set():
-                raise Interrupted(f"interrupted after {len(answers)} requests")
-            answers.append(client.post(body))
-            if not answers[-1].succeeded:
-                break
+        with Client(find_url(now.aws, now.settings)) as client:
+            for _ in range(repeat):
+                if now.stopped.is_set():
+                    raise Interrupted(f"interrupted after {len(answers)} requests")
+                answers.append(client.post(body))
+                if not answers[-1].succeeded:
+                    break
         now.reporter.pause()
         last = answers[-1]
         if not last.succeeded:

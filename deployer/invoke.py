@@ -73,6 +73,12 @@ class Client:
         self._connection = make(parts.netloc, timeout=TIMEOUT_S)
         self._path = parts.path or "/"
 
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._connection.close()
+
     def post(self, body: bytes) -> Answer:
         """Post a JSON body; raise InvocationFailed for anything but an execution record."""
         started = self._clock()

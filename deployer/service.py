@@ -291,6 +291,7 @@ def api(settings: Settings) -> Resource:
                 "burst_limit": settings.burst_limit,
                 "rate_limit": settings.rate_limit,
                 "detailed_metrics": False,
+                "deployment_failure": None,
                 "access_log": {"destination": settings.log_group_arn("api"), "format": access_log_format()},
             },
             "stale_routes": [],

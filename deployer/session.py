@@ -123,7 +123,7 @@ def _unlocated(options: Options, found: list[str], stack: ExitStack) -> Session:
         settings = Settings(options.project.resolve())
     reporter = stack.enter_context(Reporter(stderr_console(color=options.color)))
     region = settings.region or "us-east-1"
-    settings = settings.located(account="0" * 12, partition="aws", region=region)
+    settings = settings.located(account=settings.account or "0" * 12, partition="aws", region=region)
     aws = Aws(region=region, credentials=("nobody", "nobody"))
     return Session(options, settings, aws, reporter, threading.Event())
 
@@ -162,7 +162,7 @@ def open_local(settings: Settings, command: str, emit: Emit) -> tuple[Settings, 
         "endpoint_url": server.url,
         "credentials": process.CREDENTIALS,
     }
-    return replace(settings, base_image=NO_BASE), account
+    return replace(settings, base_image=NO_BASE, account=""), account
 
 
 @contextmanager

@@ -36,7 +36,10 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """One service in one stage. `account`, `partition` and `region` are known once the caller's identity is."""
+    """One service in one stage. `account`, `partition` and `region` are known once the caller's identity is.
+
+    An `account` that is set before that is the only one that may be worked in.
+    """
 
     project: Path
     service: str = "inference"
@@ -61,7 +64,13 @@ class Settings:
         return self.per_function.get(name, self.defaults)
 
     def located(self, *, account: str, partition: str, region: str) -> Settings:
-        """Return these settings for one account and region; raise ConfigError when a name does not fit there."""
+        """Return these settings for one account and region; raise ConfigError for another than the one that was set (PRE-1),
+        and when a name does not fit there."""
+        if self.account not in ("", account):
+            raise ConfigError(
+                [f"these credentials are of account {account}, but the settings name account {self.account}"],
+                "choose other credentials (AWS_PROFILE, --profile), or another account in setup.cfg (DEPLOYER_ACCOUNT)",
+            )
         settings = replace(self, account=account, partition=partition, region=region)
         if len(settings.bucket) > 63:  # S3's limit; the strictest of all names
             raise ConfigError(
@@ -203,6 +212,10 @@ SETTINGS: dict[str, Setting] = {
     "stage": Setting(
         pattern(r"(?=.{1,12}$)[a-z0-9](?:-?[a-z0-9])*", "1 to 12 lower-case letters, digits and single dashes"),
         "second part of every name; stages live side by side",
+    ),
+    "account": Setting(
+        pattern("([0-9]{12})?", "an account id of 12 digits, or nothing"),
+        "the only AWS account that may be worked in; nothing: that of the credentials",
     ),
     "region": Setting(
         pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1"), "where everything runs"

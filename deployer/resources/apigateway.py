@@ -346,10 +346,12 @@ def _read_stage(found: dict[str, Any] | None) -> dict[str, Any] | None:
     if found is None:
         return None
     settings, log = found.get("DefaultRouteSettings", {}), found.get("AccessLogSettings")
+    message = found.get("LastDeploymentStatusMessage") or ""  # Api-26: the only trace of a deployment that failed
     return {
         "auto_deploy": found.get("AutoDeploy", False),
         "burst_limit": settings.get("ThrottlingBurstLimit"),
         "rate_limit": settings.get("ThrottlingRateLimit"),
         "detailed_metrics": settings.get("DetailedMetricsEnabled", False),
+        "deployment_failure": message if "fail" in message.lower() else None,
         "access_log": {"destination": log.get("DestinationArn"), "format": log.get("Format")} if log else None,
     }

@@ -31,6 +31,7 @@ from tests.containers.conftest import Registry
 from tests.containers.ecr import RegistryEcr
 from tests.containers.rie import running
 
+pytestmark = pytest.mark.xdist_group("containers")  # one worker has the engine, and makes its base once
 NAMES = ("linear_regression", "random_forest", "support_vector")
 KINDS = ("direct", "docker")
 

@@ -39,6 +39,7 @@ NOT_CHANGEABLE: dict[str, str] = {
     r"workflow/type": "fixed at creation (Sfn-3)",
     r"api/protocol": "fixed at creation (Api-6)",
     r"api/integration\.(type|payload_format)": "Step Functions takes no other value (Api-7)",
+    r"api/stage\.deployment_failure": "AWS's own word on what it did (Api-26): test_catalogue.py",
     r"api/(stale_routes|orphan_integrations)": "made by cases of their own below",
     r"role/.*\.Version": "IAM as moto has it takes no older version",
     r"function/.*/published": "follows from the other fields; a deleted version has a case of its own below",

@@ -1,0 +1,423 @@
+"""What the real AWS does and no other test shows: each test cites its ids of docs/aws-behaviours.md."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import pytest
+
+from deployer.check import all_findings
+from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
+from deployer.invoke import Client
+from tests.cli.stub import Quiet, serve
+from tests.difficult.conftest import Service
+from tests.difficult.picture import picture
+from tests.difficult.troubles import Always
+from tests.difficult.wire import Answer, Call, Forward
+from tests.unit.test_graph import SerialExecutor
+
+
+def sent(service: Service, operation: str) -> list[Call]:
+    return [call for call in service.account.calls if call.operation == operation]
+
+
+@pytest.mark.parametrize(("region", "constraint"), [("us-east-1", None), ("eu-west-1", "eu-west-1")])
+def test_a_bucket_names_its_region_except_in_the_first_one(
+    service: Service, region: str, constraint: str | None
+) -> None:
+    """S3-1, TEST-16."""
+    from deployer.resources.base import Ownership
+    from deployer.resources.s3 import Bucket
+
+    bucket = Bucket("bucket", name="a-bucket", account="123456789012", ours=Ownership(service.settings.tags))
+    made: dict[str, Any] = {}
+
+    class Recorded:
+        def __init__(self, region: str) -> None:
+            self.region = region
+
+        def call(self, api: str, operation: str, **parameters: Any) -> Any:
+            made.setdefault(operation, parameters)
+
+        def retry(self, call: Any, **_: Any) -> Any:
+            return call()
+
+    fields = dict.fromkeys(("tags", "encryption", "public_access_block", "object_ownership", "policy"), {})
+    bucket.create(Recorded(region), fields)  # type: ignore[arg-type]
+    found = made["create_bucket"].get("CreateBucketConfiguration")
+    assert found == (None if constraint is None else {"LocationConstraint": constraint})
+
+
+def test_every_call_on_the_bucket_names_its_owner(service: Service) -> None:
+    """S3-4: a bucket of this name that is somebody else's answers 403, not with success."""
+    service.up()
+    calls = [call for call in service.account.calls if call.service == "s3" and call.operation != "CreateBucket"]
+    assert calls
+    assert {call.headers.get("x-amz-expected-bucket-owner") for call in calls} <= {"123456789012", b"123456789012"}
+
+
+def test_a_setting_that_is_not_configured_is_an_error_of_s3_and_a_difference_here(service: Service) -> None:
+    """S3-10."""
+    service.up()
+    aws, bucket = service.account.aws(), service.settings.bucket
+    aws.call("s3", "delete_bucket_policy", Bucket=bucket)
+    aws.call("s3", "delete_bucket_encryption", Bucket=bucket)
+    aws.call("s3", "delete_public_access_block", Bucket=bucket)
+    (change,) = service.plan().effective
+    assert {field.path for field in change.fields} == {"policy", "encryption", "public_access_block"}
+    service.up()
+    assert service.plan().is_empty
+
+
+def test_log_groups_functions_and_roles_come_before_what_would_miss_them(service: Service) -> None:
+    """GEN-13, Api-14, Api-15, ECR-8."""
+    service.up()
+    made = [call.operation for call in service.account.calls if call.writes]
+
+    def last(operation: str) -> int:
+        return len(made) - 1 - made[::-1].index(operation)
+
+    assert made.index("CreateBucket") < made.index("PutObject")
+    assert made.index("SetRepositoryPolicy") < made.index("PutImage") < made.index("CreateFunction")
+    assert last("CreateLogGroup") < made.index("CreateStateMachine")
+    assert last("PublishVersion") < made.index("CreateStateMachine") < made.index("CreateApi")
+    assert made.index("CreateIntegration") < made.index("CreateRoute") < made.index("CreateStage")
+
+
+def test_users_are_deleted_before_what_they_use(service: Service) -> None:
+    """GEN-14, GEN-15, Logs-9: no role goes before what runs under it, no log group before what writes into it."""
+    service.up()
+    service.account.calls.clear()
+    service.down()
+    calls = [call for call in service.account.calls if call.writes]
+
+    def first(operation: str, text: str) -> int:
+        return next(n for n, call in enumerate(calls) if call.operation == operation and call.says(text))
+
+    api, machine, function = (
+        first("DeleteApi", "apis"),
+        first("DeleteStateMachine", "inference-dev"),
+        first("DeleteFunction", "random-forest"),
+    )
+    assert api < first("DeleteRole", "us-east-1-api") and api < machine < first("DeleteRole", "us-east-1-workflow")
+    assert machine < function < first("DeleteRole", "us-east-1-functions")
+    assert function < first("DeleteLogGroup", "/aws/lambda/inference-dev-random-forest")
+    assert calls[-1].operation in ("DeleteBucket", "DeleteRepository", "DeleteRole", "DeleteLogGroup")
+
+
+def test_a_function_that_fails_to_start_says_why(service: Service) -> None:
+    """Lambda-4."""
+
+    def failing(call: Call, forward: Forward) -> Answer | None:
+        answer = forward(call)
+        if call.operation == "GetFunction" and answer.succeeded:
+            found = answer.json
+            reason = {"StateReasonCode": "ImageAccessDenied", "StateReason": "Lambda may not pull the image."}
+            found["Configuration"] |= {"State": "Failed", **reason}
+            return answer.with_json(found)
+        return answer
+
+    service.account.troubles = [failing]
+    with pytest.raises(ApplyFailed, match="ImageAccessDenied: Lambda may not pull the image."):
+        service.up()
+
+
+def test_a_version_is_published_of_the_image_that_was_just_set(service: Service) -> None:
+    """Lambda-16, Lambda-17, TEST-5: held to the digest, so that no stale id is ever needed."""
+    service.up()
+    created, published = sent(service, "CreateFunction"), sent(service, "PublishVersion")
+    digests = {call.json["Code"]["ImageUri"].partition("@sha256:")[2] for call in created}
+    assert digests == {call.json["CodeSha256"] for call in published}
+    assert all("RevisionId" not in call.json for call in (*created, *published))
+
+
+def test_a_function_is_given_an_image_by_digest_and_its_architecture_by_name(service: Service) -> None:
+    """Img-11, Img-12, Lambda-7, Lambda-8."""
+    service.up()
+    for call in sent(service, "CreateFunction"):
+        assert "@sha256:" in call.json["Code"]["ImageUri"] and call.json["Architectures"] == ["x86_64"]
+        assert not {"Runtime", "Handler", "Layers"} & set(call.json)
+
+
+def test_a_removed_variable_is_sent_as_the_whole_rest(service: Service) -> None:
+    """GEN-9, Lambda-10: absent is unchanged for the call, but the map is replaced whole."""
+    service.up()
+    aws = service.account.aws()
+    name = service.settings.function_name("random_forest")
+    found = aws.call("lambda", "get_function_configuration", FunctionName=name)["Environment"]["Variables"]
+    aws.call(
+        "lambda", "update_function_configuration", FunctionName=name, Environment={"Variables": {**found, "X": "1"}}
+    )
+    service.account.calls.clear()
+    service.up()
+    (call,) = sent(service, "UpdateFunctionConfiguration")
+    assert call.json == {"Environment": {"Variables": found}}
+
+
+def test_an_update_of_the_workflow_repeats_definition_and_role_and_turns_off_what_is_gone(service: Service) -> None:
+    """Sfn-1, Sfn-10, Sfn-11, TEST-8."""
+    service.up(tracing=True)
+    service.account.calls.clear()
+    service.up()
+    assert sent(service, "CreateStateMachine") == []
+    (call,) = sent(service, "UpdateStateMachine")
+    assert call.json["tracingConfiguration"] == {"enabled": False}
+    assert call.json["roleArn"] == service.settings.role_arn("workflow") and json.loads(call.json["definition"])
+
+
+def test_cors_that_is_gone_is_deleted_and_not_emptied(service: Service) -> None:
+    """Api-17, TEST-13."""
+    service.up()
+    service.account.calls.clear()
+    service.up(cors_origins=())
+    assert len(sent(service, "DeleteCorsConfiguration")) == 1 and sent(service, "UpdateApi") == []
+
+
+def test_an_integration_is_updated_with_all_that_it_consists_of(service: Service) -> None:
+    """Api-7, Api-8, Api-20, TEST-14: subtype and every parameter, and what is gone as an empty text."""
+    service.up()
+    aws = service.account.aws()
+    (api,) = aws.call("apigatewayv2", "get_apis")["Items"]
+    (found,) = aws.call("apigatewayv2", "get_integrations", ApiId=api["ApiId"])["Items"]
+    below = {"ApiId": api["ApiId"], "IntegrationId": found["IntegrationId"]}
+    parameters = {
+        "StateMachineArn": "arn:aws:states:us-east-1:1:stateMachine:other",
+        "Input": "$request.body",
+        "Name": "x",
+    }
+    aws.call("apigatewayv2", "update_integration", **below, RequestParameters=parameters)
+    service.account.calls.clear()
+    service.up()
+    (call,) = sent(service, "UpdateIntegration")
+    arn = service.settings.workflow_arn
+    assert call.json["integrationSubtype"] == "StepFunctions-StartSyncExecution"
+    assert call.json["integrationType"] == "AWS_PROXY" and call.json["payloadFormatVersion"] == "1.0"
+    assert call.json["requestParameters"] == {"StateMachineArn": arn, "Input": "$request.body", "Name": ""}
+    assert call.json["credentialsArn"] == service.settings.role_arn("api")
+
+
+def test_throttling_is_always_sent_with_both_limits(service: Service) -> None:
+    """Api-27: a limit of 0 would refuse every request."""
+    service.up()
+    service.up(burst_limit=7)
+    for call in (*sent(service, "CreateStage"), *sent(service, "UpdateStage")):
+        settings = call.json["defaultRouteSettings"]
+        assert settings["throttlingBurstLimit"] > 0 and settings["throttlingRateLimit"] > 0
+        assert not {"loggingLevel", "dataTraceEnabled"} & set(settings)  # Api-28
+
+
+def test_the_api_is_made_of_parts_that_can_be_changed_and_deleted(service: Service) -> None:
+    """Api-5, Api-25: no quick create, and no deployment of our own beside AutoDeploy."""
+    service.up()
+    (call,) = sent(service, "CreateApi")
+    assert not {"target", "routeKey", "credentialsArn"} & set(call.json)
+    assert sent(service, "CreateDeployment") == [] and sent(service, "CreateStage")[0].json["autoDeploy"] is True
+
+
+def test_a_deployment_that_failed_after_a_successful_call_is_shown(service: Service) -> None:
+    """Api-26."""
+    service.up()
+
+    def failing(call: Call, forward: Forward) -> Answer | None:
+        if call.operation != "GetStage":
+            return None
+        answer = forward(call)
+        message = "Deployment attempt failed: Unable to deploy API because no routes exist in this API"
+        return answer.with_json({**answer.json, "lastDeploymentStatusMessage": message})
+
+    service.account.troubles = [failing]
+    (change,) = service.plan().effective
+    (field,) = change.fields
+    assert field.path == "stage.deployment_failure" and "no routes exist" in field.before and field.after is None
+
+
+def test_an_image_under_our_tag_that_lambda_would_refuse_stops_before_any_function(service: Service) -> None:
+    """Img-4, Img-7, TEST-22."""
+    service.up()
+
+    def index(call: Call, forward: Forward) -> Answer | None:
+        if call.operation != "DescribeImages":
+            return None
+        answer = forward(call)
+        found = answer.json
+        found["imageDetails"][0]["imageManifestMediaType"] = "application/vnd.oci.image.index.v1+json"
+        return answer.with_json(found)
+
+    service.account.troubles = [index]
+    with pytest.raises(AwsError, match="is a application/vnd.oci.image.index.v1.json, which Lambda refuses"):
+        service.up(tracing=True)
+
+
+def test_an_image_that_was_not_stored_is_noticed_before_a_function_asks_for_it(service: Service) -> None:
+    """Img-14."""
+
+    def forgetful(call: Call, forward: Forward) -> Answer | None:
+        if call.operation != "BatchGetImage":
+            return None
+        answer = forward(call)
+        return answer.with_json({"images": [], "failures": []})
+
+    service.account.troubles = [forgetful]
+    with pytest.raises(ApplyFailed, match="though it was just pushed"):
+        service.up()
+    assert sent(service, "CreateFunction") == []
+
+
+def test_the_role_of_the_workflow_can_only_be_assumed_for_this_state_machine(service: Service) -> None:
+    """Iam-15."""
+    service.up()
+    call = next(call for call in sent(service, "CreateRole") if call.says("us-east-1-workflow"))
+    trust = json.loads(parse_qs(call.body.decode())["AssumeRolePolicyDocument"][0])
+    assert trust["Statement"][0]["Condition"] == {
+        "ArnLike": {"aws:SourceArn": [service.settings.workflow_arn]},
+        "StringEquals": {"aws:SourceAccount": ["123456789012"]},
+    }
+
+
+def test_a_quota_error_of_a_delivery_policy_is_aws_own_words(service: Service) -> None:
+    """Logs-7: misleading as it is, it is what there is to search for."""
+    service.account.troubles = [
+        Always("CreateStage", "BadRequestException", "Insufficient permissions to enable logging")
+    ]
+    with pytest.raises(ApplyFailed, match="Insufficient permissions to enable logging"):
+        service.up()
+
+
+def test_shared_policies_and_service_roles_are_never_touched(service: Service) -> None:
+    """Logs-8, Pc-12: what AWS keeps for all of an account stays."""
+    service.up()
+    service.down()
+    operations = {call.operation for call in service.account.calls if call.writes}
+    assert not operations & {"PutResourcePolicy", "DeleteResourcePolicy", "DeleteServiceLinkedRole"}
+
+
+def test_reading_alone_is_what_a_plan_needs(service: Service) -> None:
+    """PERM-9."""
+    service.up()
+    service.account.calls.clear()
+    service.plan()
+    assert service.account.calls and not any(call.writes for call in service.account.calls)
+
+
+def test_permissions_named_in_the_documentation_are_those_of_the_calls(service: Service) -> None:
+    """PERM-9 to PERM-11: every operation that a whole life makes is in docs/architecture.md, under IAM's name for it."""
+    from tests.conftest import ROOT
+
+    service.up()
+    service.up(tracing=True, log_retention_days=None, cors_origins=())
+    service.up()
+    service.down()
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    renamed = {
+        "ListObjectsV2": "ListBucket", "HeadObject": "GetObject", "ListObjectVersions": "ListBucketVersions",
+        "DeleteObjects": "DeleteObject", "GetBucketEncryption": "GetEncryptionConfiguration",
+        "PutBucketEncryption": "PutEncryptionConfiguration", "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+        "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+    }  # fmt: skip
+    prefixes = {"stepfunctions": "states", "resourcegroupstaggingapi": "tag"}
+    missing = set()
+    for call in service.account.calls:
+        if call.service == "apigatewayv2":
+            action = f"apigateway:{call.method}"
+        else:
+            action = f"{prefixes.get(call.service, call.service)}:{renamed.get(call.operation, call.operation)}"
+        if action not in text:
+            missing.add(action)
+    assert missing == set()
+
+
+def test_another_account_than_the_one_that_was_set_is_refused(service: Service) -> None:
+    """PRE-1."""
+    from dataclasses import replace
+
+    from deployer.settings import load_settings
+
+    named = replace(load_settings(service.project, {}, {}), account="111111111111")
+    with pytest.raises(ConfigError, match="of account 123456789012, but the settings name account 111111111111"):
+        named.located(account="123456789012", partition="aws", region="us-east-1")
+    assert named.located(account="111111111111", partition="aws", region="us-east-1").account == "111111111111"
+
+
+def findings(service: Service) -> list[str]:
+    return all_findings(service.account.aws(), service.settings, SerialExecutor(), service.events.append, offline=False)
+
+
+def test_a_quota_that_would_not_do_is_a_finding(service: Service) -> None:
+    """PRE-8, Lambda-28, Iam-11: what new accounts run into."""
+
+    def small(call: Call, forward: Forward) -> Answer | None:
+        if call.operation == "GetAccountSettings":
+            limits = {"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 2}
+            return forward(call).with_json({"AccountLimit": limits, "AccountUsage": {}})
+        if call.operation == "GetAccountSummary":
+            answer = forward(call)
+            body = re.sub(rb"(<key>Roles</key>\s*<value>)[0-9]+", rb"\g<1>999", answer.body)
+            return Answer(
+                200, {"Content-Type": "text/xml"}, re.sub(rb"(RolesQuota</key>\s*<value>)[0-9]+", rb"\g<1>1000", body)
+            )
+        return None
+
+    service.account.troubles = [small]
+    found = findings(service)
+    assert len(found) == 2
+    assert "room for 1 more IAM roles, but three are needed" in found[0]
+    assert "at most 2 requests at once in us-east-1, but one request to this service is 3" in found[1]
+
+
+def test_what_may_not_be_asked_is_said_and_no_finding(service: Service) -> None:
+    """Sfn-9, PRE-16."""
+    denied = "User: u is not authorized to perform: states:ValidateStateMachineDefinition"
+    service.account.troubles = [Always("ValidateStateMachineDefinition", "AccessDeniedException", denied)]
+    assert findings(service) == []
+    assert any(text.startswith("not checked: ") and denied in text for text in service.told)
+
+
+def test_what_step_functions_says_of_the_workflow_is_a_finding(service: Service) -> None:
+    """Sfn-8."""
+
+    def strict(call: Call, forward: Forward) -> Answer | None:
+        if call.operation != "ValidateStateMachineDefinition":
+            return None
+        assert call.json["type"] == "EXPRESS" and "${" not in call.json["definition"].replace("${name}", "")
+        diagnostic = {"severity": "ERROR", "code": "SCHEMA", "message": "no good", "location": "/States/Predict"}
+        return forward(call).with_json({"result": "FAIL", "diagnostics": [diagnostic], "truncated": False})
+
+    service.account.troubles = [strict]
+    assert findings(service) == ["state_machine.json: /States/Predict: SCHEMA: no good"]
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_failure_right_after_a_deploy_says_what_it_may_be(status: int) -> None:
+    """Api-32: API Gateway does not try the role when it is given one."""
+
+    class Failing(Quiet):
+        def handle_any(self) -> None:
+            self.body()
+            self.answer(status, b'{"message":"Internal Server Error"}', {"Content-Type": "application/json"})
+
+    with serve(Failing) as url, Client(f"{url}/") as client:
+        with pytest.raises(InvocationFailed, match=f"HTTP {status}") as caught:
+            client.post(b"{}")
+    assert "role may take a minute" in caught.value.advice and "log group" in caught.value.advice
+
+
+def test_tags_go_out_in_the_shape_of_each_service(service: Service) -> None:
+    """GEN-11: and every creating call marks its thing at once, so that nothing of ours is ever without a mark."""
+    service.up()
+    account = picture(service.account.aws())
+    ours = service.settings.tags
+    for operation in (
+        "CreateRepository",
+        "CreateLogGroup",
+        "CreateStateMachine",
+        "CreateFunction",
+        "CreateApi",
+        "CreateRole",
+    ):
+        for call in sent(service, operation):
+            content = unquote(call.body.decode().replace("+", " "))
+            assert all(key in content and value in content for key, value in ours.items()), operation
+    assert account["functions"]["inference-dev-random-forest"]["tags"] == ours
