@@ -6,6 +6,7 @@ import http.client
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -63,33 +64,58 @@ def refusing_everything(code: str, message: str, status: int = 403) -> type[Quie
     return Refusing
 
 
-def reading_only(target: str) -> type[Quiet]:
-    """A proxy in front of an account: reads go through, writes are denied in the shape of each service."""
-    host = urlsplit(target).netloc
+class Passing(Quiet):
+    """A proxy in front of an account."""
 
-    class ReadOnly(Quiet):
+    target: str
+
+    def operation(self, content: bytes) -> str:
+        """The operation's name, of the services that say it."""
+        name = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        return name or parse_qs(content.decode(errors="replace")).get("Action", [""])[0]
+
+    def pass_on(self, content: bytes) -> None:
+        connection = http.client.HTTPConnection(urlsplit(self.target).netloc)
+        connection.request(self.command, self.path, content, dict(self.headers))
+        response = connection.getresponse()
+        kept = {
+            name: value for name, value in response.getheaders() if name.lower() not in ("content-length", "connection")
+        }
+        self.answer(response.status, response.read(), kept)
+        connection.close()
+
+
+def slowing(account: str, slow: str, seconds: float) -> type[Quiet]:
+    """A proxy in front of an account: one operation takes long, the rest passes."""
+
+    class Slowing(Passing):
+        target = account
+
+        def handle_any(self) -> None:
+            content = self.body()
+            if self.operation(content) == slow:
+                time.sleep(seconds)
+            self.pass_on(content)
+
+    return Slowing
+
+
+def reading_only(account: str) -> type[Quiet]:
+    """A proxy in front of an account: reads go through, writes are denied in the shape of each service."""
+
+    class ReadOnly(Passing):
+        target = account
+
         def handle_any(self) -> None:
             content = self.body()
             if self.writes(content):
                 self.deny()
-                return
-            connection = http.client.HTTPConnection(host)
-            connection.request(self.command, self.path, content, dict(self.headers))
-            response = connection.getresponse()
-            kept = {
-                name: value
-                for name, value in response.getheaders()
-                if name.lower() not in ("content-length", "connection")
-            }
-            self.answer(response.status, response.read(), kept)
-            connection.close()
+            else:
+                self.pass_on(content)
 
         def writes(self, content: bytes) -> bool:
-            target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
-            action = parse_qs(content.decode(errors="replace")).get("Action", [""])[0] if not target else target
-            if action:
-                return not action.startswith(READING)
-            return self.command not in ("GET", "HEAD")
+            name = self.operation(content)
+            return not name.startswith(READING) if name else self.command not in ("GET", "HEAD")
 
         def deny(self) -> None:
             text = "User: arn:aws:iam::123456789012:user/reader is not authorized to perform this"

@@ -265,6 +265,29 @@ def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path)
         process.stop(project)
 
 
+def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Path) -> None:
+    from tests.conftest import connect
+
+    deployer(project, "up", "--local")
+    server = process.find(project)
+    assert server is not None
+    role = "inference-dev-us-east-1-api"
+    tags = ["deployer:service", "deployer:stage", "deployer:managed-by"]
+    connect(server.url).call("iam", "untag_role", RoleName=role, TagKeys=tags)
+    refused = deployer(project, "up", "--local", code=1).err
+    assert f"IAM role {role} already exists and does not carry this service's tags" in refused and "--adopt" in refused
+    assert 'tags.deployer:service: null -> "inference"' in deployer(project, "plan", "--local", "--adopt").out
+    asked = deployer(project, "up", "--local", "--adopt", code=1).err
+    assert "this would take over role/api; nobody can be asked here" in asked and "--yes" in asked
+    deployer(project, "up", "--local", "--adopt", "--yes")
+    kept = deployer(project, "down", "--local", "--keep-data", "--yes").err
+    assert "kept, with all that is in it: S3 bucket inference-dev-123456789012-us-east-1" in kept
+    assert "the local AWS goes on" in kept
+    again = deployer(project, "up", "--local").err
+    assert "bucket: creating" not in again and "logs/api: creating" not in again
+    assert "the local AWS has ended" in deployer(project, "down", "--local", "--yes").err
+
+
 def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     deployer(project, "up", "--local")
     deployer(project, "invoke", "--sample", "--local")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from deployer.local import process
+from tests.cli.stub import serve, slowing
 from tests.conftest import connect, reset
 from tests.local.conftest import deployer
 
@@ -80,26 +81,54 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(project: Path, star
     assert len(deployer(project, "invoke", "--sample", "--local", "--json").json) == 3
 
 
-def test_an_interrupted_run_says_how_to_go_on_and_exits_with_130(project: Path, started: process.Server) -> None:
-    run = subprocess.Popen(
-        [sys.executable, "-m", "deployer", "up", "--local"],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert run.stderr is not None and run.stdout is not None
-    for line in run.stderr:
-        if "creating" in line:
-            break
-    run.send_signal(signal.SIGINT)
-    rest = run.stderr.read()
-    out = run.stdout.read()
-    run.stdout.close()
-    run.stderr.close()
-    code = run.wait()
-    # The run may have been past its last step before the signal came; then it simply succeeded.
-    assert code == 130 and "goes on where it stopped" in rest or code == 0 and out.startswith("http")
-    assert "interrupted" in rest or code == 0
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
+    project: Path, started: process.Server, number: signal.Signals
+) -> None:
+    """The creation of the repository takes a second here, so the signal comes while it runs."""
+    record = project / ".deployer" / "local" / "server.json"
+    known = json.loads(record.read_text())
+    with serve(slowing(started.url, "CreateRepository", 1.0)) as url:
+        record.write_text(json.dumps({**known, "port": int(url.rpartition(":")[2])}))
+        command = [sys.executable, "-m", "deployer", "up", "--local"]
+        run = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert run.stderr is not None and run.stdout is not None
+        for line in run.stderr:
+            if line.startswith("repository: creating"):
+                break
+        run.send_signal(number)
+        rest = run.stderr.read()
+        out = run.stdout.read()
+        run.stdout.close()
+        run.stderr.close()
+        code = run.wait()
+        record.write_text(json.dumps(known))
+    assert code == 130 and out == "", rest
+    assert "interrupted: what runs is finished, nothing new begins" in rest
+    assert "repository: created (" in rest
+    assert "workflow: not created, because interrupted" in rest
+    assert rest.splitlines()[-1] == "run the command again: it goes on where it stopped"
+    aws = connect(started.url)
+    assert len(aws.call("ecr", "describe_repositories")["repositories"]) == 1
+    assert aws.call("apigatewayv2", "get_apis")["Items"] == []
     deployer(project, "up", "--local")
     assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
+
+
+def test_two_runs_at_once_end_in_one_service_and_the_loser_says_what_happened(
+    project: Path, started: process.Server
+) -> None:
+    command = [sys.executable, "-m", "deployer", "up", "--local"]
+    runs = [
+        subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ended = [(*run.communicate(timeout=120), run.returncode) for run in runs]
+    for out, err, code in ended:
+        assert code == 0 and out.startswith("http") or code == 1 and "run the command again" in err, err
+    assert any("another run" in err for _, err, _ in ended) or any("Plan: 0 to create" in err for _, err, _ in ended)
+    deployer(project, "up", "--local")
+    assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
+    apis = state_of(project)["apis"]
+    assert apis == [[1, 1, 1]]
+    assert {version for _, version, *_ in state_of(project)["functions"]} == {"$LATEST", "1"}

@@ -254,3 +254,15 @@ def test_every_resource_has_one_change_and_deletions_come_last(chain, undeclared
     plan = make_plan(desired, actual, undeclared)
     assert [change.key for change in plan.changes] == [each.key for each in desired] + undeclared
     assert [change.key for change in plan.changes if change.action is Action.DELETE] == undeclared
+
+
+def test_what_gets_our_tags_though_it_was_there_is_adopted():
+    tags = {"deployer:service": "a"}
+    desired = [Desired(key, {"tags": tags, "days": 1}) for key in ("bare", "ours", "new", "other")]
+    states = {
+        "bare": State({"tags": {}, "days": 1}),
+        "ours": State({"tags": tags, "days": 1}),
+        "new": None,
+        "other": State({"tags": tags, "days": 2}),
+    }
+    assert [change.key for change in make_plan(desired, states).adopting] == ["bare"]
