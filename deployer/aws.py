@@ -26,6 +26,7 @@ from deployer.errors import (
     THROTTLED,
     AwsError,
     ConfigError,
+    Interrupted,
     NoCredentials,
     NotReached,
 )
@@ -95,6 +96,7 @@ class Aws:
         credentials: an access key and its secret, in place of what the environment has.
         record: told service and operation of each call, for tests and for -v.
         tell: told what is waited for; a step of a run has its own, by `telling`.
+        stopped: whether the user wants the run to end; then nothing is waited for any more.
         sleep, clock: seconds; injected by tests.
     """
 
@@ -107,7 +109,8 @@ class Aws:
         credentials: tuple[str, str] | None = None,
         record: Recorder = lambda service, operation: None,
         tell: Tell = tell_nobody,
-        sleep: Callable[[float], None] = time.sleep,
+        stopped: Callable[[], bool] = lambda: False,
+        sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._region = region
@@ -116,6 +119,7 @@ class Aws:
         self._credentials = credentials
         self._record = record
         self.tell = tell
+        self._stopped = stopped
         self._sleep = sleep
         self._clock = clock
         self._clients: dict[str, Any] = {}
@@ -297,8 +301,7 @@ class Aws:
                 reason = when(error)
                 if reason is None or attempts >= at_least and self._clock() + delay > end:
                     raise
-                self.tell(f"waiting {reason}")
-            self._sleep(delay * random.uniform(0.75, 1.0))
+            self._wait(reason, delay)
             delay = min(delay * 2, longest_s)
 
     def wait_until(
@@ -317,6 +320,15 @@ class Aws:
                 return found
             if self._clock() + delay > end:
                 raise AwsError("TimedOut", f"gave up after {deadline_s:g} s {reason}", advice="run the command again")
-            self.tell(f"waiting {reason}")
-            self._sleep(delay * random.uniform(0.75, 1.0))
+            self._wait(reason, delay)
             delay = min(delay * 2, 2.0)
+
+    def _wait(self, reason: str, delay: float) -> None:
+        """Say what is waited for, and wait; Interrupted once the user wants the run to end, for AWS may take minutes."""
+        self.tell(f"waiting {reason}")
+        if not self._stopped():
+            self._sleep(delay * random.uniform(0.75, 1.0))
+        if self._stopped():
+            raise Interrupted(
+                f"interrupted while waiting {reason}", "run the command again: it goes on where it stopped"
+            )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 class Pace:
     """Lets `burst` calls through at once and `rate` a second after that. Threads wait in the order in which they come."""
 
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
         self._rate = rate
         self._burst = float(burst)
         self._clock = clock

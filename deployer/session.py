@@ -79,6 +79,7 @@ def session(options: Options, command: str, *, announce: bool = True) -> Iterato
     recording: dict[str, Any] = {"record": record} if record else {}
     recording["tell"] = told_once(reporter.emit)
     with reporter, interruptible(reporter.emit) as stopped:
+        recording |= {"stopped": stopped.is_set, "sleep": stopped.wait}  # whoever waits is woken by the signal
         if options.local:
             settings, account = open_local(settings, command, reporter.emit)
             aws = Aws(**account, **recording)

@@ -100,6 +100,23 @@ def slowing(account: str, slow: str, seconds: float) -> type[Quiet]:
     return Slowing
 
 
+def refusing(account: str, refused: str, code: str, message: str) -> type[Quiet]:
+    """A proxy in front of an account: one operation of a JSON service is always refused, the rest passes."""
+
+    class Refusing(Passing):
+        target = account
+
+        def handle_any(self) -> None:
+            content = self.body()
+            if self.operation(content) == refused:
+                document = json.dumps({"__type": code, "message": message}).encode()
+                self.answer(400, document, {"Content-Type": "application/x-amz-json-1.0"})
+            else:
+                self.pass_on(content)
+
+    return Refusing
+
+
 def reading_only(account: str) -> type[Quiet]:
     """A proxy in front of an account: reads go through, writes are denied in the shape of each service."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from deployer.local import process
-from tests.cli.stub import serve, slowing
+from tests.cli.stub import refusing, serve, slowing
 from tests.conftest import connect, reset
 from tests.local.conftest import deployer
 
@@ -81,28 +81,39 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(project: Path, star
     assert len(deployer(project, "invoke", "--sample", "--local", "--json").json) == 3
 
 
+class Behind:
+    """A run of `up --local` with a proxy between it and the local AWS, and the lines that it prints."""
+
+    def __init__(self, project: Path, url: str) -> None:
+        self.record = project / ".deployer" / "local" / "server.json"
+        self.known = self.record.read_text()
+        self.record.write_text(json.dumps({**json.loads(self.known), "port": int(url.rpartition(":")[2])}))
+        command = [sys.executable, "-m", "deployer", "up", "--local"]
+        self.run = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def until(self, beginning: str) -> None:
+        assert self.run.stderr is not None
+        for line in self.run.stderr:
+            if line.startswith(beginning):
+                return
+        raise AssertionError(f"it never said {beginning}")
+
+    def end(self) -> tuple[int, str, str]:
+        out, err = self.run.communicate(timeout=60)
+        self.record.write_text(self.known)
+        return self.run.returncode, out, err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
     project: Path, started: process.Server, number: signal.Signals
 ) -> None:
     """The creation of the repository takes a second here, so the signal comes while it runs."""
-    record = project / ".deployer" / "local" / "server.json"
-    known = json.loads(record.read_text())
     with serve(slowing(started.url, "CreateRepository", 1.0)) as url:
-        record.write_text(json.dumps({**known, "port": int(url.rpartition(":")[2])}))
-        command = [sys.executable, "-m", "deployer", "up", "--local"]
-        run = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert run.stderr is not None and run.stdout is not None
-        for line in run.stderr:
-            if line.startswith("repository: creating"):
-                break
-        run.send_signal(number)
-        rest = run.stderr.read()
-        out = run.stdout.read()
-        run.stdout.close()
-        run.stderr.close()
-        code = run.wait()
-        record.write_text(json.dumps(known))
+        behind = Behind(project, url)
+        behind.until("repository: creating")
+        behind.run.send_signal(number)
+        code, out, rest = behind.end()
     assert code == 130 and out == "", rest
     assert "interrupted: what runs is finished, nothing new begins" in rest
     assert "repository: created (" in rest
@@ -113,6 +124,19 @@ def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
     assert aws.call("apigatewayv2", "get_apis")["Items"] == []
     deployer(project, "up", "--local")
     assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
+
+
+def test_an_interrupted_run_does_not_wait_for_aws_any_longer(project: Path, started: process.Server) -> None:
+    """IAM may take minutes; the signal ends the wait at once."""
+    message = "Neither the global service principal nor the regional one is authorized to assume the provided role."
+    with serve(refusing(started.url, "CreateStateMachine", "AccessDeniedException", message)) as url:
+        behind = Behind(project, url)
+        behind.until("workflow: waiting for IAM: Step Functions cannot assume the workflow's role yet")
+        behind.run.send_signal(signal.SIGINT)
+        code, _, rest = behind.end()
+    assert code == 130
+    assert "interrupted while waiting for IAM: Step Functions cannot assume the workflow's role yet" in rest
+    deployer(project, "up", "--local")
 
 
 def test_two_runs_at_once_end_in_one_service_and_the_loser_says_what_happened(

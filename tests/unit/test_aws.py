@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,13 @@ from botocore import exceptions
 from botocore.stub import Stubber
 
 from deployer.aws import Aws, Identity
-from deployer.errors import AwsError, ConfigError, NoCredentials, NotReached
+from deployer.errors import (
+    AwsError,
+    ConfigError,
+    Interrupted,
+    NoCredentials,
+    NotReached,
+)
 from tests.clock import Clock
 
 REGION = "eu-central-1"
@@ -117,6 +124,31 @@ def test_delays_double_up_to_five_seconds_with_jitter(aws, clock):
     for slept, full in zip(clock.slept, [0.25, 0.5, 1, 2, 4, 5, 5, 5], strict=True):
         assert 0.75 * full <= slept <= full
     assert clock.slept[5] != clock.slept[6]
+
+
+def test_a_wait_ends_when_the_user_wants_the_run_to_end(clock):
+    """AWS may take minutes; whoever presses Ctrl-C has not got them."""
+    stopped = []
+    waits = itertools.count()
+
+    def sleep(seconds):
+        clock.sleep(seconds)
+        if next(waits) == 2:
+            stopped.append(1)
+
+    aws = Aws(region=REGION, clock=clock, sleep=sleep, stopped=lambda: bool(stopped))
+    call, attempts = failing(NEW_ROLE)
+    with pytest.raises(Interrupted, match="interrupted while waiting the role is new") as caught:
+        aws.retry(call, when=role_is_new)
+    assert len(attempts) == 3 and "goes on where it stopped" in caught.value.advice
+    with pytest.raises(Interrupted, match="interrupted while waiting for it"):
+        aws.wait_until(lambda: None, reason="for it")
+    assert len(clock.slept) == 3
+
+
+def test_a_call_that_works_is_made_even_when_the_run_is_to_end(clock):
+    aws = Aws(region=REGION, clock=clock, sleep=clock.sleep, stopped=lambda: True)
+    assert aws.retry(lambda: "done", when=role_is_new) == "done"
 
 
 def test_waiting_ends_with_what_is_found(aws, clock):
