@@ -62,23 +62,18 @@ class Deaf:
         answer = forward(call)
         if self.written == self.after:
             self.lost = call.operation
-            raise broken(call)
+            return self.lose(call)
         return answer
 
+    def lose(self, call: Call) -> Answer:
+        raise broken(call)
 
-@dataclass
+
 class Failing(Deaf):
     """AWS answers the n-th writing call with a 500, though it took effect."""
 
-    def __call__(self, call: Call, forward: Forward) -> Answer | None:
-        if not call.writes:
-            return None
-        self.written += 1
-        answer = forward(call)
-        if self.written == self.after:
-            self.lost = call.operation
-            return refusal(call.service, "InternalError", "We encountered an internal error.", 500)
-        return answer
+    def lose(self, call: Call) -> Answer:
+        return refusal(call.service, "InternalError", "We encountered an internal error.", 500)
 
 
 def edit_handler(project: Path) -> None:
