@@ -132,10 +132,10 @@ class Bucket(Resource):
                 raise
 
     def _others_objects(self, aws: Aws) -> list[str]:
-        """Return what lies beside `models/`, folder by folder: no deploy of ours put it there."""
+        """Return what lies, or lay, beside `models/`, folder by folder: no deploy of ours put it there."""
         names = set()
-        for key in ("Contents", "CommonPrefixes"):
-            found = aws.pages("s3", "list_objects_v2", key, **self._owner, Delimiter="/")
+        for key in ("Versions", "DeleteMarkers", "CommonPrefixes"):
+            found = aws.pages("s3", "list_object_versions", key, **self._owner, Delimiter="/")
             names |= {each.get("Key") or each["Prefix"] for each in found}
         return sorted(names - {"models/"})
 

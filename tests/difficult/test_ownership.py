@@ -193,6 +193,16 @@ def test_a_bucket_with_somebody_elses_objects_is_kept_and_the_rest_goes(service:
     assert [key for key, _ in left["buckets"][bucket]["objects"]] == ["reports/2026.csv"] and not left["functions"]
 
 
+def test_what_somebody_else_deleted_in_a_versioned_bucket_is_still_theirs(service: Service) -> None:
+    service.up()
+    aws, bucket = service.account.aws(), service.settings.bucket
+    aws.call("s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    aws.call("s3", "put_object", Bucket=bucket, Key="report.csv", Body=b"theirs")
+    aws.call("s3", "delete_object", Bucket=bucket, Key="report.csv")
+    with pytest.raises(ApplyFailed, match="holds what is not ours: report.csv"):
+        service.down()
+
+
 def test_other_tags_and_undeclared_fields_are_left_alone(service: Service) -> None:
     """GEN-12; adoption keeps the tags of others as well, though S3 replaces the whole set."""
     service.up()
