@@ -35,9 +35,9 @@ def _read(
     aws: Aws, settings: Settings, resources: Sequence[Resource], project: Project, pool: Executor
 ) -> tuple[Actual, list[Resource]]:
     """Read what is declared, and what of ours exists beside it."""
-    found = pool.submit(service.discover, aws, settings, project.functions)
+    others = service.discover(aws, settings, pool, project.functions)
     actual = read_all(aws, resources, pool)
-    extra = service.undeclared(settings, found.result())
+    extra = service.undeclared(settings, others())
     return {**actual, **read_all(aws, extra, pool)}, extra
 
 
@@ -126,12 +126,9 @@ def prepare_down(
 
     What is not ours is named and left alone, and the rest goes on. `keep_data`: bucket, models and log groups stay.
     """
-    names = {*declared_names(settings), *service.discover(aws, settings)}
-    resources = service.everything(settings, sorted(names))
-    kept = {each.key for each in resources if keep_data and each.holds_data}
     refused: dict[str, ForeignResource] = {}
-    doomed = [each for each in resources if each.key not in kept]
-    actual = {**dict.fromkeys(kept), **read_all(aws, doomed, pool, refused)}
+    names, resources, actual = _read_everything(aws, settings, declared_names(settings), keep_data, pool, refused)
+    kept = {each.key for each in resources if keep_data and each.holds_data}
     strange = {each.key for each in resources if each.part_of in refused}
     plan = plan_teardown(resources, {**actual, **dict.fromkeys(strange)})
     emit(PlanReady(plan))
@@ -150,10 +147,9 @@ def prepare_down(
 
         def gone() -> bool | None:
             nonlocal left
-            again = service.everything(settings, sorted(names | {*service.discover(aws, settings)}))
             strangers: dict[str, ForeignResource] = {}
-            found = read_all(aws, [each for each in again if each.key not in kept | strange], pool, strangers)
-            left = [key for key, state in found.items() if state is not None]
+            _, again, found = _read_everything(aws, settings, names, keep_data, pool, strangers)
+            left = [key for key, state in found.items() if state is not None and key not in strange]
             for each in again:
                 if each.comes_back and each.key in deleted & strangers.keys():  # Logs-9: it was ours a moment ago
                     each.delete(aws)
@@ -166,6 +162,40 @@ def prepare_down(
         _check_census(aws, settings, names, refused, emit)
 
     return plan, run
+
+
+def _read_everything(
+    aws: Aws,
+    settings: Settings,
+    known: Collection[str],
+    keep_data: bool,
+    pool: Executor,
+    refused: dict[str, ForeignResource],
+) -> tuple[list[str], list[Resource], Actual]:
+    """Read all that may exist, that of the known functions while others are looked for; return names, resources, states.
+
+    What is to be kept is not read, and counts as not there.
+    """
+    others = service.discover(aws, settings, pool, known)
+    actual = _read_new(aws, settings, sorted(known), keep_data, pool, refused, {})
+    names = sorted({*known, *others()})
+    actual = _read_new(aws, settings, names, keep_data, pool, refused, actual)
+    return names, service.everything(settings, names), actual
+
+
+def _read_new(
+    aws: Aws,
+    settings: Settings,
+    names: Sequence[str],
+    keep_data: bool,
+    pool: Executor,
+    refused: dict[str, ForeignResource],
+    before: Actual,
+) -> Actual:
+    resources = service.everything(settings, names)
+    kept = {each.key for each in resources if keep_data and each.holds_data}
+    new = [each for each in resources if each.key not in before and each.key not in kept]
+    return {**before, **dict.fromkeys(kept), **read_all(aws, new, pool, refused)}
 
 
 def _check_census(

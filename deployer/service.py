@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from typing import Any
 
 from deployer.aws import Aws
@@ -331,19 +332,26 @@ def allow(actions: list[str], resources: list[str]) -> Any:
     return policy({"Effect": "Allow", "Action": actions, "Resource": resources})
 
 
-def discover(aws: Aws, settings: Settings, known: Iterable[str] = ()) -> list[str]:
-    """Return the names of functions of ours that exist in the account, in whole or in part, besides the known ones."""
+def discover(aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] = ()) -> Callable[[], list[str]]:
+    """Begin to look for functions of ours that exist in the account, in whole or in part, besides the known ones.
+
+    Returns what waits for their names.
+    """
     skip = set(known)
-    prefix = settings.function_name("")
+    prefix, log_prefix = settings.function_name(""), settings.log_group("")
     functions = {settings.function_name(name) for name in skip}
     groups = {settings.log_group(name) for name in skip}
-    log_prefix = settings.log_group("")
-    found = {
-        *(full.removeprefix(prefix) for full in our_function_names(aws, prefix, ours(settings), functions)),
-        *(full.removeprefix(log_prefix) for full in our_group_names(aws, log_prefix, ours(settings), groups)),
-    }
-    names = {each.replace("-", "_") for each in found}
-    return sorted((names | set(model_names(aws, settings.bucket, settings.account))) - skip)
+    mark = ours(settings)
+    found = [
+        pool.submit(lambda: {_name(full, prefix) for full in our_function_names(aws, prefix, mark, functions)}),
+        pool.submit(lambda: {_name(full, log_prefix) for full in our_group_names(aws, log_prefix, mark, groups)}),
+        pool.submit(lambda: set(model_names(aws, settings.bucket, settings.account))),
+    ]
+    return lambda: sorted(set().union(*(each.result() for each in found)) - skip)
+
+
+def _name(full: str, prefix: str) -> str:
+    return full.removeprefix(prefix).replace("-", "_")
 
 
 def undeclared(settings: Settings, names: Iterable[str]) -> list[Resource]:

@@ -87,8 +87,8 @@ class Function(Resource):
         newest = versions[-1] if versions else None
         published = newest is not None and self._fields(newest) == latest
         outputs = {"version_arn": newest["FunctionArn"]} if newest is not None else {}
-        arn = answer["Configuration"]["FunctionArn"]
-        return State({**latest, "tags": self.ours.among(tags), "published": published}, {**outputs, "arn": arn})
+        found = {"arn": answer["Configuration"]["FunctionArn"], "busy": _is_busy(answer["Configuration"])}
+        return State({**latest, "tags": self.ours.among(tags), "published": published}, {**outputs, **found})
 
     @staticmethod
     def _fields(found: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +139,8 @@ class Function(Resource):
             aws.retry(lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]), when=_transient)
         if change.names == {"tags"}:
             return {}
-        self._settled(aws)  # a run that was cut off may have left the function Pending (PRE-14)
+        if actual.outputs["busy"]:  # a run that was cut off may have left the function Pending (PRE-14)
+            self._settled(aws)
         names = [name for name in _CONFIGURATION if changed(change, name)]
         if names:
             parameters = {"FunctionName": self.name, **self._configuration(desired, names)}
@@ -183,8 +184,7 @@ class Function(Resource):
                 if configuration.get(state) == "Failed":  # Lambda-4: the reason is all there is to go on
                     code = configuration.get(f"{reason}Code", "Failed")
                     raise AwsError(code, configuration.get(reason, "Lambda gives no reason"), operation="GetFunction")
-            busy = configuration.get("State") == "Pending" or configuration.get("LastUpdateStatus") == "InProgress"
-            return None if busy else True
+            return None if _is_busy(configuration) else True
 
         aws.wait_until(check, reason="for Lambda: the function is being prepared")
 
@@ -208,8 +208,10 @@ class Function(Resource):
                 )
             return None if found.get("State") == "Pending" else True
 
-        aws.wait_until(active, reason="for Lambda: the new version is being prepared")
-        self._prune(aws)
+        if published.get("State") != "Active":
+            aws.wait_until(active, reason="for Lambda: the new version is being prepared")
+        if int(version) > KEPT_VERSIONS:  # numbers are never given twice, so there cannot be more versions than that
+            self._prune(aws)
         return {"version_arn": published["FunctionArn"]}
 
     def _prune(self, aws: Aws) -> None:
@@ -236,6 +238,10 @@ class Function(Resource):
             return True if aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name) is None else None
 
         aws.wait_until(gone, reason="for Lambda: the function is being deleted")
+
+
+def _is_busy(configuration: dict[str, Any]) -> bool:
+    return configuration.get("State") == "Pending" or configuration.get("LastUpdateStatus") == "InProgress"
 
 
 def our_function_names(aws: Aws, prefix: str, ours: Ownership, known: Collection[str]) -> Iterator[str]:

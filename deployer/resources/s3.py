@@ -133,11 +133,9 @@ class Bucket(Resource):
 
     def _others_objects(self, aws: Aws) -> list[str]:
         """Return what lies, or lay, beside `models/`, folder by folder: no deploy of ours put it there."""
-        names = set()
-        for key in ("Versions", "DeleteMarkers", "CommonPrefixes"):
-            found = aws.pages("s3", "list_object_versions", key, **self._owner, Delimiter="/")
-            names |= {each.get("Key") or each["Prefix"] for each in found}
-        return sorted(names - {"models/"})
+        page = aws.call("s3", "list_object_versions", **self._owner, Delimiter="/")  # enough: ours are one folder
+        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ()), *page.get("CommonPrefixes", ())]
+        return sorted({each.get("Key") or each["Prefix"] for each in found} - {"models/"})
 
 
 def _not_ours(bucket: str) -> ForeignResource:
@@ -160,10 +158,13 @@ def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         if not found:
             return
+        more = page.get("IsTruncated", False)
         objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
         answer = aws.call("s3", "delete_objects", **owner, Delete={"Objects": objects, "Quiet": True})
         for failed in answer.get("Errors", ()):  # S3-8: failures hide in a successful answer
             raise AwsError(failed["Code"], f"{failed['Key']}: {failed['Message']}", operation="DeleteObjects")
+        if not more:
+            return
 
 
 class ModelFile(Resource):

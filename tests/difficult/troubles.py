@@ -200,6 +200,7 @@ class BusyFunctions:
             return answer.with_json({**answer.json, "LastUpdateStatus": "InProgress"})
         if answer.succeeded and call.operation == "PublishVersion":
             self.pending.setdefault(f"{function}:{answer.json['Version']}", now + self.seconds)
+            return answer.with_json({**answer.json, "State": "Pending"})
         if answer.succeeded and call.operation == "DeleteFunction":
             self.updating.pop(function, None)
         return answer

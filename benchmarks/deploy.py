@@ -1,0 +1,382 @@
+"""How long a deploy takes, beside a program that makes only the necessary calls.
+
+    python benchmarks/deploy.py [--latency-ms 50] [--rounds 5]
+
+Starts the local AWS behind a proxy that adds a fixed latency to each request, concurrent ones concurrently, and counts.
+Runs `python -m deployer` and the bound in turn, each in a fresh process: a first `up`, `up` with nothing changed, `plan`,
+`up` with one model changed, `down`. The bound is boto3 with no plan, no check and no report: the writing calls of our own
+resources, in parallel along their dependencies, or their reading calls, all at once; what it imports and the clients it makes
+are part of it.
+
+Prints medians of wall time as ratios to the bound's (smallest to largest), CPU time likewise, requests, connections, and the
+longest chain: how many requests came one after another, each begun after the one before had ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import http.server
+import json
+import os
+import pickle
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data")
+STEPS = ("first up", "nothing changed", "plan", "one model changed", "down")
+COMMANDS = {
+    "first up": ["up"],
+    "nothing changed": ["up"],
+    "plan": ["plan"],
+    "one model changed": ["up"],
+    "down": ["down", "--yes"],
+}
+READING = ("get_", "list_", "describe_", "head_", "batch_get_", "batch_check_")
+CLIENT = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+
+
+# ---- the proxy
+
+
+@dataclass
+class Count:
+    """What went through the proxy since it was last asked."""
+
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    connections: int = 0
+
+    @property
+    def chain(self) -> int:
+        """The most requests of which each began after the one before had ended."""
+        length, free = 0, 0.0
+        for begun, ended in sorted(self.spans, key=lambda span: span[1]):
+            if begun >= free:
+                length, free = length + 1, ended
+        return length
+
+
+class Proxy:
+    def __init__(self, port: int, latency_s: float) -> None:
+        self.count = Count()
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+            wbufsize = -1
+
+            def setup(self) -> None:
+                super().setup()
+                proxy.count.connections += 1
+                self.behind = http.client.HTTPConnection("127.0.0.1", port)
+
+            def handle_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                begun = time.monotonic()
+                time.sleep(latency_s)
+                self.behind.request(self.command, self.path, body, dict(self.headers))
+                answer = self.behind.getresponse()
+                content = answer.read()
+                proxy.count.spans.append((begun, time.monotonic()))
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("content-length", "connection", "date", "server"):
+                        self.send_header(name, value)
+                length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+                self.send_header("Content-Length", length or "0")
+                self.end_headers()
+                self.wfile.write(content)
+                self.wfile.flush()
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = lambda self: self.handle_any()  # noqa: E731
+
+            def log_message(self, format: str, *values: Any) -> None:
+                """Say nothing."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self.server.server_port)
+
+    def taken(self) -> Count:
+        count, self.count = self.count, Count()
+        return count
+
+
+# ---- the bound
+
+
+@dataclass
+class Calls:
+    """The calls of each step, by resource, and what has to come before each resource's."""
+
+    needs: dict[str, list[str]]
+    writes: dict[str, dict[str, list[tuple[str, str, dict[str, Any]]]]]
+    reads: list[tuple[str, str, dict[str, Any]]]
+
+
+def record(folder: Path, url: str) -> Calls:
+    """Let our own resources do everything once, one after another, and keep the calls that they make."""
+    from dataclasses import replace
+
+    from deployer import service
+    from deployer.apply import needs_of
+    from deployer.aws import Aws
+    from deployer.graph import in_order
+    from deployer.images.context import NO_BASE
+    from deployer.plan import Change, compare, resolve
+    from deployer.project import load_project
+    from deployer.settings import load_settings
+
+    made: list[tuple[str, str, dict[str, Any]]] = []
+
+    class Recording(Aws):
+        def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
+            made.append((service, operation, parameters))
+            return super().call_once(service, operation, **parameters)
+
+    def taken(reading: bool) -> list[tuple[str, str, dict[str, Any]]]:
+        found = [call for call in made if call[1].startswith(READING) is reading]
+        made.clear()
+        return found
+
+    aws = Recording(region="us-east-1", endpoint_url=url, credentials=("local", "local"))
+    located = load_settings(folder, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
+    settings = replace(located, base_image=NO_BASE)
+    resources = {each.key: each for each in service.declare(settings, load_project(settings))}
+    needs = {key: list(found) for key, found in needs_of(resources.values()).items()}
+    calls = Calls(needs, defaultdict(dict), [("sts", "get_caller_identity", {})])
+    outputs: dict[str, Any] = {}
+
+    def desired(each: Any) -> Any:
+        return resolve(each.fields, lambda ref: outputs[ref.key][ref.output])
+
+    for key in in_order(needs):
+        outputs[key] = resources[key].create(aws, desired(resources[key]))
+        calls.writes["first up"][key] = taken(reading=False)
+    with ThreadPoolExecutor(1) as pool:
+        service.discover(aws, settings, pool, load_project(settings).functions)()
+    for each in resources.values():
+        each.read(aws)
+    calls.reads += taken(reading=True)
+    change_model(folder, "bound")
+    after = {each.key: each for each in service.declare(settings, load_project(settings))}
+    for key in ("model/linear_regression", "function/linear_regression", "workflow"):
+        state = after[key].read(aws)
+        made.clear()
+        if state is None:
+            outputs[key] = after[key].create(aws, desired(after[key]))
+        else:
+            change = Change(key, "update", compare(desired(after[key]), state.fields))  # type: ignore[arg-type]
+            outputs[key] = {**state.outputs, **after[key].update(aws, desired(after[key]), state, change)}
+        calls.writes["one model changed"][key] = taken(reading=False)
+    for key in reversed(in_order(needs)):
+        resources[key].delete(aws)
+        calls.writes["down"][key] = taken(reading=False)
+    return calls
+
+
+def bound(step: str, url: str, calls: Calls) -> None:
+    """Make the calls of a step, and nothing else."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(**CLIENT)
+    lock = threading.Lock()
+    clients: dict[str, Any] = {}
+    ids: dict[str, str] = {}
+
+    def call(service: str, operation: str, parameters: dict[str, Any]) -> None:
+        with lock:
+            if service not in clients:
+                clients[service] = session.client(service, endpoint_url=url, config=Config(max_pool_connections=32))
+        known = {name: ids.get(name, value) for name, value in parameters.items()}
+        if "IntegrationId" in ids and "Target" in known:
+            known["Target"] = f"integrations/{ids['IntegrationId']}"
+        try:
+            answer = getattr(clients[service], operation)(**known)
+        except clients[service].exceptions.ClientError:  # "not configured" is an answer, too
+            return
+        if service == "apigatewayv2":
+            found = {**answer, **(answer.get("Items") or [{}])[0]} if operation == "get_apis" else answer
+            ids.update({name: found[name] for name in ("ApiId", "IntegrationId") if isinstance(found.get(name), str)})
+
+    with ThreadPoolExecutor(32) as pool:
+        if step in ("nothing changed", "plan", "one model changed"):
+            first = [each for each in calls.reads if "ApiId" not in each[2]]
+            first.sort(key=lambda each: each[1] != "get_apis")  # two more calls wait for this one
+            begun = {each[1]: pool.submit(call, *each) for each in first}
+            begun["get_apis"].result()
+            list(pool.map(lambda each: call(*each), [each for each in calls.reads if "ApiId" in each[2]]))
+            for future in begun.values():
+                future.result()
+        if step == "down":
+            call("apigatewayv2", "get_apis", {})
+        _in_order(step, calls, pool, call)
+
+
+def _in_order(step: str, calls: Calls, pool: ThreadPoolExecutor, call: Any) -> None:
+    """Make each resource's writing calls once those of all that it needs are made; `down` the other way round."""
+    writes = calls.writes.get(step, {})
+    needs: dict[str, list[str]] = {key: [] for key in calls.needs}
+    for key, wanted in calls.needs.items():
+        for each in wanted:
+            if step == "down":
+                needs[each].append(key)
+            else:
+                needs[key].append(each)
+    done = {key: threading.Event() for key in needs}
+
+    def make(key: str) -> None:
+        for each in needs[key]:
+            done[each].wait()
+        for each in writes.get(key, ()):
+            call(*each)
+        done[key].set()
+
+    with ThreadPoolExecutor(len(needs)) as walkers:
+        list(walkers.map(make, needs))
+
+
+# ---- the runs
+
+
+def change_model(folder: Path, mark: str) -> None:
+    """Make linear_regression another model, as training anew would."""
+    path, described = folder / "models" / "linear_regression.joblib", folder / "models" / "manifest.json"
+    path.write_bytes(path.read_bytes() + mark.encode())
+    manifest = json.loads(described.read_text())
+    manifest["models"]["linear_regression"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    described.write_text(json.dumps(manifest))
+
+
+@dataclass
+class Run:
+    wall_s: float
+    cpu_s: float
+    requests: int
+    connections: int
+    chain: int
+
+
+def timed(command: list[str], folder: Path, proxy: Proxy) -> Run:
+    proxy.taken()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    wall = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    count = proxy.taken()
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(wall, cpu, len(count.spans), count.connections, count.chain)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--latency-ms", type=float, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--bound", nargs=3, metavar=("STEP", "URL", "CALLS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.bound:
+        step, url, path = options.bound
+        bound(step, url, pickle.loads(Path(path).read_bytes()))
+        return
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        runs = measure(Path(name).resolve(), options.latency_ms / 1000, options.rounds)
+    show(runs, options)
+
+
+def measure(folder: Path, latency_s: float, rounds: int) -> dict[tuple[str, str], list[Run]]:
+    from deployer.local import process
+
+    for name in NEEDED:
+        source = ROOT / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
+    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
+    trained = {path: path.read_bytes() for path in (folder / "models").iterdir()}
+    server = process.start(folder)
+    try:
+        proxy = Proxy(server.port, latency_s)
+        url = f"http://127.0.0.1:{proxy.port}"
+        known = folder / "calls.pickle"
+        calls = record(folder, server.url)
+        calls.writes = dict(calls.writes)
+        known.write_bytes(pickle.dumps(calls))
+        claim = folder / ".deployer" / "local" / "server.json"
+        claim.write_text(json.dumps({**json.loads(claim.read_text()), "port": proxy.port}))
+        runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
+        for _ in range(rounds):
+            for who in ("bound", "deployer"):
+                reset = urllib.request.Request(f"{server.url}/moto-api/reset", method="POST")
+                urllib.request.urlopen(reset).read()
+                for path, content in trained.items():
+                    path.write_bytes(content)
+                for step in STEPS:
+                    if step == "one model changed":
+                        change_model(folder, "bound")
+                    if who == "bound":
+                        command = [
+                            sys.executable,
+                            os.fspath(Path(__file__).resolve()),
+                            "--bound",
+                            step,
+                            url,
+                            str(known),
+                        ]
+                    else:
+                        command = [sys.executable, "-m", "deployer", *COMMANDS[step], "--local"]
+                        keep(server.url)
+                    runs[who, step].append(timed(command, folder, proxy))
+        return runs
+    finally:
+        process.stop(folder)
+
+
+def keep(url: str) -> None:
+    """Put something into the account that is no part of the service, so that `down --local` leaves the server running."""
+    import boto3
+
+    boto3.client("s3", endpoint_url=url, **CLIENT).create_bucket(Bucket="kept")
+
+
+def show(runs: dict[tuple[str, str], list[Run]], options: Any) -> None:
+    print(
+        f"{options.rounds} rounds, {options.latency_ms:g} ms added to each request; times in units of the bound's median\n"
+    )
+    print("| | wall | CPU | requests | connections | longest chain |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for step in STEPS:
+        unit = {
+            "wall_s": statistics.median(each.wall_s for each in runs["bound", step]),
+            "cpu_s": statistics.median(each.cpu_s for each in runs["bound", step]),
+        }
+        for who in ("deployer", "bound"):
+            found = runs[who, step]
+            ratios = {name: sorted(getattr(each, name) / value for each in found) for name, value in unit.items()}
+            wall, cpu = (f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})" for each in ratios.values())
+            last = found[-1]
+            print(f"| {step}: {who} | {wall} | {cpu} | {last.requests} | {last.connections} | {last.chain} |")
+
+
+if __name__ == "__main__":
+    main()
