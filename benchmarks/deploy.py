@@ -5,8 +5,8 @@
 Starts the local AWS behind a proxy that adds a fixed latency to each request, concurrent ones concurrently, and counts.
 Runs `python -m deployer` and the bound in turn, each in a fresh process: a first `up`, `up` with nothing changed, `plan`,
 `up` with one model changed, `down`. The bound is boto3 with no plan, no check and no report: the writing calls of our own
-resources, in parallel along their dependencies, or their reading calls, all at once; what it imports and the clients it makes
-are part of it.
+resources, in parallel along their dependencies, or their reading calls, all at once; what it imports and the clients it
+makes are part of it.
 
 Prints medians of wall time as ratios to the bound's (smallest to largest), CPU time likewise, requests, connections, and the
 longest chain: how many requests came one after another, each begun after the one before had ended.

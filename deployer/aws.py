@@ -16,6 +16,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
@@ -36,6 +38,7 @@ T = TypeVar("T")
 Recorder = Callable[[str, str], None]
 
 WORKERS = 16
+SERVICES = ("apigatewayv2", "s3", "iam", "lambda", "ecr", "logs", "stepfunctions")
 THROTTLE_DEADLINE_S = 180.0
 UNWELL_DEADLINE_S = 30.0
 UNREACHED_DEADLINE_S = 4.0  # long enough for a connection that broke, short enough for a wrong --endpoint-url
@@ -180,6 +183,12 @@ class Aws:
                 self._clients[service] = self._new_client(service)
             return self._clients[service]
 
+    def make_clients(self) -> None:
+        """Make the clients that every command needs; what is wrong with them is told by the first call."""
+        for service in SERVICES:
+            with suppress(AwsError):
+                self.client(service)
+
     def _new_client(self, service: str) -> Any:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
@@ -234,6 +243,11 @@ class Aws:
             if error.code in missing:
                 return None
             raise
+
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        """Make calls that do not wait for one another at once, and return their answers; the first error is raised."""
+        with ThreadPoolExecutor(len(calls), thread_name_prefix="together") as pool:
+            return [future.result() for future in [pool.submit(call) for call in calls]]
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
         """Yield the items under `key` of every page of a listing."""

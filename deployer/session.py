@@ -69,6 +69,8 @@ def settings_of(options: Options) -> Settings:
 @contextmanager
 def session(options: Options, command: str, *, announce: bool = True) -> Iterator[Session]:
     """Collect the settings, open the account, and say where we are before anything happens."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from deployer.aws import Aws
     from deployer.events import Note, RunStarted
     from deployer.report import Reporter, stderr_console
@@ -85,7 +87,11 @@ def session(options: Options, command: str, *, announce: bool = True) -> Iterato
             aws = Aws(**account, **recording)
         else:
             aws = Aws(region=settings.region, profile=options.profile, endpoint_url=options.endpoint_url, **recording)
-        region, identity = aws.region, aws.identity
+        region = aws.region
+        aws.client("sts")
+        with ThreadPoolExecutor(1) as meanwhile:
+            meanwhile.submit(aws.make_clients)
+            identity = aws.identity
         settings = settings.located(account=identity.account, partition=identity.partition, region=region)
         if announce:
             reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))

@@ -71,11 +71,12 @@ class HttpApi(Resource):
 
     def _read(self, aws: Aws, api: dict[str, Any]) -> State:
         below = {"ApiId": api["ApiId"]}
-        integrations = {
-            each["IntegrationId"]: each for each in aws.pages("apigatewayv2", "get_integrations", "Items", **below)
-        }
-        routes = list(aws.pages("apigatewayv2", "get_routes", "Items", **below))
-        stage = aws.find(_ABSENT, "apigatewayv2", "get_stage", **below, StageName=STAGE)
+        found, routes, stage = aws.together(
+            lambda: list(aws.pages("apigatewayv2", "get_integrations", "Items", **below)),
+            lambda: list(aws.pages("apigatewayv2", "get_routes", "Items", **below)),
+            lambda: aws.find(_ABSENT, "apigatewayv2", "get_stage", **below, StageName=STAGE),
+        )
+        integrations = {each["IntegrationId"]: each for each in found}
         route = self._our_route(routes)
         integration_id = _target(route)
         stale = {

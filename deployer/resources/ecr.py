@@ -57,14 +57,16 @@ class Repository(Resource):
         if answer is None:
             return None
         found = answer["repositories"][0]
-        answer = aws.find(_ABSENT, "ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"])
+        repository = {"repositoryName": self.name}
+        answer, policy, lifecycle = aws.together(
+            lambda: aws.find(_ABSENT, "ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"]),
+            lambda: aws.find((*_ABSENT, *_NO_POLICY), "ecr", "get_repository_policy", **repository),
+            lambda: aws.find((*_ABSENT, *_NO_LIFECYCLE), "ecr", "get_lifecycle_policy", **repository),
+        )
         if answer is None:
             return None
         tags = tags_from(answer["tags"])
         self.ours.check(f"ECR repository {self.name}", tags)
-        repository = {"repositoryName": self.name}
-        policy = aws.find((*_ABSENT, *_NO_POLICY), "ecr", "get_repository_policy", **repository)
-        lifecycle = aws.find((*_ABSENT, *_NO_LIFECYCLE), "ecr", "get_lifecycle_policy", **repository)
         return State(
             {
                 "tags": self.ours.among(tags),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from deployer.aws import Aws
@@ -40,15 +41,14 @@ class Role(Resource):
         self.ours = ours
 
     def read(self, aws: Aws) -> State | None:
-        answer = aws.find(_ABSENT, "iam", "get_role", RoleName=self.name)
-        if answer is None:
+        answer, policies = aws.together(
+            lambda: aws.find(_ABSENT, "iam", "get_role", RoleName=self.name), lambda: self._policies(aws)
+        )
+        if answer is None or policies is None:
             return None
         role = answer["Role"]
         tags = tags_from(role.get("Tags"))
         self.ours.check(f"IAM role {self.name}", tags)
-        policies = self._policies(aws)
-        if policies is None:
-            return None
         boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
         return State(
             {
@@ -71,10 +71,11 @@ class Role(Resource):
             if error.code in _ABSENT:
                 return None
             raise
-        found = {
-            name: aws.find(_ABSENT, "iam", "get_role_policy", RoleName=self.name, PolicyName=name) for name in names
-        }
-        return {name: canonical_policy(answer["PolicyDocument"]) for name, answer in found.items() if answer}
+        if not names:
+            return {}
+        get = partial(aws.find, _ABSENT, "iam", "get_role_policy", RoleName=self.name)
+        found = zip(names, aws.together(*(partial(get, PolicyName=name) for name in names)))
+        return {name: canonical_policy(answer["PolicyDocument"]) for name, answer in found if answer}
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {

@@ -77,13 +77,14 @@ class Function(Resource):
         return () if set(changed) == {"tags"} else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
-        answer = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
+        answer, versions = aws.together(
+            lambda: aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name), lambda: self._versions(aws)
+        )
         if answer is None:
             return None
         tags = tags_from(answer.get("Tags"))
         self.ours.check(f"Lambda function {self.name}", tags)
         latest = self._fields(answer["Configuration"])
-        versions = self._versions(aws)
         newest = versions[-1] if versions else None
         published = newest is not None and self._fields(newest) == latest
         outputs = {"version_arn": newest["FunctionArn"]} if newest is not None else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +49,15 @@ class Bucket(Resource):
             raise
 
     def _read_settings(self, aws: Aws) -> Fields:
-        find = aws.find
-        encryption = find(
-            ("ServerSideEncryptionConfigurationNotFoundError",), "s3", "get_bucket_encryption", **self._owner
+        def ask(missing: str, operation: str) -> Callable[[], Any]:
+            return lambda: aws.find((missing,), "s3", operation, **self._owner)
+
+        encryption, access, ownership, policy = aws.together(
+            ask("ServerSideEncryptionConfigurationNotFoundError", "get_bucket_encryption"),
+            ask("NoSuchPublicAccessBlockConfiguration", "get_public_access_block"),
+            ask("OwnershipControlsNotFoundError", "get_bucket_ownership_controls"),
+            ask("NoSuchBucketPolicy", "get_bucket_policy"),
         )
-        access = find(("NoSuchPublicAccessBlockConfiguration",), "s3", "get_public_access_block", **self._owner)
-        ownership = find(("OwnershipControlsNotFoundError",), "s3", "get_bucket_ownership_controls", **self._owner)
-        policy = find(("NoSuchBucketPolicy",), "s3", "get_bucket_policy", **self._owner)
         rules = encryption["ServerSideEncryptionConfiguration"]["Rules"] if encryption else []
         return {
             "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] if rules else None,

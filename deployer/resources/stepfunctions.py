@@ -50,12 +50,13 @@ class StateMachine(Resource):
         self.ours = ours
 
     def read(self, aws: Aws) -> State | None:
-        found = aws.find(_ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn)
-        if found is None or found["status"] == "DELETING":
+        gone = ("ResourceNotFound",)
+        found, answer = aws.together(
+            lambda: aws.find(_ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn),
+            lambda: aws.find(gone, "stepfunctions", "list_tags_for_resource", resourceArn=self.arn),
+        )
+        if found is None or answer is None or found["status"] == "DELETING":
             return None  # create() waits until the name is free again
-        answer = aws.find(("ResourceNotFound",), "stepfunctions", "list_tags_for_resource", resourceArn=self.arn)
-        if answer is None:
-            return None
         tags = tags_from(answer["tags"])
         self.ours.check(f"state machine {self.name}", tags)
         return State(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import random
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore import exceptions
 from botocore.stub import Stubber
 
-from deployer.aws import Aws, Identity
+from deployer.aws import SERVICES, Aws, Identity
 from deployer.errors import (
     AwsError,
     ConfigError,
@@ -435,6 +436,37 @@ def test_a_client_is_made_once_however_many_threads_ask(aws):
 def test_botocore_itself_repeats_nothing(aws):
     """Api-3, GEN-3: it would repeat what must not happen twice."""
     assert aws.client("apigatewayv2").meta.config.retries["total_max_attempts"] == 1
+
+
+def test_calls_that_do_not_wait_for_one_another_are_made_at_once(aws):
+    """Each of the three waits for the others, so one after the other they would never end."""
+    barrier = threading.Barrier(3, timeout=30)
+    before = threading.active_count()
+    assert sorted(aws.together(*(lambda: barrier.wait() for _ in range(3)))) == [0, 1, 2]
+    assert threading.active_count() == before
+
+
+def test_the_first_error_of_calls_made_at_once_is_raised_when_all_have_ended(aws):
+    ended = []
+
+    def fail(error):
+        ended.append(error.code)
+        raise error
+
+    one, other = AwsError("One", "1"), AwsError("Other", "2")
+    with pytest.raises(AwsError) as caught:
+        aws.together(lambda: fail(one), lambda: fail(other))
+    assert caught.value is one and sorted(ended) == ["One", "Other"]
+
+
+def test_clients_can_be_made_beforehand_and_what_is_wrong_shows_at_the_first_call():
+    aws = Aws(region=REGION, credentials=("key", "secret"))
+    aws.make_clients()
+    assert set(aws._clients) == set(SERVICES)
+    broken = Aws(region=REGION, endpoint_url="localhost", credentials=("key", "secret"))
+    broken.make_clients()
+    with pytest.raises(AwsError, match="localhost"):
+        broken.call("iam", "get_role", RoleName="x")
 
 
 def test_the_endpoint_is_none_where_aws_itself_answers(aws):
