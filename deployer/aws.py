@@ -23,15 +23,7 @@ from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from deployer import __version__
-from deployer.errors import (
-    LOCAL_ADVICE,
-    THROTTLED,
-    AwsError,
-    ConfigError,
-    Interrupted,
-    NoCredentials,
-    NotReached,
-)
+from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, Interrupted, NoCredentials, NotReached
 from deployer.pace import Pace
 
 T = TypeVar("T")

@@ -11,15 +11,7 @@ from deployer import service
 from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
 from deployer.census import tagged_elsewhere
-from deployer.errors import (
-    ApplyFailed,
-    AwsError,
-    ConfigError,
-    DeployerError,
-    ForeignResource,
-    Interrupted,
-    NotSettled,
-)
+from deployer.errors import ApplyFailed, AwsError, ConfigError, DeployerError, ForeignResource, Interrupted, NotSettled
 from deployer.events import Emit, Note, PlanReady, RunFinished
 from deployer.images.build import choose_engine
 from deployer.plan import Action, Fields, Plan
@@ -177,25 +169,18 @@ def _read_everything(
     What is to be kept is not read, and counts as not there.
     """
     others = service.discover(aws, settings, pool, known)
-    actual = _read_new(aws, settings, sorted(known), keep_data, pool, refused, {})
+    actual: Actual = {}
+
+    def read_new(names: list[str]) -> list[Resource]:
+        resources = service.everything(settings, names)
+        kept = {each.key for each in resources if keep_data and each.holds_data}
+        new = [each for each in resources if each.key not in actual and each.key not in kept]
+        actual.update({**dict.fromkeys(kept), **read_all(aws, new, pool, refused)})
+        return resources
+
+    read_new(sorted(known))
     names = sorted({*known, *others()})
-    actual = _read_new(aws, settings, names, keep_data, pool, refused, actual)
-    return names, service.everything(settings, names), actual
-
-
-def _read_new(
-    aws: Aws,
-    settings: Settings,
-    names: Sequence[str],
-    keep_data: bool,
-    pool: Executor,
-    refused: dict[str, ForeignResource],
-    before: Actual,
-) -> Actual:
-    resources = service.everything(settings, names)
-    kept = {each.key for each in resources if keep_data and each.holds_data}
-    new = [each for each in resources if each.key not in before and each.key not in kept]
-    return {**before, **dict.fromkeys(kept), **read_all(aws, new, pool, refused)}
+    return names, read_new(names), actual
 
 
 def _check_census(

@@ -11,13 +11,7 @@ from deployer.aws import Aws
 from deployer.compare import canonical_lifecycle, canonical_policy
 from deployer.images.build import builder
 from deployer.plan import Ref
-from deployer.project import (
-    INTEGRATION_TIMEOUT_S,
-    Project,
-    fill,
-    model_environment,
-    model_key,
-)
+from deployer.project import INTEGRATION_TIMEOUT_S, Project, fill, model_environment, model_key
 from deployer.resources.apigateway import HttpApi
 from deployer.resources.base import Ownership, Resource
 from deployer.resources.ecr import Image, Repository

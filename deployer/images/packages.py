@@ -21,12 +21,7 @@ from deployer.images.cache import cache_folder, kept
 from deployer.images.context import FORMAT, Context
 from deployer.images.layers import LAYER_TYPE, Blob, Layer, write_layer
 from deployer.images.recipe import Recipe
-from deployer.images.requirements import (
-    check_complete,
-    pinned_version,
-    read_requirements,
-    target_environment,
-)
+from deployer.images.requirements import check_complete, pinned_version, read_requirements, target_environment
 from deployer.images.slim import slim
 
 _MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}

@@ -10,13 +10,7 @@ from typing import Any, Protocol
 from deployer.aws import Tell, tell_nobody
 from deployer.errors import AwsError, BuildError
 from deployer.images.distribution import IMAGE_TYPES, INDEX_TYPES, PLATFORM
-from deployer.images.layers import (
-    MANIFEST_TYPE,
-    Blob,
-    BuiltImage,
-    amount,
-    sizes_by_kind,
-)
+from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, amount, sizes_by_kind
 
 UPLOADS = 4  # layers at once
 _UPLOAD_ATTEMPTS = 3

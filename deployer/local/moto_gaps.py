@@ -183,9 +183,7 @@ def refuse_second_route() -> None:
 
 def invoke_directly(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
     """moto's interpreter makes a boto3 client for each task, which costs more than the prediction; it calls us instead."""
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
-        lambda_eval_utils,
-    )
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
     def call(parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
         payload, function_error = invoke(parameters["FunctionName"], parameters["Payload"])
@@ -201,9 +199,7 @@ def name_task_errors() -> None:
     from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
         StateTaskServiceLambda,
     )
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import (
-        StateTaskLambda,
-    )
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
 
     @_around(StateTaskLambda, "_from_error")
     def from_error(original: Any, self: Any, env: Any, ex: Exception) -> Any:

@@ -20,11 +20,7 @@ def main(project: Path) -> None:
     os.environ["MOTO_LAMBDA_STUB_ECR"] = "false"  # a function's image must exist
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     from moto.core.config import default_user_config
-    from moto.server import (
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
+    from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
     from deployer.local.gateway import Gateway

@@ -7,13 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from deployer.aws import Aws, Tell
-from deployer.compare import (
-    canonical_json,
-    canonical_lifecycle,
-    canonical_policy,
-    tag_list,
-    tags_from,
-)
+from deployer.compare import canonical_json, canonical_lifecycle, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError, ForeignResource
 from deployer.plan import Change, Fields, State
 from deployer.resources.base import Ownership, Resource, changed

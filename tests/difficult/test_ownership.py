@@ -193,6 +193,24 @@ def test_a_bucket_with_somebody_elses_objects_is_kept_and_the_rest_goes(service:
     assert [key for key, _ in left["buckets"][bucket]["objects"]] == ["reports/2026.csv"] and not left["functions"]
 
 
+def test_what_only_begins_like_our_names_is_neither_pruned_nor_deleted(service: Service) -> None:
+    """A function and a log group under our prefix, without our tags: no undeclared ones of ours."""
+    service.up()
+    aws = service.account.aws()
+    image = {"imageTag": tag_of(aws)}
+    (found,) = aws.call("ecr", "describe_images", repositoryName=NAME, imageIds=[image])["imageDetails"]
+    uri = f"{service.settings.repository_uri}@{found['imageDigest']}"
+    theirs, group = f"{NAME}-theirs", f"/aws/lambda/{NAME}-theirs"
+    role = service.settings.role_arn("functions")
+    aws.call("lambda", "create_function", FunctionName=theirs, PackageType="Image", Code={"ImageUri": uri}, Role=role)
+    aws.call("logs", "create_log_group", logGroupName=group)
+    assert service.plan().effective == ()
+    service.up(tracing=True)
+    service.down()
+    left = picture(aws)
+    assert list(left["functions"]) == [theirs] and list(left["groups"]) == [group]
+
+
 def test_what_somebody_else_deleted_in_a_versioned_bucket_is_still_theirs(service: Service) -> None:
     service.up()
     aws, bucket = service.account.aws(), service.settings.bucket

@@ -15,15 +15,7 @@ from deployer.errors import ApplyFailed, DeployerError
 from tests.clock import Clock
 from tests.difficult.conftest import Service
 from tests.difficult.picture import differences, picture
-from tests.difficult.troubles import (
-    Always,
-    BusyFunctions,
-    Expired,
-    ReturningLogs,
-    Script,
-    SlowDeletes,
-    StaleReads,
-)
+from tests.difficult.troubles import Always, BusyFunctions, Expired, ReturningLogs, Script, SlowDeletes, StaleReads
 from tests.difficult.wire import Answer, Call, Forward
 
 

@@ -13,14 +13,7 @@ import pytest
 
 from deployer.images.context import NO_BASE, Context
 from deployer.images.direct import assemble
-from deployer.images.layers import (
-    CONFIG_TYPE,
-    LAYER_TYPE,
-    MANIFEST_TYPE,
-    Blob,
-    BuiltImage,
-    digest_of,
-)
+from deployer.images.layers import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Blob, BuiltImage, digest_of
 from tests.images.conftest import add, touch_everything
 
 

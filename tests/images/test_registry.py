@@ -7,14 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.errors import AwsError, BuildError
-from deployer.images.layers import (
-    CONFIG_TYPE,
-    LAYER_TYPE,
-    MANIFEST_TYPE,
-    Blob,
-    BuiltImage,
-    digest_of,
-)
+from deployer.images.layers import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Blob, BuiltImage, digest_of
 from deployer.images.registry import push
 
 

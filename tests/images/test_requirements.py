@@ -10,12 +10,7 @@ from deployer.errors import BuildError
 from deployer.images.context import Context
 from deployer.images.packages import _pins, glibc, interpreter, platforms
 from deployer.images.recipe import interpret
-from deployer.images.requirements import (
-    check_complete,
-    mismatches,
-    read_requirements,
-    target_environment,
-)
+from deployer.images.requirements import check_complete, mismatches, read_requirements, target_environment
 from tests.conftest import ROOT
 
 TRAINED = {"numpy": "2.2.6", "scipy": "1.15.3", "scikit-learn": "1.7.2", "joblib": "1.6.0", "python": "3.11"}

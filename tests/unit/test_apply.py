@@ -12,13 +12,7 @@ from hypothesis import strategies as st
 from deployer.apply import Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
 from deployer.errors import AwsError, BuildError, ForeignResource
-from deployer.events import (
-    StepFailed,
-    StepFinished,
-    StepProgress,
-    StepSkipped,
-    StepStarted,
-)
+from deployer.events import StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
 from deployer.graph import Fate, Outcome
 from deployer.plan import Action, Ref, State
 from deployer.resources.base import Resource

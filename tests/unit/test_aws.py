@@ -13,13 +13,7 @@ from botocore import exceptions
 from botocore.stub import Stubber
 
 from deployer.aws import SERVICES, Aws, Identity
-from deployer.errors import (
-    AwsError,
-    ConfigError,
-    Interrupted,
-    NoCredentials,
-    NotReached,
-)
+from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
 from tests.clock import Clock
 
 REGION = "eu-central-1"

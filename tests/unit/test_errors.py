@@ -5,15 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deployer import errors
-from deployer.errors import (
-    AwsError,
-    ConfigError,
-    DeployerError,
-    ForeignResource,
-    NoCredentials,
-    NotReached,
-    advise,
-)
+from deployer.errors import AwsError, ConfigError, DeployerError, ForeignResource, NoCredentials, NotReached, advise
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,7 @@ import pytest
 
 from deployer.errors import ConfigError
 from deployer.images.context import NO_BASE
-from deployer.images.requirements import (
-    pinned_version,
-    read_requirements,
-    target_environment,
-)
+from deployer.images.requirements import pinned_version, read_requirements, target_environment
 from deployer.project import (
     Model,
     fill,

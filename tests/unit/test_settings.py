@@ -14,14 +14,7 @@ from hypothesis import strategies as st
 
 from deployer.errors import ConfigError
 from deployer.project import placeholders
-from deployer.settings import (
-    RETENTION_DAYS,
-    SETTINGS,
-    FunctionSettings,
-    Settings,
-    load_settings,
-    settings_table,
-)
+from deployer.settings import RETENTION_DAYS, SETTINGS, FunctionSettings, Settings, load_settings, settings_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ACCOUNT = "123456789012"
