@@ -106,7 +106,8 @@ class Engine:
     def forget(self, name: str) -> None:
         """Take a name away; the layers stay as the engine's build cache, for docker image prune to clear."""
         with self._asked("untag the image"):
-            self.client.api.remove_image(name, noprune=True)
+            # force: else an image that a stopped container uses keeps its name, and that would hide why a push failed
+            self.client.api.remove_image(name, force=True, noprune=True)
 
     def save(self, name: str, target: Path) -> None:
         """Write an image as a file that docker load takes."""
