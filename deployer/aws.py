@@ -29,8 +29,9 @@ from deployer.pace import Pace
 T = TypeVar("T")
 Recorder = Callable[[str, str], None]
 
-WORKERS = 16
-SERVICES = ("apigatewayv2", "s3", "iam", "lambda", "ecr", "logs", "stepfunctions")
+WORKERS = 32
+SERVICES = ("apigatewayv2", "s3", "iam", "lambda", "ecr", "logs", "stepfunctions")  # of every command
+EVERY_SERVICE = ("sts", *SERVICES, "resourcegroupstaggingapi")
 THROTTLE_DEADLINE_S = 180.0
 UNWELL_DEADLINE_S = 30.0
 UNREACHED_DEADLINE_S = 4.0  # long enough for a connection that broke, short enough for a wrong --endpoint-url
@@ -130,11 +131,14 @@ class Aws:
     @cached_property
     def _session(self) -> Any:
         import boto3
+        import botocore.session
         from botocore.exceptions import BotoCoreError
 
+        core = botocore.session.Session()
         access_key, secret = self._credentials or (None, None)
         try:
-            return boto3.Session(
+            session = boto3.Session(
+                botocore_session=core,
                 region_name=self._region,
                 profile_name=self._profile,
                 aws_access_key_id=access_key,
@@ -142,6 +146,10 @@ class Aws:
             )
         except BotoCoreError as error:
             raise NoCredentials(type(error).__name__, str(error), advice=LOCAL_ADVICE) from error
+        # To know that a service exists, botocore looks into the folders of all four hundred, for each kind of file anew; the
+        # threads that want a paginator first all do so at once. It was a fifth of a plan (benchmarks/deploy.py).
+        core.get_component("data_loader").list_available_services = lambda type_name: list(EVERY_SERVICE)
+        return session
 
     @property
     def region(self) -> str:
@@ -238,7 +246,7 @@ class Aws:
 
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
         """Make calls that do not wait for one another at once, and return their answers; the first error is raised."""
-        with ThreadPoolExecutor(len(calls), thread_name_prefix="together") as pool:
+        with ThreadPoolExecutor(len(calls) or 1, thread_name_prefix="together") as pool:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:

@@ -170,11 +170,12 @@ def up(options: Options, adopt: bool, yes: bool) -> None:
     Example:
         python -m deployer up --stage prod
     """
-    from deployer import operate
     from deployer.report import print_json
 
     started = time.monotonic()
     with session(options, "up") as now, executor() as pool:
+        from deployer import operate
+
         train_if_needed(now.settings, now.emit)
         plan, run = operate.prepare_up(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
         if adopt:
@@ -207,11 +208,12 @@ def plan(options: Options, adopt: bool, exit_code: bool) -> None:
     Example:
         python -m deployer plan --exit-code
     """
-    from deployer import operate
     from deployer.report import print_json, print_plan, stdout_console
 
     started = time.monotonic()
     with session(options, "plan") as now, executor() as pool:
+        from deployer import operate
+
         found, outputs = operate.show_plan(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
         now.reporter.pause()
         if options.as_json:
@@ -257,7 +259,6 @@ def down(options: Options, keep_data: bool, yes: bool) -> None:
     Example:
         python -m deployer down --stage dev --yes
     """
-    from deployer import operate
     from deployer.report import print_json
 
     started = time.monotonic()
@@ -265,6 +266,8 @@ def down(options: Options, keep_data: bool, yes: bool) -> None:
         click.echo("the local AWS is not running, so there is nothing to delete", err=True)
         return
     with session(options, "down") as now, executor() as pool:
+        from deployer import operate
+
         plan, run = operate.prepare_down(now.aws, now.settings, pool, now.emit, keep_data=keep_data)
         question = f"Delete all of {now.settings.service}, stage {now.settings.stage}?"
         confirm(now, "delete", plan.destructive, yes, question)
@@ -360,7 +363,7 @@ def invoke(options: Options, sample: bool, data: str | None, path: Path | None, 
     from deployer.report import print_json, print_results, stdout_console
 
     body = request_body(options.project, sample, data, path)
-    with session(options, "invoke", announce=False) as now:
+    with session(options, "invoke", deploying=False) as now:
         answers: list[Answer] = []
         with Client(find_url(now.aws, now.settings)) as client:
             for _ in range(repeat):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any
 
 from deployer import service
@@ -13,7 +13,6 @@ from deployer.aws import Aws
 from deployer.census import tagged_elsewhere
 from deployer.errors import ApplyFailed, AwsError, ConfigError, DeployerError, ForeignResource, Interrupted, NotSettled
 from deployer.events import Emit, Note, PlanReady, RunFinished
-from deployer.images.build import choose_engine
 from deployer.plan import Action, Fields, Plan
 from deployer.project import Project, declared_names, load_project, pin_bases
 from deployer.rehearsal import rehearse
@@ -103,9 +102,13 @@ def _check_limits(aws: Aws, settings: Settings, resources: Sequence[Resource], p
 
 def _check_builder(settings: Settings, project: Project, plan: Plan) -> None:
     """An engine that was asked for must answer before anything is created (PRE-9)."""
+    if settings.builder != "docker":
+        return
+    from deployer.images.build import choose_engine
+
     created = {change.key for change in plan.changes if change.action is Action.CREATE}
     for key, context in project.images.items():
-        if settings.builder == "docker" and key in created:
+        if key in created:
             engine, _ = choose_engine(settings.builder, context)
             if engine:
                 engine.close()
@@ -148,10 +151,11 @@ def prepare_down(
                     left.append(each.key)
             return None if left else True
 
+        tagged = pool.submit(tagged_elsewhere, aws, settings, names)
         if not plan.is_empty:
             _prove(aws, gone, lambda: f"this is still there: {', '.join(left)}")
             emit(RunFinished("down", result.counts, time.monotonic() - started))
-        _check_census(aws, settings, names, refused, emit)
+        _check_census(tagged, refused, emit)
 
     return plan, run
 
@@ -183,15 +187,11 @@ def _read_everything(
     return names, read_new(names), actual
 
 
-def _check_census(
-    aws: Aws, settings: Settings, names: Collection[str], refused: Mapping[str, ForeignResource], emit: Emit
-) -> None:
+def _check_census(tagged: Future[list[str]], refused: Mapping[str, ForeignResource], emit: Emit) -> None:
     """Raise NotSettled for what has one of our names, or our tags, and was not for us to delete."""
     left = [f"{error.message}, and was left alone" for error in refused.values()]
     try:
-        left += [
-            f"{arn} carries this service's tags, but not its name" for arn in tagged_elsewhere(aws, settings, names)
-        ]
+        left += [f"{arn} carries this service's tags, but not its name" for arn in tagged.result()]
     except AwsError as error:
         emit(Note(f"the census was taken by names only, not by tags: {error.message}"))
     if left:

@@ -13,11 +13,10 @@ from typing import Any
 from deployer import asl
 from deployer.aws import Tell
 from deployer.errors import BuildError, ConfigError
-from deployer.images.base import pinned
 from deployer.images.context import LOCK, NO_BASE, Context
 from deployer.images.distribution import Reference
+from deployer.images.lock import pinned
 from deployer.images.recipe import requirement_files
-from deployer.images.requirements import mismatches, target_environment
 from deployer.settings import Settings
 
 WORKFLOW = "state_machine.json"
@@ -279,6 +278,8 @@ def _check_images(images: Mapping[str, Context], libraries: Mapping[str, str]) -
     for context in images.values():
         if context.base == NO_BASE:
             continue
+        from deployer.images.requirements import mismatches, target_environment
+
         environment = target_environment(context.python, context.architecture)
         for path in requirement_files(context):
             yield from mismatches(path, environment, libraries)

@@ -20,7 +20,6 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer import events
-from deployer.images.layers import sizes_by_kind
 from deployer.plan import UNKNOWN, Action, Change, FieldChange, Plan
 
 _SIGNS = {
@@ -195,6 +194,8 @@ def print_json(stream: IO[str], document: Any) -> None:
 
 def image_line(document: Mapping[str, Any]) -> str:
     """Say what was built, layer by layer."""
+    from deployer.images.layers import sizes_by_kind
+
     sizes = sizes_by_kind((layer["what"], layer["bytes"]) for layer in document["layers"])
     parts = [f"{document['output']}: {document['image']}", document["digest"] or "", sizes]
     return "\n".join(part for part in parts if part)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
-from deployer.aws import Aws
+from deployer.aws import Aws, Tell
 from deployer.compare import canonical_lifecycle, canonical_policy
-from deployer.images.build import builder
 from deployer.plan import Ref
 from deployer.project import INTEGRATION_TIMEOUT_S, Project, fill, model_environment, model_key
 from deployer.resources.apigateway import HttpApi
@@ -121,10 +120,16 @@ def repository(settings: Settings) -> Resource:
 
 def image(settings: Settings, project: Project, key: str) -> Resource:
     context = project.images[key]
+
+    def build(aws: Aws, tell: Tell) -> str:
+        from deployer.images.build import bring  # most runs build nothing, and need not wait for this import
+
+        return bring(context, aws, settings.repository, settings.builder, tell)
+
     return Image(
         key,
         repository=settings.repository,
-        build=builder(context, settings.repository, settings.builder),
+        build=build,
         fields={"tag": context.tag},
         needs=["repository"],
     )

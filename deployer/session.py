@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +68,12 @@ def settings_of(options: Options) -> Settings:
 
 
 @contextmanager
-def session(options: Options, command: str, *, announce: bool = True) -> Iterator[Session]:
-    """Collect the settings, open the account, and say where we are before anything happens."""
+def session(options: Options, command: str, *, deploying: bool = True) -> Iterator[Session]:
+    """Collect the settings, open the account, and say where we are before anything happens.
+
+    `deploying`: whether the command is about the whole service. Then it is told where, and while AWS says who we are, what
+    such a command needs next is made ready.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from deployer.aws import Aws
@@ -90,10 +95,13 @@ def session(options: Options, command: str, *, announce: bool = True) -> Iterato
         region = aws.region
         aws.client("sts")
         with ThreadPoolExecutor(1) as meanwhile:
-            meanwhile.submit(aws.make_clients)
-            identity = aws.identity
+            asked = meanwhile.submit(lambda: aws.identity)
+            if deploying:
+                import_module("deployer.operate")
+                aws.make_clients()
+            identity = asked.result()
         settings = settings.located(account=identity.account, partition=identity.partition, region=region)
-        if announce:
+        if deploying:
             reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
         yield Session(options, settings, aws, reporter, stopped)
 

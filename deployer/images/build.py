@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,28 +41,24 @@ def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
     return None, "builder: direct, because no Docker engine answers"
 
 
-def builder(context: Context, repository: str, choice: str) -> Callable[[Aws, Tell], str]:
-    """Return what builds the context, pushes it under its tag, and returns the digest that Lambda will accept."""
+def bring(context: Context, aws: Aws, repository: str, choice: str, tell: Tell) -> str:
+    """Build the context, push it under its tag, and return the digest that Lambda will accept."""
     tag = context.tag
-
-    def build(aws: Aws, tell: Tell) -> str:
-        engine, why = choose_engine(choice, context)
-        if context.base != NO_BASE:
-            tell(why, lasting=True)
-        if engine:
-            digest = _build_with(engine, context, aws, repository, tag, tell)
-        else:
-            image = assemble(context, tell)
-            _unchanged(context, tag)
-            digest = push(aws, repository, tag, image, tell)
-        try:
-            verify(aws, repository, digest, context.architecture)
-        except BuildError:  # or the next run would take it by its tag
-            aws.call("ecr", "batch_delete_image", repositoryName=repository, imageIds=[{"imageDigest": digest}])
-            raise
-        return digest
-
-    return build
+    engine, why = choose_engine(choice, context)
+    if context.base != NO_BASE:
+        tell(why, lasting=True)
+    if engine:
+        digest = _build_with(engine, context, aws, repository, tag, tell)
+    else:
+        image = assemble(context, tell)
+        _unchanged(context, tag)
+        digest = push(aws, repository, tag, image, tell)
+    try:
+        verify(aws, repository, digest, context.architecture)
+    except BuildError:  # or the next run would take it by its tag
+        aws.call("ecr", "batch_delete_image", repositoryName=repository, imageIds=[{"imageDigest": digest}])
+        raise
+    return digest
 
 
 def _build_with(engine: Engine, context: Context, aws: Aws, repository: str, tag: str, tell: Tell) -> str:

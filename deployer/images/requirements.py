@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from deployer.errors import BuildError
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 TRAINED_WITH = ("numpy", "scipy", "scikit-learn", "joblib")
 # What AWS's base images bring along for the handler: a second copy would be 18 MB for nothing.
@@ -96,6 +99,8 @@ def check_complete(site: Path, extras: Mapping[str, Iterable[str]], environment:
 
     pip's own resolver would ask the machine it runs on; markers mean the one that serves.
     """
+    from importlib.metadata import distributions
+
     there: dict[str, Distribution] = {
         canonicalize_name(each.metadata["Name"]): each for each in distributions(path=[str(site)])
     }

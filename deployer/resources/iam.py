@@ -60,6 +60,10 @@ class Role(Resource):
             }
         )
 
+    def _attached(self, aws: Aws) -> list[str]:
+        found = aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=self.name)
+        return [each["PolicyArn"] for each in found]
+
     def _policy_names(self, aws: Aws) -> list[str]:
         return list(aws.pages("iam", "list_role_policies", "PolicyNames", RoleName=self.name))
 
@@ -71,8 +75,6 @@ class Role(Resource):
             if error.code in _ABSENT:
                 return None
             raise
-        if not names:
-            return {}
         get = partial(aws.find, _ABSENT, "iam", "get_role_policy", RoleName=self.name)
         found = zip(names, aws.together(*(partial(get, PolicyName=name) for name in names)))
         return {name: canonical_policy(answer["PolicyDocument"]) for name, answer in found if answer}
@@ -127,17 +129,13 @@ class Role(Resource):
 
     def delete(self, aws: Aws) -> None:
         try:
-            attached = [
-                each["PolicyArn"]
-                for each in aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=self.name)
-            ]
+            attached, names = aws.together(partial(self._attached, aws), partial(self._policy_names, aws))
             if attached:
                 raise ForeignResource(
                     f"IAM role {self.name} has policies attached that are not ours: {', '.join(attached)}",
                     "detach them, then run the command again",
                 )
-            for name in self._policy_names(aws):
-                self._remove(aws, "delete_role_policy", PolicyName=name)
+            aws.together(*(partial(self._remove, aws, "delete_role_policy", PolicyName=name) for name in names))
             self._remove(aws, "delete_role")
         except AwsError as error:
             if error.code not in _ABSENT:

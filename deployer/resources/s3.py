@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,17 +122,27 @@ class Bucket(Resource):
 
     def delete(self, aws: Aws) -> None:
         try:
-            others = self._others_objects(aws)
-            if others:
-                raise ForeignResource(
-                    f"S3 bucket {self.name} holds what is not ours: {', '.join(others)}",
-                    "move or delete it, then run the command again, or keep the bucket: down --keep-data",
-                )
-            _empty(aws, self._owner, prefix="")
-            aws.retry(lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting)
+            self._delete(aws)
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise
+
+    def _delete(self, aws: Aws) -> None:
+        delete = partial(aws.retry, lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting)
+        try:
+            delete()
+            return
+        except AwsError as error:
+            if error.code != "BucketNotEmpty":  # S3-7: be it with an old version, or with the mark of a deletion
+                raise
+        others = self._others_objects(aws)
+        if others:
+            raise ForeignResource(
+                f"S3 bucket {self.name} holds what is not ours: {', '.join(others)}",
+                "move or delete it, then run the command again, or keep the bucket: down --keep-data",
+            )
+        _empty(aws, self._owner, prefix="")
+        delete()
 
     def _others_objects(self, aws: Aws) -> list[str]:
         """Return what lies, or lay, beside `models/`, folder by folder: no deploy of ours put it there."""

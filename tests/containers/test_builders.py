@@ -21,10 +21,10 @@ from deployer.aws import Tell
 from deployer.cli import cli
 from deployer.errors import AwsError, BuildError
 from deployer.images import build as building
-from deployer.images.base import pinned
-from deployer.images.build import builder, save
+from deployer.images.build import bring, save
 from deployer.images.context import Context
 from deployer.images.engine import Engine, find_engine
+from deployer.images.lock import pinned
 from deployer.local import process
 from tests.conftest import ROOT, connect, reset
 from tests.containers.conftest import Registry
@@ -78,7 +78,7 @@ def ecr(registry: Registry) -> RegistryEcr:
 
 
 def push(context: Context, ecr: RegistryEcr, kind: str, repository: str, tell: Tell | None = None) -> str:
-    return builder(context, repository, kind)(ecr, Told() if tell is None else tell)  # type: ignore[arg-type]
+    return bring(context, ecr, repository, kind, Told() if tell is None else tell)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

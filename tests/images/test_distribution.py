@@ -17,9 +17,10 @@ import pytest
 
 from deployer.errors import BuildError
 from deployer.images import distribution
-from deployer.images.base import pinned, read_base
+from deployer.images.base import read_base
 from deployer.images.cache import cache_folder, kept, replacing, room_needed
 from deployer.images.distribution import Reference, Registry
+from deployer.images.lock import pinned
 from tests.cli.stub import Quiet, serve
 
 IMAGE = "application/vnd.oci.image.manifest.v1+json"

@@ -12,7 +12,7 @@ import pytest
 from deployer.errors import BuildError
 from deployer.images import build as building
 from deployer.images import engine as engines
-from deployer.images.build import builder, choose_engine
+from deployer.images.build import bring, choose_engine
 from deployer.images.context import Context
 from deployer.images.distribution import IMAGE_TYPES, INDEX_TYPES
 from deployer.images.engine import _follow_push, find_engine
@@ -100,7 +100,7 @@ def test_files_that_change_during_the_build_are_refused(context, monkeypatch):
 
     monkeypatch.setattr(building, "assemble", meddling)
     with pytest.raises(BuildError, match="changed while the image was built"):
-        builder(context, "housing-dev", "direct")(None, print)
+        bring(context, None, "housing-dev", "direct", print)
 
 
 def test_a_package_without_a_wheel_for_lambda_is_named(folder, monkeypatch):

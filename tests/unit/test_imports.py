@@ -25,7 +25,7 @@ LAYERS = [
     | {"resources.stepfunctions", "project"},
     {"resources.base", "images.build"},
     {"images.direct", "images.engine"},
-    {"images.packages", "images.base", "images.registry", "images.archive"},
+    {"images.packages", "images.base", "images.lock", "images.registry", "images.archive"},
     {"images.recipe", "images.layers", "images.slim", "images.bytecode", "settings", "graph"},
     {"images.context", "images.requirements", "images.distribution"},
     {"images.dockerfile", "images.cache", "aws", "plan"},
