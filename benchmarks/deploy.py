@@ -9,7 +9,7 @@ resources, in parallel along their dependencies, or their reading calls, all at 
 makes are part of it.
 
 Prints medians of wall time as ratios to the bound's (smallest to largest), CPU time likewise, requests, connections, and the
-longest chain: how many requests came one after another, each begun after the one before had ended.
+longest chain: how many requests came one after another, each begun after the one before had ended. Then requests by action.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import http.server
 import json
 import os
 import pickle
+import re
 import resource
 import shutil
 import statistics
@@ -30,11 +31,12 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data")
@@ -45,6 +47,17 @@ COMMANDS = {
     "plan": ["plan"],
     "one model changed": ["up"],
     "down": ["down", "--yes"],
+}
+REST_NOUNS = {"functions", "versions", "configuration", "code", "tags", "apis", "integrations", "routes", "stages"}
+S3_PARTS = {
+    "tagging",
+    "encryption",
+    "publicAccessBlock",
+    "ownershipControls",
+    "policy",
+    "versions",
+    "delete",
+    "list-type",
 }
 READING = ("get_", "list_", "describe_", "head_", "batch_get_", "batch_check_")
 CLIENT = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
@@ -58,6 +71,7 @@ class Count:
     """What went through the proxy since it was last asked."""
 
     spans: list[tuple[float, float]] = field(default_factory=list)
+    actions: Counter[str] = field(default_factory=Counter)
     connections: int = 0
 
     @property
@@ -68,6 +82,22 @@ class Count:
             if begun >= free:
                 length, free = length + 1, ended
         return length
+
+
+def action(method: str, path: str, headers: Any, body: bytes) -> str:
+    """Name a request: by its action where the protocol says one, else by method and path with the names left out."""
+    service = headers.get("Authorization", "////").split("/")[3]
+    named = (
+        headers.get("X-Amz-Target", "").rpartition(".")[2] or parse_qs(body.decode("latin-1")).get("Action", [""])[0]
+    )
+    if named:
+        return f"{service} {named}"
+    place, _, query = path.partition("?")
+    kept = (
+        part if part in REST_NOUNS or re.fullmatch(r"20[0-9-]{8}|v2", part) else "*" for part in place.split("/")[1:]
+    )
+    asked = "&".join(sorted(set(parse_qs(query, keep_blank_values=True)) & S3_PARTS))
+    return f"{service} {method} /{'/'.join(kept)}{'?' + asked if asked else ''}"
 
 
 class Proxy:
@@ -96,6 +126,7 @@ class Proxy:
                 answer = self.behind.getresponse()
                 content = answer.read()
                 if asked:
+                    proxy.count.actions[action(self.command, self.path, self.headers, body)] += 1
                     proxy.count.spans.append((begun, time.monotonic()))
                 self.send_response(answer.status)
                 for name, value in answer.getheaders():
@@ -279,6 +310,7 @@ class Run:
     requests: int
     connections: int
     chain: int
+    actions: Counter[str]
 
 
 def timed(command: list[str], folder: Path, proxy: Proxy) -> Run:
@@ -292,7 +324,7 @@ def timed(command: list[str], folder: Path, proxy: Proxy) -> Run:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
     count = proxy.taken()
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(wall, cpu, len(count.spans), count.connections, count.chain)
+    return Run(wall, cpu, len(count.spans), count.connections, count.chain, count.actions)
 
 
 def main() -> None:
@@ -380,6 +412,11 @@ def show(runs: dict[tuple[str, str], list[Run]], options: Any) -> None:
             wall, cpu = (f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})" for each in ratios.values())
             last = found[-1]
             print(f"| {step}: {who} | {wall} | {cpu} | {last.requests} | {last.connections} | {last.chain} |")
+    for step in STEPS:
+        print(f"\n{step}: requests of the deployer, of the bound")
+        ours, bounds = runs["deployer", step][-1].actions, runs["bound", step][-1].actions
+        for name in sorted(ours | bounds):
+            print(f"  {ours[name]:3} {bounds[name]:3}  {name}")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def read_all(
     futures = {resource.key: executor.submit(resource.read, aws) for resource in resources}
     actual: Actual = {}
     foreign: list[ForeignResource] = []
-    failures: list[DeployerError] = []
+    failures: dict[str, DeployerError] = {}
     for key, future in futures.items():
         try:
             actual[key] = future.result()
@@ -60,13 +60,14 @@ def read_all(
             if refused is not None:
                 refused[key] = error
         except DeployerError as error:
-            error.message = f"failed to read {key}: {error.message}"
-            failures.append(error)
+            failures[key] = error
     # Before failures, which may follow from it: what is in another account's bucket cannot be read either.
     if foreign and refused is None:
         raise ForeignResource("\n".join(each.message for each in foreign), foreign[0].advice)
-    if failures:
-        raise failures[0]
+    if failures:  # only the first is touched: several keys may have failed by one and the same error
+        key, failure = next(iter(failures.items()))
+        failure.message = f"failed to read {key}: {failure.message}"
+        raise failure
     return actual
 
 

@@ -15,8 +15,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -119,6 +119,7 @@ class Aws:
         self._sleep = sleep
         self._clock = clock
         self._clients: dict[str, Any] = {}
+        self._answers: dict[Hashable, Future[Any]] | None = None
         self._lock = threading.Lock()
         self._paces = {what: Pace(*rate, clock, sleep) for what, rate in RATES.items()}
 
@@ -127,6 +128,28 @@ class Aws:
         other = copy.copy(self)
         other.tell = tell
         return other
+
+    def remembering(self) -> Aws:
+        """Return the same access for one pass over the account, in which `once` remembers."""
+        other = copy.copy(self)
+        other._answers = {}
+        return other
+
+    def once(self, what: Hashable, call: Callable[[], T]) -> T | None:
+        """Call in the first thread that asks for this during a pass; return its answer to all. None outside of a pass."""
+        if self._answers is None:
+            return None
+        with self._lock:
+            answer = self._answers.get(what)
+            if answer is None:
+                mine = self._answers[what] = Future()
+        if answer is not None:
+            return answer.result()  # type: ignore[no-any-return]
+        try:
+            mine.set_result(call())
+        except BaseException as error:
+            mine.set_exception(error)
+        return mine.result()  # type: ignore[no-any-return]
 
     @cached_property
     def _session(self) -> Any:

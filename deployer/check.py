@@ -83,7 +83,7 @@ def account_findings(aws: Aws, settings: Settings, project: Project, pool: Execu
     refused: dict[str, ForeignResource] = {}
     found: list[str] = []
     try:
-        actual = read_all(aws, resources, pool, refused)
+        actual = read_all(aws.remembering(), resources, pool, refused)
         missing = {key.partition("/")[0] for key, state in actual.items() if state is None}
     except AwsError as error:
         return [error.message]

@@ -26,6 +26,7 @@ def _read(
     aws: Aws, settings: Settings, resources: Sequence[Resource], project: Project, pool: Executor
 ) -> tuple[Actual, list[Resource]]:
     """Read what is declared, and what of ours exists beside it."""
+    aws = aws.remembering()
     others = service.discover(aws, settings, pool, project.functions)
     actual = read_all(aws, resources, pool)
     extra = service.undeclared(settings, others())
@@ -172,6 +173,7 @@ def _read_everything(
 
     What is to be kept is not read, and counts as not there.
     """
+    aws = aws.remembering()
     others = service.discover(aws, settings, pool, known)
     actual: Actual = {}
 

@@ -139,6 +139,7 @@ def logs(settings: Settings, user: str) -> Resource:
     return LogGroup(
         f"logs/{user}",
         name=settings.log_group(user),
+        prefix="" if user in ("workflow", "api") else settings.log_group(""),
         ours=ours(settings),
         fields={"tags": settings.tags, "retention_days": settings.log_retention_days},
     )

@@ -15,20 +15,24 @@ _ABSENT = ("ResourceNotFoundException",)
 
 
 class LogGroup(Resource):
-    """A log group. Fields: `tags`; `retention_days`, None for keeping everything for ever."""
+    """A log group. Fields: `tags`; `retention_days`, None for keeping everything for ever.
+
+    Args:
+        prefix: that of its name and its siblings', with which one listing finds all of them; otherwise its name.
+    """
 
     exists = ("ResourceAlreadyExistsException",)
     holds_data = True
     comes_back = True  # Logs-9
 
-    def __init__(self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None) -> None:
+    def __init__(self, key: str, *, name: str, prefix: str = "", ours: Ownership, fields: Fields | None = None) -> None:
         super().__init__(key, fields)
         self.name = name
+        self.prefix = prefix or name
         self.ours = ours
 
     def read(self, aws: Aws) -> State | None:
-        # Logs-3: there is no get-by-name, and the prefix finds NAME-2 as well.
-        groups = aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=self.name)
+        groups = listed(aws, self.prefix, self.name)
         group = next((each for each in groups if each["logGroupName"] == self.name), None)
         if group is None:
             return None
@@ -89,8 +93,21 @@ def _plain_arn(group: dict[str, Any]) -> str:
     return str(group.get("logGroupArn") or group["arn"].removesuffix(":*"))
 
 
+def listed(aws: Aws, prefix: str, name: str) -> list[dict[str, Any]]:
+    """Return the groups with a prefix, listed once in a pass; outside of one, those that begin with the name.
+
+    Logs-3: there is no get-by-name. Logs-12: five listings a second are allowed, each of fifty groups.
+    """
+
+    def groups(begin: str) -> list[dict[str, Any]]:
+        return list(aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=begin))
+
+    found = aws.once(("log groups", prefix), lambda: groups(prefix))
+    return groups(name) if found is None else found
+
+
 def our_group_names(aws: Aws, prefix: str, ours: Ownership, known: Collection[str]) -> Iterator[str]:
     """Yield the names of the log groups under a prefix that carry our tags, besides those already known."""
-    for group in aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
+    for group in listed(aws, prefix, prefix):
         if group["logGroupName"] not in known and ours.marks(_tags(aws, group) or {}):
             yield group["logGroupName"]

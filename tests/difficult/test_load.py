@@ -58,7 +58,10 @@ def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(
     assert rates.refused == {}
     made = len(many.account.calls)
     assert many.plan(aws).is_empty
-    assert not any(call.writes for call in many.account.calls[made:])
+    planned = many.account.calls[made:]
+    assert not any(call.writes for call in planned)
+    listings = sum(call.operation == "DescribeLogGroups" for call in planned)
+    assert listings <= FUNCTIONS / 50 + 2, "five listings a second are allowed, but each of fifty groups (Logs-12)"
     assert rates.refused == {}
     many.down(aws)
     assert rates.refused == {}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import pytest
 from botocore import exceptions
 from botocore.stub import Stubber
 
-from deployer.aws import SERVICES, Aws, Identity
+from deployer.aws import EVERY_SERVICE, SERVICES, Aws, Identity
 from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
 from tests.clock import Clock
 
@@ -482,3 +484,38 @@ def test_an_overridden_endpoint_has_no_prefix_on_its_host(aws, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:2")
     by_environment = Aws(region=REGION, credentials=("k", "s"))
     assert by_environment.client("stepfunctions").meta.config.inject_host_prefix is False
+
+
+def test_a_pass_asks_once_however_many_want_to_know(aws):
+    seen, asked, begun = aws.remembering(), [], threading.Event()
+
+    def call():
+        asked.append(threading.get_ident())
+        begun.wait(5)
+        return ["a"]
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(seen.telling(print).once, "groups", call) for _ in range(4)]
+        begun.set()
+        assert [future.result() for future in futures] == [["a"]] * 4
+    assert len(asked) == 1
+    assert seen.once("others", lambda: "b") == "b"
+    assert aws.remembering().once("groups", lambda: "read anew") == "read anew"
+    assert aws.once("groups", call) is None
+
+
+def test_everybody_hears_of_it_when_what_was_asked_once_fails(aws):
+    seen = aws.remembering()
+    for _ in range(2):
+        with pytest.raises(AwsError, match="AccessDenied"):
+            seen.once("groups", lambda: (_ for _ in ()).throw(AwsError("AccessDenied", "no")))
+
+
+def test_no_service_is_looked_for_in_the_folders_of_all(aws):
+    """botocore would read four hundred folders, three times, to know that a service exists."""
+    with mock.patch("os.listdir", wraps=os.listdir) as listing:
+        fresh = Aws(region=REGION, credentials=("key", "secret"))
+        for service in EVERY_SERVICE:
+            fresh.client(service)
+        assert fresh.client("lambda").can_paginate("list_functions")
+    assert len(listing.mock_calls) < 10 * len(EVERY_SERVICE)

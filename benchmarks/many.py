@@ -1,0 +1,135 @@
+"""How the plan of an unchanged service grows with the number of its functions.
+
+    python benchmarks/many.py [--functions 3 100 500]
+
+Deploys services of copies of one model into the local AWS and plans each anew in a fresh process. Prints the requests; how
+long the rates that AWS documents for them (deployer.aws.RATES) make the plan last at the least; its CPU time and its peak
+memory, which are this process's own. Nothing waits in earnest: the clock stands still, and what would be slept is noted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data")
+
+
+def grow(project: Path, functions: int) -> None:
+    """Make the service one of so many functions, all copies of its first."""
+    workflow, manifest = project / "state_machine.json", project / "models" / "manifest.json"
+    definition, described = json.loads(workflow.read_text()), json.loads(manifest.read_text())
+    branch = json.dumps(definition["States"]["Predict"]["Branches"][0])
+    entry = described["models"]["linear_regression"]
+    names = [f"model_{number}" for number in range(functions)]
+    definition["States"]["Predict"]["Branches"] = [json.loads(branch.replace("linear_regression", n)) for n in names]
+    described["models"] = {name: copy.deepcopy(entry) for name in names}
+    for name in names:
+        shutil.copy2(project / "models" / "linear_regression.joblib", project / "models" / f"{name}.joblib")
+    workflow.write_text(json.dumps(definition))
+    manifest.write_text(json.dumps(described))
+
+
+def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
+    """Deploy or plan in this process, and return what it took."""
+    from deployer import operate
+    from deployer.aws import WORKERS, Aws
+    from deployer.images.context import NO_BASE
+    from deployer.settings import load_settings
+
+    calls: Counter[str] = Counter()
+    waits = [0.0]
+    aws = Aws(
+        region="us-east-1",
+        endpoint_url=url,
+        credentials=("local", "local"),
+        record=lambda service, operation: calls.update([f"{service}:{operation}"]),
+        clock=lambda: 0.0,
+        sleep=waits.append,
+    )
+    found = load_settings(folder, {}, {}).located(account=aws.identity.account, partition="aws", region="us-east-1")
+    settings = replace(found, base_image=NO_BASE)
+    calls.clear()
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        if verb == "up":
+            operate.prepare_up(aws, settings, pool, lambda event: None)[1](lambda: False)
+            return {}
+        plan, _ = operate.show_plan(aws, settings, pool, lambda event: None)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    if plan.effective:
+        raise SystemExit(f"the plan is not empty: {plan.effective[0]}")
+    return {
+        "resources": len(plan.changes),
+        "requests": sum(calls.values()),
+        "logs": sum(number for name, number in calls.items() if name.startswith("logs:describe")),
+        "at_least_s": max(waits),
+        "cpu_s": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        "peak_mb": after.ru_maxrss / 1024,
+    }
+
+
+def measure(folder: Path, functions: list[int]) -> dict[int, dict[str, Any]]:
+    from deployer.local import process
+
+    for name in NEEDED:
+        source = ROOT / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
+    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
+    found = {}
+    server = process.start(folder)
+    try:
+        for count in functions:
+            urllib.request.urlopen(urllib.request.Request(f"{server.url}/moto-api/reset", method="POST")).read()
+            many = folder / f"of-{count}"
+            shutil.copytree(folder, many, ignore=shutil.ignore_patterns(".deployer", "of-*"))
+            grow(many, count)
+            for verb in ("up", "plan"):
+                command = [sys.executable, os.fspath(Path(__file__).resolve()), "--run", verb, str(many), server.url]
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode != 0:
+                    raise SystemExit(f"{verb} of {count} functions failed:\n{done.stdout}{done.stderr}")
+            found[count] = json.loads(done.stdout)
+        return found
+    finally:
+        process.stop(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--functions", type=int, nargs="+", default=[3, 100, 500])
+    parser.add_argument("--run", nargs=3, metavar=("VERB", "FOLDER", "URL"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        verb, folder, url = options.run
+        print(json.dumps(run(verb, Path(folder), url)))
+        return
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        found = measure(Path(name).resolve(), options.functions)
+    first = found[options.functions[0]]
+    print(
+        "| functions | resources | requests | of which list log groups | at least, by AWS's rates | CPU | peak memory |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for count, each in found.items():
+        cpu = f"{each['cpu_s'] / first['cpu_s']:.1f}"
+        sizes = f"{each['resources']} | {each['requests']} | {each['logs']} | {each['at_least_s']:.0f} s"
+        print(f"| {count} | {sizes} | {cpu} | {each['peak_mb']:.0f} MB |")
+
+
+if __name__ == "__main__":
+    main()
