@@ -54,7 +54,7 @@ def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(
     aws = many.account.aws(clock)
     plan, outputs = many.up(aws)
     assert len(outputs["functions"]) == FUNCTIONS and len(plan.changes) > 3 * FUNCTIONS
-    assert sum(rates.passed.values()) > 10 * FUNCTIONS
+    assert sum(rates.passed.values()) > 8 * FUNCTIONS
     assert rates.refused == {}
     made = len(many.account.calls)
     assert many.plan(aws).is_empty
