@@ -36,6 +36,7 @@ def mend(layers: Layers, endpoint: str, invoke: Callable[[str, bytes], tuple[byt
     invoke_directly(invoke)
     name_task_errors()
     validate_definitions()
+    parse_once()
 
 
 def _around(owner: type, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -50,6 +51,23 @@ def _around(owner: type, name: str) -> Callable[[Callable[..., Any]], None]:
         setattr(owner, name, method)
 
     return replace
+
+
+def parse_once() -> None:
+    """moto parses the definition anew for each execution, which takes ten times as long as running it.
+
+    What it parses to keeps nothing of an execution: that, a retry's attempts as well, is in the execution's environment.
+    """
+    from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+    from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+
+    @functools.lru_cache(maxsize=32)
+    def program(definition: str) -> Any:
+        return AmazonStateLanguageParser.parse(definition)[0]
+
+    @_around(ExecutionWorker, "_get_evaluation_entrypoint")
+    def entry(original: Any, self: Any) -> Any:
+        return program(self._evaluation_details.state_machine_details.definition)
 
 
 def keep_layers(layers: Layers) -> None:

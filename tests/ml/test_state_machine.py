@@ -7,12 +7,15 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from deployer.local import moto_gaps
@@ -236,10 +239,15 @@ def workflow() -> Iterator[Workflow]:
     """The mends of moto that tasks need are for the whole process, so its own ways are put back afterwards."""
     found = Workflow()
     patch = pytest.MonkeyPatch()
-    for owner, name in ((lambda_eval_utils, "_invoke_lambda_function"), (StateTaskLambda, "_from_error")):
+    for owner, name in (
+        (lambda_eval_utils, "_invoke_lambda_function"),
+        (StateTaskLambda, "_from_error"),
+        (ExecutionWorker, "_get_evaluation_entrypoint"),
+    ):
         patch.setattr(owner, name, getattr(owner, name))
     moto_gaps.invoke_directly(found.invoke)
     moto_gaps.name_task_errors()
+    moto_gaps.parse_once()
     yield found
     patch.undo()
     found.backend.reset()
@@ -412,3 +420,38 @@ def test_a_machine_that_does_not_exist_or_is_not_express_is_refused(workflow: Wo
     assert refusal(workflow, "{}", f"{arn}-2").code == "StateMachineDoesNotExist"
     assert refusal(workflow, "{}", "inference").code == "InvalidArn"
     assert refusal(workflow, "{}", workflow.create(DEFINITION, "STANDARD")).code == "StateMachineTypeNotSupported"
+
+
+def test_executions_share_what_the_definition_was_parsed_to_and_nothing_else(
+    workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+    parse = AmazonStateLanguageParser.parse
+    monkeypatch.setattr(AmazonStateLanguageParser, "parse", lambda text: parsed.append(text) or parse(text))
+    arn = workflow.create({**DEFINITION, "Comment": "shared"})
+    parsed.clear()  # creating it checks it
+    busy: Counter[str] = Counter()
+
+    def function(name: str) -> Function:
+        def answer(request: Any) -> Any:
+            busy[f"{name} {request['number']}"] += 1
+            if busy[f"{name} {request['number']}"] == 1:  # each execution has all its attempts
+                raise refused("TooManyRequestsException", 429)
+            return {**entry(name), "predictions": [request["number"]]}
+
+        return answer
+
+    workflow.functions = {name: function(name) for name in NAMES}
+
+    def run(number: int) -> Json:
+        text = json.dumps({"number": number})
+        return start_sync_execution(workflow.ACCOUNT, {"stateMachineArn": arn, "input": text})
+
+    with ThreadPoolExecutor(4) as pool:
+        records = list(pool.map(run, range(4)))
+    for number, record in enumerate(records):
+        assert [each["predictions"] for each in output(record)] == [[number]] * len(NAMES)
+    assert set(busy.values()) == {2}
+    assert 1 <= len(parsed) <= 4, "threads that come first at once may each parse it"
+    again = len(parsed)
+    assert output(run(4)) and len(parsed) == again

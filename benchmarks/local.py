@@ -1,0 +1,122 @@
+"""What the local AWS adds to the handlers' own time, and how long it takes to start.
+
+    python benchmarks/local.py [--rounds 5] [--requests 200]
+
+Deploys the service with `up --local` and sends the sample over one connection: API Gateway's stand-in, the workflow, three
+functions in processes of their own, and back. In turn with it the same request goes straight to the three handlers, in this
+process, in a pool of three threads. Start is from nothing to the first answer of the server's health check, beside a Python
+that imports moto's server and does nothing else. Medians of the rounds, smallest to largest in brackets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data", "samples")
+
+
+def handlers(folder: Path, url: str) -> list[Any]:
+    """Make the three predictors in this process, from what is deployed."""
+    import boto3
+
+    sys.path.insert(0, str(folder / "lambda_src"))
+    account = {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
+    os.environ |= {**account, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    import predict
+
+    found = boto3.client("lambda", region_name="us-east-1").list_functions()["Functions"]
+    return [predict.from_environment(each["Environment"]["Variables"]) for each in found]
+
+
+def seconds(call: Callable[[], Any], times: int) -> float:
+    """Return the median of a call's durations."""
+    found = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - begun)
+    return statistics.median(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=200)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        folder = Path(name).resolve()
+        for needed in NEEDED:
+            source = ROOT / needed
+            shutil.copytree(source, folder / needed) if source.is_dir() else shutil.copy2(source, folder / needed)
+        starts = measure_starts(folder, options.rounds)
+        added, own = measure_requests(folder, options.rounds, options.requests)
+    print(f"added to a request: {spread(added)} ms; the handlers' own time: {spread(own)} ms")
+    print(f"start, in units of importing moto's server: {spread(starts)}")
+
+
+def spread(found: list[float]) -> str:
+    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+
+
+def measure_starts(folder: Path, rounds: int) -> list[float]:
+    from deployer.local import process
+
+    found = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import moto.server"], check=True)
+        imported = time.perf_counter() - begun
+        begun = time.perf_counter()
+        process.start(folder)
+        found.append((time.perf_counter() - begun) / imported)
+        process.stop(folder)
+    return found
+
+
+def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[float], list[float]]:
+    """Return what the local AWS added to a request and the handlers' own time, in milliseconds, a value for each round."""
+    from deployer.invoke import Client
+    from deployer.local import process
+
+    command = [sys.executable, "-m", "deployer"]
+    done = subprocess.run([*command, "up", "--local"], cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+    try:
+        server = process.find(folder)
+        assert server is not None
+        predictors = handlers(folder, server.url)
+        body = (folder / "samples" / "boston_housing.json").read_bytes()
+        request = json.loads(body)
+        added, own = [], []
+        with Client(done.stdout.split()[-1]) as client, ThreadPoolExecutor(len(predictors)) as pool:
+
+            def through() -> None:
+                assert client.post(body).succeeded
+
+            def straight() -> None:
+                list(pool.map(lambda each: each.answer(request), predictors))
+
+            through(), straight()
+            for _ in range(rounds):
+                alone = seconds(straight, requests)
+                own.append(alone * 1000)
+                added.append((seconds(through, requests) - alone) * 1000)
+        return added, own
+    finally:
+        process.stop(folder)
+
+
+if __name__ == "__main__":
+    main()
