@@ -54,12 +54,17 @@ def _around(owner: type, name: str) -> Callable[[Callable[..., Any]], None]:
 
 
 def parse_once() -> None:
-    """moto parses the definition anew for each execution, which takes ten times as long as running it.
+    """moto parses the definition anew for each execution, and each path in it when it is evaluated: most of a request.
 
     What it parses to keeps nothing of an execution: that, a retry's attempts as well, is in the execution's environment.
     """
+    from moto.stepfunctions.parser.asl.component.common.path import result_path
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+    from moto.stepfunctions.parser.asl.utils import json_path
     from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+
+    for module in (result_path, json_path):
+        module.parse = functools.lru_cache(maxsize=1024)(module.parse)
 
     @functools.lru_cache(maxsize=32)
     def program(definition: str) -> Any:

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
@@ -243,6 +245,8 @@ def workflow() -> Iterator[Workflow]:
         (lambda_eval_utils, "_invoke_lambda_function"),
         (StateTaskLambda, "_from_error"),
         (ExecutionWorker, "_get_evaluation_entrypoint"),
+        (result_path, "parse"),
+        (json_path, "parse"),
     ):
         patch.setattr(owner, name, getattr(owner, name))
     moto_gaps.invoke_directly(found.invoke)
