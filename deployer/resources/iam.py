@@ -135,7 +135,8 @@ class Role(Resource):
                     f"IAM role {self.name} has policies attached that are not ours: {', '.join(attached)}",
                     "detach them, then run the command again",
                 )
-            aws.together(*(partial(self._remove, aws, "delete_role_policy", PolicyName=name) for name in names))
+            for name in names:  # one by one: IAM refuses changes of one role at once (ConcurrentModification)
+                self._remove(aws, "delete_role_policy", PolicyName=name)
             self._remove(aws, "delete_role")
         except AwsError as error:
             if error.code not in _ABSENT:
