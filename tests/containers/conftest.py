@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -93,15 +93,15 @@ def forget_images(host: str) -> None:
         print(f"images of {host} are left in the engine: {error}")
 
 
-def wait_for(url: str) -> None:
-    """Return once something answers there; fail after half a minute."""
+def wait_for(url: str, told: Callable[[], str] = str) -> None:
+    """Return once something answers there; fail after half a minute, with what `told` returns."""
     for _ in range(300):
         try:
             requests.get(url, timeout=5)
             return
         except requests.ConnectionError:
             time.sleep(0.1)
-    pytest.fail(f"nothing answers at {url}")
+    pytest.fail(f"nothing answers at {url}\n{told()}")
 
 
 @pytest.fixture(scope="session")

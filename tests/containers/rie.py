@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
@@ -21,9 +22,7 @@ def running(
 
     Invoking returns the parsed answer. The container is removed in any case.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{unused_port()}"
     container = engine.containers.run(
         image, detach=True, network_mode="host", environment={**environment, "RIE_ADDRESS": address}, **options
     )
@@ -34,7 +33,16 @@ def running(
         return answer.json()
 
     try:
-        wait_for(f"http://{address}/")
+        wait_for(f"http://{address}/", lambda: container.logs().decode())
         yield invoke
     finally:
         container.remove(force=True)
+
+
+def unused_port() -> int:
+    """Return a port that nobody has, below those that systems give to outgoing connections: none takes it meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
