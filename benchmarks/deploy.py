@@ -23,7 +23,6 @@ import os
 import pickle
 import re
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -38,8 +37,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data")
+from project import copy_project
+
 STEPS = ("first up", "nothing changed", "plan", "one model changed", "down")
 COMMANDS = {
     "first up": ["up"],
@@ -117,9 +116,8 @@ class Proxy:
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                asked = not self.path.startswith(
-                    "/_deployer/"
-                )  # of AWS; with --local the server is asked who it is, too
+                # With --local the server is asked who it is, too: that is no call of AWS.
+                asked = not self.path.startswith("/_deployer/")
                 begun = time.monotonic()
                 time.sleep(latency_s if asked else 0)
                 self.behind.request(self.command, self.path, body, dict(self.headers))
@@ -345,10 +343,7 @@ def main() -> None:
 def measure(folder: Path, latency_s: float, rounds: int) -> dict[tuple[str, str], list[Run]]:
     from deployer.local import process
 
-    for name in NEEDED:
-        source = ROOT / name
-        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
-    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
+    copy_project(folder)
     trained = {path: path.read_bytes() for path in (folder / "models").iterdir()}
     server = process.start(folder)
     try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data", "samples")
+from project import copy_project
+
 SERVICES = [f"moto.{name}.models" for name in ("apigatewayv2", "awslambda", "ecr", "iam", "logs", "s3", "sts")]
 SERVICES.append("moto.stepfunctions.parser.models")
 
@@ -60,9 +59,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name).resolve()
-        for needed in NEEDED:
-            source = ROOT / needed
-            shutil.copytree(source, folder / needed) if source.is_dir() else shutil.copy2(source, folder / needed)
+        copy_project(folder)
         starts = measure_starts(folder, options.rounds)
         added, own = measure_requests(folder, options.rounds, options.requests)
     print(f"added to a request: {spread(added)} ms; the handlers' own time: {spread(own)} ms")

@@ -10,7 +10,6 @@ memory, which are this process's own. Nothing waits in earnest: the clock stands
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import os
 import resource
@@ -25,23 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data")
-
-
-def grow(project: Path, functions: int) -> None:
-    """Make the service one of so many functions, all copies of its first."""
-    workflow, manifest = project / "state_machine.json", project / "models" / "manifest.json"
-    definition, described = json.loads(workflow.read_text()), json.loads(manifest.read_text())
-    branch = json.dumps(definition["States"]["Predict"]["Branches"][0])
-    entry = described["models"]["linear_regression"]
-    names = [f"model_{number}" for number in range(functions)]
-    definition["States"]["Predict"]["Branches"] = [json.loads(branch.replace("linear_regression", n)) for n in names]
-    described["models"] = {name: copy.deepcopy(entry) for name in names}
-    for name in names:
-        shutil.copy2(project / "models" / "linear_regression.joblib", project / "models" / f"{name}.joblib")
-    workflow.write_text(json.dumps(definition))
-    manifest.write_text(json.dumps(described))
+from project import copy_project, grow
 
 
 def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
@@ -86,10 +69,7 @@ def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
 def measure(folder: Path, functions: list[int]) -> dict[int, dict[str, Any]]:
     from deployer.local import process
 
-    for name in NEEDED:
-        source = ROOT / name
-        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
-    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
+    copy_project(folder)
     found = {}
     server = process.start(folder)
     try:

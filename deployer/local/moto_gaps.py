@@ -1,7 +1,8 @@
 """What moto's control plane gets wrong or lacks, mended where the deployer needs it and nowhere else.
 
 Each function mends one gap, and tests/local/test_moto_gaps.py has one test for each that shows the gap on an unmended
-moto: when moto closes it, that test fails and the mend goes.
+moto: when moto closes it, that test fails and the mend goes. parse_once only saves time; its test is in
+tests/ml/test_state_machine.py.
 """
 
 from __future__ import annotations

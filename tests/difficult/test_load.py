@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import gc
-import json
 import random
 import shutil
 import threading
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.project import grow
 from deployer import operate
 from tests.clock import Clock
 from tests.difficult.conftest import Service
@@ -20,23 +19,6 @@ from tests.difficult.troubles import Rates, Throttle, Unreliable
 from tests.difficult.wire import Account
 
 FUNCTIONS = 200
-
-
-def grow(project: Path, functions: int) -> None:
-    """Turn a project into one of many functions: branches, models and manifest entries, all copies of the first."""
-    workflow, manifest = project / "state_machine.json", project / "models" / "manifest.json"
-    definition, described = json.loads(workflow.read_text()), json.loads(manifest.read_text())
-    branch = json.dumps(definition["States"]["Predict"]["Branches"][0])
-    names = [f"model_{number}" for number in range(functions)]
-    definition["States"]["Predict"]["Branches"] = [
-        json.loads(branch.replace("linear_regression", name)) for name in names
-    ]
-    entry = described["models"]["linear_regression"]
-    described["models"] = {name: copy.deepcopy(entry) for name in names}
-    for name in names:
-        shutil.copy2(project / "models" / "linear_regression.joblib", project / "models" / f"{name}.joblib")
-    workflow.write_text(json.dumps(definition))
-    manifest.write_text(json.dumps(described))
 
 
 @pytest.fixture
