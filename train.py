@@ -191,7 +191,10 @@ def manifest(
 ) -> dict[str, Any]:
     """Describe the models: what deployer puts into each function's environment, and what a reader wants to know."""
     known = source.resolve() == HERE / "data" / "boston_housing.csv"
-    features = [{"name": name, "unit": UNITS.get(name) if known else None} for name in table.features]
+    features = [
+        {"name": name, "unit": UNITS.get(name) if known else None, "range": [float(column.min()), float(column.max())]}
+        for name, column in zip(table.features, table.x.T)
+    ]
     return {
         "seed": SEED,
         "data": {"file": source.name, "sha256": table.sha256, "rows": len(table.y)},

@@ -12,8 +12,9 @@ from deployer import service
 from deployer.apply import read_all
 from deployer.aws import Aws
 from deployer.compare import canonical_json
-from deployer.errors import AwsError, ConfigError, DeployerError, ForeignResource
+from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.events import Emit, Note
+from deployer.images.verify import verifying
 from deployer.operate import read_project
 from deployer.plan import resolve
 from deployer.project import MANIFEST, Project, load_project, needs_training
@@ -56,7 +57,7 @@ def project_findings(settings: Settings, emit: Emit, *, offline: bool) -> tuple[
         return None, list(error.problems)
     except DeployerError as error:
         return None, [error.message]
-    return project, list(_model_findings(settings, project))
+    return project, [*_model_findings(settings, project), *_prediction_findings(project, emit)]
 
 
 def _model_findings(settings: Settings, project: Project) -> Iterator[str]:
@@ -75,6 +76,20 @@ def _model_findings(settings: Settings, project: Project) -> Iterator[str]:
             yield f"models/{name}.joblib: has no predict"
         elif found["features"] not in (None, expected):
             yield f"models/{name}.joblib: wants {found['features']} features, but {MANIFEST} names {expected}"
+
+
+def _prediction_findings(project: Project, emit: Emit) -> Iterator[str]:
+    """Let each image's context compare what its handler predicts with what its models do."""
+
+    def tell(text: str, *, lasting: bool = False) -> None:
+        emit(Note(text))
+
+    for key, context in project.images.items():
+        with verifying(context, project.served_by(key), tell) as verified:
+            try:
+                verified()
+            except BuildError as error:
+                yield f"{error.message}; {error.advice}"
 
 
 def account_findings(aws: Aws, settings: Settings, project: Project, pool: Executor, emit: Emit) -> list[str]:

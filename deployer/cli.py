@@ -310,14 +310,15 @@ def image(options: Options, output: Path, function: str | None) -> None:
     with reporter, interruptible(reporter.emit):
         train_if_needed(settings, reporter.emit)
         project = operate.read_project(settings, reporter.emit)
-        context = project.images[image_key(project.image_of, function)]
+        key = image_key(project.image_of, function)
+        context = project.images[key]
         name = f"{settings.prefix}:{context.tag}"
         reporter.emit(StepStarted("image", "create"))
 
         def tell(text: str, *, lasting: bool = False) -> None:
             reporter.emit(StepProgress("image", text, lasting))
 
-        built = save(context, name, output, settings.builder, tell)
+        built = save(context, name, output, settings.builder, tell, project.served_by(key))
         reporter.emit(StepFinished("image", "create", time.monotonic() - started))
     document = {
         "image": name,

@@ -54,6 +54,10 @@ class Project:
     image_of: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
 
+    def served_by(self, image: str) -> list[Path]:
+        """Return the files of the models that functions of an image serve."""
+        return [self.models[name].path for name in self.functions if self.image_of[name] == image]
+
 
 def needs_training(settings: Settings) -> bool:
     return not (settings.project / MANIFEST).is_file()

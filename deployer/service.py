@@ -124,7 +124,7 @@ def image(settings: Settings, project: Project, key: str) -> Resource:
     def build(aws: Aws, tell: Tell) -> str:
         from deployer.images.build import bring  # most runs build nothing, and need not wait for this import
 
-        return bring(context, aws, settings.repository, settings.builder, tell)
+        return bring(context, aws, settings.repository, settings.builder, tell, project.served_by(key))
 
     return Image(
         key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from deployer.images.context import NO_BASE, Context
 from deployer.images.direct import assemble
 from deployer.images.engine import Engine, find_engine
 from deployer.images.registry import push, verify
+from deployer.images.verify import verifying
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,26 @@ def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
     return None, "builder: direct, because no Docker engine answers"
 
 
-def bring(context: Context, aws: Aws, repository: str, choice: str, tell: Tell) -> str:
-    """Build the context, push it under its tag, and return the digest that Lambda will accept."""
+def bring(
+    context: Context, aws: Aws, repository: str, choice: str, tell: Tell, models: Sequence[Path] = ()
+) -> str:
+    """Build the context, push it under its tag, and return the digest that Lambda will accept.
+
+    Args:
+        models: files of the models that the image will serve; what it predicts for them is verified before the push.
+    """
     tag = context.tag
     engine, why = choose_engine(choice, context)
     if context.base != NO_BASE:
         tell(why, lasting=True)
-    if engine:
-        digest = _build_with(engine, context, aws, repository, tag, tell)
-    else:
-        image = assemble(context, tell)
-        _unchanged(context, tag)
-        digest = push(aws, repository, tag, image, tell)
+    with verifying(context, models, tell) as verified:
+        if engine:
+            digest = _build_with(engine, context, aws, repository, tag, tell, verified)
+        else:
+            image = assemble(context, tell)
+            _unchanged(context, tag)
+            verified()
+            digest = push(aws, repository, tag, image, tell)
     try:
         verify(aws, repository, digest, context.architecture)
     except BuildError:  # or the next run would take it by its tag
@@ -61,12 +71,15 @@ def bring(context: Context, aws: Aws, repository: str, choice: str, tell: Tell) 
     return digest
 
 
-def _build_with(engine: Engine, context: Context, aws: Aws, repository: str, tag: str, tell: Tell) -> str:
+def _build_with(
+    engine: Engine, context: Context, aws: Aws, repository: str, tag: str, tell: Tell, verified: Callable[[], None]
+) -> str:
     name = f"{repository}:{tag}"
     try:
         engine.build(context, name, tell)
-        _unchanged(context, tag)
         try:
+            _unchanged(context, tag)
+            verified()
             return engine.push(aws, name, repository, tag, tell)
         finally:
             engine.forget(name)
@@ -74,22 +87,27 @@ def _build_with(engine: Engine, context: Context, aws: Aws, repository: str, tag
         engine.close()
 
 
-def save(context: Context, name: str, target: Path, choice: str, tell: Tell) -> Summary:
-    """Build the context and write it as a file that docker load takes. Calls no AWS."""
+def save(
+    context: Context, name: str, target: Path, choice: str, tell: Tell, models: Sequence[Path] = ()
+) -> Summary:
+    """Build the context and write it as a file that docker load takes. Calls no AWS. `models` as in `bring`."""
     engine, why = choose_engine(choice, context)
     tell(why, lasting=True)
-    if engine:
-        try:
-            engine.build(context, name, tell)
-            _unchanged(context, context.tag)
-            engine.save(name, target)
-            engine.forget(name)
-        finally:
-            engine.close()
-        return Summary("docker", None, ())
-    image = assemble(context, tell)
-    _unchanged(context, context.tag)
-    write_archive(image, name, target)
+    with verifying(context, models, tell) as verified:
+        if engine:
+            try:
+                engine.build(context, name, tell)
+                _unchanged(context, context.tag)
+                verified()
+                engine.save(name, target)
+                engine.forget(name)
+            finally:
+                engine.close()
+            return Summary("docker", None, ())
+        image = assemble(context, tell)
+        _unchanged(context, context.tag)
+        verified()
+        write_archive(image, name, target)
     return Summary("direct", image.digest, tuple((blob.what, blob.size) for blob in image.layers))
 
 

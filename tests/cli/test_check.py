@@ -26,7 +26,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_a_sound_project_has_no_findings_and_needs_no_credentials(project: Path) -> None:
     result = run(project, "check", "--offline", code=0)
-    assert result.stdout == "check: nothing found\n" and result.stderr == ""
+    assert result.stdout == "check: nothing found\n" and result.stderr == "predictions verified\n"
     assert json.loads(run(project, "check", "--offline", "--json", code=0).stdout) == {"findings": []}
 
 
@@ -46,6 +46,16 @@ def test_every_finding_is_told_at_once(project: Path) -> None:
     ):
         assert any(part in line for line in lines), part
     assert lines[-1] == f"check: {len(lines) - 1} findings"
+
+
+def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project: Path) -> None:
+    edit(project / "lambda_src" / "estimators.py", "rows @ coefficients + intercept", "rows @ coefficients")
+    stdout = run(project, "check", "--offline").stdout
+    assert "the handler of lambda_src/ does not predict as the models do" in stdout
+    assert "linear_regression, evaluated with numpy: " in stdout
+    assert "SHORTCUTS = False in predict.py leaves all to scikit-learn" in stdout
+    edit(project / "lambda_src" / "predict.py", "SHORTCUTS = True", "SHORTCUTS = False")
+    assert run(project, "check", "--offline", code=0).stdout == "check: nothing found\n"
 
 
 def test_a_missing_training_is_a_finding_and_trains_nothing(project: Path) -> None:

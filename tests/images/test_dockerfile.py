@@ -169,7 +169,7 @@ def test_the_shipped_dockerfile_is_understood():
     assert found.command == ("predict.handler",)
     assert {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}.items() <= found.environment.items()
     assert set(found.files) == {
-        f"var/task/{name}" for name in ("predict.py", "storage.py", "estimators.py", "requirements.txt")
+        f"var/task/{name}" for name in ("predict.py", "storage.py", "estimators.py", "deferred.py", "requirements.txt")
     }
     assert found.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
     assert context.dockerfile.takes_base

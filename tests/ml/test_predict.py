@@ -44,6 +44,7 @@ def import_handler() -> ModuleType:
         patch.syspath_prepend(ROOT / "lambda_src")
         spec.loader.exec_module(module)
         importlib.import_module("estimators")
+        importlib.import_module("deferred")
     return module
 
 
@@ -306,7 +307,7 @@ def trap(tmp_path: Path) -> tuple[bytes, Path]:
 
 def test_a_model_file_of_the_right_hash_and_version_is_unpickled(predict: ModuleType, trap: tuple[bytes, Path]) -> None:
     with pytest.raises(AttributeError):  # it is no estimator
-        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__)
+        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__, 1)
     assert trap[1].exists()
 
 
@@ -315,7 +316,7 @@ def test_a_model_file_of_another_hash_is_refused_before_it_is_unpickled(
 ) -> None:
     found = hashlib.sha256(trap[0]).hexdigest()
     with pytest.raises(predict.ModelError) as caught:
-        predict.load(trap[0], "0" * 64, sklearn.__version__)
+        predict.load(trap[0], "0" * 64, sklearn.__version__, 1)
     assert str(caught.value) == f"the model file's sha256 is {found}, but {'0' * 64} was deployed"
     assert not trap[1].exists()
 
@@ -324,7 +325,7 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
     predict: ModuleType, trap: tuple[bytes, Path]
 ) -> None:
     with pytest.raises(predict.ModelError) as caught:
-        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2")
+        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2", 1)
     assert str(caught.value) == (
         f"the model was trained with scikit-learn 0.24.2, but this image has {sklearn.__version__}"
     )

@@ -181,7 +181,10 @@ def test_another_table_of_the_fewest_rows_takes_the_place_of_the_old_models_whol
     assert manifest["data"]["rows"] == 25
     assert manifest["target"] == {"name": "price", "unit": None}
     for entry in manifest["models"].values():
-        assert entry["features"] == [{"name": "size, net", "unit": None}, {"name": "RM", "unit": None}]
+        assert entry["features"] == [
+            {"name": "size, net", "unit": None, "range": [0.0, 24.0]},
+            {"name": "RM", "unit": None, "range": [0.0, 10.0]},
+        ]
     assert joblib.load(output / "linear_regression.joblib").predict([[100.0, 10.0]]) == pytest.approx([280.0])
     assert done.stdout.splitlines()[0] == "25 rows, 2 features, target price"
 

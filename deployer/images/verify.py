@@ -1,0 +1,62 @@
+"""Asking a context whether its handler predicts as it should: its own verify.py, if it has one, says so.
+
+    python verify.py MODELS NAME...
+
+MODELS is the folder of models and their manifest, NAME a model that the image will serve. Exit code 0: it does; 1: it does
+not, a line on stdout for each problem; anything else: it cannot be told here, with the reason as the last line on stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from deployer.aws import Tell
+from deployer.errors import BuildError
+from deployer.images.context import NO_BASE, Context
+
+PROGRAM = "verify.py"
+
+
+@contextmanager
+def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[Callable[[], None]]:
+    """Run a context's verify.py while the image is built; yield what waits for its answer and raises BuildError.
+
+    An image without a base serves with this Python's own libraries, and is not asked about.
+    """
+    if PROGRAM not in context.files or context.base == NO_BASE or not models:
+        yield lambda: None
+        return
+    command = [sys.executable, PROGRAM, str(models[0].parent.resolve()), *(path.stem for path in models)]
+    process = subprocess.Popen(
+        command,
+        cwd=context.folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def answer() -> None:
+        output, errors = process.communicate()
+        if process.returncode == 1 and output.strip():
+            raise BuildError(
+                f"the handler of {context.folder.name}/ does not predict as the models do:\n{output.strip()}",
+                "SHORTCUTS = False in predict.py leaves all to scikit-learn",
+            )
+        if process.returncode:
+            reason = errors.strip().splitlines()[-1:] or [f"{PROGRAM} ended with {process.returncode}"]
+            tell(f"predictions not verified: {reason[0]}", lasting=True)
+        else:
+            tell("predictions verified", lasting=True)
+
+    with process:
+        try:
+            yield answer
+        finally:
+            process.kill()

@@ -1,0 +1,100 @@
+"""What a context's verify.py says decides whether there is an image; that it says nothing is told."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+
+import pytest
+
+from deployer.errors import BuildError
+from deployer.images import build as building
+from deployer.images.build import bring, save
+from deployer.images.verify import verifying
+
+
+@pytest.fixture
+def models(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return [folder / "one.joblib", folder / "two.joblib"]
+
+
+@pytest.fixture
+def asked(folder, context, models):
+    """Give the context a verify.py, and return the context and what was told once it was asked."""
+
+    def ask(program):
+        (folder / "verify.py").write_text(program)
+        told = []
+        with verifying(replace(context, base="x"), models, lambda text, lasting=False: told.append(text)) as verified:
+            verified()
+        return told
+
+    return ask
+
+
+def test_it_is_asked_about_the_models_that_the_image_serves(asked, models):
+    program = "import sys\nassert sys.argv[1:] == [{!r}, 'one', 'two']\n"
+    assert asked(program.format(str(models[0].parent))) == ["predictions verified"]
+
+
+def test_what_differs_is_an_error_line_by_line(asked):
+    with pytest.raises(BuildError) as caught:
+        asked("print('one: 1.0 where scikit-learn has 2.0')\nprint('two: worse')\nraise SystemExit(1)")
+    assert caught.value.message == (
+        "the handler of source/ does not predict as the models do:\none: 1.0 where scikit-learn has 2.0\ntwo: worse"
+    )
+    assert "SHORTCUTS = False" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import sys\nprint('no scikit-learn here', file=sys.stderr)\nraise SystemExit(2)", "no scikit-learn here"),
+        ("raise LookupError('lost')", "LookupError: lost"),  # Python's own exit code for that is 1
+        ("raise SystemExit(3)", "verify.py ended with 3"),
+    ],
+)
+def test_what_cannot_be_told_is_no_error_but_told(asked, program, reason):
+    assert asked(program) == [f"predictions not verified: {reason}"]
+
+
+def test_a_context_without_one_or_an_image_without_a_base_is_not_asked(folder, context, models):
+    with verifying(replace(context, base="x"), models, pytest.fail) as verified:
+        verified()
+    (folder / "verify.py").write_text("raise SystemExit(1)")
+    for unasked, files in ((context, models), (replace(context, base="x"), [])):
+        with verifying(unasked, files, pytest.fail) as verified:
+            verified()
+
+
+def test_it_ends_with_a_build_that_fails(folder, context, models, tmp_path):
+    (folder / "verify.py").write_text(
+        f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}.')\ntime.sleep(60)\n"
+    )
+    with pytest.raises(BuildError, match="no room"):
+        with verifying(replace(context, base="x"), models, print):
+            until = time.monotonic() + 10
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("."):
+                assert time.monotonic() < until
+            raise BuildError("no room", "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()[:-1]), 0)
+
+
+@pytest.mark.parametrize("make", ["bring", "save"])
+def test_an_image_that_predicts_otherwise_is_neither_pushed_nor_written(
+    folder, context, models, monkeypatch, tmp_path, make
+):
+    monkeypatch.setattr(building, "assemble", lambda given, tell: None)
+    monkeypatch.setattr(building, "push", lambda *given: pytest.fail("pushed"))
+    (folder / "verify.py").write_text("print('one: wrong')\nraise SystemExit(1)")
+    on_a_base = replace(context, base="x")
+    with pytest.raises(BuildError, match="one: wrong"):
+        if make == "bring":
+            bring(on_a_base, None, "housing-dev", "direct", lambda text, lasting=False: None, models)
+        else:
+            save(on_a_base, "x:1", tmp_path / "image.tar", "direct", lambda text, lasting=False: None, models)
+    assert not (tmp_path / "image.tar").exists()

@@ -1,0 +1,29 @@
+"""The shortcuts are exact with the oldest scikit-learn that is supported, and with the newest, as with the one at hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.containers.conftest import unavailable
+from tests.ml.test_deferred import check_zoo, made_zoo
+
+# setup.cfg names the first; of scikit-learn's versions between them each was tried by hand.
+VERSIONS = ["1.5.2", "1.9.1"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_kind_of_model_predicts_the_same(version: str, tmp_path: Path) -> None:
+    if version == VERSIONS[1] and sys.version_info < (3, 11):
+        pytest.skip("this scikit-learn wants a newer Python")
+    site = tmp_path / "site"
+    options = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--target", str(site)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, f"scikit-learn=={version}"], capture_output=True, text=True
+    )
+    if done.returncode:
+        unavailable(f"pip cannot fetch scikit-learn {version}: {done.stderr}")
+    check_zoo(made_zoo(tmp_path / "models", str(site)), str(site))

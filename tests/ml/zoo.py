@@ -1,0 +1,95 @@
+"""Fit one regressor of many kinds, and save them as train.py saves models.  python zoo.py DATA FOLDER
+
+A program, so that any scikit-learn can run it: it uses nothing that one of those the project supports lacks.
+"""
+
+import hashlib
+import json
+import platform
+import sys
+import warnings
+from pathlib import Path
+
+import joblib
+import numpy as np
+import sklearn
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    AdaBoostRegressor,
+    ExtraTreesRegressor,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+    StackingRegressor,
+)
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.impute import KNNImputer
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import HuberRegressor, Lasso, LinearRegression, PoissonRegressor, Ridge, RidgeCV
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, PowerTransformer, QuantileTransformer, StandardScaler
+from sklearn.svm import SVR
+from sklearn.tree import DecisionTreeRegressor
+
+FOREST = RandomForestRegressor(n_estimators=5, random_state=1)
+# What estimators.py evaluates with numpy.
+KNOWN = {
+    "linear": LinearRegression(),
+    "lasso": Lasso(),
+    "forest": FOREST,
+    "extra_trees": ExtraTreesRegressor(n_estimators=5, random_state=1),
+    "tree": DecisionTreeRegressor(max_depth=6, random_state=1),
+    "vectors": make_pipeline(StandardScaler(), SVR(C=50.0, gamma=0.05)),
+}
+# What is left to scikit-learn. No two of them import the same.
+OTHERS = {
+    "ada_boost": AdaBoostRegressor(n_estimators=5, random_state=1),
+    "categories": make_pipeline(
+        ColumnTransformer([("scaled", StandardScaler(), [0, 5]), ("category", OneHotEncoder(), [3])]), Ridge()
+    ),
+    "no_zero": make_pipeline(ColumnTransformer([("category", OneHotEncoder(), [8])]), Ridge()),  # RAD begins at 1
+    "components": make_pipeline(PCA(3), Ridge()),
+    "gaussian_process": GaussianProcessRegressor(),
+    "gradient_boosting": GradientBoostingRegressor(n_estimators=5, random_state=1),
+    "grid": GridSearchCV(Ridge(), {"alpha": [1.0, 2.0]}),
+    "histograms": HistGradientBoostingRegressor(max_iter=5),
+    "huber": make_pipeline(StandardScaler(), HuberRegressor()),
+    "imputed": make_pipeline(KNNImputer(), Ridge()),
+    "kernel_ridge": KernelRidge(),
+    "logarithm": TransformedTargetRegressor(Ridge(), func=np.log, inverse_func=np.exp),
+    "neighbours": KNeighborsRegressor(),
+    "network": MLPRegressor(hidden_layer_sizes=(4,), max_iter=20, random_state=1),
+    "normal": make_pipeline(PowerTransformer(), SVR()),
+    "poisson": PoissonRegressor(max_iter=5),
+    "polynomials": make_pipeline(PolynomialFeatures(2), Ridge()),
+    "quantiles": make_pipeline(QuantileTransformer(n_quantiles=50), SVR()),
+    "selected": make_pipeline(SelectKBest(f_regression, k=3), RidgeCV()),
+    "stacked": StackingRegressor([("linear", Ridge()), ("forest", FOREST)]),
+}
+
+
+def main(data, folder):
+    table = np.loadtxt(data, delimiter=",", skiprows=1)
+    names = Path(data).read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
+    x, y = table[:, :-1], table[:, -1]
+    features = [
+        {"name": name, "range": [float(column.min()), float(column.max())]} for name, column in zip(names, x.T)
+    ]
+    folder.mkdir(parents=True)
+    models = {}
+    for name, model in {**KNOWN, **OTHERS}.items():
+        path = folder / f"{name}.joblib"
+        joblib.dump(model.fit(x, y), path, compress=3)
+        models[name] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "features": features}
+    libraries = {"scikit-learn": sklearn.__version__, "python": platform.python_version()}
+    (folder / "manifest.json").write_text(json.dumps({"libraries": libraries, "models": models}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
