@@ -36,18 +36,24 @@ class RunResult:
 
 
 def read_all(
-    aws: Aws, resources: Iterable[Resource], executor: Executor, refused: dict[str, ForeignResource] | None = None
+    aws: Aws,
+    resources: Iterable[Resource],
+    executor: Executor,
+    refused: dict[str, ForeignResource] | None = None,
+    *,
+    only_find: bool = False,
 ) -> Actual:
     """Read every resource at once; names are derived, so no read waits for another.
 
     Args:
+        only_find: whether it is enough to know which are there and ours.
         refused: gets what is not ours, by key; for us it is then not there. Without it, what is not ours is an error.
 
     Raises:
         ForeignResource: with every resource that is not ours, by name.
         DeployerError: the first other failure, saying which resource it concerns.
     """
-    futures = {resource.key: executor.submit(resource.read, aws) for resource in resources}
+    futures = {resource.key: executor.submit(resource.find if only_find else resource.read, aws) for resource in resources}
     actual: Actual = {}
     foreign: list[ForeignResource] = []
     failures: dict[str, DeployerError] = {}

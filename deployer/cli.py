@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import gc
 import os
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from deployer.session import (
     local_is_running,
     session,
     settings_of,
+    started,
     train_if_needed,
 )
 from deployer.settings import BUILDERS
@@ -172,7 +175,7 @@ def up(options: Options, adopt: bool, yes: bool) -> None:
     """
     from deployer.report import print_json
 
-    started = time.monotonic()
+    begun = time.monotonic()
     with session(options, "up") as now, executor() as pool:
         from deployer import operate
 
@@ -185,10 +188,10 @@ def up(options: Options, adopt: bool, yes: bool) -> None:
             outputs = run(now.stopped.is_set)
         except DeployerError as error:
             if options.as_json:
-                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started, error.message))
+                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - begun, error.message))
             raise
         if options.as_json:
-            print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - started))
+            print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - begun))
         else:
             where = " --local" if options.local else ""
             now.emit(_note(f"next: python -m deployer invoke --sample{where}"))
@@ -210,14 +213,14 @@ def plan(options: Options, adopt: bool, exit_code: bool) -> None:
     """
     from deployer.report import print_json, print_plan, stdout_console
 
-    started = time.monotonic()
+    begun = time.monotonic()
     with session(options, "plan") as now, executor() as pool:
         from deployer import operate
 
         found, outputs = operate.show_plan(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
         now.reporter.pause()
         if options.as_json:
-            print_json(sys.stdout, document(now, found, outputs, time.monotonic() - started))
+            print_json(sys.stdout, document(now, found, outputs, time.monotonic() - begun))
         else:
             print_plan(stdout_console(color=options.color), found)
     if exit_code and not found.is_empty:
@@ -261,7 +264,7 @@ def down(options: Options, keep_data: bool, yes: bool) -> None:
     """
     from deployer.report import print_json
 
-    started = time.monotonic()
+    begun = time.monotonic()
     if options.local and not local_is_running(options):
         click.echo("the local AWS is not running, so there is nothing to delete", err=True)
         return
@@ -275,10 +278,10 @@ def down(options: Options, keep_data: bool, yes: bool) -> None:
             run(now.stopped.is_set)
         except DeployerError as error:
             if options.as_json:
-                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started, error.message))
+                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - begun, error.message))
             raise
         if options.as_json:
-            print_json(sys.stdout, document(now, plan, {}, time.monotonic() - started))
+            print_json(sys.stdout, document(now, plan, {}, time.monotonic() - begun))
     if options.local:
         click.echo(end_local(options), err=True)
 
@@ -304,7 +307,8 @@ def image(options: Options, output: Path, function: str | None) -> None:
 
     if options.local:
         raise click.UsageError("an image is for AWS; the local AWS needs none, so there is no image --local")
-    started = time.monotonic()
+    begun = time.monotonic()
+    started()
     settings = settings_of(options)
     reporter = Reporter(stderr_console(color=options.color))
     with reporter, interruptible(reporter.emit):
@@ -319,7 +323,7 @@ def image(options: Options, output: Path, function: str | None) -> None:
             reporter.emit(StepProgress("image", text, lasting))
 
         built = save(context, name, output, settings.builder, tell, project.served_by(key))
-        reporter.emit(StepFinished("image", "create", time.monotonic() - started))
+        reporter.emit(StepFinished("image", "create", time.monotonic() - begun))
     document = {
         "image": name,
         "builder": built.builder,
@@ -412,5 +416,10 @@ def _note(text: str) -> Any:
 
 
 def main() -> None:
-    """The console script."""
+    """The console script.
+
+    What imports make is no garbage before the end, and then its memory goes anyway; to look for some was a fifth of a plan.
+    """
+    gc.disable()
+    atexit.register(gc.freeze)
     cli(prog_name="python -m deployer")

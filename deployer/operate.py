@@ -123,7 +123,7 @@ def prepare_down(
     What is not ours is named and left alone, and the rest goes on. `keep_data`: bucket, models and log groups stay.
     """
     refused: dict[str, ForeignResource] = {}
-    names, resources, actual = _read_everything(aws, settings, declared_names(settings), keep_data, pool, refused)
+    names, resources, actual = _find_everything(aws, settings, declared_names(settings), keep_data, pool, refused)
     kept = {each.key for each in resources if keep_data and each.holds_data}
     strange = {each.key for each in resources if each.part_of in refused}
     plan = plan_teardown(resources, {**actual, **dict.fromkeys(strange)})
@@ -144,7 +144,7 @@ def prepare_down(
         def gone() -> bool | None:
             nonlocal left
             strangers: dict[str, ForeignResource] = {}
-            _, again, found = _read_everything(aws, settings, names, keep_data, pool, strangers)
+            _, again, found = _find_everything(aws, settings, names, keep_data, pool, strangers)
             left = [key for key, state in found.items() if state is not None and key not in strange]
             for each in again:
                 if each.comes_back and each.key in deleted & strangers.keys():  # Logs-9: it was ours a moment ago
@@ -161,7 +161,7 @@ def prepare_down(
     return plan, run
 
 
-def _read_everything(
+def _find_everything(
     aws: Aws,
     settings: Settings,
     known: Collection[str],
@@ -169,9 +169,9 @@ def _read_everything(
     pool: Executor,
     refused: dict[str, ForeignResource],
 ) -> tuple[list[str], list[Resource], Actual]:
-    """Read all that may exist, that of the known functions while others are looked for; return names, resources, states.
+    """Find all that may exist, that of the known functions while others are looked for; return names, resources, states.
 
-    What is to be kept is not read, and counts as not there.
+    What is to be kept is not looked for, and counts as not there.
     """
     aws = aws.remembering()
     others = service.discover(aws, settings, pool, known)
@@ -181,7 +181,7 @@ def _read_everything(
         resources = service.everything(settings, names)
         kept = {each.key for each in resources if keep_data and each.holds_data}
         new = [each for each in resources if each.key not in actual and each.key not in kept]
-        actual.update({**dict.fromkeys(kept), **read_all(aws, new, pool, refused)})
+        actual.update({**dict.fromkeys(kept), **read_all(aws, new, pool, refused, only_find=True)})
         return resources
 
     read_new(sorted(known))

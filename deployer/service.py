@@ -345,7 +345,7 @@ def discover(aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] 
     found = [
         pool.submit(lambda: {_name(full, prefix) for full in our_function_names(aws, prefix, mark, functions)}),
         pool.submit(lambda: {_name(full, log_prefix) for full in our_group_names(aws, log_prefix, mark, groups)}),
-        pool.submit(lambda: set(model_names(aws, settings.bucket, settings.account))),
+        pool.submit(lambda: model_names(aws, settings.bucket, settings.account)),
     ]
     return lambda: sorted(set().union(*(each.result() for each in found)) - skip)
 

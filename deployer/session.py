@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -100,10 +101,18 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
                 import_module("deployer.operate")
                 aws.make_clients()
             identity = asked.result()
+        started()
         settings = settings.located(account=identity.account, partition=identity.partition, region=region)
         if deploying:
             reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
         yield Session(options, settings, aws, reporter, stopped)
+
+
+def started() -> None:
+    """Collect garbage from now on, of what is made from now on, if `main` put it off until all is imported."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager
@@ -140,6 +149,7 @@ def _unlocated(options: Options, found: list[str], stack: ExitStack) -> Session:
     region = settings.region or "us-east-1"
     settings = settings.located(account=settings.account or "0" * 12, partition="aws", region=region)
     aws = Aws(region=region, credentials=("nobody", "nobody"))
+    started()
     return Session(options, settings, aws, reporter, threading.Event())
 
 

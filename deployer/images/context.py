@@ -12,7 +12,7 @@ from deployer.errors import BuildError
 from deployer.images.dockerfile import Dockerfile, read_dockerfile
 
 # Rises when the same inputs would give another image, so that no old image is taken for a new one.
-FORMAT = 2
+FORMAT = 3
 NO_BASE = "scratch"
 LOCK = "base.lock"  # which digest a base's tag stands for (images.base); the digest itself is part of the hash
 _IGNORED_FOLDERS = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache"}

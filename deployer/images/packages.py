@@ -23,6 +23,7 @@ from deployer.images.layers import LAYER_TYPE, Blob, Layer, write_layer
 from deployer.images.recipe import Recipe
 from deployer.images.requirements import check_complete, pinned_version, read_requirements, target_environment
 from deployer.images.slim import slim
+from deployer.images.symbols import drop_symbols
 
 _MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
 
@@ -60,6 +61,7 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
             _install(lines, context, site, tell)
             check_complete(site, extras, target_environment(context.python, context.architecture))
             slim(site)
+            drop_symbols(site)
             tell("byte-compiling the packages")
             byte_compile(site, recipe.workdir, context.python)
             tell("packing the packages")

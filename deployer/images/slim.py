@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 # Tests of packages and their data. Helpers in these folders stay: numpy.testing imports one of numpy._core.tests.
 TEST_FOLDERS = {"tests", "test"}
+# Compiled modules that tests alone import; numpy tests its use of the processor with _simd.
+TEST_EXTENSIONS = re.compile(r"_(test_\w+|\w+_tests|ctest|cytest|simd)\.[\w-]+\.so")
+# Tables and pictures that sklearn.datasets.load_... reads; their folders are packages, whose modules stay.
+BUNDLED_DATA = re.compile(r"sklearn/datasets/(data|descr|images)/")
 # Type stubs, and sources of what is compiled.
 LEFTOVERS = (
     ".pyi",
@@ -44,8 +49,12 @@ def slim(site: Path) -> int:
 def _is_useless(parts: tuple[str, ...]) -> bool:
     *folders, name = parts
     if not TEST_FOLDERS.isdisjoint(folders):
-        return not name.endswith(".py") or name.startswith("test_") or name == "conftest.py"
+        return not name.endswith(".py") or name.startswith(("test_", "conftest."))
     if folders and folders[-1].endswith(".dist-info"):
         return name in RECORDS
+    if name == "conftest.py" or TEST_EXTENSIONS.fullmatch(name):
+        return True
+    if BUNDLED_DATA.match("/".join(parts)):
+        return not name.endswith(".py")
     # pip writes programs into bin/; they begin with the path of the Python that installed them.
     return name.endswith(LEFTOVERS) or "__pycache__" in folders or folders[:1] == ["bin"]

@@ -69,6 +69,9 @@ class HttpApi(Resource):
                 return None
             raise
 
+    def find(self, aws: Aws) -> State | None:
+        return State({}) if self._find(aws) else None
+
     def _read(self, aws: Aws, api: dict[str, Any]) -> State:
         below = {"ApiId": api["ApiId"]}
         found, routes, stage = aws.together(

@@ -90,6 +90,13 @@ class Resource(ABC):
         are declared.
         """
 
+    def find(self, aws: Aws) -> State | None:
+        """Return a state, of which little is known, if it is there and ours: all that deleting needs to know.
+
+        Must raise ForeignResource where `read` does. MAY be overridden by what takes fewer calls.
+        """
+        return self.read(aws)
+
     @abstractmethod
     def create(self, aws: Aws, desired: Fields) -> Fields:
         """Make it and return its outputs. Every Ref in `desired` is resolved. Must mark it as ours in its first call.

@@ -10,7 +10,7 @@ from deployer.aws import Aws, Tell
 from deployer.compare import canonical_json, canonical_lifecycle, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError, ForeignResource
 from deployer.plan import Change, Fields, State
-from deployer.resources.base import Ownership, Resource, changed
+from deployer.resources.base import Ownership, Resource, Tags, changed
 
 _ABSENT = ("RepositoryNotFoundException",)
 # ECR-3: these codes mean "not configured", not "repository gone".
@@ -47,23 +47,20 @@ class Repository(Resource):
         self.ours = ours
 
     def read(self, aws: Aws) -> State | None:
-        answer = aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name])
-        if answer is None:
+        found = self._describe(aws)
+        if found is None:
             return None
-        found = answer["repositories"][0]
         repository = {"repositoryName": self.name}
-        answer, policy, lifecycle = aws.together(
-            lambda: aws.find(_ABSENT, "ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"]),
+        tags, policy, lifecycle = aws.together(
+            lambda: self._read_tags(aws, found),
             lambda: aws.find((*_ABSENT, *_NO_POLICY), "ecr", "get_repository_policy", **repository),
             lambda: aws.find((*_ABSENT, *_NO_LIFECYCLE), "ecr", "get_lifecycle_policy", **repository),
         )
-        if answer is None:
+        if tags is None:
             return None
-        tags = tags_from(answer["tags"])
-        self.ours.check(f"ECR repository {self.name}", tags)
         return State(
             {
-                "tags": self.ours.among(tags),
+                "tags": tags,
                 "tag_mutability": found["imageTagMutability"],
                 "scan_on_push": found["imageScanningConfiguration"]["scanOnPush"],
                 "encryption": found["encryptionConfiguration"]["encryptionType"],
@@ -72,6 +69,24 @@ class Repository(Resource):
             },
             {"arn": found["repositoryArn"]},
         )
+
+    def find(self, aws: Aws) -> State | None:
+        found = self._describe(aws)
+        tags = self._read_tags(aws, found) if found else None
+        return None if tags is None else State({"tags": tags})
+
+    def _describe(self, aws: Aws) -> dict[str, Any] | None:
+        answer = aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name])
+        return answer["repositories"][0] if answer else None
+
+    def _read_tags(self, aws: Aws, found: dict[str, Any]) -> Tags | None:
+        """Return the tags about ownership; None if the repository went meanwhile."""
+        answer = aws.find(_ABSENT, "ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"])
+        if answer is None:
+            return None
+        tags = tags_from(answer["tags"])
+        self.ours.check(f"ECR repository {self.name}", tags)
+        return self.ours.among(tags)
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         aws.call(

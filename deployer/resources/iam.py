@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -41,24 +42,30 @@ class Role(Resource):
         self.ours = ours
 
     def read(self, aws: Aws) -> State | None:
-        answer, policies = aws.together(
-            lambda: aws.find(_ABSENT, "iam", "get_role", RoleName=self.name), lambda: self._policies(aws)
-        )
-        if answer is None or policies is None:
+        role, policies = aws.together(lambda: self._get(aws), lambda: self._policies(aws))
+        if role is None or policies is None:
             return None
-        role = answer["Role"]
-        tags = tags_from(role.get("Tags"))
-        self.ours.check(f"IAM role {self.name}", tags)
         boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
         return State(
             {
-                "tags": self.ours.among(tags),
+                "tags": self.ours.among(tags_from(role.get("Tags"))),
                 "description": role.get("Description", ""),
                 "trust": canonical_policy(role["AssumeRolePolicyDocument"]),
                 "policies": policies,
                 "permissions_boundary": boundary,
             }
         )
+
+    def find(self, aws: Aws) -> State | None:
+        return State({}) if self._get(aws) else None
+
+    def _get(self, aws: Aws) -> dict[str, Any] | None:
+        answer = aws.find(_ABSENT, "iam", "get_role", RoleName=self.name)
+        if answer is None:
+            return None
+        role: dict[str, Any] = answer["Role"]
+        self.ours.check(f"IAM role {self.name}", tags_from(role.get("Tags")))
+        return role
 
     def _attached(self, aws: Aws) -> list[str]:
         found = aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=self.name)
@@ -129,15 +136,29 @@ class Role(Resource):
 
     def delete(self, aws: Aws) -> None:
         try:
+            self._remove_policies(aws, self.fields.get("policies", ()))
+            aws.call("iam", "delete_role", RoleName=self.name)
+        except AwsError as error:
+            if error.code in ("ConcurrentModification", "DeleteConflict"):
+                self._delete_whatever_it_has(aws)
+            elif error.code not in _ABSENT:
+                raise
+
+    def _delete_whatever_it_has(self, aws: Aws) -> None:
+        """Delete a role that has more policies than are declared, or of which IAM does not see yet that they went."""
+        try:
             attached, names = aws.together(partial(self._attached, aws), partial(self._policy_names, aws))
             if attached:
                 raise ForeignResource(
                     f"IAM role {self.name} has policies attached that are not ours: {', '.join(attached)}",
                     "detach them, then run the command again",
                 )
-            for name in names:  # one by one: IAM refuses changes of one role at once (ConcurrentModification)
-                self._remove(aws, "delete_role_policy", PolicyName=name)
+            self._remove_policies(aws, names)
             self._remove(aws, "delete_role")
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise
+
+    def _remove_policies(self, aws: Aws, names: Iterable[str]) -> None:
+        for name in names:  # one by one: IAM refuses changes of one role at once (ConcurrentModification)
+            self._remove(aws, "delete_role_policy", PolicyName=name)

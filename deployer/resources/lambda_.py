@@ -77,19 +77,25 @@ class Function(Resource):
         return () if set(changed) == {"tags"} else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
-        answer, versions = aws.together(
-            lambda: aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name), lambda: self._versions(aws)
-        )
+        answer, versions = aws.together(lambda: self._get(aws), lambda: self._versions(aws))
         if answer is None:
             return None
         tags = tags_from(answer.get("Tags"))
-        self.ours.check(f"Lambda function {self.name}", tags)
         latest = self._fields(answer["Configuration"])
         newest = versions[-1] if versions else None
         published = newest is not None and self._fields(newest) == latest
         outputs = {"version_arn": newest["FunctionArn"]} if newest is not None else {}
         found = {"arn": answer["Configuration"]["FunctionArn"], "busy": _is_busy(answer["Configuration"])}
         return State({**latest, "tags": self.ours.among(tags), "published": published}, {**outputs, **found})
+
+    def find(self, aws: Aws) -> State | None:
+        return State({}) if self._get(aws) else None
+
+    def _get(self, aws: Aws) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
+        if found is not None:
+            self.ours.check(f"Lambda function {self.name}", tags_from(found.get("Tags")))
+        return found
 
     @staticmethod
     def _fields(found: dict[str, Any]) -> dict[str, Any]:

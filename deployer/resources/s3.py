@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,15 @@ class Bucket(Resource):
         self._owner = {"Bucket": name, "ExpectedBucketOwner": account}
 
     def read(self, aws: Aws) -> State | None:
+        return self._unless_absent(lambda: {"tags": self._read_tags(aws), **self._read_settings(aws)})
+
+    def find(self, aws: Aws) -> State | None:
+        return self._unless_absent(lambda: {"tags": self._read_tags(aws)})
+
+    @staticmethod
+    def _unless_absent(read: Callable[[], Fields]) -> State | None:
         try:
-            tags = self._read_tags(aws)
-            return None if tags is None else State({"tags": tags, **self._read_settings(aws)})
+            return State(read())
         except AwsError as error:
             if error.code in _ABSENT:  # not everywhere yet, or not any more
                 return None
@@ -67,8 +73,8 @@ class Bucket(Resource):
             "policy": canonical_policy(policy["Policy"]) if policy else None,
         }
 
-    def _read_tags(self, aws: Aws) -> Tags | None:
-        """Return the tags, or None without a bucket. An empty bucket without any tag is one that we did not finish."""
+    def _read_tags(self, aws: Aws) -> Tags:
+        """Return the tags. An empty bucket without any tag is one that we did not finish."""
         try:
             answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
         except AwsError as error:
@@ -202,26 +208,22 @@ class ModelFile(Resource):
         needs: Collection[str] = (),
     ) -> None:
         super().__init__(key, fields, needs)
+        self.name = name
         self.prefix = f"models/{name}/"
         self.path = path
         self._owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
 
     def read(self, aws: Aws) -> State | None:
         if not self.fields:
-            return State({}) if self._any(aws) else None
+            return State({}) if self.name in self._names(aws) else None
         answer = aws.find(_ABSENT, "s3", "head_object", **self._owner, Key=self.fields["key"])
         if answer is None:
             # An older file is no reason to call this an update: nothing of it will change.
             return None
         return State({"key": self.fields["key"], "sha256": answer["Metadata"].get("sha256")})
 
-    def _any(self, aws: Aws) -> bool:
-        try:
-            return any(True for _ in aws.pages("s3", "list_objects_v2", "Contents", **self._owner, Prefix=self.prefix))
-        except AwsError as error:
-            if error.code in (*_ABSENT, *_FORBIDDEN):  # the bucket itself says which
-                return False
-            raise
+    def _names(self, aws: Aws) -> set[str]:
+        return model_names(aws, self._owner["Bucket"], self._owner["ExpectedBucketOwner"])
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         assert self.path is not None, "only a declared model is created"
@@ -250,13 +252,18 @@ class ModelFile(Resource):
                 raise
 
 
-def model_names(aws: Aws, bucket: str, account: str) -> Iterator[str]:
-    """Yield the names of the models that have files in the bucket; none without a bucket."""
-    try:
-        owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
-        folders = aws.pages("s3", "list_objects_v2", "CommonPrefixes", **owner, Prefix="models/", Delimiter="/")
-        for folder in folders:
-            yield folder["Prefix"].split("/")[1]
-    except AwsError as error:
-        if error.code not in (*_ABSENT, *_FORBIDDEN):
-            raise
+def model_names(aws: Aws, bucket: str, account: str) -> set[str]:
+    """Return the names of the models that have files in the bucket, listed once in a pass; none without a bucket."""
+    owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
+
+    def names() -> set[str]:
+        try:
+            folders = aws.pages("s3", "list_objects_v2", "CommonPrefixes", **owner, Prefix="models/", Delimiter="/")
+            return {folder["Prefix"].split("/")[1] for folder in folders}
+        except AwsError as error:
+            if error.code not in (*_ABSENT, *_FORBIDDEN):  # the bucket itself says which
+                raise
+            return set()
+
+    found = aws.once(("models", bucket), names)
+    return names() if found is None else found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,6 +31,8 @@ from tests.conftest import ROOT, connect, reset
 from tests.containers.conftest import Registry
 from tests.containers.ecr import RegistryEcr
 from tests.containers.rie import running
+from tests.ml import zoo
+from tests.ml.test_deferred import made_zoo
 
 pytestmark = pytest.mark.xdist_group("containers")  # one worker has the engine, and makes its base once
 NAMES = ("linear_regression", "random_forest", "support_vector")
@@ -128,6 +131,39 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
             assert answer["model"] == name and answer["version"] == described["sha256"][:12], answer
             assert np.abs(np.array(answer["predictions"]) - expected).max() <= 1e-9
             assert invoke({"CRIM": 1})["errorType"] == "InvalidInput"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_model_predicts_in_the_image_as_scikit_learn_does(
+    kind: str, pushed: dict[str, str], engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    """With what is left of the packages, on either way: through numpy, and through scikit-learn imported in part."""
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("the stand-in has Python 3.11, and models are made with the versions that its image has")
+    made_zoo(tmp_path / "models")
+    shutil.copy2(ROOT / "lambda_src" / "verify.py", tmp_path)
+    engine.images.pull(pushed[kind])
+    output = engine.containers.run(
+        pushed[kind],
+        ["/given/verify.py", "/given/models", *zoo.KNOWN, *zoo.OTHERS],
+        entrypoint="/usr/bin/python3",
+        environment={"PYTHONPATH": "/var/task"},
+        volumes={str(tmp_path): {"bind": "/given", "mode": "ro"}},
+        remove=True,
+        stderr=True,
+    )
+    assert output == b""
+
+
+def test_the_packages_are_three_quarters_of_what_pip_leaves(pushed: dict[str, str], registry: Registry) -> None:
+    """Compressed; what a layer of packages is made of is pinned, so this is exact for these wheels."""
+    sizes = {}
+    for kind in KINDS:
+        repository, _, digest = pushed[kind].partition("/")[2].partition("@")
+        accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+        manifest = requests.get(f"{registry.url}/{repository}/manifests/{digest}", headers=accept).json()
+        sizes[kind] = max(layer["size"] for layer in manifest["layers"][1:])
+    assert sizes["direct"] <= 0.75 * sizes["docker"], sizes
 
 
 @pytest.mark.parametrize("kind", KINDS)

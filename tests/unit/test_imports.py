@@ -26,7 +26,7 @@ LAYERS = [
     {"resources.base", "images.build"},
     {"images.direct", "images.engine"},
     {"images.packages", "images.base", "images.lock", "images.registry", "images.archive", "images.verify"},
-    {"images.recipe", "images.layers", "images.slim", "images.bytecode", "settings", "graph"},
+    {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode", "settings", "graph"},
     {"images.context", "images.requirements", "images.distribution"},
     {"images.dockerfile", "images.cache", "aws", "plan"},
     {"compare", "events", "pace", "asl"},
