@@ -1,8 +1,8 @@
 """What moto's control plane gets wrong or lacks, mended where the deployer needs it and nowhere else.
 
 Each function mends one gap, and tests/local/test_moto_gaps.py has one test for each that shows the gap on an unmended
-moto: when moto closes it, that test fails and the mend goes. parse_once only saves time; its test is in
-tests/ml/test_state_machine.py.
+moto: when moto closes it, that test fails and the mend goes. The last three only save time; all tests of
+tests/ml/test_state_machine.py run with them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import functools
 import hashlib
 import json
 import re
+from collections import deque
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 Layers = dict[str, bytes]
+_ATOMS = {str, int, float, bool, type(None)}
 
 
 def mend(layers: Layers, endpoint: str, invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
@@ -38,6 +41,8 @@ def mend(layers: Layers, endpoint: str, invoke: Callable[[str, bytes], tuple[byt
     name_task_errors()
     validate_definitions()
     parse_once()
+    copy_plainly()
+    let_threads_go()
 
 
 def _around(owner: type, name: str) -> Callable[[Callable[..., Any]], None]:
@@ -74,6 +79,43 @@ def parse_once() -> None:
     @_around(ExecutionWorker, "_get_evaluation_entrypoint")
     def entry(original: Any, self: Any) -> Any:
         return program(self._evaluation_details.state_machine_details.definition)
+
+
+def copy_plainly() -> None:
+    """moto copies data with deepcopy dozens of times for each execution; the data is JSON, for which less will do."""
+    from moto.stepfunctions.parser.asl.component.common.path import result_path
+    from moto.stepfunctions.parser.asl.component.common.string import string_expression
+    from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+    from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import state_parallel
+    from moto.stepfunctions.parser.asl.eval import environment, states
+    from moto.stepfunctions.parser.asl.eval.event import event_manager
+
+    plain = SimpleNamespace(deepcopy=copied)
+    for module in (result_path, string_expression, execute_state, state_parallel, environment, states, event_manager):
+        module.copy = plain
+
+
+def copied(value: Any) -> Any:
+    """Return a deep copy of what JSON may hold; what is more than that is copied as ever."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is dict:
+        return {key: copied(each) for key, each in value.items()}
+    return [copied(each) for each in value] if kind is list else copy.deepcopy(value)
+
+
+def let_threads_go() -> None:
+    """moto keeps every thread of an execution, and with it the execution's data, for ever; and it names the thread of a
+    parallel branch after all that the branch consists of."""
+    from moto.stepfunctions.parser.asl.component.program import program
+    from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+    from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branch_worker
+    from moto.stepfunctions.parser.backend import execution_worker
+
+    for module in (program, execute_state, branch_worker, execution_worker):
+        module.TMP_THREADS = deque(maxlen=0)
+    program.Program.__str__ = lambda self: f"({type(self).__name__})"
 
 
 def keep_layers(layers: Layers) -> None:

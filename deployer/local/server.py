@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ def main(project: Path) -> None:
     os.environ["MOTO_PORT"] = str(server.server_port)
     gateway = Gateway(DomainDispatcherApplication(create_backend_app), project, pid, endpoint)
     server.app = gateway
+    gc.freeze()  # moto stays as it is, and need not be walked again
 
     def end(number: int, frame: FrameType | None) -> None:
         threading.Thread(target=server.shutdown, daemon=True).start()

@@ -19,6 +19,7 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from deployer.local import moto_gaps
 from deployer.local.workflow import DATA_LIMIT, Refused, start_sync_execution
@@ -238,7 +239,8 @@ class Workflow:
 
 @pytest.fixture(scope="module")
 def workflow() -> Iterator[Workflow]:
-    """The mends of moto that tasks need are for the whole process, so its own ways are put back afterwards."""
+    """The mends of moto that tasks need are for the whole process, so its own ways are put back afterwards; all but those
+    that change nothing that a test could see."""
     found = Workflow()
     patch = pytest.MonkeyPatch()
     for owner, name in (
@@ -252,6 +254,8 @@ def workflow() -> Iterator[Workflow]:
     moto_gaps.invoke_directly(found.invoke)
     moto_gaps.name_task_errors()
     moto_gaps.parse_once()
+    moto_gaps.copy_plainly()
+    moto_gaps.let_threads_go()
     yield found
     patch.undo()
     found.backend.reset()
@@ -260,6 +264,13 @@ def workflow() -> Iterator[Workflow]:
 def output(record: Json) -> Any:
     assert record["status"] == "SUCCEEDED", record
     return json.loads(record["output"])
+
+
+def test_an_execution_leaves_no_thread_behind(workflow: Workflow) -> None:
+    """moto would keep each thread it started, with all data of the execution."""
+    kept = len(TMP_THREADS)
+    output(workflow.run({name: lambda request, name=name: entry(name) for name in NAMES}))
+    assert len(TMP_THREADS) == kept
 
 
 def test_the_answers_stand_in_the_machines_order_and_every_model_gets_the_request(workflow: Workflow) -> None:
