@@ -1,159 +1,271 @@
-"""Time the handler against one as it is usually written, side by side in fresh processes. Needs no engine and no AWS.
+"""Time the handler against one as it is usually written, and against one that does nothing, side by side.
 
-    python benchmarks/inference.py [--rounds 7]
+    python benchmarks/inference.py [--rounds 7] [--cpus 1,0.58] [--base IMAGE]
+    python benchmarks/inference.py --memory [--rounds 7] [--base IMAGE]
 
-The usual handler: boto3, joblib, `model.predict`, and a pandas DataFrame for each request if pandas is installed. Both fetch
-the model from an S3 on loopback. Init is process start to handler ready, and beside it that of a handler that does nothing.
-A call is the handler's own time for 1, 100 and 1,000 records. What this does not show: Lambda's own provisioning, its share
-of CPU, the network to S3 and TLS.
+With a Docker engine each runs in an image of its own on AWS's base (or another, --base), with that share of CPUs: first
+the measuring program, which says what the handler itself takes, then under Lambda's own emulator, over HTTP. Without an
+engine the program runs in bare processes, and then under Lambda's runtime client. All fetch the model from an S3 nearby.
+
+Prints how many times longer the usual handler takes: medians of the rounds' ratios, smallest to largest in brackets. "Beyond
+the empty one" is the ratio of what the medians have beyond the empty handler's, which is what runtime and way take.
+--memory runs our handler alone, with the CPU and memory that Lambda gives to functions of several sizes. What this does not
+show: Lambda's own provisioning of an environment, TLS, and the network to S3.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
-import http.server
 import json
+import math
 import os
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-USUAL = """
-import io, os
-import boto3, joblib
-try:
-    import pandas
-except ImportError:
-    pandas = None
-body = boto3.client("s3").get_object(Bucket=os.environ["BUCKET"], Key=os.environ["KEY"])["Body"].read()
-model = joblib.load(io.BytesIO(body))
-def handler(event, context):
-    records = event.get("instances", [event])
-    rows = pandas.DataFrame(records) if pandas else [list(record.values()) for record in records]
-    return {"predictions": model.predict(rows).tolist()}
-"""
-EMPTY = "def handler(event, context):\n    return None\n"
-PROGRAM = """
-import importlib, json, resource, sys, time
-handler = importlib.import_module(sys.argv[1]).handler
-ready = time.time() - float(sys.argv[2])
-records = json.load(open(sys.argv[3]))
-found = {"init": ready, "init CPU": sum(resource.getrusage(resource.RUSAGE_SELF)[:2])}
-for count in (1, 100, 1000):
-    event = {"instances": records[:count]}
-    times = []
-    for _ in range(3 + 2000 // (count + 20)):
-        began = time.perf_counter()
-        answer = handler(event, None)
-        times.append(time.perf_counter() - began)
-    found[f"{count} records"] = sorted(times)[len(times) // 2]
-found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([found, (answer or {"predictions": []})["predictions"][:1]]))
-"""
+import handlers
+from handlers import COUNTS, MODULES, ROOT
+from containers import Images
+from project import copy_project
+
+SHIPPED = ("linear_regression", "random_forest", "support_vector")
+Figures = dict[str, float]
+SIZES_MB = (128, 256, 512, 1024, 1769, 3008)
+FULL_CPU_MB = 1769  # where a function has one CPU (AWS Lambda's documentation: configuring memory)
+PRICE_GB_S, PRICE_REQUEST = 0.0000166667, 0.0000002  # dollars, x86_64, us-east-1 (AWS Lambda pricing)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cpus", default="1,0.58", help="shares of CPUs; a function of 1024 MB has 0.58")
+    parser.add_argument("--base", default="public.ecr.aws/lambda/python:3.11")
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
-    manifest = json.loads((ROOT / "models" / "manifest.json").read_text())
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder, serving(ROOT / "models") as url:
-        for name, text in (("usual", USUAL), ("empty", EMPTY)):
-            Path(folder, f"{name}.py").write_text(text)
-        Path(folder, "records.json").write_text(json.dumps(records(1000)))
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
+        folder = Path(name).resolve()
+        handlers.write_files(folder)
+        (folder / "project").mkdir()
+        copy_project(folder / "project")
+        handlers.train_others(folder / "project" / "models")
+        with ExitStack() as stack:
+            engine = find_engine()
+            if engine is None and options.memory:
+                sys.exit("--memory needs a Docker engine, to give a function its share of CPU")
+            if engine is None:
+                print("no Docker engine answers: bare processes, with all CPUs\n")
+                compare(stack.enter_context(Processes.opened(folder)), [None], options.rounds)
+                return
+            images = stack.enter_context(Images.opened(engine, folder, options.base))
+            if options.memory:
+                compare_sizes(images, folder, options.rounds)
+                return
+            print(f"in containers on {options.base}\n")
+            compare(images, [float(each) for each in options.cpus.split(",")], options.rounds)
+            images.show_sizes()
+
+
+def find_engine() -> Any:
+    import docker
+    import requests
+
+    try:
+        client = docker.from_env(timeout=600)
+        client.ping()
+    except (docker.errors.DockerException, requests.RequestException):
+        return None
+    return client
+
+
+# ---- what is compared: a handler's own times, in either place
+
+
+def compare(place: Any, shares: list[float | None], rounds: int) -> None:
+    manifest = json.loads((place.folder / "project" / "models" / "manifest.json").read_text())
+    for cpus in shares:
+        said = "" if cpus is None else f", {cpus:g} CPUs"
         for model in manifest["models"]:
-            found = measure(folder, model, manifest, url, options.rounds)
-            print(f"{model}: the usual handler's median as a multiple of ours (spread of the rounds)")
-            for what in found["predict"]:
-                ratios = sorted(usual / own for usual, own in zip(found["usual"][what], found["predict"][what]))
-                empty = statistics.median(found["empty"][what]) / statistics.median(found["predict"][what])
-                print(
-                    f"  {what:12} {statistics.median(ratios):6.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f});"
-                    f" an empty handler's is {empty:.2f} of ours"
-                )
+            found: dict[str, list[Figures]] = {name: [] for name in MODULES}
+            furthest = 0.0
+            for _ in range(rounds):
+                answers = {}
+                for name in MODULES:
+                    figures, answers[name] = place.measure(name, handlers.environment(model, manifest, place.url), cpus)
+                    found[name].append(figures)
+                furthest = max(furthest, *(abs(a - b) for a, b in zip(answers["usual"], answers["ours"])))
+            show(f"{model}{said}: largest difference {furthest:.1e}", found)
+        show_wall(f"the emulator{said}" if cpus else "the runtime client", place, manifest, cpus, rounds)
 
 
-def records(count: int) -> list[dict[str, float]]:
-    """Return so many rows of the table, in a random order that is always the same."""
-    rows = list(csv.DictReader((ROOT / "data" / "boston_housing.csv").open()))
-    chosen = random.Random(0).choices(rows, k=count)
-    return [{name: float(value) for name, value in row.items() if name != "MEDV"} for row in chosen]
+def show(title: str, found: dict[str, list[Figures]]) -> None:
+    print(title)
+    for what in found["ours"][0]:
+        ratios = [usual[what] / ours[what] for usual, ours in zip(found["usual"], found["ours"])]
+        empty = [empty[what] / ours[what] for empty, ours in zip(found["empty"], found["ours"])]
+        print(f"  {what:14} {spread(ratios):24} empty: {statistics.median(empty):.2f} of ours")
+    print(flush=True)
 
 
-def measure(folder: str, model: str, manifest: dict, url: str, rounds: int) -> dict[str, dict[str, list[float]]]:
-    """Return the figures of every round by handler and by what was measured; stop if predictions differ."""
-    described = manifest["models"][model]
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT / 'lambda_src'}",
-        "AWS_LAMBDA_RUNTIME_API": "benchmark",
-        "AWS_ENDPOINT_URL": url,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "benchmark",
-        "AWS_SECRET_ACCESS_KEY": "benchmark",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MODEL": model,
-        "BUCKET": "models",
-        "KEY": f"{model}.joblib",
-        "SHA256": described["sha256"],
-        "FEATURES": json.dumps([each["name"] for each in described["features"]]),
-        "SCIKIT_LEARN_VERSION": manifest["libraries"]["scikit-learn"],
-    }
-    found: dict[str, dict[str, list[float]]] = {"usual": {}, "predict": {}, "empty": {}}
+def spread(ratios: list[float]) -> str:
+    return f"{statistics.median(ratios):5.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+
+
+# ---- the whole way: over HTTP, one model after another and the three at once
+
+
+def show_wall(what: str, place: Any, manifest: dict[str, Any], cpus: float | None, rounds: int) -> None:
+    rows: dict[str, dict[str, list[float]]] = {name: {} for name in MODULES}
     for _ in range(rounds):
-        answers = {}
-        for handler in found:
-            command = [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-c",
-                PROGRAM,
-                handler,
-                str(time.time()),
-                f"{folder}/records.json",
-            ]
-            done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-            figures, answers[handler] = json.loads(done.stdout.splitlines()[-1])
-            for what, value in figures.items():
-                found[handler].setdefault(what, []).append(value)
-        if abs(answers["usual"][0] - answers["predict"][0]) > 1e-9:
-            sys.exit(f"{model}: predictions differ: {answers}")
+        for name in MODULES:
+            with ExitStack() as stack:
+                running = {
+                    model: stack.enter_context(place.serving(name, handlers.environment(model, manifest, place.url), cpus))
+                    for model in SHIPPED
+                }
+                for row, seconds in measure_wall(running, cpus):
+                    rows[name].setdefault(row, []).append(seconds)
+    print(f"through {what}: usual to ours; the same beyond the empty one; the empty one as a part of ours")
+    for row, ours in rows["ours"].items():
+        usual, empty = rows["usual"][row], rows["empty"][row]
+        floor = statistics.median(empty)
+        more = statistics.median(usual) - floor, statistics.median(ours) - floor
+        shown = f"{more[0] / more[1]:.1f}" if more[1] > 0.05 * floor else "ours is as the empty one"
+        whole = spread([a / b for a, b in zip(usual, ours)])
+        print(f"  {row:38} {whole:24} {shown:24} {floor / statistics.median(ours):.2f}")
+    print(flush=True)
+
+
+def measure_wall(running: dict[str, Callable[[Any], Any]], cpus: float | None) -> Iterator[tuple[str, float]]:
+    """Yield (what, seconds): the first request of each model, which a cold start waits for, then medians of later ones."""
+    records = handlers.records(1000)
+    for model, call in running.items():
+        yield f"{model}, cold", timed(call, {"instances": records[:1]})
+    for model, call in running.items():
+        for count in COUNTS:
+            times = repeated(lambda: timed(call, {"instances": records[:count]}), 60 if count < 1000 else 20, cpus)
+            yield f"{model}, {count} p50", statistics.median(times)
+            yield f"{model}, {count} p99", sorted(times)[int(len(times) * 0.99)]
+    with ThreadPoolExecutor(len(running)) as pool:
+
+        def at_once() -> float:
+            begun = time.perf_counter()
+            list(pool.map(lambda call: call({"instances": records[:1]}), running.values()))
+            return time.perf_counter() - begun
+
+        yield "three at once, p50", statistics.median(repeated(at_once, 60, cpus))
+
+
+def timed(call: Callable[[Any], Any], event: Any) -> float:
+    begun = time.perf_counter()
+    call(event)
+    return time.perf_counter() - begun
+
+
+def repeated(call: Callable[[], float], times: int, cpus: float | None) -> list[float]:
+    """Return durations, with as much rest between calls as keeps a container within its share of CPU."""
+    found = []
+    for _ in range(times):
+        found.append(call())
+        if cpus is not None and cpus < 1:
+            time.sleep(found[-1] * (1 / cpus - 1))
     return found
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder's files as the objects of any bucket."""
+# ---- bare processes
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            content = (folder / self.path.rpartition("/")[2].partition("?")[0]).read_bytes()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("ETag", f'"{hashlib.md5(content).hexdigest()}"')
-            self.end_headers()
-            self.wfile.write(content)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+class Processes:
+    """Handlers in processes of this machine."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    def __init__(self, folder: Path, url: str, site: str) -> None:
+        self.folder, self.url, self._site = folder, url, site
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path) -> Iterator[Processes]:
+        """Give the usual handler pandas, which ours shall not find: scikit-learn imports it where it is installed."""
+        site = folder / "site-usual"
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(site)]
+        needed = ["pandas", "python-dateutil", "pytz", "tzdata", "six"]
+        subprocess.run([sys.executable, "-m", "pip", "install", *options, *needed], check=True)
+        models, server_py = folder / "project" / "models", ROOT / "benchmarks" / "storage_server.py"
+        program = [sys.executable, server_py, models, "127.0.0.1", "0"]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            try:
+                yield cls(folder, f"http://127.0.0.1:{server.stdout.readline().strip()}", str(site))
+            finally:
+                server.terminate()
+
+    def _paths(self, name: str) -> dict[str, str]:
+        paths = [str(self.folder), str(ROOT / "lambda_src"), *([self._site] if name == "usual" else [])]
+        return {"PYTHONPATH": os.pathsep.join(paths)}
+
+    def measure(self, name: str, variables: dict[str, str], cpus: float | None) -> tuple[Figures, list[float]]:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        environment = {**kept, **variables, **self._paths(name), "AWS_LAMBDA_RUNTIME_API": "benchmark"}
+        command = [sys.executable, "-c", handlers.PROGRAM, MODULES[name], str(self.folder / "records.json")]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        figures, answer = json.loads(done.stdout.splitlines()[-1])
+        return figures, answer
+
+    @contextmanager
+    def serving(self, name: str, variables: dict[str, str], cpus: float | None) -> Iterator[Callable[[Any], Any]]:
+        """Run the handler under Lambda's runtime client, against the Runtime API of the local AWS."""
+        from deployer.local.functions import Functions, Version
+
+        code = ROOT / "lambda_src" if name == "ours" else self.folder
+        command = f"{MODULES[name]}.handler"
+        version = Version(name, name, "1", code, command, {**variables, **self._paths(name)}, 60.0, 1024)
+        functions = Functions(self.folder, self.url, "us-east-1", lambda group, stream, lines: None)
+
+        def call(event: Any) -> Any:
+            response = functions.invoke(version, json.dumps(event).encode())
+            assert not response.is_error, response.payload
+            return json.loads(response.payload)
+
+        try:
+            yield call
+        finally:
+            functions.close()
+
+
+# ---- sizes of functions
+
+
+def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
+    """Print for each size of a function what a model takes, as the median of the three, and what a million requests cost."""
+    manifest = json.loads((folder / "project" / "models" / "manifest.json").read_text())
+    found: dict[int, dict[str, list[float]]] = {size: {} for size in SIZES_MB}
+    for _ in range(rounds):
+        for size in SIZES_MB:
+            cpus = size / FULL_CPU_MB
+            for model in SHIPPED:
+                variables = handlers.environment(model, manifest, images.url)
+                with images.serving("ours", variables, cpus, memory_mb=size) as call:
+                    for row, seconds in measure_wall({model: call}, cpus):
+                        found[size].setdefault(row.partition(", ")[2], []).append(seconds)
+    print("| `memory_mb` | CPUs | cold | 1 record | 100 | 1,000 | 1,000, p99 | $ per million requests, 1 record | 1,000 |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    unit = {row: statistics.median(times) for row, times in found[1024].items()}
+    for size, rows in found.items():
+        part = {row: statistics.median(times) / unit[row] for row, times in rows.items()}
+        costs = [cost(statistics.median(rows[f"{count} p50"]), size) for count in (1, 1000)]
+        shown = " | ".join(f"{part[row]:.2f}" for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99"))
+        print(f"| {size} | {size / FULL_CPU_MB:.2f} | {shown} | {costs[0]:.2f} | {costs[1]:.2f} |")
+    print("\nTimes in units of the 1024 MB function's, medians over the three models; dollars for one function.")
+
+
+def cost(seconds: float, size: int) -> float:
+    """Return dollars for a million requests: whole milliseconds of memory, and the request itself."""
+    return 1e6 * (math.ceil(1000 * seconds) / 1000 * size / 1024 * PRICE_GB_S + PRICE_REQUEST)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,9 @@ def _prediction_findings(project: Project, emit: Emit) -> Iterator[str]:
             try:
                 verified()
             except BuildError as error:
-                yield f"{error.message}; {error.advice}"
+                what, *problems = error.message.splitlines()
+                for problem in problems or [what]:
+                    yield f"{what.rstrip(':')}: {problem}; {error.advice}" if problems else f"{what}; {error.advice}"
 
 
 def account_findings(aws: Aws, settings: Settings, project: Project, pool: Executor, emit: Emit) -> list[str]:

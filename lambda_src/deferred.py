@@ -16,13 +16,16 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec, resolve_name
 from types import ModuleType
 
-# Packages of scipy that every estimator needs are not among them: a stand-in would only cost time.
+# Of scipy and numpy what most estimators do not touch. `from numpy import *`, which scikit-learn says, imports all of numpy.
 DEFERRED = re.compile(
-    r"joblib(\..+)?|sklearn\..+|scipy\.(integrate|interpolate|ndimage|optimize|spatial|stats)(\..+)?|numpy\.f2py"
+    r"joblib(\..+)?"
+    r"|numpy\.(f2py|ma|polynomial|testing)(\..+)?"
+    r"|scipy\.(fft|integrate|interpolate|ndimage|optimize|signal|spatial|stats)(\..+)?|scipy\.sparse\.(csgraph|linalg)"
+    r"|sklearn\..+"
 )
 # scikit-learn imports functions of it to fit with; its distributions take longer to make than all the rest of an init.
 IMPORTED_WHEN_CALLED = "scipy.stats"
-LISTED = re.compile(r"^__all__ *= *([\[(].*?[\])])", re.MULTILINE | re.DOTALL)
+LISTED = re.compile(rb"(?:^|\n)__all__ *= *([\[(].*?[\])])", re.DOTALL)
 OWN = ""  # in place of a module's name: the __init__ itself
 SET_BY_IMPORT = {"__path__", "__file__", "__cached__"}
 
@@ -103,6 +106,11 @@ class Loader:
 class StandIn(ModuleType):
     """A package whose __init__ has not run."""
 
+    def __setattr__(self, name, value):
+        """Leave out a submodule that an import binds: whether the name is its own or a function's, __getattr__ finds out."""
+        if not (isinstance(value, ModuleType) and value.__name__ == f"{self.__name__}.{name}"):
+            super().__setattr__(name, value)
+
     def __getattr__(self, name):
         if name in SET_BY_IMPORT:  # it asks first whether they are there
             raise AttributeError(name)
@@ -124,16 +132,20 @@ def answer(package, name):
     if module == OWN or (module == own and not find_spec(f"{own}.{there}")):
         become_real(package)
     elif module == own:
-        setattr(package, name, import_module(f"{own}.{there}"))
-    elif own == IMPORTED_WHEN_CALLED and re.search(rf"^def {there}\(", text_of(module), re.MULTILINE):
-        setattr(package, name, when_called(package, name))
+        vars(package)[name] = import_module(f"{own}.{there}")
+    elif own == IMPORTED_WHEN_CALLED and f"\ndef {there}(".encode() in text_of(module):
+        vars(package)[name] = when_called(package, name)
     else:
-        setattr(package, name, getattr(import_module(module), there))
+        vars(package)[name] = getattr(import_module(module), there)
 
 
 def become_real(package):
-    """Run a stand-in's __init__."""
+    """Run a stand-in's __init__, with the submodules that are there already."""
     package.__class__ = ModuleType
+    for name, module in list(sys.modules.items()):
+        parent, _, child = name.rpartition(".")
+        if parent == package.__name__:
+            vars(package).setdefault(child, module)
     try:
         package.__spec__.loader.actual.exec_module(package)
     except Exception as error:
@@ -186,12 +198,13 @@ def public(module):
     """Return what `from module import *` gives, each name for itself, if the module's text lists it."""
     text = text_of(module)
     listed = LISTED.search(text)
-    if listed and text.count("__all__") == 1:
+    if listed and text.count(b"__all__") == 1:
         with suppress(SyntaxError, ValueError):
-            return {name: name for name in ast.literal_eval(listed[1])}
+            return {name: name for name in ast.literal_eval(listed[1].decode())}
     return {}
 
 
 def text_of(module):
-    """Return a module's text; an extension has none."""
-    return find_spec(module).loader.get_source(module) or ""
+    """Return a module's text, undecoded, which is most of the time of reading it; an extension has none."""
+    spec = find_spec(module)
+    return spec.loader.get_data(spec.origin) if spec.origin.endswith(".py") else b""

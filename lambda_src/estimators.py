@@ -18,15 +18,20 @@ class Unknown(Exception):
     """The file holds something that this module does not know; the message says what."""
 
 
-def load(content, trained_with):
+def load(content, trained_with, width=None):
     """Return what predicts, from the bytes of a joblib file: a function of (n_rows, n_features) that returns (n_rows,).
 
     Raises:
-        Unknown: for another estimator, other parameters of a known one, another scikit-learn, or another kind of file.
+        Unknown: for another estimator, other parameters of a known one, another scikit-learn, another number of features
+            than `width`, or another kind of file.
     """
     try:
         plain = zlib.decompress(content) if content[:1] == b"\x78" else content
-        return predictor(Unpickler(io.BytesIO(plain)).load(), trained_with)
+        model = Unpickler(io.BytesIO(plain)).load()
+        found = getattr(model, "n_features_in_", None)
+        if width is not None and found is not None and found != width:
+            raise Unknown(f"{type(model).__name__} of {found} features")
+        return predictor(model, trained_with)
     except Unknown:
         raise
     except Exception as error:  # a layout that was not foreseen must not keep a good model from serving

@@ -50,9 +50,9 @@ def load(content, sha256, trained_with, width):
     if found != sha256:
         raise ModelError(f"the model file's sha256 is {found}, but {sha256} was deployed")
     if not SHORTCUTS:
-        return load_with_sklearn(content, trained_with), "scikit-learn"
+        return load_with_sklearn(content, trained_with, width), "scikit-learn"
     try:
-        return estimators.load(content, trained_with), "numpy"
+        return estimators.load(content, trained_with, width), "numpy"
     except estimators.Unknown as unknown:
         return load_in_part(content, trained_with, width, unknown)
 
@@ -63,7 +63,7 @@ def load_in_part(content, trained_with, width, unknown):
 
     try:
         with deferred.packages():
-            predict = deferred.safely(load_with_sklearn(content, trained_with))
+            predict = deferred.safely(load_with_sklearn(content, trained_with, width))
             with suppress(ValueError):  # of the row, if the model refuses it; the Predictor says so
                 predict(numpy.zeros((1, width)))  # imports what a first call imports
         return predict, f"scikit-learn, imported in part ({unknown})"
@@ -71,10 +71,10 @@ def load_in_part(content, trained_with, width, unknown):
         raise
     except Exception as error:  # whatever it is, scikit-learn as it is serves, or says so too
         why = f"{unknown}; {type(error).__name__}: {error}"
-        return load_with_sklearn(content, trained_with), f"scikit-learn, imported whole ({why})"
+        return load_with_sklearn(content, trained_with, width), f"scikit-learn, imported whole ({why})"
 
 
-def load_with_sklearn(content, trained_with):
+def load_with_sklearn(content, trained_with, width):
     import joblib
     import sklearn
 
@@ -82,7 +82,11 @@ def load_with_sklearn(content, trained_with):
         raise ModelError(
             f"the model was trained with scikit-learn {trained_with}, but this image has {sklearn.__version__}"
         )
-    return joblib.load(io.BytesIO(content)).predict
+    model = joblib.load(io.BytesIO(content))
+    found = getattr(model, "n_features_in_", width)
+    if found != width:
+        raise ModelError(f"the model was trained with {found} features, but the deployed manifest names {width}")
+    return model.predict
 
 
 class Predictor:
@@ -102,6 +106,8 @@ class Predictor:
         try:
             self.predict(rows)  # pays for the first call's imports during init
         except ValueError as error:  # a model may refuse this row and no other: 0 may be no category of its training
+            if isinstance(error, AttributeError):  # scikit-learn's NotFittedError is both
+                raise
             print(f"{name} cannot predict a row of zeros, so its first request takes longer: {error}")
 
     def predict(self, rows):

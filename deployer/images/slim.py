@@ -8,7 +8,7 @@ from pathlib import Path
 # Tests of packages and their data. Helpers in these folders stay: numpy.testing imports one of numpy._core.tests.
 TEST_FOLDERS = {"tests", "test"}
 # Compiled modules that tests alone import; numpy tests its use of the processor with _simd.
-TEST_EXTENSIONS = re.compile(r"_(test_\w+|\w+_tests|ctest|cytest|simd)\.[\w-]+\.so")
+TEST_EXTENSIONS = re.compile(r"(numpy|scipy)/.*/_(test_\w+|\w+_tests|ctest|cytest|simd)\.[\w-]+\.so")
 # Tables and pictures that sklearn.datasets.load_... reads; their folders are packages, whose modules stay.
 BUNDLED_DATA = re.compile(r"sklearn/datasets/(data|descr|images)/")
 # Type stubs, and sources of what is compiled.
@@ -52,7 +52,7 @@ def _is_useless(parts: tuple[str, ...]) -> bool:
         return not name.endswith(".py") or name.startswith(("test_", "conftest."))
     if folders and folders[-1].endswith(".dist-info"):
         return name in RECORDS
-    if name == "conftest.py" or TEST_EXTENSIONS.fullmatch(name):
+    if name == "conftest.py" or TEST_EXTENSIONS.fullmatch("/".join(parts)):
         return True
     if BUNDLED_DATA.match("/".join(parts)):
         return not name.endswith(".py")

@@ -47,13 +47,15 @@ def _drop(path: Path) -> int:
         return 0
     (start,) = _PLACE_OF_SECTIONS.unpack_from(content, 40)
     each, count, names = _SHAPE_OF_SECTIONS.unpack_from(content, 58)
-    if start + each * count > len(content):
+    if each != _SECTION.size or names >= count or start + each * count > len(content):
         return 0
     headers = [start + number * each for number in range(count)]
     sections = [_Section(*_SECTION.unpack_from(content, header)) for header in headers]
     dropped = 0
     for number in sorted(set(_useless(content, sections, names)) - {names}):
         section = sections[number]
+        if section.flags & _LOADED or section.offset + section.size > len(content):
+            continue
         content[section.offset : section.offset + section.size] = bytes(section.size)
         struct.pack_into("<I", content, headers[number] + 4, _NULL)
         dropped += section.size
@@ -65,7 +67,7 @@ def _drop(path: Path) -> int:
 def _useless(content: bytearray, sections: list[_Section], names: int) -> Iterator[int]:
     """Yield the numbers of the sections that nobody reads at run time: symbols with their names, and debugging."""
     for number, section in enumerate(sections):
-        if section.kind == _SYMTAB:
+        if section.kind == _SYMTAB and section.link < len(sections):
             yield from (number, section.link)
         elif section.kind == _PROGBITS and not section.flags & _LOADED:
             begin = sections[names].offset + section.name

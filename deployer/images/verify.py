@@ -9,10 +9,11 @@ not, a line on stdout for each problem; anything else: it cannot be told here, w
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deployer.aws import Tell
@@ -28,7 +29,7 @@ def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[
 
     An image without a base serves with this Python's own libraries, and is not asked about.
     """
-    if PROGRAM not in context.files or context.base == NO_BASE or not models:
+    if not (context.folder / PROGRAM).is_file() or context.base == NO_BASE or not models:
         yield lambda: None
         return
     command = [sys.executable, PROGRAM, str(models[0].parent.resolve()), *(path.stem for path in models)]
@@ -40,10 +41,13 @@ def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # an interrupt is for us: it finishes what runs, and what is half verified is not verified
     )
 
     def answer() -> None:
         output, errors = process.communicate()
+        if process.returncode < 0:
+            raise BuildError(f"{PROGRAM} was ended by signal {-process.returncode}", "run the command again")
         if process.returncode == 1 and output.strip():
             raise BuildError(
                 f"the handler of {context.folder.name}/ does not predict as the models do:\n{output.strip()}",
@@ -59,4 +63,5 @@ def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[
         try:
             yield answer
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):  # it has ended, and so have those that it started
+                os.killpg(process.pid, signal.SIGKILL)

@@ -1,8 +1,8 @@
 """What moto's control plane gets wrong or lacks, mended where the deployer needs it and nowhere else.
 
 Each function mends one gap, and tests/local/test_moto_gaps.py has one test for each that shows the gap on an unmended
-moto: when moto closes it, that test fails and the mend goes. The last three only save time; all tests of
-tests/ml/test_state_machine.py run with them.
+moto: when moto closes it, that test fails and the mend goes. parse_once, copy_plainly and let_threads_go only
+save time and memory; all tests of tests/ml/test_state_machine.py run with them.
 """
 
 from __future__ import annotations
@@ -110,10 +110,11 @@ def let_threads_go() -> None:
     parallel branch after all that the branch consists of."""
     from moto.stepfunctions.parser.asl.component.program import program
     from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import inline_iteration_component
     from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branch_worker
     from moto.stepfunctions.parser.backend import execution_worker
 
-    for module in (program, execute_state, branch_worker, execution_worker):
+    for module in (program, execute_state, inline_iteration_component, branch_worker, execution_worker):
         module.TMP_THREADS = deque(maxlen=0)
     program.Program.__str__ = lambda self: f"({type(self).__name__})"
 

@@ -70,7 +70,9 @@ class HttpApi(Resource):
             raise
 
     def find(self, aws: Aws) -> State | None:
-        return State({}) if self._find(aws) else None
+        api = self._find(aws)
+        there = api and aws.find(_ABSENT, "apigatewayv2", "get_api", ApiId=api["ApiId"])  # a listing may lag behind
+        return State({}) if there else None
 
     def _read(self, aws: Aws, api: dict[str, Any]) -> State:
         below = {"ApiId": api["ApiId"]}

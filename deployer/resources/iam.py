@@ -135,6 +135,10 @@ class Role(Resource):
         aws.retry(lambda: aws.find(_ABSENT, "iam", operation, RoleName=self.name, **parameters), when=_settling)
 
     def delete(self, aws: Aws) -> None:
+        """Delete the declared policies and the role without looking; only if IAM refuses is looked for what else it has.
+
+        A role with a policy of somebody else's attached is left, without its own.
+        """
         try:
             self._remove_policies(aws, self.fields.get("policies", ()))
             aws.call("iam", "delete_role", RoleName=self.name)

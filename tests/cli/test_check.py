@@ -30,6 +30,15 @@ def test_a_sound_project_has_no_findings_and_needs_no_credentials(project: Path)
     assert json.loads(run(project, "check", "--offline", "--json", code=0).stdout) == {"findings": []}
 
 
+def test_garbage_is_collected_again_once_everything_is_imported(project: Path) -> None:
+    code = "import atexit, gc, sys\nfrom deployer.cli import main\natexit.register(lambda: print(gc.isenabled()))\n"
+    code += "sys.argv = ['deployer', *sys.argv[1:]]\nmain()"
+    for command in (["check", "--offline"], ["--help"]):
+        done = subprocess.run([sys.executable, "-c", code, *command], cwd=project, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == str(command[0] == "check")
+
+
 def test_every_finding_is_told_at_once(project: Path) -> None:
     """Settings, workflow, models and limits in one list, a line for each."""
     edit(project / "setup.cfg", "stage = dev", "stage = Dev\nmemory_mb = 1")

@@ -314,11 +314,25 @@ def test_drift_is_shown_and_put_right(world: World) -> None:
 
 @subjects
 def test_a_deleted_resource_is_gone_and_may_be_deleted_again(world: World) -> None:
+    assert world.subject.find(world.aws) is None
     world.apply([*world.before, world.subject])
+    assert world.subject.find(world.aws) is not None
     world.subject.delete(world.aws)
     if world.subject.key != "image":  # images go with their repository
         assert world.subject.read(world.aws) is None
+        assert world.subject.find(world.aws) is None
     world.subject.delete(world.aws)
+
+
+@pytest.mark.parametrize("world", ["role/functions"], indirect=True)
+def test_a_role_goes_with_the_policies_that_somebody_added_to_it(world: World) -> None:
+    """Iam-9: the declared ones are deleted without looking; what else is there is looked for when IAM says so."""
+    world.apply([*world.before, world.subject])
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
+    name = getattr(world.subject, "name")
+    world.aws.call("iam", "put_role_policy", RoleName=name, PolicyName="added", PolicyDocument=json.dumps(allow))
+    world.subject.delete(world.aws)
+    assert world.subject.read(world.aws) is None
 
 
 @pytest.mark.parametrize(
@@ -331,10 +345,10 @@ def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
     stranger = copy.copy(world.subject)
     tags = {**world.subject.ours.tags, "deployer:service": "other"}  # type: ignore[attr-defined]
     stranger.ours = Ownership(tags, adopt=True)  # type: ignore[attr-defined]
-    with pytest.raises(ForeignResource, match="already exists and belongs to") as error:
-        stranger.read(world.aws)
-    name = getattr(stranger, "name")
-    assert name in error.value.message
+    for look in (stranger.read, stranger.find):
+        with pytest.raises(ForeignResource, match="already exists and belongs to") as error:
+            look(world.aws)
+        assert getattr(stranger, "name") in error.value.message
 
 
 @pytest.mark.parametrize("world", ["function/random_forest"], indirect=True)

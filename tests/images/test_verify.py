@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -70,18 +71,25 @@ def test_a_context_without_one_or_an_image_without_a_base_is_not_asked(folder, c
             verified()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_it_ends_with_a_build_that_fails(folder, context, models, tmp_path):
-    (folder / "verify.py").write_text(
-        f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}.')\ntime.sleep(60)\n"
-    )
+    """And so does what it started."""
+    child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}.'); time.sleep(60)"
+    (folder / "verify.py").write_text(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])\n")
     with pytest.raises(BuildError, match="no room"):
         with verifying(replace(context, base="x"), models, print):
             until = time.monotonic() + 10
             while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("."):
                 assert time.monotonic() < until
             raise BuildError("no room", "")
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()[:-1]), 0)
+    status = Path(f"/proc/{(tmp_path / 'pid').read_text()[:-1]}/status")
+    while status.exists() and "State:\tZ" not in status.read_text():  # nobody may have reaped it yet
+        assert time.monotonic() < until
+
+
+def test_one_that_is_ended_by_a_signal_verifies_nothing(asked):
+    with pytest.raises(BuildError, match="verify.py was ended by signal 9"):
+        asked("import os\nos.kill(os.getpid(), 9)")
 
 
 @pytest.mark.parametrize("make", ["bring", "save"])

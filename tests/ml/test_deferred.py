@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import joblib
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from tests.conftest import ROOT
 from tests.ml import zoo
@@ -75,7 +77,7 @@ content = Path(sys.argv[2]).read_bytes()
 import hashlib, numpy
 digest, version = hashlib.sha256(content).hexdigest(), sys.argv[3]
 part = sys.argv[1] == "part"
-evaluate = predict.load(content, digest, version, 13)[0] if part else predict.load_with_sklearn(content, version)
+evaluate = predict.load(content, digest, version, 13)[0] if part else predict.load_with_sklearn(content, version, 13)
 evaluate(numpy.ones((1, 13)))
 print(len(sys.modules), *sorted(sys.modules))
 """
@@ -205,6 +207,25 @@ def test_a_submodule_that_the_init_hides_stays_hidden(deferred: ModuleType, make
         assert importlib.import_module("fake_c").shape.__name__ == "Fraction"
 
 
+def test_a_module_does_not_take_the_place_of_its_function(deferred: ModuleType, make: Make) -> None:
+    make("fake_j", __init__="from .shape import shape", shape="def shape():\n    return 4")
+    with deferred.packages():
+        module: Any = importlib.import_module("fake_j.shape")
+        package: Any = importlib.import_module("fake_j")
+        assert package.shape is module.shape and package.shape() == 4
+
+
+def test_a_package_that_becomes_real_has_the_submodules_that_were_imported_before(
+    deferred: ModuleType, make: Make
+) -> None:
+    make("fake_k", __init__="value = 1", part="", late="")
+    with deferred.packages():
+        package: Any = importlib.import_module("fake_k")
+        part = importlib.import_module("fake_k.part")
+        assert (package.value, package.part) == (1, part)
+        assert importlib.import_module("fake_k.late") is package.late
+
+
 def test_a_name_that_is_not_there_is_missing_as_ever(deferred: ModuleType, make: Make) -> None:
     make("fake_d", __init__="")
     with deferred.packages():
@@ -304,6 +325,27 @@ def test_a_shortcut_that_is_wrong_is_found(animals: Path) -> None:
     done = run(WRONG, str(animals), "linear", "forest")
     assert done.returncode == 1, done.stderr
     assert re.fullmatch(r"linear, evaluated with numpy: [-\d.]+ where scikit-learn has [-\d.]+\n", done.stdout)
+
+
+def test_a_handler_that_dies_is_found(animals: Path, tmp_path: Path) -> None:
+    for name in ("predict", "storage", "estimators", "deferred", "verify"):
+        (tmp_path / f"{name}.py").write_text((ROOT / "lambda_src" / f"{name}.py").read_text())
+    with (tmp_path / "estimators.py").open("a") as file:
+        file.write("\n\ndef load(*given):\n    import os\n    os._exit(9)\n")
+    done = run(str(tmp_path / "verify.py"), str(animals), "linear", site=str(tmp_path))
+    assert done.returncode == 1
+    assert re.fullmatch(r"linear, evaluated with nothing: handler ended with 9 where scikit-learn has .*\n", done.stdout)
+
+
+def test_what_predicts_nothing_is_not_verified(tmp_path: Path, trained: Path) -> None:
+    manifest = json.loads((trained / "manifest.json").read_text())
+    joblib.dump(LinearRegression(), tmp_path / "linear_regression.joblib")
+    content = (tmp_path / "linear_regression.joblib").read_bytes()
+    manifest["models"]["linear_regression"]["sha256"] = hashlib.sha256(content).hexdigest()
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    done = run(str(VERIFY), str(tmp_path), "linear_regression")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("linear_regression predicts nothing that could be compared: NotFittedError")
 
 
 def test_without_shortcuts_scikit_learn_evaluates_everything(trained: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.server
 import importlib.util
+import io
 import json
 import math
 import os
@@ -23,6 +24,9 @@ import pytest
 import sklearn
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.neighbors import KNeighborsRegressor
 
 from tests.conftest import ROOT
 
@@ -319,6 +323,32 @@ def test_a_model_file_of_another_hash_is_refused_before_it_is_unpickled(
         predict.load(trap[0], "0" * 64, sklearn.__version__, 1)
     assert str(caught.value) == f"the model file's sha256 is {found}, but {'0' * 64} was deployed"
     assert not trap[1].exists()
+
+
+@pytest.mark.parametrize("estimator", [LinearRegression(), KNeighborsRegressor()], ids=["numpy", "scikit-learn"])
+def test_a_model_of_other_features_than_were_deployed_is_refused(predict: ModuleType, estimator: Any) -> None:
+    stream = io.BytesIO()
+    joblib.dump(estimator.fit(TABLE[:, :12], TABLE[:, 12]), stream)
+    content = stream.getvalue()
+    with pytest.raises(predict.ModelError, match="trained with 12 features, but the deployed manifest names 13"):
+        predict.load(content, hashlib.sha256(content).hexdigest(), sklearn.__version__, 13)
+
+
+def test_a_model_that_refuses_zeros_serves_the_rest_and_one_that_is_not_fitted_nothing(
+    predict: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def evaluate(rows: np.ndarray) -> np.ndarray:
+        if not rows.all():
+            raise ValueError("0 is no category")
+        return rows[:, 0]
+
+    predictor = predict.Predictor("rooms", "0123456789ab", evaluate, ["A"])
+    assert capsys.readouterr().out == (
+        "rooms cannot predict a row of zeros, so its first request takes longer: 0 is no category\n"
+    )
+    assert predictor.answer({"A": 2.0})["predictions"] == [2.0]
+    with pytest.raises(NotFittedError):
+        predict.Predictor("rooms", "0123456789ab", LinearRegression().predict, ["A"])
 
 
 def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
