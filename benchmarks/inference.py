@@ -260,7 +260,15 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
         costs = [cost(statistics.median(rows[f"{count} p50"]), size) for count in (1, 1000)]
         shown = " | ".join(f"{part[row]:.2f}" for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99"))
         print(f"| {size} | {size / FULL_CPU_MB:.2f} | {shown} | {costs[0]:.2f} | {costs[1]:.2f} |")
+    print(f"\nrecommended: {recommended(found)} MB")
     print("\nTimes in units of the 1024 MB function's, medians over the three models; dollars for one function.")
+
+
+def recommended(found: dict[int, dict[str, list[float]]]) -> int:
+    """Return the smallest size whose cold start and medians all take less than twice those of the largest."""
+    medians = {size: {row: statistics.median(times) for row, times in rows.items()} for size, rows in found.items()}
+    best = {row: seconds for row, seconds in medians[max(medians)].items() if row == "cold" or row.endswith("p50")}
+    return min(size for size, own in medians.items() if all(own[row] < 2 * best[row] for row in best))
 
 
 def cost(seconds: float, size: int) -> float:

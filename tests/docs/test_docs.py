@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deployer.cli import cli
-from deployer.settings import settings_table
+from deployer.settings import FunctionSettings, settings_table
 from tests.conftest import ROOT
 from tests.local.conftest import deployed, deployer  # noqa: F401  (a fixture)
 
@@ -57,6 +57,23 @@ def test_the_makefile_runs_what_the_readme_says() -> None:
     assert len(commands) >= 5
     for command in commands:
         assert command in makefile, command
+
+
+def test_the_benchmarks_that_the_docs_name_know_their_options() -> None:
+    texts = "\n".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    named = set(re.findall(r"`python (benchmarks/\w+\.py)((?: [^`]*)?)`", texts))
+    assert {script for script, _ in named} >= {f"benchmarks/{name}.py" for name in ("deploy", "inference", "local", "many")}
+    for script in {script for script, _ in named}:
+        done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        for option in (each for own, options in named if own == script for each in re.findall(r"--[\w-]+", options)):
+            assert option in done.stdout, f"{script} {option}"
+
+
+def test_the_default_memory_is_the_recommended_one() -> None:
+    """benchmarks/inference.py --memory says which; its table stands in docs/performance.md."""
+    (recommended,) = re.findall(r"^\| \*\*(\d+)\*\* \|", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE)
+    assert int(recommended) == FunctionSettings().memory_mb
 
 
 def test_links_lead_somewhere() -> None:
