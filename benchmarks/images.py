@@ -21,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def measure(folder: Path, base: str | None, rounds: int) -> tuple[dict[tuple[str
     for number in range(rounds):
         for builder in BUILDERS:
             source = projects[builder] / "lambda_src"
-            forget_packages(source, folder / "cache", number)
+            forget_packages(source, folder / "cache")
             times[builder, "first"].append(build(projects[builder], builder, folder, base))
             sizes[builder] = above_base(folder / "image.tar", builder)
             with (source / "predict.py").open("a") as file:
@@ -76,11 +77,11 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def forget_packages(source: Path, cache: Path, number: int) -> None:
-    """Make either builder install the packages again: a comment is new to the engine's cache, not to the other's."""
+def forget_packages(source: Path, cache: Path) -> None:
+    """Make either builder install the packages again: a comment that the engine has never seen is new to its cache."""
     shutil.rmtree(cache / "deployer" / "packages", ignore_errors=True)
     with (source / "requirements.txt").open("a") as file:
-        file.write(f"# round {number}\n")
+        file.write(f"# {uuid.uuid4()}\n")
 
 
 def build(folder: Path, builder: str, work: Path, base: str | None) -> float:
