@@ -113,8 +113,8 @@ def show(title: str, found: dict[str, list[Figures]]) -> None:
     print(flush=True)
 
 
-def spread(ratios: list[float]) -> str:
-    return f"{statistics.median(ratios):5.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+def spread(ratios: list[float], digits: int = 1) -> str:
+    return f"{statistics.median(ratios):5.{digits}f} ({min(ratios):.{digits}f} to {max(ratios):.{digits}f})"
 
 
 # ---- the whole way: over HTTP, one model after another and the three at once
@@ -256,9 +256,9 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     unit = {row: statistics.median(times) for row, times in found[1024].items()}
     for size, rows in found.items():
-        part = {row: statistics.median(times) / unit[row] for row, times in rows.items()}
+        part = {row: spread([each / unit[row] for each in times], digits=2) for row, times in rows.items()}
         costs = [cost(statistics.median(rows[f"{count} p50"]), size) for count in (1, 1000)]
-        shown = " | ".join(f"{part[row]:.2f}" for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99"))
+        shown = " | ".join(part[row].strip() for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99"))
         print(f"| {size} | {size / FULL_CPU_MB:.2f} | {shown} | {costs[0]:.2f} | {costs[1]:.2f} |")
     print(f"\nrecommended: {recommended(found)} MB")
     print("\nTimes in units of the 1024 MB function's, medians over the three models; dollars for one function.")
