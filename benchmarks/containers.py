@@ -40,7 +40,7 @@ class Images:
         self._network = engine.networks.create(f"benchmark-{mark}", driver="bridge")
         self._base = base
         self.url = f"http://s3-{mark}:{STORAGE_PORT}"
-        self._sizes: dict[str, int] = {}
+        self._size_of_ours = 0  # bytes above the base, compressed
 
     @classmethod
     @contextmanager
@@ -94,7 +94,7 @@ class Images:
         project = self.folder / "project"
         done = subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         described = json.loads(done.stdout)
-        self._sizes["ours"] = sum(each["bytes"] for each in described["layers"] if each["what"] != "base")
+        self._size_of_ours = sum(each["bytes"] for each in described["layers"] if each["what"] != "base")
         with archive.open("rb") as file:
             (image,) = self.engine.images.load(file)
         image.tag(self.names["ours"])
@@ -158,7 +158,7 @@ class Images:
                 manifest: list[dict[str, Any]] = json.load(image.extractfile("manifest.json") or io.BytesIO(b"[]"))
                 own = [(image.extractfile(name) or io.BytesIO()).read() for name in manifest[0]["Layers"][-3:]]
         usual = sum(len(gzip.compress(each, 6)) for each in own)
-        print(f"above the base, compressed: usual {usual / 1e6:.1f} MB, ours {self._sizes['ours'] / 1e6:.1f} MB")
+        print(f"above the base, compressed: usual {usual / 1e6:.1f} MB, ours {self._size_of_ours / 1e6:.1f} MB")
 
 
 def limits(cpus: float | None, memory_mb: int) -> dict[str, Any]:

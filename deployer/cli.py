@@ -422,4 +422,4 @@ def main() -> None:
     """
     gc.disable()
     atexit.register(gc.freeze)
-    cli(prog_name="python -m deployer")
+    cli()  # click finds out by which name we were called; completion needs that of the console script

@@ -67,6 +67,13 @@ def test_the_console_script_and_the_module_are_the_same_program() -> None:
     assert outputs[0] == outputs[1] and outputs[0].startswith("deployer, version")
 
 
+def test_the_console_script_completes_its_commands() -> None:
+    script = str(Path(sys.executable).parent / "deployer")
+    asked = {"_DEPLOYER_COMPLETE": "bash_complete", "COMP_WORDS": "deployer pl", "COMP_CWORD": "1"}
+    done = subprocess.run([script], capture_output=True, text=True, env={**os.environ, **asked})
+    assert done.stdout.split() == ["plain,plan"], done.stderr
+
+
 @pytest.mark.parametrize(
     "command", [["up"], ["plan"], ["down"], ["invoke", "--sample"]], ids=lambda command: command[0]
 )
