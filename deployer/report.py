@@ -11,7 +11,11 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from difflib import SequenceMatcher
+from os.path import commonprefix
+from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from rich.console import Console, Group
@@ -28,8 +32,22 @@ _SIGNS = {
     Action.REPLACE: ("-/+", "magenta"),
     Action.DELETE: ("-", "red"),
 }
-_GERUNDS = {"create": "creating", "update": "updating", "replace": "replacing", "delete": "deleting"}
-_PARTICIPLES = {"create": "created", "update": "updated", "replace": "replaced", "delete": "deleted"}
+_GERUNDS = {
+    "create": "creating",
+    "update": "updating",
+    "replace": "replacing",
+    "delete": "deleting",
+    "train": "training",
+}
+_PARTICIPLES = {
+    "create": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "delete": "deleted",
+    "train": "trained",
+}
+_MOST_EVENTS_AT_ONCE = 200
+_FRAME_S = 0.1  # how often the live area is drawn while nothing happens
 _LONGEST_VALUE = 76
 _SHORTEST_VALUE = 19
 _MOST_LIVE_LINES = 20
@@ -52,83 +70,158 @@ def make_console(stream: IO[str], *, color: bool = True) -> Console:
     )
 
 
-class Reporter:
-    """Draws events on stderr; safe to call from any thread. Use as a context manager around a run."""
+class Board:
+    """What a run shows: the lines that an event adds for good, and the live area of running steps.
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self.console = console
+    Args:
+        live: whether a live area shows running steps, so that their progress needs no lines of its own.
+        width: characters in a line.
+        wording: the last hand on messages, which makes their commands copyable.
+    """
+
+    def __init__(
+        self,
+        *,
+        live: bool,
+        width: int,
+        wording: Callable[[str], str] = str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._live = live
+        self._width = width
+        self._wording = wording
         self._clock = clock
-        self._lock = threading.RLock()
         self._running: dict[str, tuple[str, float, str]] = {}
         self._told: dict[str, set[str]] = {}
-        animated = console.is_terminal and not console.is_dumb_terminal
-        self._live = (
-            Live(console=console, get_renderable=self._draw, transient=True, auto_refresh=True) if animated else None
-        )
 
-    def __enter__(self) -> Reporter:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def pause(self) -> None:
-        """Clear the live area, to ask something."""
-        if self._live:
-            self._live.stop()
-
-    def resume(self) -> None:
-        if self._live:
-            self._live.start()
-
-    def emit(self, event: events.Event) -> None:
-        with self._lock:
-            for line in self._lines(event):
-                self.console.print(line, soft_wrap=not self.console.is_terminal)
-            if self._live and self._live.is_started:
-                self._live.refresh()
-
-    def _lines(self, event: events.Event) -> Iterator[Text]:
+    def lines(self, event: events.Event) -> Iterator[Text]:
+        """Take an event in, and yield the lines that it adds."""
         if isinstance(event, events.StepStarted):
             self._running[event.key] = (event.action, self._clock(), "")
             self._told[event.key] = set()
             if not self._live:
                 yield Text(f"{event.key}: {_GERUNDS[event.action]}")
         elif isinstance(event, events.StepProgress):
-            action, started, _ = self._running[event.key]
-            self._running[event.key] = (action, started, event.text)
-            whole = event.lasting or event.text.startswith("waiting")
-            news = event.text if whole else event.text.partition(": ")[0]
-            if event.lasting or (not self._live and news not in self._told[event.key]):
-                yield Text(f"{event.key}: {news}", style="dim")
-            self._told[event.key].add(news)
+            yield from self._progress(event)
         elif isinstance(event, events.StepFinished):
             self._running.pop(event.key, None)
             yield Text(f"{event.key}: {_PARTICIPLES[event.action]} ({event.seconds:.1f} s)", style="green")
         elif isinstance(event, events.StepFailed):
             self._running.pop(event.key, None)
-            yield Text(f"{event.key}: {event.message}", style="red")
+            yield Text(f"{event.key}: {self._wording(event.message)}", style="red")
         elif isinstance(event, events.StepSkipped):
             yield Text(f"{event.key}: not {_PARTICIPLES[event.action]}, because {event.because}", style="yellow")
+        elif isinstance(event, events.Note):
+            yield Text(self._wording(event.text), style="dim")
         else:
-            yield from _describe(event, self.console.width)
+            yield from _describe(event, self._width)
 
-    def _draw(self) -> Group:
-        with self._lock:
-            now = self._clock()
-            lines = [
-                Text(
-                    f"{key}: {_GERUNDS[action]} {now - started:.0f} s{f', {text}' if text else ''}",
-                    overflow="ellipsis",
-                    no_wrap=True,
-                )
-                for key, (action, started, text) in self._running.items()
-            ]
+    def _progress(self, event: events.StepProgress) -> Iterator[Text]:
+        action, started, _ = self._running[event.key]
+        self._running[event.key] = (action, started, event.text)
+        whole = event.lasting or event.text.startswith("waiting")
+        news = event.text if whole else event.text.partition(": ")[0]
+        if event.lasting or (not self._live and news not in self._told[event.key]):
+            yield Text(f"{event.key}: {news}", style="dim")
+        self._told[event.key].add(news)
+
+    def area(self) -> Group:
+        """Draw the running steps, each with the seconds since it started."""
+        now = self._clock()
+        lines = [
+            Text(
+                f"{key}: {_GERUNDS[action]} {now - started:.0f} s{f', {text}' if text else ''}",
+                overflow="ellipsis",
+                no_wrap=True,
+            )
+            for key, (action, started, text) in self._running.items()
+        ]
         more = len(lines) - _MOST_LIVE_LINES
         return Group(*lines[:_MOST_LIVE_LINES], *([Text(f"and {more} more")] if more > 0 else []))
+
+
+class Reporter:
+    """Shows events on stderr. Use as a context manager around a run.
+
+    One thread draws, and nothing else touches the console meanwhile: `emit` only puts the event into a queue. So any thread
+    may emit, and a signal handler as well, for SimpleQueue.put takes no lock that the interrupted code could hold.
+    """
+
+    def __init__(self, console: Console, wording: Callable[[str], str] = str) -> None:
+        self.console = console
+        self._animated = console.is_terminal and not console.is_dumb_terminal
+        self._board = Board(live=self._animated, width=console.width, wording=wording)
+        self._events: SimpleQueue[events.Event | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._paused = True
+
+    def __enter__(self) -> Reporter:
+        self.resume()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.pause()
+
+    def emit(self, event: events.Event) -> None:
+        self._events.put(event)
+
+    def resume(self) -> None:
+        """Show events as they come."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+            self._thread.start()
+
+    def pause(self, timeout_s: float | None = None) -> None:
+        """Show everything emitted so far and clear the live area; what comes later is shown after `resume`."""
+        if self._thread is not None:
+            self._events.put(None)
+            self._thread.join(timeout_s)
+            self._thread = None
+
+    def _run(self) -> None:
+        self._paused = False
+        try:
+            if self._animated:
+                self._animate()
+            else:
+                while not self._paused:
+                    self._print(self._gather(None))
+        except OSError:
+            # The reader of stderr is gone or its disk is full. The run goes on unseen, and its exit code tells how it ended.
+            while not self._paused:
+                self._gather(None)
+
+    def _animate(self) -> None:
+        live = Live(
+            console=self.console,
+            get_renderable=self._board.area,
+            transient=True,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        with live:
+            while not self._paused:
+                self._print(self._gather(_FRAME_S))
+                live.refresh()
+
+    def _gather(self, timeout_s: float | None) -> list[Text]:
+        """Wait for an event, and return its lines with those of the events that are there already."""
+        lines: list[Text] = []
+        with suppress(Empty):
+            for _ in range(_MOST_EVENTS_AT_ONCE):
+                event = self._events.get(timeout=timeout_s)
+                if event is None:
+                    self._paused = True
+                    break
+                lines += self._board.lines(event)
+                timeout_s = 0
+        return lines
+
+    def _print(self, lines: Iterable[Text]) -> None:
+        together = list(lines)
+        if together:
+            self.console.print(*together, sep="\n", soft_wrap=not self.console.is_terminal)
 
 
 def _describe(event: events.Event, width: int) -> Iterator[Text]:
@@ -138,13 +231,11 @@ def _describe(event: events.Event, width: int) -> Iterator[Text]:
             f"{event.command} {event.service}, stage {event.stage}: account {event.account}, {event.region}{where}",
             style="bold",
         )
-    elif isinstance(event, events.Note):
-        yield Text(event.text, style="dim")
     elif isinstance(event, events.PlanReady):
         yield from plan_lines(event.plan, width)
     elif isinstance(event, events.RunFinished):
         counts = ", ".join(f"{number} {fate}" for fate, number in event.counts.items() if number)
-        yield Text(f"{event.command} took {event.seconds:.1f} s: {counts}", style="bold")
+        yield Text(f"{event.command} took {event.seconds:.1f} s: {counts or 'nothing had to change'}", style="bold")
 
 
 def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
@@ -152,8 +243,11 @@ def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
     for change in plan.effective:
         sign, style = _SIGNS[change.action]
         yield Text(f"{sign:>3} {change.action.value:7} {change.key}", style=style)
+        if change.note:
+            yield Text(f"        {change.note}")
         if change.action in (Action.UPDATE, Action.REPLACE):
-            yield from (_field_line(each, width) for each in change.fields)
+            for field in change.fields:
+                yield from _field_lines(field, width)
     yield Text(plan_summary(plan), style="bold")
 
 
@@ -164,26 +258,57 @@ def plan_summary(plan: Plan) -> str:
     return f"Plan: {actions}, {plan.count(Action.NOOP)} unchanged"
 
 
-def _field_line(change: FieldChange, width: int) -> Text:
+def _field_lines(change: FieldChange, width: int) -> Iterator[Text]:
     forces = " (forces replacement)" if change.forces_replace else ""
     frame = f"        {change.path}: {{}} -> {{}}{forces}"
     room = min(max((width - len(frame) + 4) // 2, _SHORTEST_VALUE), _LONGEST_VALUE)
-    return Text(f"        {change.path}: {_short(change.before, room)} -> {_short(change.after, room)}{forces}")
+    before, after = _written(change.before), _written(change.after)
+    if isinstance(change.before, list) and isinstance(change.after, list) and max(len(before), len(after)) > room:
+        yield Text(f"        {change.path}: {len(change.before)} entries -> {len(change.after)} entries{forces}")
+        yield from _entry_lines(change.before, change.after)
+        return
+    shown, other = _short(before, room), _short(after, room)
+    if shown == other:  # they differ in what was left out
+        shown, other = _around_difference(before, after, room)
+    yield Text(f"        {change.path}: {shown} -> {other}{forces}")
 
 
-def _short(value: Any, room: int) -> str:
-    """Write a value as JSON; of one that is longer than the room, its beginning and its end."""
-    text = repr(value) if value is UNKNOWN else json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
+def _entry_lines(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Text]:
+    """Yield the entries of a list that go and those that come, whole, in their order."""
+    old, new = [[_written(entry) for entry in entries] for entries in (before, after)]
+    for kind, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind != "equal":
+            yield from (Text(f"          - {entry}") for entry in old[start:end])
+            yield from (Text(f"          + {entry}") for entry in new[new_start:new_end])
+
+
+def _written(value: Any) -> str:
+    return repr(value) if value is UNKNOWN else json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
+
+
+def _short(text: str, room: int) -> str:
+    """Return a text, or the beginning and the end of one that is longer than the room."""
     if len(text) <= room:
         return text
     half = (room - 3) // 2
     return f"{text[:half]}...{text[-half:]}"
 
 
+def _around_difference(before: str, after: str, room: int) -> tuple[str, str]:
+    """Return of two long texts the part in which they begin to differ."""
+    first = len(commonprefix([before, after]))
+    start = max(0, first - (room - 6) // 3)
+    pieces = [text[start : start + room - 6] for text in (before, after)]
+    ends = [start + len(piece) < len(text) for piece, text in zip(pieces, (before, after))]
+    shown = [f"{'...' if start else ''}{piece}{'...' if end else ''}" for piece, end in zip(pieces, ends)]
+    return shown[0], shown[1]
+
+
 def change_document(change: Change) -> dict[str, Any]:
     """Return a change as plain JSON values."""
     fields = [{"path": each.path, "before": each.before, "after": each.after} for each in change.fields]
-    return {"resource": change.key, "action": change.action.value, "fields": fields}
+    noted = {"note": change.note} if change.note else {}
+    return {"resource": change.key, "action": change.action.value, "fields": fields, **noted}
 
 
 def print_json(stream: IO[str], document: Any) -> None:

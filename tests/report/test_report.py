@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from deployer import events
 from deployer.plan import UNKNOWN, Action, Change, FieldChange, Plan
 from deployer.report import (
+    Board,
     Reporter,
     change_document,
     latency_line,
     make_console,
+    plan_lines,
     print_error,
     print_json,
     print_plan,
     print_results,
 )
 from tests.conftest import golden
+from tests.terminal.pty import Terminal as PseudoTerminal
 
 GOLDEN = Path(__file__).parent / "golden"
 PLAN = Plan(
@@ -59,7 +68,7 @@ EVENTS: list[events.Event] = [
     events.StepProgress("function/random_forest", "waiting for IAM: Lambda cannot use the execution role yet"),
     events.StepFailed("function/random_forest", "update", "failed to update: [red]no[/red]", "try again"),
     events.StepSkipped("workflow", "replace", "function/random_forest failed"),
-    events.RunFinished("up", {"done": 1, "failed": 1, "skipped": 1}, 12.34),
+    events.RunFinished("up", {"created": 1, "failed": 1, "skipped": 1}, 12.34),
 ]
 
 
@@ -81,13 +90,10 @@ def test_every_event_has_a_rendering() -> None:
     kinds = set(events.Event.__args__)  # type: ignore[attr-defined]
     assert {type(event) for event in EVENTS} == kinds
     for event in EVENTS:
-        stream = io.StringIO()
-        reporter = Reporter(make_console(stream))
+        board = Board(live=False, width=120)
         if isinstance(event, (events.StepProgress, events.StepFinished, events.StepFailed)):
-            reporter.emit(events.StepStarted(event.key, "update"))
-            stream.truncate(0)
-        reporter.emit(event)
-        assert stream.getvalue().strip("\x00\n"), event
+            list(board.lines(events.StepStarted(event.key, "update")))
+        assert [str(line) for line in board.lines(event)], event
 
 
 @pytest.mark.parametrize("width", [200, 80])
@@ -118,20 +124,104 @@ def test_an_empty_plan_is_one_line() -> None:
     assert stream.getvalue() == "Plan: no changes, resources checked: 1\n"
 
 
-def test_running_steps_stay_in_a_live_area_with_elapsed_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "80")
+def test_running_steps_stay_in_a_live_area_with_elapsed_seconds() -> None:
     now = [0.0]
-    reporter = Reporter(make_console(Terminal(), color=False), clock=lambda: now[0])
+    board = Board(live=True, width=80, clock=lambda: now[0])
     for number in range(25):
-        reporter.emit(events.StepStarted(f"function/f{number}", "create"))
+        assert list(board.lines(events.StepStarted(f"function/f{number}", "create"))) == []
     now[0] = 7.0
-    reporter.emit(events.StepProgress("function/f0", "waiting for IAM"))
-    lines = [str(line) for line in reporter._draw().renderables]
+    assert list(board.lines(events.StepProgress("function/f0", "waiting for IAM"))) == []
+    lines = [str(line) for line in board.area().renderables]
     assert lines[0] == "function/f0: creating 7 s, waiting for IAM"
     assert len(lines) == 21 and lines[-1] == "and 5 more"
-    reporter.emit(events.StepFinished("function/f0", "create", 7.0))
-    assert str(reporter._draw().renderables[0]).startswith("function/f1:")
+    (finished,) = board.lines(events.StepFinished("function/f0", "create", 7.0))
+    assert str(finished) == "function/f0: created (7.0 s)"
+    assert str(board.area().renderables[0]).startswith("function/f1:")
+
+
+STORM = """
+import threading
+from deployer import events
+from deployer.report import Reporter, stderr_console
+
+def emit(number):
+    for step in range(1000):
+        key = f"function/f{number}-{step}"
+        reporter.emit(events.StepStarted(key, "create"))
+        reporter.emit(events.StepProgress(key, "waiting for IAM"))
+        reporter.emit(events.StepFinished(key, "create", 0.1))
+
+with Reporter(stderr_console(color=True)) as reporter:
+    threads = [threading.Thread(target=emit, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_twelve_threads_that_emit_at_once_all_come_to_an_end(tmp_path: Path) -> None:
+    """On a real terminal; with a lock of ours and one of rich's, it hung within thirty steps."""
+    terminal = PseudoTerminal(tmp_path, sys.executable, "-c", STORM)
+    assert terminal.end(100) == 0
+    assert len(re.findall(r"function/f\d+-\d+: created", terminal.text)) == 12_000
+
+
+@pytest.mark.parametrize("stream", ["closed", "full"])
+def test_a_run_goes_on_when_stderr_takes_nothing_any_more(stream: str) -> None:
+    program = STORM.replace("range(1000)", "range(20)") + "\nprint('done')"
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", program]
+        kept = {"stderr": full} if stream == "full" else {"stderr": None, "preexec_fn": lambda: os.close(2)}
+        if stream == "closed":
+            command = [sys.executable, "-c", "import deployer.__main__ as m; m.open_streams()\n" + program]
+        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, **kept)
+    assert (done.returncode, done.stdout) == (0, b"done\n")
+
+
+def test_a_paused_reporter_shows_what_came_meanwhile_when_it_goes_on() -> None:
+    stream = io.StringIO()
+    with Reporter(make_console(stream)) as reporter:
+        reporter.emit(events.Note("one"))
+        reporter.pause()
+        assert stream.getvalue() == "one\n"
+        reporter.emit(events.Note("two"))
+        assert stream.getvalue() == "one\n"
+        reporter.resume()
+    assert stream.getvalue() == "one\ntwo\n"
+
+
+def test_two_lists_that_differ_show_the_entries_that_go_and_come() -> None:
+    """Both begin and end alike, as the resources of an IAM policy do."""
+    before = [f"arn:aws:lambda:eu-central-1:123456789012:function:inference-dev-model-{name}:*" for name in "abcdef"]
+    after = [*before[:2], before[2].replace("model-c", "model-x"), *before[3:], "arn:aws:lambda:::new"]
+    change = Change(
+        "role/workflow", Action.UPDATE, (FieldChange("policies.invoke.Statement[0].Resource", before, after),)
+    )
+    stream = io.StringIO()
+    print_plan(make_console(stream), Plan((change,)))
+    shown = stream.getvalue().splitlines()
+    assert shown[1].strip() == "policies.invoke.Statement[0].Resource: 6 entries -> 7 entries"
+    assert [line.strip() for line in shown[2:5]] == [f'- "{before[2]}"', f'+ "{after[2]}"', '+ "arn:aws:lambda:::new"']
+
+
+@given(st.text(min_size=60), st.text(min_size=1), st.text(min_size=1), st.text(min_size=60), st.sampled_from([80, 120]))
+def test_two_values_that_differ_are_never_shown_as_the_same(
+    head: str, one: str, other: str, tail: str, width: int
+) -> None:
+    assume(one != other)
+    field = FieldChange("definition.States.Predict.Comment", head + one + tail, head + other + tail)
+    _, line, _ = plan_lines(Plan((Change("workflow", Action.UPDATE, (field,)),)), width)
+    shown, _, after = str(line).partition(": ")[2].rpartition(" -> ")
+    assert shown != after
+
+
+def test_an_api_that_is_made_anew_tells_of_its_new_url() -> None:
+    change = Change("api", Action.CREATE, note="the service gets a new URL, which its clients must be told")
+    stream = io.StringIO()
+    print_plan(make_console(stream), Plan((Change("bucket", Action.NOOP), change)))
+    assert "the service gets a new URL" in stream.getvalue()
+    assert change_document(change)["note"].startswith("the service gets a new URL")
 
 
 RESULTS = [

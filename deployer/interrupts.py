@@ -1,0 +1,86 @@
+"""Ctrl-C and SIGTERM: at once while a command only reads, in good order while it writes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from deployer.events import Note
+
+if TYPE_CHECKING:
+    from deployer.report import Reporter
+
+EXIT_CODE = 130  # as of a program that SIGINT ended
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LAST_WORDS_S = 0.5
+
+
+class Flag:
+    """Like threading.Event, but a signal handler may set it: no lock is taken that the interrupted code could hold."""
+
+    def __init__(self) -> None:
+        self._raised = False
+        self._wake: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        self._raised = True
+        self._wake.put(None)
+
+    def is_set(self) -> bool:
+        return self._raised
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until the flag is set, or for so long."""
+        if not self._raised:
+            with suppress(Empty):
+                self._wake.get(timeout=timeout_s)
+                self._wake.put(None)  # for the next thread that waits
+
+
+class Interrupts:
+    """How a command takes Ctrl-C and SIGTERM.
+
+    A signal raises KeyboardInterrupt in the main thread. Inside `finishing`, the first only sets `stopped`: what runs is
+    finished and nothing new begins; the second ends the process.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.stopped = Flag()
+        self._reporter = reporter
+        self._finishing = False
+
+    @contextmanager
+    def installed(self) -> Iterator[Interrupts]:
+        """Handle the signals; only the main thread can, so elsewhere nothing changes."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def finishing(self) -> Iterator[None]:
+        """Let the first signal end the run in good order: something is being written."""
+        self._finishing = True
+        try:
+            yield
+        finally:
+            self._finishing = False
+
+    def _handle(self, number: int, frame: object) -> None:
+        if not self._finishing:
+            raise KeyboardInterrupt
+        if self.stopped.is_set():
+            self._reporter.pause(_LAST_WORDS_S)  # the cursor shows again
+            os._exit(EXIT_CODE)
+        self.stopped.set()
+        self._reporter.emit(Note("interrupted: what runs is finished, nothing new begins; once more leaves at once"))

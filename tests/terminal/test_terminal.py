@@ -1,0 +1,135 @@
+"""Commands in a real terminal: they end, they draw within its width, and Ctrl-C ends them in good order."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployer.local import process
+from tests.cli.stub import serve, slowing
+from tests.conftest import make_project
+from tests.local.conftest import claimed
+from tests.terminal.pty import Terminal, deployer
+
+ROUNDS = 10
+SHOWN_CURSOR, HIDDEN_CURSOR = "\x1b[?25h", "\x1b[?25l"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
+    found = make_project(tmp_path_factory.mktemp("terminal") / "project", trained)
+    process.start(found)
+    yield found
+    process.force_stop(found)
+
+
+def lines(terminal: Terminal) -> list[str]:
+    return [line.rstrip() for line in terminal.text.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("columns", [120, 80])
+def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
+    """The journey ten times; before there was one owner of drawing, most of these runs hung."""
+    kept = folder.parent / "kept"
+    for _ in range(ROUNDS // 2):
+        terminal = deployer(folder, "up", "--local", columns=columns)
+        assert terminal.end() == 0, terminal.text
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/_apis/[a-z0-9]+/", lines(terminal)[-1])
+        assert HIDDEN_CURSOR in terminal.drawn and terminal.drawn.rindex(SHOWN_CURSOR) > terminal.drawn.rindex(
+            HIDDEN_CURSOR
+        )
+        assert "workflow: created (" in terminal.text
+        assert "creating" not in terminal.text  # the live area leaves nothing behind
+        terminal = deployer(folder, "plan", "--local", columns=columns)
+        assert terminal.end() == 0
+        assert lines(terminal)[-1] == "Plan: no changes, resources checked: 19"
+        # Another stage keeps the local AWS from ending, which would make the next round wait for it.
+        if not kept.exists():
+            assert deployer(folder, "up", "--local", "--stage", "kept", columns=columns).end() == 0
+            kept.touch()
+        terminal = deployer(folder, "down", "--local", "--yes", columns=columns)
+        assert terminal.end() == 0
+        assert lines(terminal)[-1] == "the local AWS goes on: other resources live in it"
+        assert "18 deleted" in terminal.text
+
+
+@pytest.mark.parametrize("command", ["up", "plan", "down"])
+def test_ctrl_c_in_the_first_second_is_one_line_and_130(folder: Path, command: str) -> None:
+    """From the first instant on that Python gives: before that, it prints what interrupted its own start."""
+    for pause_s in (0.08, 0.2, 0.4):
+        terminal = deployer(folder, command, "--local")
+        time.sleep(pause_s)
+        terminal.type("\x03")
+        code = terminal.end(20)
+        if code == 0:  # it was faster
+            continue
+        assert "Traceback" not in terminal.text.replace("\n", "") or pause_s < 0.1, terminal.text
+        assert code == 130 or pause_s < 0.1, terminal.text
+        assert lines(terminal)[-1].endswith("interrupted")
+
+
+def test_ctrl_c_at_the_question_ends_it_and_changes_nothing(folder: Path) -> None:
+    assert deployer(folder, "up", "--local").end() == 0
+    terminal = deployer(folder, "down", "--local")
+    terminal.until("Delete all of inference, stage dev?")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert lines(terminal)[-1] == "error: interrupted"
+    terminal = deployer(folder, "down", "--local")
+    terminal.until("Delete all of inference, stage dev?")
+    terminal.type("n\n")
+    assert terminal.end() == 1
+    assert lines(terminal)[-1] == "error: declined; nothing was changed"
+    terminal = deployer(folder, "plan", "--local")
+    assert terminal.end() == 0 and "Plan: no changes" in terminal.text
+
+
+def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: Path) -> None:
+    """The creation of the repository takes two seconds here; the second Ctrl-C would leave at once."""
+    server = process.find(folder)
+    assert server is not None
+    stage = ("--local", "--stage", "slow")
+    with serve(slowing(server.url, "CreateRepository", 2.0)) as url, claimed(folder, url):
+        terminal = deployer(folder, "up", *stage)
+        terminal.until("repository: creating 1 s")
+        terminal.type("\x03")
+        assert terminal.end() == 130, terminal.text
+        assert "interrupted: what runs is finished, nothing new begins" in terminal.text
+        assert (
+            "repository: created (" in terminal.text and "workflow: not created, because interrupted" in terminal.text
+        )
+        assert terminal.drawn.rindex(SHOWN_CURSOR) > terminal.drawn.rindex(HIDDEN_CURSOR)
+        assert deployer(folder, "down", *stage, "--yes").end() == 0
+    with serve(slowing(server.url, "CreateRepository", 8.0)) as url, claimed(folder, url):
+        terminal = deployer(folder, "up", *stage)
+        terminal.until("repository: creating")
+        terminal.type("\x03")
+        terminal.until("once more leaves at once")
+        begun = time.monotonic()
+        terminal.type("\x03")
+        assert terminal.end() == 130 and time.monotonic() - begun < 5
+        assert terminal.drawn.rindex(SHOWN_CURSOR) > terminal.drawn.rindex(HIDDEN_CURSOR)
+    assert deployer(folder, "down", *stage, "--yes").end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_read_that_hangs_is_left_at_once(folder: Path, number: signal.Signals) -> None:
+    server = process.find(folder)
+    assert server is not None
+    with serve(slowing(server.url, "GetCallerIdentity", 20.0)) as url, claimed(folder, url):
+        terminal = deployer(folder, "plan", "--local")
+        time.sleep(1.5)
+        begun = time.monotonic()
+        terminal.process.send_signal(number)
+        assert terminal.end() == 130 and time.monotonic() - begun < 5
+    assert lines(terminal)[-1] == "error: interrupted"
+
+
+def test_a_terminal_that_cannot_animate_gets_lines(folder: Path) -> None:
+    terminal = deployer(folder, "plan", "--local", environment={"TERM": "dumb"})
+    assert terminal.end() == 0 and "\x1b" not in terminal.drawn
