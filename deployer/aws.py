@@ -11,6 +11,7 @@ is told.
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import random
 import threading
@@ -25,13 +26,14 @@ from typing import Any, Protocol, TypeVar
 from deployer import __version__
 from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, Interrupted, NoCredentials, NotReached
 from deployer.pace import Pace
+from deployer.signin import SERVICES, ForeignAnswer, explained, is_about_signing, open_session, sign_in
 
 T = TypeVar("T")
 Recorder = Callable[[str, str], None]
 
 WORKERS = 32
-SERVICES = ("apigatewayv2", "s3", "iam", "lambda", "ecr", "logs", "stepfunctions")  # of every command
-EVERY_SERVICE = ("sts", *SERVICES, "resourcegroupstaggingapi")
+_REACH = "check the network, proxies and --endpoint-url"
+_READ_TIMEOUT_S = 30
 THROTTLE_DEADLINE_S = 180.0
 UNWELL_DEADLINE_S = 30.0
 UNREACHED_DEADLINE_S = 4.0  # long enough for a connection that broke, short enough for a wrong --endpoint-url
@@ -153,31 +155,17 @@ class Aws:
 
     @cached_property
     def _session(self) -> Any:
-        import boto3
-        import botocore.session
-        from botocore.exceptions import BotoCoreError
+        # AWS_REGION counts, as in AWS's other SDKs; boto3 ignores it.
+        return open_session(self._region or os.environ.get("AWS_REGION"), self._profile, self._credentials)
 
-        core = botocore.session.Session()
-        access_key, secret = self._credentials or (None, None)
-        try:
-            session = boto3.Session(
-                botocore_session=core,
-                region_name=self._region,
-                profile_name=self._profile,
-                aws_access_key_id=access_key,
-                aws_secret_access_key=secret,
-            )
-        except BotoCoreError as error:
-            raise NoCredentials(type(error).__name__, str(error), advice=LOCAL_ADVICE) from error
-        # To know that a service exists, botocore looks into the folders of all four hundred, for each kind of file anew; the
-        # threads that want a paginator first all do so at once. It was a fifth of a plan (benchmarks/deploy.py).
-        core.get_component("data_loader").list_available_services = lambda type_name: list(EVERY_SERVICE)
-        return session
+    def sign_in(self) -> None:
+        """Find the credentials, and renew them if that is due; raise NoCredentials when there are none to be had."""
+        sign_in(self._session)
 
     @property
     def region(self) -> str:
-        """The region in force; ConfigError without one. AWS_REGION counts, as in AWS's other SDKs; boto3 ignores it."""
-        region = self._region or os.environ.get("AWS_REGION") or self._session.region_name
+        """The region in force; ConfigError without one."""
+        region = self._session.region_name
         if not region:
             raise ConfigError(
                 ["no region: neither --region, DEPLOYER_REGION, [deployer] region, AWS_REGION nor a profile names one"],
@@ -221,10 +209,12 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": 1},
             max_pool_connections=WORKERS,
             connect_timeout=10,
+            read_timeout=_READ_TIMEOUT_S,
             user_agent_extra=f"deployer/{__version__}",
             inject_host_prefix=not overridden,  # Sfn-22: an overridden host has no sync- twin
         )
         region = self.region
+        self.sign_in()
         try:
             return self._session.client(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
         except (BotoCoreError, ValueError) as error:
@@ -253,6 +243,7 @@ class Aws:
         def attempt() -> Any:
             if pace:
                 pace.take()
+            self.sign_in()
             self._record(service, operation)
             return self._translated(operation, lambda: getattr(client, operation)(**parameters))
 
@@ -283,6 +274,7 @@ class Aws:
     @staticmethod
     def _translated(operation: str, call: Callable[[], T]) -> T:
         from botocore import exceptions
+        from botocore.parsers import ResponseParserError
 
         name = "".join(part.capitalize() for part in operation.split("_"))
         try:
@@ -296,21 +288,19 @@ class Aws:
                 status=int(metadata.get("HTTPStatusCode", 0)),
                 request_id=str(metadata.get("RequestId", "")),
             ) from error
-        except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
-            raise NoCredentials(
-                "NoCredentials", f"{error}".lower(), advice=f"sign in, or set AWS_PROFILE or --profile; {LOCAL_ADVICE}"
-            ) from error
-        except (
-            exceptions.TokenRetrievalError,
-            exceptions.SSOTokenLoadError,
-            exceptions.UnauthorizedSSOTokenError,
-        ) as error:
-            raise NoCredentials("ExpiredToken", str(error)) from error
         except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
-            raise NotReached(
-                type(error).__name__, str(error), operation=name, advice="check the network and --endpoint-url"
-            ) from error
+            if (refused := _refused_here(error)) is not None:
+                raise refused from error
+            raise NotReached(type(error).__name__, str(error), operation=name, advice=_REACH) from error
+        except ForeignAnswer as error:
+            message = f"what answered is not AWS: {error}"
+            raise NotReached("ForeignAnswer", message, operation=name, status=error.status, advice=_REACH) from error
+        except ResponseParserError as error:
+            message = "what answered is not AWS, or the answer is cut off"
+            raise NotReached("ForeignAnswer", message, operation=name, advice=_REACH) from error
         except exceptions.BotoCoreError as error:
+            if is_about_signing(error):
+                raise explained(error) from error
             raise AwsError(type(error).__name__, str(error), operation=name) from error
 
     def retry(
@@ -369,3 +359,13 @@ class Aws:
             raise Interrupted(
                 f"interrupted while waiting {reason}", "run the command again: it goes on where it stopped"
             )
+
+
+def _refused_here(error: BaseException) -> OSError | None:
+    """Return what kept this machine from opening a connection at all: it has no file descriptor left."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None

@@ -14,8 +14,9 @@ import pytest
 from botocore import exceptions
 from botocore.stub import Stubber
 
-from deployer.aws import EVERY_SERVICE, SERVICES, Aws, Identity
+from deployer.aws import Aws, Identity
 from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
+from deployer.signin import KNOWN, SERVICES
 from tests.clock import Clock
 
 REGION = "eu-central-1"
@@ -382,7 +383,7 @@ def test_a_connection_that_breaks_is_told_as_not_reached():
     assert len(attempts) == len(clock.slept) + 1 > 2
     assert sum(clock.slept) <= 4
     assert caught.value.operation == "GetCallerIdentity"
-    assert caught.value.advice == "check the network and --endpoint-url"
+    assert caught.value.advice == "check the network, proxies and --endpoint-url"
 
 
 def test_a_connection_that_is_refused_names_the_endpoint():
@@ -515,7 +516,7 @@ def test_no_service_is_looked_for_in_the_folders_of_all(aws):
     """botocore would read four hundred folders, three times, to know that a service exists."""
     with mock.patch("os.listdir", wraps=os.listdir) as listing:
         fresh = Aws(region=REGION, credentials=("key", "secret"))
-        for service in EVERY_SERVICE:
+        for service in KNOWN:
             fresh.client(service)
         assert fresh.client("lambda").can_paginate("list_functions")
-    assert len(listing.mock_calls) < 10 * len(EVERY_SERVICE)
+    assert len(listing.mock_calls) < 10 * len(KNOWN)
