@@ -29,7 +29,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from project import copy_project
+from project import copy_project, open_account, reset
 
 STEPS = ("first up", "nothing changed", "plan", "one model changed", "down")
 COMMANDS = {
@@ -59,7 +58,7 @@ S3_PARTS = {
     "list-type",
 }
 READING = ("get_", "list_", "describe_", "head_", "batch_get_", "batch_check_")
-CLIENT = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_access_key": "local"}
+CLIENT = {"region_name": "us-east-1"}
 
 
 # ---- the proxy
@@ -120,7 +119,8 @@ class Proxy:
                 asked = not self.path.startswith("/_deployer/")
                 begun = time.monotonic()
                 time.sleep(latency_s if asked else 0)
-                self.behind.request(self.command, self.path, body, dict(self.headers))
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                self.behind.request(self.command, self.path, body, headers)
                 answer = self.behind.getresponse()
                 content = answer.read()
                 if asked:
@@ -191,7 +191,7 @@ def record(folder: Path, url: str) -> Calls:
         made.clear()
         return found
 
-    aws = Recording(region="us-east-1", endpoint_url=url, credentials=("local", "local"))
+    aws = Recording(region="us-east-1", endpoint_url=url)
     located = load_settings(folder, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
     settings = replace(located, base_image=NO_BASE)
     resources = {each.key: each for each in service.declare(settings, load_project(settings))}
@@ -346,6 +346,7 @@ def measure(folder: Path, latency_s: float, rounds: int) -> dict[tuple[str, str]
     copy_project(folder)
     trained = {path: path.read_bytes() for path in (folder / "models").iterdir()}
     server = process.start(folder)
+    open_account(server)
     try:
         proxy = Proxy(server.port, latency_s)
         url = f"http://127.0.0.1:{proxy.port}"
@@ -358,8 +359,7 @@ def measure(folder: Path, latency_s: float, rounds: int) -> dict[tuple[str, str]
         runs: dict[tuple[str, str], list[Run]] = defaultdict(list)
         for _ in range(rounds):
             for who in ("bound", "deployer"):
-                reset = urllib.request.Request(f"{server.url}/moto-api/reset", method="POST")
-                urllib.request.urlopen(reset).read()
+                reset(server)
                 for path, content in trained.items():
                     path.write_bytes(content)
                 for step in STEPS:

@@ -126,7 +126,9 @@ def show_wall(what: str, place: Any, manifest: dict[str, Any], cpus: float | Non
         for name in MODULES:
             with ExitStack() as stack:
                 running = {
-                    model: stack.enter_context(place.serving(name, handlers.environment(model, manifest, place.url), cpus))
+                    model: stack.enter_context(
+                        place.serving(name, handlers.environment(model, manifest, place.url), cpus)
+                    )
                     for model in SHIPPED
                 }
                 for row, seconds in measure_wall(running, cpus):
@@ -220,11 +222,14 @@ class Processes:
     def serving(self, name: str, variables: dict[str, str], cpus: float | None) -> Iterator[Callable[[Any], Any]]:
         """Run the handler under Lambda's runtime client, against the Runtime API of the local AWS."""
         from deployer.local.functions import Functions, Version
+        from deployer.local.process import Credentials
 
         code = ROOT / "lambda_src" if name == "ours" else self.folder
         command = f"{MODULES[name]}.handler"
         version = Version(name, name, "1", code, command, {**variables, **self._paths(name)}, 60.0, 1024)
-        functions = Functions(self.folder, self.url, "us-east-1", lambda group, stream, lines: None)
+        functions = Functions(
+            self.folder, self.url, "us-east-1", lambda group, stream, lines: None, Credentials("key", "secret")
+        )
 
         def call(event: Any) -> Any:
             response = functions.invoke(version, json.dumps(event).encode())
@@ -252,7 +257,9 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
                 with images.serving("ours", variables, cpus, memory_mb=size) as call:
                     for row, seconds in measure_wall({model: call}, cpus):
                         found[size].setdefault(row.partition(", ")[2], []).append(seconds)
-    print("| `memory_mb` | CPUs | cold | 1 record | 100 | 1,000 | 1,000, p99 | $ per million requests, 1 record | 1,000 |")
+    print(
+        "| `memory_mb` | CPUs | cold | 1 record | 100 | 1,000 | 1,000, p99 | $ per million requests, 1 record | 1,000 |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     unit = {row: statistics.median(times) for row, times in found[1024].items()}
     for size, rows in found.items():

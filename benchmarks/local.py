@@ -29,13 +29,12 @@ SERVICES = [f"moto.{name}.models" for name in ("apigatewayv2", "awslambda", "ecr
 SERVICES.append("moto.stepfunctions.parser.models")
 
 
-def handlers(folder: Path, url: str) -> list[Any]:
+def handlers(folder: Path, server: Any) -> list[Any]:
     """Make the three predictors in this process, from what is deployed."""
     import boto3
 
     sys.path.insert(0, str(folder / "lambda_src"))
-    account = {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
-    os.environ |= {**account, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    os.environ |= server.environment("us-east-1")
     import predict
 
     found = boto3.client("lambda", region_name="us-east-1").list_functions()["Functions"]
@@ -95,7 +94,7 @@ def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[flo
     try:
         server = process.find(folder)
         assert server is not None
-        predictors = handlers(folder, server.url)
+        predictors = handlers(folder, server)
         body = (folder / "samples" / "boston_housing.json").read_bytes()
         request = json.loads(body)
         added, own = [], []

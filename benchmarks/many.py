@@ -17,14 +17,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from project import copy_project, grow
+from project import copy_project, grow, open_account, reset
 
 
 def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
@@ -39,7 +38,6 @@ def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
     aws = Aws(
         region="us-east-1",
         endpoint_url=url,
-        credentials=("local", "local"),
         record=lambda service, operation: calls.update([f"{service}:{operation}"]),
         clock=lambda: 0.0,
         sleep=waits.append,
@@ -72,9 +70,10 @@ def measure(folder: Path, functions: list[int]) -> dict[int, dict[str, Any]]:
     copy_project(folder)
     found = {}
     server = process.start(folder)
+    open_account(server)
     try:
         for count in functions:
-            urllib.request.urlopen(urllib.request.Request(f"{server.url}/moto-api/reset", method="POST")).read()
+            reset(server)
             many = folder / f"of-{count}"
             shutil.copytree(folder, many, ignore=shutil.ignore_patterns(".deployer", "of-*"))
             grow(many, count)

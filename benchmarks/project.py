@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data", "samples")
@@ -19,6 +22,18 @@ def copy_project(folder: Path) -> None:
         source = ROOT / name
         shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
+
+
+def open_account(server: Any) -> None:
+    """Let this process and those that it starts call a local AWS."""
+    os.environ |= {name: value for name, value in server.environment("us-east-1").items() if "ENDPOINT" not in name}
+
+
+def reset(server: Any) -> None:
+    """Empty the account of a local AWS."""
+    from deployer.local.process import RESET
+
+    urllib.request.urlopen(urllib.request.Request(server.url + RESET, headers=server.signed, method="POST")).read()
 
 
 def grow(project: Path, functions: int) -> None:

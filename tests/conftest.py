@@ -116,24 +116,30 @@ def calls() -> Calls:
 @pytest.fixture
 def aws(server: process.Server, calls: Calls) -> Aws:
     """An empty account in the local AWS; its calls are recorded."""
-    reset(server.url)
-    return connect(server.url, calls)
+    reset(server)
+    return connect(server, calls)
 
 
-def reset(url: str) -> None:
+def reset(server: process.Server) -> None:
     import urllib.request
 
-    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST")).read()
+    request = urllib.request.Request(server.url + process.RESET, headers=server.signed, method="POST")
+    urllib.request.urlopen(request).read()
 
 
-def connect(url: str, calls: Calls | None = None) -> Aws:
+def keys(server: process.Server) -> dict[str, str]:
+    """The variables that open a server, without saying where it is."""
+    return {name: value for name, value in server.environment(process.REGION).items() if "ENDPOINT" not in name}
+
+
+def connect(server: process.Server, calls: Calls | None = None) -> Aws:
     clock = Clock()
     record = (lambda service, operation: calls.append((service, operation))) if calls is not None else None
     recording = {"record": record} if record else {}
     return Aws(
         region=process.REGION,
-        endpoint_url=url,
-        credentials=process.CREDENTIALS,
+        endpoint_url=server.url,
+        credentials=server.credentials,
         clock=clock,
         sleep=clock.sleep,
         **recording,

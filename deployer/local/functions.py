@@ -12,6 +12,7 @@ import io
 import json
 import os
 import queue
+import secrets
 import select
 import socket
 import subprocess
@@ -25,6 +26,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from deployer.local.door import is_for
+from deployer.local.peer import is_own
+from deployer.local.process import Credentials
+from deployer.local.runtime import RUNTIME_KEY, RUNTIME_KEY_HEADER
 
 # Lambda-28: request and response, each.
 PAYLOAD_LIMIT = 6 * 1024 * 1024
@@ -91,12 +97,17 @@ WriteLog = Callable[[str, str, list[str]], None]
 class Environment:
     """One process of one version, and the Runtime API that it polls."""
 
-    def __init__(self, version: Version, client: list[str], endpoint: str, region: str, write_log: WriteLog) -> None:
-        """`client`: the command that runs a handler against a Runtime API; `write_log` takes group, stream and lines."""
+    def __init__(self, version: Version, client: list[str], access: Mapping[str, str], write_log: WriteLog) -> None:
+        """Make an environment without a process.
+
+        Args:
+            client: the command that runs a handler against a Runtime API.
+            access: the variables by which the function's code reaches AWS.
+            write_log: takes group, stream and lines.
+        """
         self.version = version
         self._client = client
-        self._endpoint = endpoint
-        self._region = region
+        self._access = access
         self._write_log = write_log
         self._turn = threading.Lock()
         self._pending: queue.Queue[_Invocation | None] = queue.Queue()
@@ -107,6 +118,7 @@ class Environment:
         self._api: _RuntimeApi | None = None
         self._init_error: bytes | None = None
         self._stream = ""
+        self.api_key = secrets.token_urlsafe(30)
         self._pumping = threading.Thread()
 
     def invoke(self, payload: bytes) -> Response:
@@ -202,11 +214,8 @@ class Environment:
             "AWS_LAMBDA_LOG_STREAM_NAME": self._stream,
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "_HANDLER": version.command,
-            "AWS_REGION": self._region,
-            "AWS_DEFAULT_REGION": self._region,
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_ENDPOINT_URL": self._endpoint,
+            **self._access,
+            RUNTIME_KEY: self.api_key,
             **version.environment,
         }
 
@@ -296,6 +305,8 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
     server: _RuntimeApi
 
     def do_GET(self) -> None:
+        if not self._is_meant():
+            return
         if self.path != f"{_RUNTIME}/invocation/next":
             self._answer(404)
             return
@@ -317,7 +328,14 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
         self._answer(200, invocation.payload, headers)
 
     def do_POST(self) -> None:
-        payload = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if not self._is_meant():
+            return
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal() or int(length) > 2 * PAYLOAD_LIMIT:
+            self.close_connection = True
+            self._answer(413 if length.isdecimal() else 400)
+            return
+        payload = self.rfile.read(int(length))
         environment = self.server.environment
         parts = self.path.removeprefix(f"{_RUNTIME}/").split("/")
         if parts == ["init", "error"]:
@@ -328,6 +346,24 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
             self._answer(202 if known else 400, b'{"status":"OK"}' if known else b'{"errorType":"InvalidRequestID"}')
         else:
             self._answer(404)
+
+    def _is_meant(self) -> bool:
+        """Answer a request that is not from the function's own process, and tell whether it is from it.
+
+        AWS's runtime client sends no secret, so what the system knows of the other end has to do; ours sends the key.
+        """
+        port = self.server.server_address[1]
+        if not is_for(port, self.headers.get("Host")):
+            status = 421
+        elif self.headers.get("Origin") is not None:
+            status = 403
+        elif self.headers.get(RUNTIME_KEY_HEADER) == self.server.environment.api_key or is_own(self.connection):
+            return True
+        else:
+            status = 403
+        self.close_connection = True
+        self._answer(status)
+        return False
 
     def _answer(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)
@@ -354,15 +390,28 @@ class Functions:
 
     Args:
         code: the folder to unpack images into.
+        credentials: what the functions' own calls are signed with.
         client: see Environment; by default what this machine has.
     """
 
     def __init__(
-        self, code: Path, endpoint: str, region: str, write_log: WriteLog, client: list[str] | None = None
+        self,
+        code: Path,
+        endpoint: str,
+        region: str,
+        write_log: WriteLog,
+        credentials: Credentials,
+        client: list[str] | None = None,
     ) -> None:
         self.region = region
         self._code = code
-        self._endpoint = endpoint
+        self._access = {
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            "AWS_ENDPOINT_URL": endpoint,
+        }
         self._write_log = write_log
         self._client = client or runtime_client()
         self._environments: dict[str, Environment] = {}
@@ -372,7 +421,7 @@ class Functions:
         with self._lock:
             environment = self._environments.get(version.identity)
             if environment is None:
-                environment = Environment(version, self._client, self._endpoint, self.region, self._write_log)
+                environment = Environment(version, self._client, self._access, self._write_log)
                 self._environments[version.identity] = environment
         return environment.invoke(payload)
 

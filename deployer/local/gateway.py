@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -15,40 +17,62 @@ from typing import Any
 from urllib.parse import unquote
 
 from deployer.local import moto_gaps
+from deployer.local.door import Answer, Door, Environ
+from deployer.local.door import answer_json as _json
+from deployer.local.door import message as _message
 from deployer.local.functions import PAYLOAD_LIMIT, Functions, Response, Version
+from deployer.local.process import ACCOUNT, HEALTH, REGION, RESET, Credentials
 from deployer.local.workflow import Refused, start_sync_execution
 
-ACCOUNT = "123456789012"  # moto's default
 _BODY_LIMIT = 10 * 1024 * 1024  # of an HTTP API (Api-10)
 _INVOKE = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
 _API = re.compile(r"/_apis/(?P<api>[a-z0-9]+)(?P<path>/.*)?$")
 _REASONS = {200: "OK", 204: "No Content"}
 
-Environ = dict[str, Any]
+_LOG_LINES = 5000  # that are kept of each process of a function; AWS keeps all until their retention ends
+# Executions at once: each holds its data several times over. The rest wait, as they would for the one process of a function.
+_EXECUTIONS = 16
+# Requests at once to all APIs; the server has more threads, for a function must reach S3 whatever waits for it.
+_REQUESTS = 128
+
 StartResponse = Callable[..., Any]
 Headers = dict[str, str]
-Answer = tuple[int, Headers, bytes]
 
 
 class Gateway:
     """The server's WSGI application."""
 
     def __init__(
-        self, moto: Callable[[Environ, StartResponse], Iterable[bytes]], project: Path, pid: int, endpoint: str
+        self,
+        moto: Callable[[Environ, StartResponse], Iterable[bytes]],
+        project: Path,
+        pid: int,
+        port: int,
+        credentials: Credentials,
     ) -> None:
-        self.endpoint = endpoint
+        self.endpoint = endpoint = f"http://127.0.0.1:{port}"
+        self._door = Door(port, credentials.access_key)
         self._moto = moto
         self._health = {"project": str(project), "pid": pid}
         self._layers: moto_gaps.Layers = {}
         self._lock = threading.RLock()  # moto's backends are not made for threads
         self._buckets: dict[tuple[str, float, int], TokenBucket] = {}
-        self._waiting = ThreadPoolExecutor(64, thread_name_prefix="integration")
-        self.functions = Functions(project / ".deployer" / "local" / "code", endpoint, "us-east-1", self._write_log)
-        moto_gaps.mend(self._layers, endpoint, self._invoke_for_workflow)
+        self._waiting = ThreadPoolExecutor(_EXECUTIONS, thread_name_prefix="integration")
+        self._requests = threading.BoundedSemaphore(_REQUESTS)
+        self._finished = 0
+        self.functions = Functions(
+            project / ".deployer" / "local" / "code", endpoint, REGION, self._write_log, credentials
+        )
+        moto_gaps.mend(self._layers, f"{endpoint}/_layers/{{}}?AWSAccessKeyId={credentials.access_key}", self)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        answer = self._answer(environ)
+        try:
+            answer = self._answer(environ)
+        except Exception:
+            traceback.print_exc(file=sys.stderr)  # the server's log
+            answer = _message(500, "Internal Server Error")
         if answer is None:
+            environ["RAW_URI"] = environ.get("REQUEST_URI", "")  # as moto knows it
             with self._lock:
                 body = list(self._moto(environ, start_response))
             if environ["REQUEST_METHOD"] == "DELETE" and "/functions/" in environ["PATH_INFO"]:
@@ -62,17 +86,35 @@ class Gateway:
     def close(self) -> None:
         self.functions.close()
 
+    def finished(self) -> int:
+        """Return how many requests to APIs have ended."""
+        return self._finished
+
+    def _reset(self) -> None:
+        """Empty the account: for tests and benchmarks, which need many and start few servers."""
+        from moto.moto_api._internal.models import moto_api_backend
+
+        with self._lock:
+            moto_api_backend.reset()
+        self.functions.close()
+
     def _answer(self, environ: Environ) -> Answer | None:
         """Answer what is not moto's; None for the rest."""
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if path == "/_deployer/health":
-            return _json(200, {**self._health, "resources": self._count()})
-        if path.startswith("/_layers/"):
-            layer = self._layers.get(path.removeprefix("/_layers/"))
-            return _json(404, {"message": "no such layer"}) if layer is None else (200, {}, layer)
         match = _API.match(path)
         if match:
             return self._http_api(match["api"], method, match["path"] or "/", environ)
+        refusal = self._door.refusal(environ)
+        if refusal is not None:
+            return refusal
+        if path == HEALTH:
+            return _json(200, {**self._health, "resources": self._count()})
+        if (method, path) == ("POST", RESET):
+            self._reset()
+            return _json(200, {})
+        if path.startswith("/_layers/"):
+            layer = self._layers.get(path.removeprefix("/_layers/"))
+            return _json(404, {"message": "no such layer"}) if layer is None else (200, {}, layer)
         match = _INVOKE.match(path)
         if match and method == "POST":
             return self._invoke(unquote(match["function"]), environ)
@@ -103,7 +145,7 @@ class Gateway:
             headers["X-Amz-Function-Error"] = "Unhandled"
         return 200, headers, response.payload
 
-    def _invoke_for_workflow(self, arn: str, payload: bytes) -> tuple[bytes, str | None]:
+    def invoke_for_workflow(self, arn: str, payload: bytes) -> tuple[bytes, str | None]:
         from botocore.exceptions import ClientError
 
         version = self._version(arn, None, arn.split(":")[3])
@@ -177,6 +219,7 @@ class Gateway:
                 groups[group].create_log_stream(stream)
             now = int(1000 * time.time())
             groups[group].put_log_events(stream, [{"timestamp": now, "message": line} for line in lines])
+            del groups[group].streams[stream].events[:-_LOG_LINES]
 
     # HTTP APIs
 
@@ -217,13 +260,19 @@ class Gateway:
             "stateMachineArn": integration.request_parameters.get("StateMachineArn"),
             "input": body if integration.request_parameters.get("Input") == "$request.body" else "{}",
         }
+        if not self._requests.acquire(blocking=False):
+            return _message(429, "Too Many Requests")
         execution = self._waiting.submit(start_sync_execution, ACCOUNT, request)
         try:
             return _json(200, execution.result(timeout=int(integration.timeout_in_millis or 30000) / 1000))
         except FutureTimeout:
-            return _message(503, "Service Unavailable")  # the execution goes on, as on AWS (Api-13)
+            execution.cancel()  # one that has begun goes on, as on AWS (Api-13)
+            return _message(503, "Service Unavailable")
         except Refused as error:
             return _json(400, {"__type": error.code, "message": str(error)})
+        finally:
+            self._finished += 1
+            self._requests.release()
 
     def _let_through(self, api: Any) -> bool:
         settings = api.stages["$default"].default_route_settings or {}
@@ -309,14 +358,6 @@ def _region(environ: Environ) -> str:
 
 def _aws_error(code: str) -> Headers:
     return {"X-Amzn-ErrorType": code}
-
-
-def _json(status: int, value: Any, headers: Headers | None = None) -> Answer:
-    return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value).encode()
-
-
-def _message(status: int, text: str) -> Answer:
-    return _json(status, {"message": text})
 
 
 __all__ = ["Gateway", "Response", "TokenBucket"]

@@ -15,29 +15,31 @@ import re
 from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deployer.local.gateway import Gateway
 
 Layers = dict[str, bytes]
 _ATOMS = {str, int, float, bool, type(None)}
 
 
-def mend(layers: Layers, endpoint: str, invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
+def mend(layers: Layers, layer_url: str, gateway: Gateway) -> None:
     """Mend everything, once per process.
 
     Args:
         layers: where the bytes of pushed layers go, by digest.
-        endpoint: this server's URL.
-        invoke: runs a function by ARN; returns the payload and FunctionError, or raises botocore's ClientError.
+        layer_url: where the gateway serves a layer, with {} in place of its digest.
     """
     keep_layers(layers)
-    offer_layers(endpoint)
+    offer_layers(layer_url)
     hash_manifests()
     leave_bucket_policies_alone()
     number_versions()
     update_whole_configuration()
-    name_this_machine(endpoint)
+    name_this_machine(gateway.endpoint)
     refuse_second_route()
-    invoke_directly(invoke)
+    invoke_directly(gateway.invoke_for_workflow)
     name_task_errors()
     validate_definitions()
     parse_once()
@@ -132,14 +134,14 @@ def keep_layers(layers: Layers) -> None:
         return answer
 
 
-def offer_layers(endpoint: str) -> None:
-    """moto answers GetDownloadUrlForLayer with 500; here the gateway serves a layer's bytes under /_layers/."""
+def offer_layers(url: str) -> None:
+    """moto answers GetDownloadUrlForLayer with 500; here the gateway serves a layer's bytes, as presigned as AWS's."""
     from moto.core.responses import ActionResult
     from moto.ecr.responses import ECRResponse
 
     def get_download_url_for_layer(self: Any) -> Any:
         digest = self._get_param("layerDigest")
-        return ActionResult({"downloadUrl": f"{endpoint}/_layers/{digest}", "layerDigest": digest})
+        return ActionResult({"downloadUrl": url.format(digest), "layerDigest": digest})
 
     ECRResponse.get_download_url_for_layer = get_download_url_for_layer
 
@@ -183,14 +185,14 @@ def number_versions() -> None:
         versions = self._functions[latest.function_name]["versions"]
         if versions and not latest.code_or_config_updated:
             return versions[-1]
+        known = dict(self._arns)
         version = original(self, name_or_arn, description)
         latest.code_or_config_updated = False
         latest.last_version = getattr(latest, "last_version", 0) + 1
         version.code = copy.deepcopy(latest.code)
         version.environment_vars = dict(latest.environment_vars)
-        self._arns.pop(version.function_arn, None)
         version.set_version(latest.last_version)
-        self._arns[version.function_arn] = version
+        self._arns = {**known, version.function_arn: version}  # moto's number may be that of a version that lives
         return version
 
 

@@ -1,31 +1,50 @@
 """Starting, finding and ending the local AWS: one server per project folder, in a process of its own.
 
-What is known of it lies in .deployer/local/server.json. That file is a claim, not the truth: the server is asked who it is
-before it is believed, so a stale process id or a port that belongs to another program by now is noticed.
+A server holds a lock on .deployer/local/alive as long as it lives, so whether one lives is the system's word and not a
+record's. Where it listens, and the key that opens it, lie in .deployer/local/server.json, which only its owner may read.
 """
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
+import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deployer.errors import LocalError
 
 REGION = "us-east-1"
-CREDENTIALS = ("local", "local")
-HEALTH = "/_deployer/health"
+ACCOUNT = "123456789012"  # moto's default
+HEALTH, RESET = "/_deployer/health", "/_deployer/reset"
+RECORD, ALIVE = "server.json", "alive"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
+ANSWER_TIMEOUT_S = 5.0
+SERVER_MODULE = "deployer.local.server"
+_HIDDEN = ("AWS_", "MOTO_", "DEPLOYER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+class Credentials(NamedTuple):
+    """What a request to the control plane is signed with."""
+
+    access_key: str
+    secret_key: str
+
+
+def new_credentials() -> Credentials:
+    return Credentials("LKIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16)), secrets.token_urlsafe(30))
 
 
 @dataclass(frozen=True)
@@ -35,18 +54,42 @@ class Server:
     pid: int
     port: int
     log: Path
+    credentials: Credentials
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def signed(self) -> dict[str, str]:
+        """What opens the control plane to a request of our own."""
+        return {"Authorization": f"AWS4-HMAC-SHA256 Credential={self.credentials.access_key}/deployer"}
+
+    def environment(self, region: str) -> dict[str, str]:
+        """Return the variables by which any AWS client talks to this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+        }
 
 
 class NotRunning(LocalError):
     """The command needs a local AWS, and there is none."""
 
     def __init__(self, project: Path) -> None:
+        super().__init__(f"no local AWS runs for {project}", "start it and deploy into it: python -m deployer up")
+
+
+class NotAnswering(LocalError):
+    """A local AWS lives, and does not answer."""
+
+    def __init__(self, pid: int) -> None:
         super().__init__(
-            f"no local AWS runs for {project}", "start it and deploy into it: python -m deployer up --local"
+            f"the local AWS (process {pid}) does not answer",
+            "wait and run the command again, or end it with all that lives in it: python -m deployer down --force",
         )
 
 
@@ -55,36 +98,70 @@ def folder(project: Path) -> Path:
 
 
 def find(project: Path) -> Server | None:
-    """Return the project's server, or None when none answers."""
-    try:
-        recorded = json.loads((folder(project) / "server.json").read_text(encoding="utf-8"))
-        server = Server(int(recorded["pid"]), int(recorded["port"]), folder(project) / "server.log")
-    except (OSError, ValueError, KeyError, TypeError):
+    """Return the project's server, or None when none lives; raise NotAnswering for one that lives and is silent."""
+    home = folder(project)
+    if not _lives(home):
         return None
-    health = _get(server, HEALTH)
-    return server if health and health.get("project") == str(project) and health.get("pid") == server.pid else None
+    server = _recorded(home)
+    if server is None:  # it is starting, or somebody took its record and it is about to end
+        return None
+    health = _ask(server)
+    if health is None:
+        raise NotAnswering(server.pid)
+    return server if health.get("project") == str(project) and health.get("pid") == server.pid else None
+
+
+def write_record(home: Path, port: int, credentials: Credentials) -> None:
+    """Record where this process listens, for its owner's eyes alone."""
+    aside = home / f"{RECORD}.tmp"
+    with open(aside, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+        json.dump({"pid": os.getpid(), "port": port, **credentials._asdict()}, stream)
+    aside.chmod(0o600)
+    aside.replace(home / RECORD)
+
+
+def _recorded(home: Path) -> Server | None:
+    try:
+        known = json.loads((home / RECORD).read_text(encoding="utf-8"))
+        credentials = Credentials(str(known["access_key"]), str(known["secret_key"]))
+        return Server(int(known["pid"]), int(known["port"]), home / "server.log", credentials)
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _lives(home: Path) -> bool:
+    """Tell whether a server holds the folder."""
+    try:
+        with (home / ALIVE).open() as alive:
+            fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return False
 
 
 def start(project: Path) -> Server:
     """Return the project's server, started if need be. Two that start at once end in one server."""
-    folder(project).mkdir(parents=True, exist_ok=True)
+    folder(project).mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(folder(project) / "lock"):
         return find(project) or _spawn(project)
 
 
 def _spawn(project: Path) -> Server:
     home = folder(project)
-    record = home / "server.json"
+    record = home / RECORD
     record.unlink(missing_ok=True)
     try:
         import moto.server  # noqa: F401  (the child would say it less clearly)
+        import waitress  # noqa: F401
     except ImportError as error:
         raise LocalError(
             f"--local needs a package that is missing: {error.name}", "pip install -e '.[local]'"
         ) from error
     with (home / "server.log").open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "deployer.local.server", str(project)],
+            [sys.executable, "-m", SERVER_MODULE, str(project)],
             cwd=home,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -107,8 +184,9 @@ def _spawn(project: Path) -> Server:
 
 
 def _environment() -> dict[str, str]:
-    """The server must not see the user's AWS configuration: nothing of it may ever be used by accident."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_", "DEPLOYER_"))}
+    """The server must not see the user's AWS and proxy configuration: nothing of it may ever be used by accident."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_HIDDEN)}
+    kept["MALLOC_ARENA_MAX"] = "2"  # or glibc keeps what each of many threads once needed
     root = str(Path(__file__).resolve().parents[2])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")]))
     return kept
@@ -119,7 +197,7 @@ def stop_if_empty(project: Path) -> bool:
     server = find(project)
     if server is None:
         return True
-    health = _get(server, HEALTH)
+    health = _ask(server)
     if health and health.get("resources"):
         return False
     stop(project)
@@ -129,39 +207,48 @@ def stop_if_empty(project: Path) -> bool:
 def stop(project: Path) -> None:
     """End the project's server and wait until its process is gone."""
     server = find(project)
-    if server is None:
-        return
-    os.kill(server.pid, signal.SIGTERM)
-    end = time.monotonic() + STOP_TIMEOUT_S
-    while time.monotonic() < end:
-        if not _alive(server.pid):
-            (folder(project) / "server.json").unlink(missing_ok=True)
-            return
+    if server is not None and not _end(server.pid, signal.SIGTERM, folder(project), STOP_TIMEOUT_S):
+        raise LocalError(f"the local AWS (process {server.pid}) did not end", f"its log is {server.log}")
+    (folder(project) / RECORD).unlink(missing_ok=True)
+
+
+def force_stop(project: Path) -> bool:
+    """End the project's server even if it does not answer, and remove its files; tell whether one lived."""
+    home = folder(project)
+    lived = _lives(home)
+    if lived:
+        pid = int((home / ALIVE).read_text())
+        ended = _end(pid, signal.SIGTERM, home, ANSWER_TIMEOUT_S) or _end(pid, signal.SIGKILL, home, STOP_TIMEOUT_S)
+        if not ended:
+            raise LocalError(f"the local AWS (process {pid}) cannot be ended")
+    if home.is_dir():
+        shutil.rmtree(home)
+    return lived
+
+
+def _end(pid: int, number: signal.Signals, home: Path, timeout_s: float) -> bool:
+    """Send the folder's server a signal, and tell whether it let the folder go within a time."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+    end = time.monotonic() + timeout_s
+    while _lives(home):
+        if time.monotonic() > end:
+            return False
         time.sleep(0.02)
-    raise LocalError(f"the local AWS (process {server.pid}) did not end", f"its log is {server.log}")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        # A server started by this very process stays a zombie until it is waited for.
-        os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
     return True
 
 
-def _get(server: Server, path: str) -> dict[str, Any] | None:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+def _ask(server: Server) -> dict[str, Any] | None:
+    """Ask a server who it is; None when it does not say."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_TIMEOUT_S)
     try:
-        connection.request("GET", path)
+        connection.request("GET", HEALTH, headers=server.signed)
         response = connection.getresponse()
-        found = json.loads(response.read()) if response.status == 200 else None
-        return found if isinstance(found, dict) else None
-    except (OSError, http.client.HTTPException, ValueError):
+        found = json.loads(response.read()) if response.status == 200 else {}
+        return found if isinstance(found, dict) else {}
+    except ValueError:
+        return {}
+    except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
@@ -170,8 +257,6 @@ def _get(server: Server, path: str) -> dict[str, Any] | None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the folder's lock; the system releases it when this process ends, however it ends."""
-    import fcntl
-
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 RUNTIME = "/2018-06-01/runtime"
+RUNTIME_KEY = "DEPLOYER_RUNTIME_KEY"  # what tells the Runtime API that a request is from the function's own process
+RUNTIME_KEY_HEADER = "Deployer-Runtime-Key"
 
 
 class Context:
@@ -84,7 +86,10 @@ def exchange(
     connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None
 ) -> tuple[Mapping[str, str], bytes]:
     """Make one request; return headers and body."""
-    connection.request(method, RUNTIME + path, body, {"Content-Type": "application/json"} if body is not None else {})
+    headers = {RUNTIME_KEY_HEADER: os.environ.get(RUNTIME_KEY, "")}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    connection.request(method, RUNTIME + path, body, headers)
     response = connection.getresponse()
     content = response.read()
     if response.status >= 300:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 import uuid
 from datetime import datetime, timezone
@@ -12,6 +13,9 @@ from typing import Any
 
 # Sfn-25: bytes of a state's input or output, in UTF-8.
 DATA_LIMIT = 262_144
+# Levels of an input. AWS documents no limit; without one, the interpreter would pass that of Python's recursion.
+DEEPEST = 250
+_HUGE = re.compile(r"\d[eE]\+?\d{3}|\d{309}")  # what may be a number beyond floats
 
 
 class Refused(Exception):
@@ -33,7 +37,7 @@ def start_sync_execution(account: str, request: dict[str, Any]) -> dict[str, Any
     arn = str(request.get("stateMachineArn"))
     machine = _machine(account, arn)
     text = request.get("input") or "{}"
-    _check_input(text)
+    given = _check_input(text)
     name = request.get("name") or str(uuid.uuid4())
     region = arn.split(":")[3]
     started = time.monotonic()
@@ -47,7 +51,7 @@ def start_sync_execution(account: str, request: dict[str, Any]) -> dict[str, Any
         state_machine=SimpleNamespace(arn=arn, name=machine.name, sm_type=machine.type, definition=machine.definition),
         start_date=datetime.now(timezone.utc),
         cloud_watch_logging_session=None,
-        input_data=text,
+        input_data=given,
         activity_store={},
     )
     execution.start()
@@ -69,17 +73,45 @@ def _machine(account: str, arn: str) -> Any:
     return machine
 
 
-def _check_input(text: str) -> None:
+def _check_input(text: str) -> str:
+    """Return the input as the interpreter takes it: a number beyond floats as an integer, for JSON has no infinity."""
     if len(text.encode()) > DATA_LIMIT:
         limit = f"Member must have length less than or equal to {DATA_LIMIT}"
         raise Refused(
             "ValidationException",
             f"1 validation error detected: Value at 'input' failed to satisfy constraint: {limit}",
         )
+    huge = _HUGE.search(text) is not None
     try:
-        json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite if huge else None)
+        if text.count("[") + text.count("{") > DEEPEST:
+            _check_depth(value)
+    except RecursionError as error:
+        text = f"nested more than {DEEPEST} levels deep"
+        raise Refused("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{text}'") from error
     except ValueError as error:
         raise Refused("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{error}'") from error
+    return json.dumps(value) if huge else text
+
+
+def _finite(text: str) -> float | int:
+    value = float(text)
+    return value if math.isfinite(value) else int(math.copysign(1, value)) * 10**400
+
+
+def _check_depth(value: Any) -> None:
+    """Raise RecursionError for what is nested too deep; level by level, which needs no recursion itself."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _refuse_constant(name: str) -> None:

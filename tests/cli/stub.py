@@ -76,7 +76,8 @@ class Passing(Quiet):
 
     def pass_on(self, content: bytes) -> None:
         connection = http.client.HTTPConnection(urlsplit(self.target).netloc)
-        connection.request(self.command, self.path, content, dict(self.headers))
+        kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}  # it names this proxy
+        connection.request(self.command, self.path, content, kept)
         response = connection.getresponse()
         kept = {
             name: value for name, value in response.getheaders() if name.lower() not in ("content-length", "connection")

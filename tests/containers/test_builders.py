@@ -27,7 +27,7 @@ from deployer.images.context import Context
 from deployer.images.engine import Engine, find_engine
 from deployer.images.lock import pinned
 from deployer.local import process
-from tests.conftest import ROOT, connect, reset
+from tests.conftest import ROOT, connect, keys, reset
 from tests.containers.conftest import Registry
 from tests.containers.ecr import RegistryEcr
 from tests.containers.rie import running
@@ -103,8 +103,8 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
     manifest = json.loads((trained / "manifest.json").read_text())
     if manifest["libraries"]["python"] != "3.11":
         pytest.skip(f"the stand-in has Python 3.11, the models were trained with {manifest['libraries']['python']}")
-    reset(server.url)
-    aws = connect(server.url)
+    reset(server)
+    aws = connect(server)
     aws.call("s3", "create_bucket", Bucket="models")
     rows = np.loadtxt(ROOT / "data" / "boston_housing.csv", delimiter=",", skiprows=1)[:20, :13]
     engine.images.pull(pushed[kind])
@@ -120,10 +120,7 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
             "FEATURES": json.dumps(features),
             "SCIKIT_LEARN_VERSION": manifest["libraries"]["scikit-learn"],
             "AWS_ENDPOINT_URL": server.url,
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "local",
-            "AWS_SECRET_ACCESS_KEY": "local",
+            **keys(server),
         }
         expected = joblib.load(trained / f"{name}.joblib").predict(rows)
         with running(engine, pushed[kind], environment, mem_limit="1g") as invoke:
@@ -359,9 +356,9 @@ def command(project: Path, *arguments: str, base: str, **environment: str) -> Re
 def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     cli_project: Path, base: str, server: process.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reset(server.url)
+    reset(server)
     options = ("--endpoint-url", server.url, "--builder", "direct")
-    first = command(cli_project, "up", *options, base=base)
+    first = command(cli_project, "up", *options, base=base, **keys(server))
     assert f"pinned {base} to sha256:" in first.stderr
     assert re.search(
         r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code [0-9.]+ kB; uploaded [0-9.]+ MB, 0.0 kB were", first.stderr
@@ -370,19 +367,19 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     assert base in json.loads((cli_project / "lambda_src" / "base.lock").read_text())
     for name in ("deployer.images.build.find_engine", "deployer.images.distribution.Registry._get"):
         monkeypatch.setattr(name, lambda *arguments: pytest.fail("asked an engine or a registry"))
-    second = command(cli_project, "up", *options, "-v", base=base)
+    second = command(cli_project, "up", *options, "-v", base=base, **keys(server))
     assert "Plan: no changes" in second.stderr
     image_calls = re.findall(r"ecr (\w*(?:image|layer|token)\w*)", second.stderr)
     assert image_calls == ["describe_images"]
 
 
 def test_an_edited_handler_uploads_the_code_alone(cli_project: Path, base: str, server: process.Server) -> None:
-    reset(server.url)
+    reset(server)
     options = ("--endpoint-url", server.url, "--builder", "direct")
-    command(cli_project, "up", *options, base=base)
+    command(cli_project, "up", *options, base=base, **keys(server))
     with (cli_project / "lambda_src" / "predict.py").open("a") as file:
         file.write("# edited\n")
-    again = command(cli_project, "up", *options, base=base)
+    again = command(cli_project, "up", *options, base=base, **keys(server))
     assert re.search(r"uploaded [1-9][0-9.]* kB, [1-9][0-9.]+ MB were there", again.stderr), again.stderr
 
 

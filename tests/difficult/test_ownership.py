@@ -359,3 +359,14 @@ def test_an_error_of_a_stranger_is_not_taken_for_ours(service: Service) -> None:
     with pytest.raises(ApplyFailed, match=f"{NAME}-us-east-1-api already exists and does not carry"):
         service.up()
     assert picture(service.account.aws())["roles"][f"{NAME}-us-east-1-api"]["policies"] == {}
+
+
+def test_a_plan_that_makes_the_api_anew_tells_of_its_new_url(service: Service) -> None:
+    """Not the first one, which makes everything."""
+    assert not any(change.note for change in service.plan().changes)
+    service.up()
+    aws = service.account.aws()
+    (api,) = aws.call("apigatewayv2", "get_apis")["Items"]
+    aws.call("apigatewayv2", "delete_api", ApiId=api["ApiId"])
+    notes = {change.key: change.note for change in service.plan().effective}
+    assert notes == {"api": "the service gets a new URL, which its clients must be told"}

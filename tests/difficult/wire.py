@@ -22,9 +22,10 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
 from deployer.aws import Aws, Recorder
+from deployer.local.process import RESET, Credentials
 from tests.clock import Clock
 
-CREDENTIALS = ("local", "local")
+CREDENTIALS = Credentials("local", "local")
 REGION = "us-east-1"
 READING = ("Get", "List", "Describe", "Head", "BatchGet", "BatchCheck")
 
@@ -116,7 +117,8 @@ class Account:
             "127.0.0.1", 0, self._serve, threaded=True
         )  # for the layers, which are read by plain HTTP
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
-        self._gateway = Gateway(DomainDispatcherApplication(create_backend_app), folder, 0, self.endpoint)
+        port = self._server.server_port
+        self._gateway = Gateway(DomainDispatcherApplication(create_backend_app), folder, 0, port, CREDENTIALS)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
         self._clients = Aws(region=REGION, endpoint_url=self.endpoint, credentials=CREDENTIALS)
@@ -137,7 +139,7 @@ class Account:
     def reset(self) -> None:
         """Empty the account and forget every trouble."""
         self.troubles, self.calls = (), []
-        self._ask("POST", f"{self.endpoint}/moto-api/reset", b"", {})
+        self._ask("POST", f"{self.endpoint}{RESET}", b"", {"Authorization": "AWS4-HMAC-SHA256 Credential=local/"})
 
     def aws(self, clock: Clock | None = None, record: Recorder = lambda service, operation: None) -> Aws:
         """Return access for a run, whose waits pass on a clock of its own; botocore's clients are shared by all runs."""

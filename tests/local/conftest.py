@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,34 @@ def deployer(folder: Path, *arguments: str, code: int = 0, stdin: str = "") -> R
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, input=stdin, timeout=120)
     assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process runs; one that nobody has waited for yet does not."""
+    found = subprocess.run(["ps", "-p", str(pid), "-o", "stat="], capture_output=True, text=True)
+    return found.stdout.strip()[:1] not in ("", "Z")
+
+
+def ends(pid: int, timeout_s: float = 20) -> bool:
+    """Tell whether a process is gone within a time."""
+    end = time.monotonic() + timeout_s
+    while alive(pid):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@contextmanager
+def claimed(folder: Path, url: str) -> Iterator[None]:
+    """Let the project's record name a proxy in front of its local AWS."""
+    record = process.folder(folder) / process.RECORD
+    known = record.read_text()
+    record.write_text(json.dumps({**json.loads(known), "port": int(url.rpartition(":")[2])}))
+    try:
+        yield
+    finally:
+        record.write_text(known)
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def url(deployed: Path) -> str:
 def account(folder: Path) -> Any:
     server = process.find(folder)
     assert server is not None
-    return connect(server.url)
+    return connect(server)
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PUT", ""), ("POST", "other"), ("DELETE", "")])

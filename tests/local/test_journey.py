@@ -18,7 +18,7 @@ import pytest
 from deployer.aws import Aws
 from deployer.local import process
 from tests.conftest import ROOT, Calls, connect
-from tests.local.conftest import deployer
+from tests.local.conftest import deployer, ends
 
 MODELS = ("linear_regression", "random_forest", "support_vector")
 
@@ -26,7 +26,7 @@ MODELS = ("linear_regression", "random_forest", "support_vector")
 def account(folder: Path) -> Aws:
     found = process.find(folder)
     assert found is not None
-    return connect(found.url)
+    return connect(found)
 
 
 def records(count: int) -> list[dict[str, float]]:
@@ -144,7 +144,8 @@ def test_repeated_requests_show_how_latency_spreads(deployed: Path) -> None:
 
 def test_a_failing_json_invocation_prints_the_record_and_exits_with_1(deployed: Path) -> None:
     ran = deployer(deployed, "invoke", "--local", "--json", "--data", "{}", code=1)
-    assert ran.json["status"] == "FAILED" and ran.json["error"] == "InvalidInput"
+    assert ran.json["execution"]["status"] == "FAILED" and ran.json["execution"]["error"] == "InvalidInput"
+    assert ran.json["error"]["type"] == "InvocationFailed" and "InvalidInput" in ran.json["error"]["message"]
 
 
 def test_output_of_handlers_is_in_the_log_group(deployed: Path) -> None:
@@ -273,7 +274,7 @@ def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Pa
     assert server is not None
     role = "inference-dev-us-east-1-api"
     tags = ["deployer:service", "deployer:stage", "deployer:managed-by"]
-    connect(server.url).call("iam", "untag_role", RoleName=role, TagKeys=tags)
+    connect(server).call("iam", "untag_role", RoleName=role, TagKeys=tags)
     refused = deployer(project, "up", "--local", code=1).err
     assert f"IAM role {role} already exists and does not carry this service's tags" in refused and "--adopt" in refused
     assert 'tags.deployer:service: null -> "inference"' in deployer(project, "plan", "--local", "--adopt").out
@@ -300,7 +301,7 @@ def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     document = deployer(project, "down", "--local", "--yes", "--json").json
     assert len(document["changes"]) == 18 and {change["action"] for change in document["changes"]} == {"delete"}
     assert process.find(project) is None
-    assert not any(alive(pid) for pid in [running.pid, *children])
+    assert all(ends(pid, 2) for pid in [running.pid, *children])
     assert "nothing to delete" in deployer(project, "down", "--local", "--yes").err
 
 
@@ -309,15 +310,10 @@ def children_of(pid: int) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
-def alive(pid: int) -> bool:
-    found = subprocess.run(["ps", "-p", str(pid), "-o", "stat="], capture_output=True, text=True)
-    return found.stdout.strip()[:1] not in ("", "Z")
-
-
 def test_up_trains_first_when_there_are_no_models(project: Path) -> None:
     shutil.rmtree(project / "models")
     try:
         ran = deployer(project, "up", "--local")
-        assert "training first" in ran.err and (project / "models" / "manifest.json").is_file()
+        assert "python train.py" in ran.err and (project / "models" / "manifest.json").is_file()
     finally:
         process.stop(project)

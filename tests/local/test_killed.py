@@ -16,14 +16,14 @@ import pytest
 from deployer.local import process
 from tests.cli.stub import refusing, serve, slowing
 from tests.conftest import connect, reset
-from tests.local.conftest import deployer
+from tests.local.conftest import claimed, deployer
 
 
 def state_of(folder: Path) -> Any:
     """What the account holds, without the ids and times that AWS chooses."""
     server = process.find(folder)
     assert server is not None
-    aws = connect(server.url)
+    aws = connect(server)
     functions = [each for each in aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")]
     apis = aws.call("apigatewayv2", "get_apis")["Items"]
     below = [
@@ -63,7 +63,7 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(project: Path, star
     undisturbed = state_of(project)
     command = [sys.executable, "-m", "deployer", "up", "--local"]
     for part in range(1, 9):
-        reset(started.url)
+        reset(started)
         run = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert run.stderr is not None
         # Killed within the writing part of the run: after some of its steps have ended, and a little later still.
@@ -85,9 +85,8 @@ class Behind:
     """A run of `up --local` with a proxy between it and the local AWS, and the lines that it prints."""
 
     def __init__(self, project: Path, url: str) -> None:
-        self.record = project / ".deployer" / "local" / "server.json"
-        self.known = self.record.read_text()
-        self.record.write_text(json.dumps({**json.loads(self.known), "port": int(url.rpartition(":")[2])}))
+        self.claim = claimed(project, url)
+        self.claim.__enter__()
         command = [sys.executable, "-m", "deployer", "up", "--local"]
         self.run = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -100,7 +99,7 @@ class Behind:
 
     def end(self) -> tuple[int, str, str]:
         out, err = self.run.communicate(timeout=60)
-        self.record.write_text(self.known)
+        self.claim.__exit__(None, None, None)
         return self.run.returncode, out, err
 
 
@@ -119,7 +118,7 @@ def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
     assert "repository: created (" in rest
     assert "workflow: not created, because interrupted" in rest
     assert rest.splitlines()[-1] == "run the command again: it goes on where it stopped"
-    aws = connect(started.url)
+    aws = connect(started)
     assert len(aws.call("ecr", "describe_repositories")["repositories"]) == 1
     assert aws.call("apigatewayv2", "get_apis")["Items"] == []
     deployer(project, "up", "--local")

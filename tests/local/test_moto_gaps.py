@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 import urllib.request
+from pathlib import Path
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,7 +35,7 @@ main(["-p", sys.argv[1]])
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[str]:
+def plain() -> Iterator[process.Server]:
     """An unmended moto server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -50,7 +51,7 @@ def plain() -> Iterator[str]:
             break
         except OSError:
             time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
+    yield process.Server(server.pid, port, Path("/dev/null"), process.Credentials("local", "local"))
     server.terminate()
     server.wait()
 
@@ -306,12 +307,12 @@ PROBES = [
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
 def test_the_local_aws_is_right(server: process.Server, probe: Callable[[Aws], bool]) -> None:
-    reset(server.url)
-    assert probe(connect(server.url))
+    reset(server)
+    assert probe(connect(server))
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
-def test_moto_alone_is_not_yet(plain: str, probe: Callable[[Aws], bool]) -> None:
+def test_moto_alone_is_not_yet(plain: process.Server, probe: Callable[[Aws], bool]) -> None:
     """When this fails, moto has closed the gap: raise the required version and remove the mend."""
-    reset(plain)
+    urllib.request.urlopen(urllib.request.Request(f"{plain.url}/moto-api/reset", method="POST")).read()
     assert not probe(connect(plain))

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from deployer.errors import LocalError
 from deployer.local import process
+from tests.local.conftest import ends
 
 PROGRAM = "from pathlib import Path; from deployer.local import process; print(process.start(Path({folder!r})).pid)"
 
@@ -56,8 +56,7 @@ def test_starts_at_the_same_time_end_in_one_server(folder: Path) -> None:
 def test_a_killed_server_is_noticed_and_replaced(folder: Path) -> None:
     first = process.start(folder)
     os.kill(first.pid, signal.SIGKILL)
-    while process._alive(first.pid):
-        time.sleep(0.01)
+    assert ends(first.pid)
     assert process.find(folder) is None
     second = process.start(folder)
     assert second.pid != first.pid and process.find(folder) == second
@@ -107,10 +106,7 @@ def test_the_server_survives_the_session_that_started_it(folder: Path) -> None:
 def test_a_server_whose_record_is_gone_ends_by_itself(folder: Path) -> None:
     server = process.start(folder)
     (process.folder(folder) / "server.json").unlink()
-    end = time.monotonic() + 20
-    while process._alive(server.pid) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not process._alive(server.pid)
+    assert ends(server.pid)
 
 
 def test_a_server_that_cannot_start_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

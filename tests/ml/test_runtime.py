@@ -25,6 +25,7 @@ from deployer.local.functions import (
     runtime_client,
     standard_library_client,
 )
+from deployer.local.process import Credentials
 from deployer.project import Model, model_environment
 from tests.conftest import ROOT
 from tests.ml.test_predict import FEATURES, SAMPLE, Storage, serving
@@ -127,7 +128,9 @@ class Runner:
     def __init__(self, code: Path, client: list[str]) -> None:
         self.code = code
         self.log = Log()
-        self.functions = Functions(code.parent, "http://127.0.0.1:9", "eu-west-3", self.log.write, client)
+        self.functions = Functions(
+            code.parent, "http://127.0.0.1:9", "eu-west-3", self.log.write, Credentials("key", "secret"), client
+        )
 
     def version(self, command: str, **fields: Any) -> Version:
         arn = "arn:aws:lambda:eu-west-3:123456789012:function:inference-dev-a:4"
@@ -463,7 +466,9 @@ def predicting(trained: Path, name: str, client: list[str], endpoint: str, **oth
     arn = "arn:aws:lambda:eu-west-3:123456789012:function:inference-dev-a:4"
     code = ROOT / "lambda_src"
     version = Version(arn, "inference-dev-a", "4", code, "predict.handler", {**variables, **other}, 20.0, 512)
-    return Functions(code, endpoint, "eu-west-3", lambda group, stream, lines: None, client), version
+    return Functions(
+        code, endpoint, "eu-west-3", lambda group, stream, lines: None, Credentials("key", "secret"), client
+    ), version
 
 
 def test_the_deployed_handler_answers_with_the_models_own_predictions_and_refuses_bad_input(

@@ -1,0 +1,83 @@
+"""Who may speak to the local AWS: it listens on a developer's machine, where web pages and other users could reach it too.
+
+A deployed API answers everybody, as on AWS. Everything else is control plane, and answers only requests that are meant for
+this server and carry its access key. The signature is not checked: whoever knows the key may do everything here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Environ = dict[str, Any]
+Answer = tuple[int, dict[str, str], bytes]
+
+_HEADER_KEY = re.compile(r"Credential=([^/,\s]+)/")
+_PRESIGNED_KEY = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([^&/%]+)")
+_XML_SERVICES = ("s3", "sts", "iam")
+
+
+@dataclass(frozen=True)
+class Door:
+    """The port that the server listens on, and the access key id that opens the control plane."""
+
+    port: int
+    access_key: str
+
+    def refusal(self, environ: Environ) -> Answer | None:
+        """Return the answer to a control-plane request that must not go on, or None for one that may."""
+        if not is_for(self.port, environ.get("HTTP_HOST")):
+            # A page whose own name was rebound to 127.0.0.1 sends that name.
+            return message(421, "this server answers to 127.0.0.1 and localhost alone")
+        if not is_from(self.port, environ.get("HTTP_ORIGIN")):
+            return message(403, "no page may call the control plane")
+        if environ["PATH_INFO"].startswith("/moto-api"):
+            return message(404, "Not Found")
+        if access_key(environ) != self.access_key:
+            return _unknown_key(environ)
+        return None
+
+
+def is_for(port: int, host: str | None) -> bool:
+    """Tell whether a Host header names this machine and port."""
+    return host in (f"127.0.0.1:{port}", f"localhost:{port}")
+
+
+def is_from(port: int, origin: str | None) -> bool:
+    """Tell whether an Origin header is absent, or that of the server itself."""
+    return origin in (None, f"http://127.0.0.1:{port}", f"http://localhost:{port}")
+
+
+def access_key(environ: Mapping[str, Any]) -> str | None:
+    """Return the access key id that a request is signed with, in its header or in a presigned URL."""
+    match = _HEADER_KEY.search(environ.get("HTTP_AUTHORIZATION", "")) or _PRESIGNED_KEY.search(
+        environ.get("QUERY_STRING", "")
+    )
+    return match[1] if match else None
+
+
+def _unknown_key(environ: Environ) -> Answer:
+    """Refuse in the words and the shape of the service that was meant, so that every AWS client understands it."""
+    text = "The security token included in the request is invalid: python -m deployer env --local prints the right one."
+    scope = re.search(r"Credential=[^/]+/[0-9]*/[^/]*/([a-z0-9-]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    service = scope[1] if scope else ""
+    if service in _XML_SERVICES:
+        code = "InvalidAccessKeyId" if service == "s3" else "InvalidClientTokenId"
+        error = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>"
+        document = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
+        return 403, {"Content-Type": "text/xml"}, document.encode()
+    code = "UnrecognizedClientException"
+    status, headers, content = answer_json(403, {"__type": code, "message": text, "Message": text})
+    return status, {**headers, "X-Amzn-ErrorType": code}, content
+
+
+def answer_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value).encode()
+
+
+def message(status: int, text: str) -> Answer:
+    """Answer as API Gateway does when it has nothing else to say."""
+    return answer_json(status, {"message": text})
