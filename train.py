@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import fcntl
 import hashlib
 import io
 import json
@@ -16,9 +17,11 @@ import math
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
-import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -37,6 +40,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 HERE = Path(__file__).resolve().parent
+DATA = HERE / "data" / "boston_housing.csv"
+TARGET = "MEDV"
+MANIFEST = "manifest.json"
+STAGING = ".training"  # where the output lies until all of it is written
 SEED = 20231
 TEST_SHARE = 0.2
 FOLDS = 5
@@ -107,10 +114,43 @@ def read_table(path: Path, target: str) -> Table:
     )
 
 
-def check_output(folder: Path) -> None:
-    """Refuse, before training, to replace what is no folder of models."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+def check_output(folder: Path, names: Iterable[str]) -> None:
+    """Refuse, before training, to write where something of somebody else's would be lost."""
+    if (folder.is_symlink() or folder.exists()) and not folder.is_dir():
         fail(f"{folder} is {'a link' if folder.is_symlink() else 'a file'}; --output must name a folder of models")
+    own = written_here(folder)
+    for name in (*(f"{name}.joblib" for name in names), MANIFEST):
+        path = folder / name
+        if path.is_symlink() or path.exists() and own.get(name) != digest(path):
+            fail(
+                f"{path} was not written by this program, or was changed since: move it away, or choose another --output"
+            )
+
+
+def written_here(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each file, by name, that this program wrote into a folder; a killed run's as well."""
+    own: dict[str, str] = {}
+    for path in (folder / STAGING / MANIFEST, folder / MANIFEST):
+        try:
+            content = path.read_bytes()
+            known = json.loads(content)
+            models = {f"{name}.joblib": str(entry["sha256"]) for name, entry in known["models"].items()}
+            wrote = dict(known["trained"]["wrote"] if "trained" in known else models)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no manifest, or none of this program
+            continue
+        former = "baseline" in known and models.keys() <= {f"{name}.joblib" for name in ESTIMATORS}
+        if "trained" not in known and not former:  # nor of a former version
+            continue
+        if models == wrote:  # otherwise somebody added to the manifest
+            wrote[MANIFEST] = hashlib.sha256(content).hexdigest()
+        # What a killed run has already put in place is described by the manifest that lies aside.
+        own = {**wrote, **{name: sha256 for name, sha256 in own.items() if digest(folder / name) == sha256}}
+    return own
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of a file, or "" for what is no ordinary file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def check_header(path: Path, header: list[str], target: str) -> None:
@@ -190,13 +230,18 @@ def manifest(
     metrics: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     """Describe the models: what deployer puts into each function's environment, and what a reader wants to know."""
-    known = source.resolve() == HERE / "data" / "boston_housing.csv"
+    known = source.resolve() == DATA
     features = [
         {"name": name, "unit": UNITS.get(name) if known else None, "range": [float(column.min()), float(column.max())]}
         for name, column in zip(table.features, table.x.T)
     ]
     return {
         "seed": SEED,
+        "trained": {
+            "command": command(table, source),
+            "files": {place(Path(__file__).resolve()): digest(Path(__file__)), place(source.resolve()): table.sha256},
+            "wrote": {f"{name}.joblib": hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        },
         "data": {"file": source.name, "sha256": table.sha256, "rows": len(table.y)},
         "target": {"name": table.target, "unit": UNITS.get(table.target) if known else None},
         "libraries": {
@@ -220,29 +265,53 @@ def manifest(
     }
 
 
+def command(table: Table, source: Path) -> str:
+    """Return the command that trains these models again."""
+    given = ["--data", place(source.resolve())] if source.resolve() != DATA else []
+    given += ["--target", table.target] if table.target != TARGET else []
+    return shlex.join(["python", Path(__file__).name, *given])
+
+
+def place(path: Path) -> str:
+    """Return a path as seen from the project's folder, if it lies there."""
+    return path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else str(path)
+
+
 def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> None:
-    """Write everything beside the folder, then swap: a reader sees the old models or the new ones, never a mixture."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    """Write the models and their manifest into a folder, and remove those that a former training wrote.
+
+    What this program did not write stays as it is. Everything is written aside first and then moved, the manifest last: a
+    reader in between finds files that the manifest does not describe, and the manifest that lies aside tells the next run
+    whose they are, should this one be killed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        check_output(folder, files)
+        stale = {name: sha256 for name, sha256 in written_here(folder).items() if name != MANIFEST}
+        aside = folder / STAGING
+        aside.mkdir(exist_ok=True)
+        contents = {f"{name}.joblib": content for name, content in files.items()}
+        contents[MANIFEST] = (json.dumps(description, indent=2) + "\n").encode()
+        # The old manifest stays until its files are replaced; the new one must lie aside before the first of them is.
+        for name, content in reversed(contents.items()):
+            (aside / name).write_bytes(content)
+        for name in contents:
+            (aside / name).replace(folder / name)
+        for name, sha256 in stale.items():
+            if name not in contents and digest(folder / name) == sha256:
+                (folder / name).unlink()
+        shutil.rmtree(aside)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder against another training; the system lets go when this process ends, however it ends."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        for name, content in files.items():
-            (aside / f"{name}.joblib").write_bytes(content)
-        text = json.dumps(description, indent=2) + "\n"
-        (aside / "manifest.json").write_text(text, encoding="utf-8")
-        aside.chmod(0o755)
-        old = aside.with_name(aside.name + "-old")
-        replaced = folder.exists()
-        if replaced:
-            os.rename(folder, old)
-        try:
-            os.rename(aside, folder)
-        except OSError:
-            if replaced:
-                os.rename(old, folder)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        os.close(handle)
 
 
 def report(table: Table, unit: str | None, metrics: dict[str, dict[str, float]]) -> str:
@@ -259,13 +328,11 @@ def report(table: Table, unit: str | None, metrics: dict[str, dict[str, float]])
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the models and write them to models/.")
-    parser.add_argument(
-        "--data", type=Path, default=HERE / "data" / "boston_housing.csv", help="a CSV file with a header"
-    )
-    parser.add_argument("--target", default="MEDV", help="the column to predict")
+    parser.add_argument("--data", type=Path, default=DATA, help="a CSV file with a header")
+    parser.add_argument("--target", default=TARGET, help="the column to predict")
     parser.add_argument("--output", type=Path, default=HERE / "models", help="the folder to write")
     options = parser.parse_args(argv)
-    check_output(options.output)
+    check_output(options.output, ESTIMATORS)
     table = read_table(options.data, options.target)
     models, metrics = fit_and_score(table)
     files = {name: dump(model) for name, model in models.items()}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
+_LISTS = ("Choices", "Catch", "Branches")
 _TERMINAL = ("Succeed", "Fail")
 _NAME_LIMIT = 80  # characters of a state's name
 # Sfn-7: an execution that answers at once cannot wait for a job or a person.
@@ -22,7 +23,7 @@ def problems(machine: Any, path: str = "$") -> Iterator[str]:
         yield f"{path}: has no States"
         return
     start = machine.get("StartAt")
-    if start not in states:
+    if not _names(start, states):
         yield f"{path}.StartAt: {start!r} is none of its States"
     for name, state in states.items():
         place = f"{path}.States.{name}"
@@ -34,7 +35,7 @@ def problems(machine: Any, path: str = "$") -> Iterator[str]:
         yield from _state(state, states, place)
     reached = _reached(start, states)
     for name in states:
-        if start in states and name not in reached:
+        if reached and name not in reached:
             yield f"{path}.States.{name}: no state leads here"
 
 
@@ -43,21 +44,26 @@ def _state(state: Mapping[str, Any], states: Mapping[str, Any], place: str) -> I
     if kind not in TYPES:
         yield f"{place}.Type: {kind!r} is none of {', '.join(TYPES)}"
         return
+    yield from (f"{place}.{where}: must be a list" for where in _LISTS if not isinstance(state.get(where, []), list))
     for where, target in _targets(state):
-        if target not in states:
+        if not _names(target, states):
             yield f"{place}.{where}: {target!r} is no state beside it"
-    leaves = state.get("End") is True
-    if kind in (*_TERMINAL, "Choice"):
-        if leaves or "Next" in state:
-            yield f"{place}: a {kind} state has neither Next nor End"
-    elif leaves == ("Next" in state):
-        yield f"{place}: needs either Next or End"
+    yield from _way_out(kind, state, place)
     if kind == "Choice" and not state.get("Choices"):
         yield f"{place}.Choices: must not be empty"
     if kind == "Task":
         yield from _resource(state.get("Resource"), place)
     for where, inner in _machines(state):
         yield from problems(inner, f"{place}.{where}")
+
+
+def _way_out(kind: str, state: Mapping[str, Any], place: str) -> Iterator[str]:
+    leaves = state.get("End") is True
+    if kind in (*_TERMINAL, "Choice"):
+        if leaves or "Next" in state:
+            yield f"{place}: a {kind} state has neither Next nor End"
+    elif leaves == ("Next" in state):
+        yield f"{place}: needs either Next or End"
 
 
 def _resource(resource: Any, place: str) -> Iterator[str]:
@@ -72,12 +78,12 @@ def _targets(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if name in state:
             yield name, state[name]
     for name in ("Choices", "Catch"):
-        for number, each in enumerate(state.get(name) or ()):
+        for number, each in enumerate(_list(state, name)):
             yield f"{name}[{number}].Next", each.get("Next") if isinstance(each, Mapping) else None
 
 
 def _machines(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for number, branch in enumerate(state.get("Branches") or ()):
+    for number, branch in enumerate(_list(state, "Branches")):
         yield f"Branches[{number}]", branch
     for name in ("ItemProcessor", "Iterator"):
         if name in state:
@@ -89,8 +95,17 @@ def _reached(start: Any, states: Mapping[str, Any]) -> set[str]:
     waiting = [start]
     while waiting:
         name = waiting.pop()
-        if name in states and name not in reached:
+        if _names(name, states) and name not in reached:
             reached.add(name)
             state = states[name]
             waiting.extend(target for _, target in _targets(state if isinstance(state, Mapping) else {}))
     return reached
+
+
+def _names(target: Any, states: Mapping[str, Any]) -> bool:
+    return isinstance(target, str) and target in states
+
+
+def _list(state: Mapping[str, Any], name: str) -> list[Any]:
+    value = state.get(name)
+    return value if isinstance(value, list) else []

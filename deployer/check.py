@@ -17,9 +17,10 @@ from deployer.events import Emit, Note
 from deployer.images.verify import verifying
 from deployer.operate import read_project
 from deployer.plan import resolve
-from deployer.project import MANIFEST, Project, load_project, needs_training
+from deployer.project import MANIFEST, Project, load_project
 from deployer.rehearsal import rehearse, stand_in
 from deployer.settings import Settings
+from deployer.training import needed
 
 # Loads each model as a function would, in a process of its own: a file that cannot be loaded may take its process along.
 _LOAD = """
@@ -49,9 +50,9 @@ def all_findings(aws: Aws, settings: Settings, pool: Executor, emit: Emit, *, of
 
 def project_findings(settings: Settings, emit: Emit, *, offline: bool) -> tuple[Project | None, list[str]]:
     """Check the user's folder; return the project, if it is sound enough to go on with, and what was found."""
-    if needs_training(settings):
-        return None, [f"{MANIFEST} is missing: run python train.py (up does so by itself)"]
     try:
+        if needed(settings):
+            return None, [f"there are no models: train them with {settings.train} (up does so by itself)"]
         project = load_project(settings) if offline else read_project(settings, emit, write=False)
     except ConfigError as error:
         return None, list(error.problems)

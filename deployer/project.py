@@ -13,6 +13,7 @@ from typing import Any
 from deployer import asl
 from deployer.aws import Tell
 from deployer.errors import BuildError, ConfigError
+from deployer.files import Unreadable, read_json
 from deployer.images.context import LOCK, NO_BASE, Context
 from deployer.images.distribution import Reference
 from deployer.images.lock import pinned
@@ -53,21 +54,18 @@ class Project:
     images: Mapping[str, Context] = field(default_factory=dict)
     image_of: Mapping[str, str] = field(default_factory=dict)
     libraries: Mapping[str, str] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     def served_by(self, image: str) -> list[Path]:
         """Return the files of the models that functions of an image serve."""
         return [self.models[name].path for name in self.functions if self.image_of[name] == image]
 
 
-def needs_training(settings: Settings) -> bool:
-    return not (settings.project / MANIFEST).is_file()
-
-
 def load_project(settings: Settings) -> Project:
     """Read and check everything that `up` and `plan` work from; raise ConfigError with all problems."""
     problems: list[str] = []
     definition = _read_json(settings.project / WORKFLOW, problems)
-    manifest = _read_json(settings.project / MANIFEST, problems)
+    manifest = read_manifest(settings, problems)
     if problems:
         raise ConfigError(problems)
     functions = tuple(_functions(definition, problems))
@@ -80,7 +78,7 @@ def load_project(settings: Settings) -> Project:
     problems += _check_images(images, libraries)
     if problems:
         raise ConfigError(problems)
-    return Project(functions, definition, models, images, image_of, libraries)
+    return Project(functions, definition, models, images, image_of, libraries, manifest)
 
 
 def declared_names(settings: Settings) -> tuple[str, ...]:
@@ -89,21 +87,97 @@ def declared_names(settings: Settings) -> tuple[str, ...]:
     return tuple(_functions(_read_json(settings.project / WORKFLOW, problems), problems))
 
 
-def _read_json(path: Path, problems: list[str]) -> Any:
+def read_manifest(settings: Settings, problems: list[str]) -> dict[str, Any]:
+    """Return the manifest, or {} and what is wrong with its shape: what the tool reads of it has the types that it says."""
+    manifest = _read_json(settings.project / MANIFEST, problems)
+    found = list(_shape_problems(manifest))
+    problems += (f"{MANIFEST} {problem}" for problem in found)
+    return {} if found else manifest
+
+
+def _shape_problems(manifest: Mapping[str, Any]) -> Iterator[str]:
+    libraries, models = manifest.get("libraries", {}), manifest.get("models", {})
+    if not isinstance(libraries, Mapping) or not all(isinstance(version, str) for version in libraries.values()):
+        yield "$.libraries: must be an object of versions by library, each a string"
+    if not isinstance(models, Mapping):
+        yield "$.models: must be an object of models by name"
+        return
+    for name, entry in models.items():
+        place = f"$.models.{name}"
+        if not isinstance(entry, Mapping):
+            yield f"{place}: must be an object"
+            continue
+        if not isinstance(entry.get("sha256"), str):
+            yield f"{place}.sha256: must be the file's sha256 as a string"
+        threads = entry.get("n_jobs", 1)
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int)):
+            yield f"{place}.n_jobs: must be a whole number or null"
+        yield from _feature_problems(entry.get("features"), place)
+
+
+def _feature_problems(features: Any, place: str) -> Iterator[str]:
+    if not isinstance(features, list) or not features:
+        yield f"{place}.features: must be a list of features, at least one"
+        return
+    seen = set()
+    for number, feature in enumerate(features):
+        name = feature.get("name") if isinstance(feature, Mapping) else None
+        if not isinstance(name, str) or not name:
+            yield f'{place}.features[{number}]: must be an object such as {{"name": "age"}}'
+        elif name in seen:
+            yield f"{place}.features[{number}].name: {name!r} stands twice"
+        else:
+            seen.add(name)
+
+
+def _read_json(path: Path, problems: list[str]) -> dict[str, Any]:
     name = f"{path.parent.name}/{path.name}" if path.name == "manifest.json" else path.name
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except FileNotFoundError:
         problems.append(f"{name} does not exist in {path.parent}")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{name} cannot be read: {error}")
-    except json.JSONDecodeError as error:
-        problems.append(f"{name} line {error.lineno}, column {error.colno}: {error.msg}")
+    except Unreadable as error:
+        problems.append(f"{name} {error}")
     else:
         if isinstance(found, dict):
             return found
         problems.append(f"{name} must hold a JSON object")
     return {}
+
+
+def sample_request(project: Path) -> bytes:
+    """Return a request that fits the project's models: a file of samples/, or a record made of the manifest's features.
+
+    Raises:
+        ConfigError: there is neither a sample that fits nor a manifest.
+    """
+    samples = sorted((project / "samples").glob("*.json"))
+    problems: list[str] = []
+    manifest = read_manifest(Settings(project), problems) if (project / MANIFEST).is_file() else {}
+    if problems:
+        raise ConfigError(problems)
+    features = {
+        feature["name"]: feature for entry in manifest.get("models", {}).values() for feature in entry["features"]
+    }
+    for path in samples:
+        try:
+            sample = read_json(path)
+        except Unreadable as error:
+            raise ConfigError([f"{path.parent.name}/{path.name} {error}"]) from error
+        instances = sample.get("instances", [sample]) if isinstance(sample, Mapping) else []
+        fits = [isinstance(each, Mapping) and each.keys() == features.keys() for each in instances]
+        if not features or fits and all(fits):
+            return json.dumps(sample).encode()
+    if not features:
+        raise ConfigError([f"there is no sample: samples/ holds no JSON file, and {MANIFEST} does not exist"])
+    return json.dumps({name: _middle(feature.get("range")) for name, feature in features.items()}).encode()
+
+
+def _middle(span: Any) -> float:
+    """Return the middle of a feature's range, or 0 where the manifest gives none."""
+    if not isinstance(span, list) or len(span) != 2 or not all(isinstance(each, (int, float)) for each in span):
+        return 0.0
+    return float(f"{span[0] + (span[1] - span[0]) / 2:.6g}")
 
 
 def placeholders(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:

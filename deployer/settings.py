@@ -7,17 +7,21 @@ the environment (DEPLOYER_MEMORY_MB), an option. All mistakes are reported at on
 from __future__ import annotations
 
 import configparser
+import difflib
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from deployer.errors import ConfigError
+from deployer.files import Unreadable, read_text
 
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
 BUILDERS = ("auto", "docker", "direct")
+_LIKE = 0.86  # similarity above which a section is [deployer] misspelt; that of [deploy] is below
 MANAGED_BY = "python -m deployer"
 # What CloudWatch Logs accepts (Logs-2).
 RETENTION_DAYS = (
@@ -56,6 +60,7 @@ class Settings:
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
     base_image: str | None = None
     builder: str = "auto"
+    train: str = "python train.py"
     adopt: bool = False
     account: str = ""
     partition: str = "aws"
@@ -184,6 +189,12 @@ def image(text: str) -> str | None:
     return text or None
 
 
+def command(text: str) -> str:
+    if not shlex.split(text):  # which itself raises ValueError for a quote that is not closed
+        raise ValueError("must be a command such as python train.py")
+    return text
+
+
 def optional_arn(text: str) -> str | None:
     if text and not re.fullmatch(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", text):
         raise ValueError("must be the ARN of an IAM policy, or nothing")
@@ -231,6 +242,7 @@ SETTINGS: dict[str, Setting] = {
     "base_image": Setting(
         image, "what BASE stands for in a Dockerfile; nothing: AWS's image for the Python version that trained"
     ),
+    "train": Setting(command, "what trains the models, run in the project's folder where models/ is absent or empty"),
     "log_retention_days": Setting(retention, "how long logs are kept; never: for ever"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
     "cors_origins": Setting(origins, "origins whose pages may call the API; nothing: CORS is off"),
@@ -280,11 +292,18 @@ def load_settings(project: Path, options: Mapping[str, str | None], environment:
 def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, str]]:
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8"), source=path.name)
+        parser.read_string(read_text(path), source=path.name)
     except FileNotFoundError:
         problems.append(f"{path} does not exist: run the command in the project's folder, or name it with --project")
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+    except Unreadable as error:
+        problems.append(f"{path.name} {error}")
+    except configparser.Error as error:
         problems.append(f"{path.name}: {' '.join(str(error).split())}")
+        return {}  # the parser is left with half a file
+    for name in parser.sections():
+        kind = name.split(":")[0].strip()
+        if kind != SECTION and difflib.SequenceMatcher(None, kind.lower(), SECTION).ratio() > _LIKE:
+            problems.append(f"setup.cfg [{name}]: did you mean [{name.replace(kind, SECTION)}]?")
     return {name: parser[name] for name in parser.sections() if name.split(":")[0] == SECTION}
 
 
@@ -304,8 +323,6 @@ def _collect(
 
 
 def _suggestion(name: str, allowed: Collection[str]) -> str:
-    import difflib
-
     close = difflib.get_close_matches(name, allowed, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(allowed)}"
 

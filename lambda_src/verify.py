@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--with", dest="way", choices=LOADERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:
-        manifest = json.loads((options.models / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((options.models / "manifest.json").read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         print(f"cannot read the manifest: {error}", file=sys.stderr)
         sys.exit(2)

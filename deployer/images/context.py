@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from deployer.errors import BuildError
+from deployer.files import Unreadable, read_text
 from deployer.images.dockerfile import Dockerfile, read_dockerfile
 
 # Rises when the same inputs would give another image, so that no old image is taken for a new one.
@@ -64,7 +65,10 @@ class Context:
             return set(found)
         from docker.utils.build import exclude_paths  # type: ignore[import-untyped]
 
-        lines = (line.strip() for line in ignore.read_text(encoding="utf-8").splitlines())
+        try:
+            lines = [line.strip() for line in read_text(ignore).splitlines()]
+        except Unreadable as error:
+            raise BuildError(f"{ignore} {error}") from error
         patterns = [line for line in lines if line and not line.startswith("#")]
         kept = exclude_paths(str(self.folder), patterns)
         return {name for name in found if name.replace("/", os.sep) in kept}
@@ -81,7 +85,8 @@ class Context:
             digest.update(part.encode() + b"\0")
         for name, path in self.files.items():
             content = path.read_bytes()
-            digest.update(f"{name}\0{is_executable(path)}\0{len(content)}\0".encode() + content)
+            header = f"{name}\0{is_executable(path)}\0{len(content)}\0"
+            digest.update(header.encode("utf-8", "surrogateescape") + content)  # a name may be no UTF-8
         return digest.hexdigest()[:40]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deployer.errors import BuildError
+from deployer.files import Unreadable, read_text
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -105,9 +106,11 @@ class Dockerfile:
 def read_dockerfile(path: Path) -> Dockerfile:
     """Read a Dockerfile; raise BuildError when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(f"{path} cannot be read: {error}") from error
+        text = read_text(path)
+    except FileNotFoundError as error:
+        raise BuildError(f"{path} does not exist") from error
+    except Unreadable as error:
+        raise BuildError(f"{path} {error}") from error
     return Dockerfile(path, tuple(_instructions(path, text)))
 
 

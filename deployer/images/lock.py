@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deployer.aws import Tell, tell_nobody
 from deployer.errors import BuildError
+from deployer.files import Unreadable, read_json
 from deployer.images.cache import replacing, room_needed
 from deployer.images.context import NO_BASE
 from deployer.images.distribution import Registry
@@ -36,11 +37,11 @@ def pinned(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody)
 
 def _read_lock(lock: Path) -> dict[str, str]:
     try:
-        known = json.loads(lock.read_text(encoding="utf-8"))
+        known = read_json(lock)
         if not isinstance(known, dict) or not all(isinstance(each, str) for each in known.values()):
-            raise ValueError("must be a JSON object of digests by reference")
+            raise Unreadable("must be a JSON object of digests by reference")
         return known
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise BuildError(f"{lock} cannot be read: {error}", "delete it: the next up pins the base anew") from error
+    except Unreadable as error:
+        raise BuildError(f"{lock} {error}", "delete it: the next up pins the base anew") from error

@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from deployer.errors import BuildError
+from deployer.files import Unreadable, read_requirements_text
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -45,8 +46,13 @@ def read_requirements(
     Raises:
         BuildError: for a line that is no requirement, such as -r or an option; unless `strict`, it is passed over.
     """
+    try:
+        text = read_requirements_text(path)
+    except (Unreadable, FileNotFoundError) as error:
+        problem = error if isinstance(error, Unreadable) else "does not exist"
+        raise BuildError(f"{path} {problem}") from error
     pending, start = "", 0
-    for number, raw in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, raw in enumerate(text.splitlines(), start=1):
         start = start or number
         pending += raw.partition(" #")[0].strip() if not raw.lstrip().startswith("#") else ""
         if pending.endswith("\\"):

@@ -115,7 +115,7 @@ def fates(result):
 def test_the_first_up_creates_everything_after_what_it_needs(world):
     result, _ = up(world, service(world))
     assert result.succeeded
-    assert result.counts == {"done": 4, "failed": 0, "skipped": 0}
+    assert result.counts == {"created": 4, "updated": 0, "replaced": 0, "deleted": 0, "failed": 0, "skipped": 0}
     assert sorted(world.writes) == ["create function", "create logs", "create role", "create workflow"]
     order = [write.removeprefix("create ") for write in world.writes]
     assert order.index("role") < order.index("function") < order.index("workflow")
@@ -197,7 +197,7 @@ def test_a_failure_skips_what_depends_on_it_and_the_others_go_on(world):
     assert fates(result) == {"role": "done", "logs": "done", "function": "failed", "workflow": "skipped"}
     assert result.outcomes["workflow"].because == "function"
     assert not result.succeeded
-    assert result.counts == {"done": 2, "failed": 1, "skipped": 1}
+    assert result.counts == {"created": 2, "updated": 0, "replaced": 0, "deleted": 0, "failed": 1, "skipped": 1}
     assert result.outputs.keys() == {"role", "logs"}
     assert StepFailed("function", "create", "failed to create function: Conflict: busy", "wait") in events
     assert StepSkipped("workflow", "create", "function failed") in events
@@ -261,7 +261,7 @@ def test_what_is_no_longer_declared_is_deleted_in_turn_after_everything_else(wor
     result, events = up(world, service(world), undeclared)
     assert world.writes[-2:] == ["delete function/old", "delete logs/old"]
     assert len(world.writes) == 6
-    assert result.counts == {"done": 6, "failed": 0, "skipped": 0}
+    assert result.counts == {"created": 4, "updated": 0, "replaced": 0, "deleted": 2, "failed": 0, "skipped": 0}
     assert [event.action for event in events if event.key == "logs/old"] == ["delete", "delete"]
 
 
@@ -356,7 +356,7 @@ def test_down_can_be_stopped(world):
     world.writes.clear()
     result, events = down(service(world), stopped=lambda: len(world.writes) >= 1)
     assert len(world.writes) == 1
-    assert result.counts == {"done": 1, "failed": 0, "skipped": 3}
+    assert result.counts == {"created": 0, "updated": 0, "replaced": 0, "deleted": 1, "failed": 0, "skipped": 3}
     assert [event.because for event in events if isinstance(event, StepSkipped)] == ["interrupted"] * 3
 
 

@@ -112,3 +112,19 @@ def test_the_processor_of_a_map_is_looked_at_as_well():
     for name in ("ItemProcessor", "Iterator"):
         definition = {"StartAt": "each", "States": {"each": {"Type": "Map", name: inner, "End": True}}}
         assert list(problems(definition)) == [f"$.States.each.{name}.States.a: needs either Next or End"]
+
+
+@pytest.mark.parametrize("name", ["Choices", "Catch", "Branches"])
+@pytest.mark.parametrize("value", [5, "x", {"a": 1}, None])
+def test_what_must_be_a_list_is_said_to_be_one(name, value):
+    definition = {"StartAt": "a", "States": {"a": {"Type": "Parallel", name: value, "End": True}}}
+    assert f"$.States.a.{name}: must be a list" in list(problems(definition))
+
+
+@pytest.mark.parametrize("target", [5, ["a"], {"a": 1}, None])
+def test_a_target_that_is_no_name_is_none_of_the_states(target):
+    definition = {"StartAt": target, "States": {"a": {"Type": "Pass", "Next": target}}}
+    assert list(problems(definition)) == [
+        f"$.StartAt: {target!r} is none of its States",
+        f"$.States.a.Next: {target!r} is no state beside it",
+    ]

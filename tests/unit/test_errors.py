@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from deployer import errors
-from deployer.errors import AwsError, ConfigError, DeployerError, ForeignResource, NoCredentials, NotReached, advise
+from deployer.errors import (
+    AwsError,
+    BuildError,
+    ConfigError,
+    DeployerError,
+    ForeignResource,
+    Interrupted,
+    NoCredentials,
+    NotReached,
+    advise,
+    may_pass,
+)
 
 
 @pytest.mark.parametrize(
@@ -96,3 +107,23 @@ def test_the_tree_in_the_docstring_is_the_real_one():
         if isinstance(each, type) and issubclass(each, DeployerError) and each is not DeployerError
     }
     assert described == defined
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (NotReached("ConnectTimeoutError", ""), True),
+        (Interrupted("by the user"), True),
+        (AwsError("ServiceException", "", status=500), True),
+        (AwsError("ThrottlingException", "", status=400), True),
+        (AwsError("TimedOut", ""), True),
+        (AwsError("ConcurrentModification", "", status=409), True),
+        (AwsError("AccessDenied", "", status=403), False),
+        (AwsError("LimitExceededException", "", status=400), False),
+        (NoCredentials("ExpiredToken", ""), False),
+        (BuildError("no wheel"), False),
+        (ZeroDivisionError(), False),
+    ],
+)
+def test_only_what_may_pass_is_worth_another_run(error, passes):
+    assert may_pass(error) is passes

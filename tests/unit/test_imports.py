@@ -16,10 +16,12 @@ PACKAGE = ROOT / "deployer"
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"commands.group"},
     {"session"},
+    {"interrupts"},
     {"local", "check"},
     {"report", "operate", "invoke"},
-    {"rehearsal", "census"},
+    {"rehearsal", "census", "training"},
     {"apply", "service"},
     {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_", "resources.logs", "resources.s3"}
     | {"resources.stepfunctions", "project"},
@@ -29,17 +31,18 @@ LAYERS = [
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode", "settings", "graph"},
     {"images.context", "images.requirements", "images.distribution"},
     {"images.dockerfile", "images.cache", "aws", "plan"},
-    {"compare", "events", "pace", "asl"},
-    {"errors", "", "resources", "images"},
+    {"compare", "events", "pace", "asl", "signin", "files", "machine"},
+    {"errors", "hints"},
+    {"", "commands", "resources", "images"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
 ONLY_IN = {
-    "boto3": {"aws"},
+    "boto3": {"signin"},
     "rich": {"report"},
-    "click": {"cli"},
+    "click": {"cli", "commands.group"},
     "moto": {"local"},
-    "werkzeug": {"local"},
-    "botocore": {"aws", "local"},
+    "waitress": {"local"},
+    "botocore": {"aws", "signin", "local"},
     "docker": {"images.engine", "images.context", "images.distribution"},
     "requests": {"images.engine", "images.registry", "images.distribution"},
     "packaging": {"images.requirements", "images.packages"},

@@ -18,7 +18,6 @@ from deployer.project import (
     load_project,
     model_environment,
     model_key,
-    needs_training,
     placeholders,
     tasks,
 )
@@ -120,13 +119,6 @@ def test_a_dockerfile_without_from_is_refused(project):
     problem(project, "Dockerfile has no FROM")
 
 
-def test_training_is_needed_while_there_is_no_manifest(project, manifest):
-    settings = load_settings(project, {}, {})
-    assert not needs_training(settings)
-    manifest.unlink()
-    assert needs_training(settings)
-
-
 def test_broken_json_is_told_with_line_and_column(project, workflow):
     workflow.write_text('{\n  "States": {,}\n}')
     assert problems(project) == [
@@ -146,7 +138,7 @@ def test_both_files_are_looked_at_before_giving_up(project, workflow, manifest):
 def test_a_file_that_is_no_text_is_a_problem(project, workflow):
     workflow.write_bytes(b"\xff")
     (problem,) = problems(project)
-    assert problem.startswith("state_machine.json cannot be read: ")
+    assert problem == "state_machine.json line 1: byte 0xff is no UTF-8: save it as UTF-8"
 
 
 def test_a_placeholder_that_would_never_be_filled_is_refused(project, workflow):

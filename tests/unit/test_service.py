@@ -165,8 +165,8 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
     from deployer.images.context import NO_BASE
     from tests.conftest import connect, reset
 
-    reset(server.url)
-    aws = connect(server.url)
+    reset(server)
+    aws = connect(server)
     broken: list[str] = []
     seen: set[str] = set()
 

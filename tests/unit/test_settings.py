@@ -265,7 +265,7 @@ def test_a_folder_without_setup_cfg_is_no_project(tmp_path):
 
 def test_a_file_that_is_no_text_is_a_problem(tmp_path):
     (tmp_path / "setup.cfg").write_bytes(b"[deployer]\nstage = \xff")
-    with pytest.raises(ConfigError, match="^setup.cfg: .*codec can't decode"):
+    with pytest.raises(ConfigError, match="^setup.cfg line 2: byte 0xff is no UTF-8: save it as UTF-8"):
         load_settings(tmp_path, {}, {})
 
 

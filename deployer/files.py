@@ -1,0 +1,114 @@
+"""Reading the user's text files, whatever editor wrote them. What cannot be read is told in one line, with what to do."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+DEEPEST = 100  # levels of a JSON document; a workflow of many nested Parallel states has thirty
+_WIDE = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")  # PEP 263
+
+
+class Unreadable(Exception):
+    """A file that cannot be read; the message completes a sentence that begins with the file's name."""
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text, in UTF-8 with or without a byte order mark; raise Unreadable, or FileNotFoundError."""
+    return _decode(_read(path))
+
+
+def read_requirements_text(path: Path) -> str:
+    """Return a requirements file's text, decoded as pip does: by byte order mark, by PEP 263, as UTF-8, else as Latin-1."""
+    content = _read(path)
+    if content.startswith((codecs.BOM_UTF8, *_WIDE)):
+        encoding = (
+            "utf-8-sig" if content.startswith(codecs.BOM_UTF8) else "utf-32" if content[2:4] == b"\0\0" else "utf-16"
+        )
+        encoding = "utf-32" if content.startswith(codecs.BOM_UTF32_BE) else encoding
+        return _decode_as(content, encoding)
+    declared = next(filter(None, map(_CODING.match, content.split(b"\n")[:2])), None)
+    if declared:
+        return _decode_as(content, declared[1].decode())
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; raise Unreadable, or FileNotFoundError.
+
+    What Python takes beyond JSON is refused: NaN, numbers beyond floats, text that no encoding can hold, endless nesting.
+    """
+    text = read_text(path)
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        _check_depth(value)
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise Unreadable(f"is nested more than {DEEPEST} levels deep") from error
+    except UnicodeEncodeError as error:
+        raise Unreadable("holds half a surrogate pair such as \\ud800, which is no character") from error
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    return value
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from error
+
+
+def _decode(content: bytes) -> str:
+    if content.startswith(_WIDE) or b"\0" in content[:4]:
+        raise Unreadable("is in UTF-16 or UTF-32, as PowerShell's > writes it: save it as UTF-8")
+    return _decode_as(content, "utf-8-sig")
+
+
+def _decode_as(content: bytes, encoding: str) -> str:
+    try:
+        text = content.decode(encoding)
+    except LookupError as error:
+        raise Unreadable(f"names an encoding that Python has not: {encoding}") from error
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        wrong = content[error.start]
+        raise Unreadable(f"line {line}: byte 0x{wrong:02x} is no {error.encoding.upper()}: save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"holds {name}, which is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"holds {text}, a number that is too large")
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return
+    raise RecursionError

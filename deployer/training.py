@@ -1,0 +1,140 @@
+"""Training: whether the project has models, and the user's own command that makes them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import IO, Any
+
+from deployer.errors import ConfigError, TrainingFailed
+from deployer.events import Emit, Note, StepFailed, StepFinished, StepStarted
+from deployer.project import MANIFEST
+from deployer.settings import Settings
+
+_PATIENCE_S = 5.0  # for a training program to end when it is asked to, and for its last words
+
+
+def needed(settings: Settings) -> bool:
+    """Tell whether models/ is absent or empty; it may be a mount point, whose hidden files do not count.
+
+    Raises:
+        ConfigError: the folder holds files but no manifest. They are somebody's work, and nothing may take their place.
+    """
+    if (settings.project / MANIFEST).exists():
+        return False
+    folder = (settings.project / MANIFEST).parent
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise ConfigError([f"{folder.name}/ cannot be read: {error.strerror}"]) from error
+    others = [name for name in names if not name.startswith(".") and name != "lost+found"]
+    if not others:
+        return True
+    shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    raise ConfigError(
+        [f"{folder.name}/ holds {shown}, but no manifest.json that describes them; nothing was trained or changed"],
+        "describe them in models/manifest.json (README.md, your own models), or move them away",
+    )
+
+
+def train(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None:
+    """Run the setting `train` in the project's folder, and show its output as it comes.
+
+    Raises:
+        TrainingFailed: it cannot be started, fails, is killed, or leaves no manifest.
+        KeyboardInterrupt: the user ended it; the program and all that it started have ended too.
+    """
+    started = time.monotonic()
+    emit(Note(f"training: {settings.train}"))
+    emit(StepStarted("models", "train"))
+    try:
+        _run(settings, emit, environment)
+    except TrainingFailed as error:
+        emit(StepFailed("models", "train", error.message, error.advice))
+        raise
+    emit(StepFinished("models", "train", time.monotonic() - started))
+
+
+def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None:
+    command = shlex.split(settings.train)
+    program = sys.executable if command[0] in ("python", "python3") else command[0]
+    try:
+        process = subprocess.Popen(
+            [program, *command[1:]],
+            cwd=settings.project,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # one group, so that what it starts ends with it
+        )
+    except OSError as error:
+        raise TrainingFailed(
+            f"training cannot start: {settings.train}: {error.strerror}", "see the setting train in setup.cfg"
+        ) from error
+    said: list[str] = []
+    # Not read here: a program that it left behind may hold the output open for ever.
+    reader = threading.Thread(target=_show, args=(process.stdout, emit, said), daemon=True)
+    reader.start()
+    try:
+        code = process.wait()
+        reader.join(_PATIENCE_S)
+    except BaseException:
+        _end(process)
+        raise
+    if code:
+        raise _failure(settings.train, code, silent=not said)
+    if not (settings.project / MANIFEST).is_file():
+        raise TrainingFailed(f"{settings.train} ended well, but left no {MANIFEST}", "see README.md, your own models")
+
+
+def _show(output: IO[str] | None, emit: Emit, said: list[str]) -> None:
+    assert output is not None
+    with suppress(ValueError):  # closed meanwhile
+        for line in output:
+            said.append(line)
+            emit(Note(line.rstrip()))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask the program and its children to end; after a while, make them."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE_S)
+            return
+
+
+def _failure(command: str, code: int, *, silent: bool) -> TrainingFailed:
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    if -code == signal.SIGKILL:
+        return TrainingFailed(f"{command} {how}", "the system does that when memory runs out")
+    if silent:
+        return TrainingFailed(f"{command} {how} and said nothing", f"run it by itself: {command}")
+    return TrainingFailed(f"{command} {how}", "its own messages stand above")
+
+
+def outdated(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each file that has changed since the models were trained with it, as the manifest records."""
+    trained = manifest.get("trained")
+    files = trained.get("files") if isinstance(trained, Mapping) else None
+    for name, sha256 in files.items() if isinstance(files, Mapping) else ():
+        try:
+            content = (settings.project / name).read_bytes()
+        except OSError:  # no longer there, or elsewhere: nothing can be said
+            continue
+        if hashlib.sha256(content).hexdigest() != sha256:
+            yield f"{name} has changed since the models were trained; to train again: python -m deployer up --train"
