@@ -1,5 +1,59 @@
-"""python -m deployer."""
+"""python -m deployer, and the console script: what must hold before anything else is imported."""
 
-from deployer.cli import main
+import os
+import signal
+import sys
 
-main()
+from deployer.hints import environment_advice
+
+OLDEST = (3, 10)
+
+
+def leave(number: int, frame: object) -> None:
+    """End at once, with the exit code of an interrupted command. In force until a session has its own handlers."""
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+def refuse(message: str, advice: str) -> int:
+    sys.stderr.write(f"error: {message}\n{advice}\n")
+    return 1
+
+
+def open_streams() -> None:
+    """Give a closed stdin, stdout or stderr the null device, and let no stream refuse a character.
+
+    Otherwise the next file that is opened takes the place of the closed stream, and what is printed goes into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+    open_streams()
+    if sys.version_info < OLDEST:
+        needed, found = (".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info))
+        return refuse(f"deployer needs Python {needed} or newer; {sys.executable} is {found}", environment_advice())
+    try:
+        from deployer.cli import cli
+        from deployer.commands.group import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("deployer"):
+            raise
+        return refuse(f"{sys.executable} has no package {error.name}", environment_advice())
+    return run(cli)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,14 +17,25 @@ from deployer.plan import Action, Change, Fields, Plan, State, compare, make_pla
 from deployer.resources.base import Resource
 
 Actual = dict[str, "State | None"]
+_DONE = {
+    Action.CREATE: "created",
+    Action.UPDATE: "updated",
+    Action.REPLACE: "replaced",
+    Action.DELETE: "deleted",
+}
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How applying a plan ended, by resource; `outputs` by resource, of those that are in place."""
+    """How applying a plan ended, by resource.
+
+    `outputs`: of the resources that are in place. `performed`: what was done. `idle`: what needed nothing.
+    """
 
     outcomes: Mapping[str, Outcome]
     outputs: Mapping[str, Fields] = field(default_factory=dict)
+    performed: Mapping[str, Action] = field(default_factory=dict)
+    idle: Collection[str] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -32,7 +43,10 @@ class RunResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        return {fate.value: sum(outcome.fate is fate for outcome in self.outcomes.values()) for fate in Fate}
+        """How many resources were created, updated, replaced, deleted, failed, skipped; not what needed nothing."""
+        done = {name: sum(each is action for each in self.performed.values()) for action, name in _DONE.items()}
+        fates = [outcome.fate for key, outcome in self.outcomes.items() if key not in self.idle]
+        return {**done, "failed": fates.count(Fate.FAILED), "skipped": fates.count(Fate.SKIPPED)}
 
 
 def read_all(
@@ -53,7 +67,9 @@ def read_all(
         ForeignResource: with every resource that is not ours, by name.
         DeployerError: the first other failure, saying which resource it concerns.
     """
-    futures = {resource.key: executor.submit(resource.find if only_find else resource.read, aws) for resource in resources}
+    futures = {
+        resource.key: executor.submit(resource.find if only_find else resource.read, aws) for resource in resources
+    }
     actual: Actual = {}
     foreign: list[ForeignResource] = []
     failures: dict[str, DeployerError] = {}
@@ -86,7 +102,19 @@ def plan_changes(resources: Sequence[Resource], actual: Actual, undeclared: Sequ
     by_key = {resource.key: resource for resource in resources}
     order = in_order(needs_of(resources))
     existing = [resource.key for resource in undeclared if actual[resource.key] is not None]
-    return make_plan((by_key[key].desired() for key in order), actual, existing)
+    plan = make_plan((by_key[key].desired() for key in order), actual, existing)
+    if all(state is None for state in actual.values()):  # a first deploy makes everything anew
+        return plan
+    return Plan(tuple(_noted(change, by_key.get(change.key)) for change in plan.changes))
+
+
+def _idle(plan: Plan) -> set[str]:
+    return {change.key for change in plan.changes if change.action is Action.NOOP}
+
+
+def _noted(change: Change, resource: Resource | None) -> Change:
+    anew = change.action in (Action.CREATE, Action.REPLACE)
+    return replace(change, note=resource.anew) if resource and anew else change
 
 
 def plan_teardown(resources: Sequence[Resource], actual: Actual) -> Plan:
@@ -107,6 +135,7 @@ class Run:
     stopped: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     _outputs: dict[str, Fields] = field(default_factory=dict)
+    _performed: dict[str, Action] = field(default_factory=dict)
 
     def up(
         self, plan: Plan, resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource]
@@ -126,7 +155,7 @@ class Run:
             outcomes |= self._delete_in_turn(doomed, changes)
         else:
             outcomes |= {resource.key: self._skip(changes[resource.key], failed) for resource in doomed}
-        return RunResult(outcomes, self._outputs)
+        return RunResult(outcomes, self._outputs, self._performed, _idle(plan))
 
     def down(self, plan: Plan, resources: Sequence[Resource]) -> RunResult:
         """Delete along the reversed graph."""
@@ -137,7 +166,8 @@ class Run:
             if changes[key].action is Action.DELETE:
                 self._step(changes[key], lambda: by_key[key].delete(self._aws(key)))
 
-        return RunResult(self._walk(reverse(needs_of(resources)), visit, changes))
+        outcomes = self._walk(reverse(needs_of(resources)), visit, changes)
+        return RunResult(outcomes, performed=self._performed, idle=_idle(plan))
 
     def _delete_in_turn(self, doomed: Sequence[Resource], changes: Mapping[str, Change]) -> dict[str, Outcome]:
         by_key = {resource.key: resource for resource in doomed}
@@ -214,6 +244,7 @@ class Run:
         except Exception as error:
             self.emit(StepFailed(key, verb, f"{type(error).__name__}: {error}", "this is a defect of the deployer"))
             raise
+        self._performed[key] = change.action
         self.emit(StepFinished(key, verb, self.clock() - started))
         return result
 

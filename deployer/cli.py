@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import gc
 import os
+import shlex
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,58 +15,29 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from deployer import __version__
-from deployer.errors import ConfigError, Declined, DeployerError, Interrupted
+from deployer.commands.group import CHANGES, FAILED, TYPED, Cli
+from deployer.errors import ConfigError, Declined, DeployerError
 from deployer.session import (
-    INTERRUPTED,
     Options,
     Session,
     checking,
     end_local,
     executor,
-    interruptible,
-    local_is_running,
+    force_end_local,
     session,
     settings_of,
     started,
-    train_if_needed,
 )
 from deployer.settings import BUILDERS
+
+_AGREE = "to agree: python -m deployer ... --yes"
 
 if TYPE_CHECKING:
     from deployer.invoke import Answer
     from deployer.plan import Change, Plan
 
-FAILED, CHANGES = 1, 3
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Cli(click.Group):
-    """Turns errors into one red line and an exit code, for every command alike."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except DeployerError as error:
-            self._show(error.message, error.advice)
-            ctx.exit(INTERRUPTED if isinstance(error, Interrupted) else FAILED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except BrokenPipeError:  # the reader of our output went away, which is its right
-            sys.stdout = open(os.devnull, "w")
-            ctx.exit(FAILED)
-        except Exception as error:
-            with tempfile.NamedTemporaryFile("w", prefix="deployer-", suffix=".log", delete=False) as log:
-                traceback.print_exc(file=log)
-            self._show(
-                f"unexpected {type(error).__name__}: {error}", f"this is a defect; the details are in {log.name}"
-            )
-            ctx.exit(FAILED)
-
-    @staticmethod
-    def _show(message: str, advice: str) -> None:
-        from deployer.report import print_error, stderr_console
-
-        print_error(stderr_console(color=not os.environ.get("NO_COLOR")), message, advice)
+T = TypeVar("T")
 
 
 def with_builder(command: F) -> F:
@@ -83,7 +51,9 @@ def common(command: F) -> F:
 
     @functools.wraps(command)
     def collect(**values: Any) -> Any:
-        options = Options(**{name: values.pop(name) for name in Options.__dataclass_fields__ if name in values})
+        root = click.get_current_context().find_root()
+        own = {name: values.pop(name) for name in Options.__dataclass_fields__ if name in values}
+        root.obj = options = Options(**own, typed=root.meta[TYPED])
         if options.local and (options.profile or options.endpoint_url):
             raise click.UsageError("--local is an account of its own: it takes no --profile and no --endpoint-url")
         return command(options, **values)
@@ -134,16 +104,37 @@ def confirm(now: Session, verbs: str, changes: Sequence[Change], yes: bool, ques
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         names = ", ".join(change.key for change in changes[:5])
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-        raise Declined(f"this would {verbs} {names}{more}; nobody can be asked here", "add --yes to agree")
+        raise Declined(f"this would {verbs} {names}{more}; nobody can be asked here", _AGREE)
     now.reporter.pause()
-    if not click.confirm(question, err=True):
-        raise Declined("declined; nothing was changed")
+    ask(question)
     now.reporter.resume()
 
 
-def document(
-    now: Session, plan: Plan, outputs: dict[str, Any], seconds: float, error: str | None = None
-) -> dict[str, Any]:
+def ask(question: str) -> None:
+    """Ask on the terminal, and raise Declined unless the answer is yes.
+
+    The line is waited for in short turns: a signal that comes just before a blocking read would be seen after it only.
+    """
+    import select
+
+    answer = ""
+    while answer not in ("y", "yes"):
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        try:
+            while not select.select([sys.stdin], [], [], 0.1)[0]:
+                pass
+        except KeyboardInterrupt:
+            click.echo(err=True)  # the question's line ends here
+            raise
+        line = sys.stdin.readline()
+        answer = line.strip().lower()
+        if answer in ("", "n", "no"):
+            if not line:  # the end of input leaves the cursor in the question's line
+                click.echo(err=True)
+            raise Declined("declined; nothing was changed")
+
+
+def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Return what --json prints (design: Commands)."""
     from deployer.report import change_document
 
@@ -153,20 +144,30 @@ def document(
         "stage": settings.stage,
         "account": settings.account,
         "region": settings.region,
-        "endpoint": now.aws.endpoint,
+        "endpoint": None if now.empty else now.aws.endpoint,
         "changes": [change_document(change) for change in plan.effective],
         "outputs": outputs,
         "seconds": round(seconds, 3),
-        **({"error": error} if error else {}),
     }
+
+
+def applied(now: Session, plan: Plan, run: Callable[[Callable[[], bool]], T], begun: float) -> T:
+    """Apply a plan, finishing what runs when the user ends it; an error carries the document of what was to change."""
+    try:
+        with now.interrupts.finishing():
+            return run(now.interrupts.stopped.is_set)
+    except DeployerError as error:
+        error.document = document(now, plan, {}, time.monotonic() - begun)
+        raise
 
 
 @cli.command()
 @common
 @with_builder
 @adopting
+@click.option("--train", is_flag=True, help="Train first, even where models of this service are live.")
 @click.option("--yes", is_flag=True, help="Agree to deletions, replacements and adoptions without being asked.")
-def up(options: Options, adopt: bool, yes: bool) -> None:
+def up(options: Options, adopt: bool, train: bool, yes: bool) -> None:
     """Create or update everything; the last line is the URL.
 
     \b
@@ -179,24 +180,37 @@ def up(options: Options, adopt: bool, yes: bool) -> None:
     with session(options, "up") as now, executor() as pool:
         from deployer import operate
 
-        train_if_needed(now.settings, now.emit)
+        train_if_needed(now, train)
         plan, run = operate.prepare_up(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
         if adopt:
             confirm(now, "take over", plan.adopting, yes, "Take over what the plan gives tags to?")
         confirm(now, "delete or replace", plan.destructive, yes, "Go on and delete what the plan deletes?")
-        try:
-            outputs = run(now.stopped.is_set)
-        except DeployerError as error:
-            if options.as_json:
-                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - begun, error.message))
-            raise
+        outputs = applied(now, plan, run, begun)
+        if not options.as_json:
+            now.emit(_note("next: python -m deployer invoke --sample"))
+        now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - begun))
         else:
-            where = " --local" if options.local else ""
-            now.emit(_note(f"next: python -m deployer invoke --sample{where}"))
-            now.reporter.pause()
             click.echo(outputs["url"])
+
+
+def train_if_needed(now: Session, wanted: bool) -> None:
+    """Train when it is wanted, or when there are no models here and none are live that they would replace."""
+    from deployer import training
+    from deployer.service import live_functions
+
+    if not wanted:
+        if not training.needed(now.settings):
+            return
+        live = live_functions(now.aws, now.settings)
+        if live:
+            raise Declined(
+                f"there are no models here, but {', '.join(live)} of this service serve some already; "
+                "training would replace them",
+                "bring those models back into models/, or agree to train: python -m deployer ... --train",
+            )
+    training.train(now.settings, now.emit, now.environment)
 
 
 @cli.command()
@@ -217,7 +231,10 @@ def plan(options: Options, adopt: bool, exit_code: bool) -> None:
     with session(options, "plan") as now, executor() as pool:
         from deployer import operate
 
-        found, outputs = operate.show_plan(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
+        if now.empty:
+            now.emit(_note("no local AWS runs: this is the plan for an empty account"))
+        settings = replace(now.settings, adopt=adopt)
+        found, outputs = operate.show_plan(now.aws, settings, pool, now.emit, empty=now.empty)
         now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, found, outputs, time.monotonic() - begun))
@@ -241,8 +258,11 @@ def check(options: Options, offline: bool) -> None:
     from deployer.report import findings_text, print_json
 
     with checking(options, offline) as (now, found), executor() as pool:
-        found += all_findings(now.aws, now.settings, pool, now.emit, offline=offline or bool(found))
+        wording = now.options.wording
+        offline = offline or now.empty or bool(found)
+        found += all_findings(now.aws, now.settings, pool, now.emit, offline=offline)
         now.reporter.pause()
+    found = [wording(finding) for finding in found]
     if options.as_json:
         print_json(sys.stdout, {"findings": found})
     else:
@@ -254,36 +274,55 @@ def check(options: Options, offline: bool) -> None:
 @cli.command()
 @common
 @click.option("--keep-data", is_flag=True, help="Leave the bucket with its models, and the log groups.")
+@click.option("--force", is_flag=True, help="With --local: end the local AWS and remove its files, without asking it.")
 @click.option("--yes", is_flag=True, help="Delete without being asked.")
-def down(options: Options, keep_data: bool, yes: bool) -> None:
+def down(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
     """Delete everything of this service and stage, and prove that nothing is left.
 
     \b
     Example:
         python -m deployer down --stage dev --yes
     """
+    from deployer.plan import Plan
     from deployer.report import print_json
 
     begun = time.monotonic()
-    if options.local and not local_is_running(options):
-        click.echo("the local AWS is not running, so there is nothing to delete", err=True)
+    if force and not options.local:
+        raise click.UsageError("--force ends the local AWS: it goes with --local")
+    if force:
+        confirm_end(yes)
+        ended = force_end_local(options.project.resolve())
+        click.echo(ended, err=True)
+        if options.as_json:
+            print_json(sys.stdout, {"ended": ended})
         return
     with session(options, "down") as now, executor() as pool:
         from deployer import operate
 
+        if now.empty:
+            now.emit(_note("the local AWS is not running, so there is nothing to delete"))
+            now.reporter.pause()
+            if options.as_json:
+                print_json(sys.stdout, document(now, Plan(()), {}, time.monotonic() - begun))
+            return
         plan, run = operate.prepare_down(now.aws, now.settings, pool, now.emit, keep_data=keep_data)
         question = f"Delete all of {now.settings.service}, stage {now.settings.stage}?"
         confirm(now, "delete", plan.destructive, yes, question)
-        try:
-            run(now.stopped.is_set)
-        except DeployerError as error:
-            if options.as_json:
-                print_json(sys.stdout, document(now, plan, {}, time.monotonic() - begun, error.message))
-            raise
+        applied(now, plan, run, begun)
+        now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, plan, {}, time.monotonic() - begun))
     if options.local:
-        click.echo(end_local(options), err=True)
+        click.echo(end_local(options.project.resolve()), err=True)
+
+
+def confirm_end(yes: bool) -> None:
+    """Ask before the local AWS is ended with all that lives in it."""
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Declined("this would end the local AWS with all that lives in it", _AGREE)
+    ask("End the local AWS with all that lives in it, and remove its files?")
 
 
 @cli.command()
@@ -300,9 +339,10 @@ def image(options: Options, output: Path, function: str | None) -> None:
     Example:
         python -m deployer image --output image.tar && docker load --input image.tar
     """
-    from deployer import operate
+    from deployer import operate, training
     from deployer.events import StepFinished, StepProgress, StepStarted
     from deployer.images.build import save
+    from deployer.interrupts import Interrupts
     from deployer.report import Reporter, image_line, print_json, stderr_console
 
     if options.local:
@@ -310,9 +350,10 @@ def image(options: Options, output: Path, function: str | None) -> None:
     begun = time.monotonic()
     started()
     settings = settings_of(options)
-    reporter = Reporter(stderr_console(color=options.color))
-    with reporter, interruptible(reporter.emit):
-        train_if_needed(settings, reporter.emit)
+    reporter = Reporter(stderr_console(color=options.color), options.wording)
+    with reporter, Interrupts(reporter).installed():
+        if training.needed(settings):
+            training.train(settings, reporter.emit, os.environ)
         project = operate.read_project(settings, reporter.emit)
         key = image_key(project.image_of, function)
         context = project.images[key]
@@ -351,7 +392,7 @@ def image_key(image_of: Mapping[str, str], function: str | None) -> str:
 
 @cli.command()
 @common
-@click.option("--sample", is_flag=True, help="Send samples/boston_housing.json.")
+@click.option("--sample", is_flag=True, help="Send a record of samples/, or one made of the features in the manifest.")
 @click.option("--data", help="Send this JSON.")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="Send a file; - is standard input.")
 @click.option(
@@ -367,23 +408,20 @@ def invoke(options: Options, sample: bool, data: str | None, path: Path | None, 
     from deployer.invoke import Client, find_url
     from deployer.report import print_json, print_results, stdout_console
 
-    body = request_body(options.project, sample, data, path)
+    body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
         answers: list[Answer] = []
         with Client(find_url(now.aws, now.settings)) as client:
             for _ in range(repeat):
-                if now.stopped.is_set():
-                    raise Interrupted(f"interrupted after {len(answers)} requests")
                 answers.append(client.post(body))
                 if not answers[-1].succeeded:
                     break
         now.reporter.pause()
         last = answers[-1]
         if not last.succeeded:
-            if options.as_json:
-                shown = {name: last.record.get(name) for name in ("status", "error", "cause")}
-                print_json(sys.stdout, shown)
-            raise last.failure()
+            failure = last.failure()
+            failure.document = {"execution": {name: last.record.get(name) for name in ("status", "error", "cause")}}
+            raise failure
         if options.as_json:
             print_json(sys.stdout, last.results)
         else:
@@ -392,6 +430,9 @@ def invoke(options: Options, sample: bool, data: str | None, path: Path | None, 
 
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:
     """Return what to send, from the one source that was named."""
+    from deployer.files import Unreadable, read_text
+    from deployer.project import sample_request
+
     named = [
         name
         for name, given in (("--sample", sample), ("--data", data is not None), ("--file", path is not None))
@@ -402,24 +443,44 @@ def request_body(project: Path, sample: bool, data: str | None, path: Path | Non
         raise click.UsageError(f"name what to send with one of --sample, --data and --file; {what}")
     if data is not None:
         return data.encode()
-    source = project / "samples" / "boston_housing.json" if path is None else path
+    if path is None:
+        return sample_request(project)
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
     try:
-        return sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
-    except OSError as error:
-        raise ConfigError([f"cannot read {source}: {error.strerror}"]) from error
+        return read_text(path).encode()
+    except FileNotFoundError as error:
+        raise ConfigError([f"{path}: No such file"]) from error
+    except Unreadable as error:
+        raise ConfigError([f"{path} {error}"]) from error
+
+
+@cli.command()
+@common
+def env(options: Options) -> None:
+    """Print the lines by which any AWS client talks to the local AWS.
+
+    \b
+    Example:
+        eval "$(python -m deployer env --local)"
+    """
+    from deployer.local import process
+    from deployer.report import print_json
+
+    if not options.local:
+        raise click.UsageError("only the local AWS needs this: add --local")
+    server = process.find(options.project.resolve())
+    if server is None:
+        raise process.NotRunning(options.project.resolve())
+    variables = server.environment(settings_of(options).region or process.REGION)
+    if options.as_json:
+        print_json(sys.stdout, variables)
+    else:
+        for name, value in variables.items():
+            click.echo(f"export {name}={shlex.quote(value)}")
 
 
 def _note(text: str) -> Any:
     from deployer.events import Note
 
     return Note(text)
-
-
-def main() -> None:
-    """The console script.
-
-    What imports make is no garbage before the end, and then its memory goes anyway; to look for some was a fifth of a plan.
-    """
-    gc.disable()
-    atexit.register(gc.freeze)
-    cli()  # click finds out by which name we were called; completion needs that of the console script

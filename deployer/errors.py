@@ -8,8 +8,11 @@ DeployerError             one line for the user, and one of advice
 +-- ApplyFailed           some steps failed or were skipped
 +-- NotSettled            everything was applied, but reading it back shows differences or remains
 +-- BuildError            the function image cannot be made
++-- TrainingFailed        the user's training program failed
 +-- LocalError            the local AWS does not start or answer
 +-- InvocationFailed      the API could not be called
++-- MachineFailed         this machine refused: disk, rights, memory, threads, a package that is missing
++-- Defect                none of these: a fault of the deployer
 +-- AwsError              AWS refused a call
     +-- NoCredentials     the call was never made: there is nothing to sign it with
     +-- NotReached        the call got no answer
@@ -18,6 +21,7 @@ DeployerError             one line for the user, and one of advice
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class DeployerError(Exception):
@@ -27,6 +31,7 @@ class DeployerError(Exception):
         super().__init__(message)
         self.message = message
         self.advice = advice
+        self.document: dict[str, Any] = {}  # what --json prints beside the error
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.advice}" if self.advice else self.message
@@ -64,12 +69,24 @@ class BuildError(DeployerError):
     """The function image cannot be built or pushed."""
 
 
+class TrainingFailed(DeployerError):
+    """The user's training program cannot be run, failed, or left no manifest."""
+
+
 class LocalError(DeployerError):
     """The local AWS cannot be started, reached or ended."""
 
 
 class InvocationFailed(DeployerError):
     """The deployed API gave no usable answer."""
+
+
+class MachineFailed(DeployerError):
+    """This machine refused something: a file, its disk, its memory, a thread, a package."""
+
+
+class Defect(DeployerError):
+    """A fault of the deployer itself."""
 
 
 class AwsError(DeployerError):
@@ -96,7 +113,7 @@ class NotReached(AwsError):
     """The endpoint gave no answer: no network, a wrong --endpoint-url, or a connection that broke."""
 
 
-LOCAL_ADVICE = "without an AWS account, add --local: the service then runs on this machine"
+LOCAL_ADVICE = "without an AWS account, --local runs the service on this machine"
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _INVALID = {
     "InvalidClientTokenId",
@@ -127,6 +144,10 @@ THROTTLED = {
 }
 
 
+# What another run at the same time causes, and what only takes long.
+_PASSING = {"TimedOut", "ConflictException", "ResourceConflictException", "ConcurrentModification", "OperationAborted"}
+
+
 def advise(code: str, message: str) -> str:
     """Return what to do about an AWS error code, or "" when there is nothing sensible to say."""
     if code in _EXPIRED:
@@ -144,3 +165,12 @@ def advise(code: str, message: str) -> str:
     if code == "BucketAlreadyExists":
         return "another account owns a bucket of this name (S3-3); choose another service or stage name"
     return ""
+
+
+def may_pass(error: Exception) -> bool:
+    """Tell whether what failed may succeed when it is tried again, with nothing changed."""
+    if isinstance(error, (NotReached, Interrupted)):
+        return True
+    if isinstance(error, NoCredentials) or not isinstance(error, AwsError):
+        return False
+    return error.status >= 500 or error.code in THROTTLED or error.code in _PASSING

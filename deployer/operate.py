@@ -11,13 +11,23 @@ from deployer import service
 from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws import Aws
 from deployer.census import tagged_elsewhere
-from deployer.errors import ApplyFailed, AwsError, ConfigError, DeployerError, ForeignResource, Interrupted, NotSettled
+from deployer.errors import (
+    ApplyFailed,
+    AwsError,
+    ConfigError,
+    DeployerError,
+    ForeignResource,
+    Interrupted,
+    NotSettled,
+    may_pass,
+)
 from deployer.events import Emit, Note, PlanReady, RunFinished
 from deployer.plan import Action, Fields, Plan
 from deployer.project import Project, declared_names, load_project, pin_bases
 from deployer.rehearsal import rehearse
 from deployer.resources.base import Resource
 from deployer.settings import Settings
+from deployer.training import needed, outdated
 
 Stopped = Callable[[], bool]
 
@@ -39,14 +49,24 @@ def read_project(settings: Settings, emit: Emit, *, write: bool = True) -> Proje
     def tell(text: str, *, lasting: bool = False) -> None:
         emit(Note(text))
 
-    return pin_bases(settings, load_project(settings), write=write, tell=tell)
+    if needed(settings):
+        raise ConfigError([f"there are no models: train them with {settings.train} (up does so by itself)"])
+    project = load_project(settings)
+    for line in outdated(settings, project.manifest):
+        emit(Note(line))
+    return pin_bases(settings, project, write=write, tell=tell)
 
 
-def show_plan(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> tuple[Plan, dict[str, Any]]:
-    """Return the plan and the outputs of what is deployed already."""
+def show_plan(
+    aws: Aws, settings: Settings, pool: Executor, emit: Emit, *, empty: bool = False
+) -> tuple[Plan, dict[str, Any]]:
+    """Return the plan and the outputs of what is deployed already; `empty`: nothing is, and nobody is asked."""
     project = read_project(settings, emit, write=False)
     resources = service.declare(settings, project)
-    actual, extra = _read(aws, settings, resources, project, pool)
+    actual: Actual = {each.key: None for each in resources}
+    extra: list[Resource] = []
+    if not empty:
+        actual, extra = _read(aws, settings, resources, project, pool)
     states = {key: state.outputs for key, state in actual.items() if state is not None}
     plan = plan_changes(resources, actual, extra)
     _check_limits(aws, settings, resources, plan)
@@ -211,6 +231,8 @@ def _check(result: RunResult, stopped: Stopped) -> None:
     again = "run the command again: it goes on where it stopped"
     if stopped():
         raise Interrupted(f"interrupted: {counts}{reason}", again)
+    if not all(may_pass(error) for error in failures.values()):
+        again = "once that is put right, the next run goes on where this one stopped"
     raise ApplyFailed(f"{counts}{reason}", f"{advice}\n{again}" if advice else again)
 
 

@@ -82,11 +82,12 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one resource, and why."""
+    """What happens to one resource, and why. `note`: what follows from it for those who use the service."""
 
     key: str
     action: Action
     fields: tuple[FieldChange, ...] = ()
+    note: str = ""
 
     @property
     def names(self) -> frozenset[str]:

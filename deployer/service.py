@@ -350,6 +350,12 @@ def discover(aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] 
     return lambda: sorted(set().union(*(each.result() for each in found)) - skip)
 
 
+def live_functions(aws: Aws, settings: Settings) -> list[str]:
+    """Return the names of this service's functions in the account, whatever the project declares."""
+    prefix = settings.function_name("")
+    return sorted(_name(full, prefix) for full in our_function_names(aws, prefix, ours(settings), ()))
+
+
 def _name(full: str, prefix: str) -> str:
     return full.removeprefix(prefix).replace("-", "_")
 

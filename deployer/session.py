@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deployer.errors import DeployerError
+from deployer.hints import copyable
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from deployer.aws import Aws, Tell
     from deployer.events import Emit
+    from deployer.interrupts import Interrupts
+    from deployer.local.process import Server
     from deployer.report import Reporter
     from deployer.settings import Settings
 
-INTERRUPTED = 130
+READING = ("plan", "check", "down")  # with no local AWS they find an empty account, and start none
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+# With these, botocore finds no file and no metadata service.
+_NO_CONFIGURATION = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 @dataclass
 class Options:
-    """What every command takes."""
+    """What every command takes; `typed`: all arguments, as they were typed."""
 
     project: Path
     service: str | None
@@ -40,6 +49,11 @@ class Options:
     no_color: bool
     verbose: bool
     builder: str | None = None
+    typed: Sequence[str] = ()
+
+    def wording(self, text: str) -> str:
+        """Return a text for the user, whose commands work when copied."""
+        return copyable(text, vars(self), self.typed)
 
     @property
     def color(self) -> bool:
@@ -48,13 +62,19 @@ class Options:
 
 @dataclass
 class Session:
-    """An open account: who we are, where, and how to speak to user and AWS."""
+    """An open account: who we are, where, and how to speak to user and AWS.
+
+    `empty`: there is no account yet, because no local AWS runs; nothing may be called, and everything counts as absent.
+    `environment`: the user's own, for programs of the user's.
+    """
 
     options: Options
     settings: Settings
     aws: Aws
     reporter: Reporter
-    stopped: threading.Event
+    interrupts: Interrupts
+    environment: Mapping[str, str]
+    empty: bool = False
 
     @property
     def emit(self) -> Emit:
@@ -75,27 +95,43 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     `deploying`: whether the command is about the whole service. Then it is told where, and while AWS says who we are, what
     such a command needs next is made ready.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     from deployer.aws import Aws
     from deployer.events import Note, RunStarted
+    from deployer.interrupts import Interrupts
     from deployer.report import Reporter, stderr_console
 
+    environment = dict(os.environ)
     settings = settings_of(options)
-    reporter = Reporter(stderr_console(color=options.color))
+    reporter = Reporter(stderr_console(color=options.color), options.wording)
+    interrupts = Interrupts(reporter)
     record = (lambda service, operation: reporter.emit(Note(f"{service} {operation}"))) if options.verbose else None
-    recording: dict[str, Any] = {"record": record} if record else {}
-    recording["tell"] = told_once(reporter.emit)
-    with reporter, interruptible(reporter.emit) as stopped:
-        recording |= {"stopped": stopped.is_set, "sleep": stopped.wait}  # whoever waits is woken by the signal
+    access: dict[str, Any] = {"record": record} if record else {}
+    access["tell"] = told_once(reporter.emit)
+    # Whoever waits is woken by the signal.
+    access |= {"stopped": interrupts.stopped.is_set, "sleep": interrupts.stopped.wait}
+    hidden = users_configuration_hidden() if options.local else nullcontext()
+    with hidden, interrupts.installed(), ExitStack() as stack:
         if options.local:
-            settings, account = open_local(settings, command, reporter.emit)
-            aws = Aws(**account, **recording)
+            stack.enter_context(reporter)
+            from deployer.local.process import ACCOUNT, REGION
+
+            settings = for_local(settings)
+            server = find_local(settings.project, command, reporter.emit)
+            if server is None:
+                nowhere, aws = without_account(replace(settings, account=ACCOUNT))
+                started()
+                yield Session(options, nowhere, aws, reporter, interrupts, environment, empty=True)
+                return
+            aws = Aws(
+                region=settings.region or REGION, endpoint_url=server.url, credentials=server.credentials, **access
+            )
         else:
-            aws = Aws(region=settings.region, profile=options.profile, endpoint_url=options.endpoint_url, **recording)
+            aws = Aws(region=settings.region, profile=options.profile, endpoint_url=options.endpoint_url, **access)
+            aws.sign_in()  # which may ask for a code, so nothing is drawn yet
+            stack.enter_context(reporter)
         region = aws.region
         aws.client("sts")
-        with ThreadPoolExecutor(1) as meanwhile:
+        with executor(1) as meanwhile:
             asked = meanwhile.submit(lambda: aws.identity)
             if deploying:
                 import_module("deployer.operate")
@@ -105,11 +141,11 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
         settings = settings.located(account=identity.account, partition=identity.partition, region=region)
         if deploying:
             reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
-        yield Session(options, settings, aws, reporter, stopped)
+        yield Session(options, settings, aws, reporter, interrupts, environment)
 
 
 def started() -> None:
-    """Collect garbage from now on, of what is made from now on, if `main` put it off until all is imported."""
+    """Re-enable garbage collection and exempt everything imported so far, if `cli.run` put it off."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
@@ -117,7 +153,7 @@ def started() -> None:
 
 @contextmanager
 def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[str]]]:
-    """Open a session to look round in, and yield it with what was wrong with that: then it is one without an account."""
+    """Yield a session and the problems met while opening it; with problems, the session is without an account."""
     from deployer.errors import ConfigError
 
     found: list[str] = []
@@ -130,13 +166,13 @@ def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[st
                 found += error.problems
             except DeployerError as error:
                 found.append(error.message)
-        yield now or _unlocated(options, found, stack), found
+        yield now or _offline(options, found, stack), found
 
 
-def _unlocated(options: Options, found: list[str], stack: ExitStack) -> Session:
-    """Return a session in no account: the clients know AWS's models, and nobody calls."""
-    from deployer.aws import Aws
+def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
+    """Return a session without an account; what is wrong with the settings goes to `found`."""
     from deployer.errors import ConfigError
+    from deployer.interrupts import Interrupts
     from deployer.report import Reporter, stderr_console
     from deployer.settings import Settings
 
@@ -145,12 +181,42 @@ def _unlocated(options: Options, found: list[str], stack: ExitStack) -> Session:
     except ConfigError as error:
         found += (problem for problem in error.problems if problem not in found)
         settings = Settings(options.project.resolve())
-    reporter = stack.enter_context(Reporter(stderr_console(color=options.color)))
+    reporter = stack.enter_context(Reporter(stderr_console(color=options.color), options.wording))
+    interrupts = stack.enter_context(Interrupts(reporter).installed())
+    settings, aws = without_account(for_local(settings) if options.local else settings)
+    started()
+    return Session(options, settings, aws, reporter, interrupts, os.environ, empty=True)
+
+
+def without_account(settings: Settings) -> tuple[Settings, Aws]:
+    """Return settings with an account of their own or made up, and clients that know AWS's models and that nobody calls."""
+    from deployer.aws import Aws
+
     region = settings.region or "us-east-1"
     settings = settings.located(account=settings.account or "0" * 12, partition="aws", region=region)
-    aws = Aws(region=region, credentials=("nobody", "nobody"))
-    started()
-    return Session(options, settings, aws, reporter, threading.Event())
+    return settings, Aws(region=region, credentials=("nobody", "nobody"))
+
+
+def for_local(settings: Settings) -> Settings:
+    """Return the settings as the local AWS needs them: its images have no base, and its account is its own."""
+    from deployer.images.context import NO_BASE
+
+    return replace(settings, base_image=NO_BASE, account="")
+
+
+@contextmanager
+def users_configuration_hidden() -> Iterator[None]:
+    """Take AWS's and the proxies' variables out of the environment: --local reads nothing of that configuration."""
+    hidden = {name: value for name, value in os.environ.items() if name.startswith("AWS_") or name.lower() in _PROXIES}
+    for name in hidden:
+        del os.environ[name]
+    os.environ.update(_NO_CONFIGURATION)
+    try:
+        yield
+    finally:
+        for name in _NO_CONFIGURATION:
+            os.environ.pop(name, None)
+        os.environ.update(hidden)
 
 
 def told_once(emit: Emit) -> Tell:
@@ -167,88 +233,50 @@ def told_once(emit: Emit) -> Tell:
     return tell
 
 
-def open_local(settings: Settings, command: str, emit: Emit) -> tuple[Settings, dict[str, Any]]:
-    """Find or start the local AWS; return the settings for it and how to reach it."""
-    from dataclasses import replace
-
+def find_local(project: Path, command: str, emit: Emit) -> Server | None:
+    """Return the project's local AWS, started if `up` needs one; None when a reading command finds none."""
     from deployer.events import Note
-    from deployer.images.context import NO_BASE
     from deployer.local import process
 
-    server = process.find(settings.project)
-    if server is None:
-        if command in ("invoke", "down"):
-            raise process.NotRunning(settings.project)
-        emit(Note("starting the local AWS"))
-        server = process.start(settings.project)
-        emit(Note(f"the local AWS runs at {server.url} (process {server.pid}); its log is {server.log}"))
-    account = {
-        "region": settings.region or process.REGION,
-        "endpoint_url": server.url,
-        "credentials": process.CREDENTIALS,
-    }
-    return replace(settings, base_image=NO_BASE, account=""), account
+    server = process.find(project)
+    if server is not None or command in READING:
+        return server
+    if command != "up":
+        raise process.NotRunning(project)
+    emit(Note("starting the local AWS"))
+    server = process.start(project)
+    emit(Note(f"the local AWS runs at {server.url} (process {server.pid}); its log is {server.log}"))
+    return server
 
 
 @contextmanager
-def interruptible(emit: Emit) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C or SIGTERM end the run in good order, and the second at once."""
-    from deployer.events import Note
-
-    stopped = threading.Event()
-
-    def handle(number: int, frame: object) -> None:
-        if stopped.is_set():
-            os._exit(INTERRUPTED)
-        stopped.set()
-        emit(Note("interrupted: what runs is finished, nothing new begins; once more leaves at once"))
-
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def executor() -> Any:
+def executor(workers: int | None = None) -> Iterator[Executor]:
+    """Yield a pool of threads whose calls are waited for, unless the block ends with an error or an interrupt."""
     from concurrent.futures import ThreadPoolExecutor
 
     from deployer.aws import WORKERS
 
-    return ThreadPoolExecutor(WORKERS, thread_name_prefix="deployer")
+    pool = ThreadPoolExecutor(workers or WORKERS, thread_name_prefix="deployer")
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
-def train_if_needed(settings: Settings, emit: Emit) -> None:
-    import subprocess
-
-    from deployer.events import Note
-    from deployer.project import MANIFEST, needs_training
-
-    if not needs_training(settings):
-        return
-    emit(Note(f"{MANIFEST} is missing: training first (python train.py)"))
-    training = subprocess.run(
-        [sys.executable, "train.py"], cwd=settings.project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    emit(Note(training.stdout.rstrip()))
-    if training.returncode != 0:
-        raise DeployerError(f"train.py ended with exit code {training.returncode}", "its own message stands above")
-
-
-def local_is_running(options: Options) -> bool:
-    from deployer.local import process
-
-    return process.find(options.project.resolve()) is not None
-
-
-def end_local(options: Options) -> str:
+def end_local(project: Path) -> str:
     """End the local AWS, unless another service or stage still lives in it; say which."""
     from deployer.local import process
 
-    if process.stop_if_empty(options.project.resolve()):
+    if process.stop_if_empty(project):
         return "the local AWS has ended"
     return "the local AWS goes on: other resources live in it"
+
+
+def force_end_local(project: Path) -> str:
+    """End the local AWS, whatever lives in it and whether it answers or not, and remove its files; say what was done."""
+    from deployer.local import process
+
+    ended = process.force_stop(project)
+    return "the local AWS has ended, and its files are removed" if ended else "no local AWS runs; its files are removed"

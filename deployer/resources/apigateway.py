@@ -50,6 +50,7 @@ class HttpApi(Resource):
     those that no other route targets. Outputs: `api_id`, `endpoint` (without a slash at its end).
     """
 
+    anew = "the service gets a new URL, which its clients must be told"
     replace_on = ("protocol",)
     exists = ("ConflictException",)
 

@@ -67,6 +67,7 @@ class Resource(ABC):
     exists: ClassVar[Collection[str]] = ()  # error codes of the creating call that mean: it is there already
     holds_data: ClassVar[bool] = False  # what `down --keep-data` keeps
     part_of: ClassVar[str] = ""  # key of what it lies in; in somebody else's, nothing is ours
+    anew: ClassVar[str] = ""  # what follows for users when it is made anew in a service that stands already
     comes_back: ClassVar[bool] = False  # AWS itself may make it again, without tags, after it was deleted
 
     def __init__(self, key: str, fields: Fields | None = None, needs: Collection[str] = ()) -> None:

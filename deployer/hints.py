@@ -1,0 +1,72 @@
+"""Commands inside messages, written so that they work when copied.
+
+Messages name commands plainly, as `python -m deployer up` or `python train.py`; `python -m deployer ...` is the command that
+is running. Before a message is shown, `copyable` puts in the interpreter or script that the user typed, and the options that
+say where to work.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Options that decide what a command works on, in the order in which hints name them.
+PLACE = ("project", "service", "stage", "region", "profile", "endpoint_url", "local")
+
+_COMMAND = re.compile(r"(?<![\w/.-])python (?:-m deployer ([a-z]+|\.\.\.)|(?=[^\s']+\.py\b))")
+
+
+def interpreter() -> str:
+    """Return the Python in use, as it was typed where that is known."""
+    return shlex.quote(sys.orig_argv[0] or sys.executable)
+
+
+def program() -> str:
+    """Return what starts the deployer, as it was typed: a module of an interpreter, or the console script."""
+    script = Path(sys.argv[0])
+    if script.name != "deployer":
+        return f"{interpreter()} -m deployer"
+    found = shutil.which(script.name)
+    return script.name if found and Path(found).resolve() == script.resolve() else shlex.quote(str(script))
+
+
+def place(options: Mapping[str, Any]) -> str:
+    """Return the given options of PLACE as they are typed, each with a space before it."""
+    given = ""
+    for name in PLACE:
+        value = options.get(name)
+        if value in (None, False) or name == "project" and Path(str(value)) == Path("."):
+            continue
+        given += f" --{name.replace('_', '-')}"
+        given += "" if value is True else f" {shlex.quote(str(value))}"
+    return given
+
+
+def copyable(text: str, options: Mapping[str, Any], typed: Sequence[str] = ()) -> str:
+    """Return a text whose commands work when copied.
+
+    Args:
+        options: those of the running command, of which PLACE is kept.
+        typed: its arguments, whole.
+    """
+
+    def command(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return f"{interpreter()} "
+        if match[1] == "...":
+            return f"{program()} {shlex.join(typed)}"
+        return f"{program()} {match[1]}{place(options)}"
+
+    return _COMMAND.sub(command, text)
+
+
+def environment_advice() -> str:
+    """Say which Python has the packages that the deployer needs, or how to make one. Runs on any Python 3."""
+    if Path(".venv/bin/deployer").exists():
+        return "use this project's own environment: .venv/bin/python -m deployer"
+    return "make an environment that has it: python3 -m venv .venv && .venv/bin/python -m pip install -e '.[local]'"
