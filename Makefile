@@ -4,6 +4,7 @@
 # README.md shows what each target runs, for those without make.
 PYTHON ?= python3
 BIN = .venv/bin
+PIP_FLAGS = --disable-pip-version-check --progress-bar on
 
 up: .venv/local
 	$(BIN)/python -m deployer up --local
@@ -15,15 +16,21 @@ test: .venv/test
 down: .venv/local
 	$(BIN)/python -m deployer down --local --yes
 
-.venv/bin/python:
+# An environment counts once it has pip. Without its package python3-venv, Debian leaves one that has none, which the next
+# run completes.
+.venv/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
+	    "deployer needs Python 3.10 or newer; $(PYTHON) is %d.%d: name another, as in make PYTHON=python3.12" % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
 
-.venv/local: setup.cfg pyproject.toml lambda_src/requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c lambda_src/requirements.txt -e '.[local]'
+.venv/local: setup.cfg pyproject.toml lambda_src/requirements.txt | .venv/bin/pip
+	@echo "installing what the deployer needs into .venv; the first time takes a minute or two"
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt -e '.[local]'
 	@touch $@
 
-.venv/test: setup.cfg pyproject.toml lambda_src/requirements.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c lambda_src/requirements.txt -e '.[local,test]'
+.venv/test: setup.cfg pyproject.toml lambda_src/requirements.txt | .venv/bin/pip
+	@echo "installing what the tests need into .venv; the first time takes a minute or two"
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt -e '.[local,test]'
 	@touch $@
 
 .PHONY: up test down

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,8 @@ from sklearn.linear_model import LinearRegression
 
 from deployer import service
 from deployer.local import process
-from tests.cli.test_cli import KEYS, run
-from tests.conftest import connect, reset
+from tests.cli.test_cli import run
+from tests.conftest import connect, keys, reset
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -31,7 +32,9 @@ def test_a_sound_project_has_no_findings_and_needs_no_credentials(project: Path)
 
 
 def test_garbage_is_collected_again_once_everything_is_imported(project: Path) -> None:
-    code = "import atexit, gc, sys\nfrom deployer.cli import main\natexit.register(lambda: print(gc.isenabled()))\n"
+    code = (
+        "import atexit, gc, sys\nfrom deployer.__main__ import main\natexit.register(lambda: print(gc.isenabled()))\n"
+    )
     code += "sys.argv = ['deployer', *sys.argv[1:]]\nmain()"
     for command in (["check", "--offline"], ["--help"]):
         done = subprocess.run([sys.executable, "-c", code, *command], cwd=project, capture_output=True, text=True)
@@ -68,9 +71,9 @@ def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project:
 
 
 def test_a_missing_training_is_a_finding_and_trains_nothing(project: Path) -> None:
-    (project / "models" / "manifest.json").unlink()
-    assert "run python train.py" in run(project, "check", "--offline").stdout
-    assert not (project / "models" / "manifest.json").exists()
+    shutil.rmtree(project / "models")
+    assert "there are no models: train them with " in run(project, "check", "--offline").stdout
+    assert not (project / "models").exists()
 
 
 def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_a_finding(project: Path) -> None:
@@ -100,14 +103,14 @@ def test_limits_of_aws_are_checked_before_up_writes_anything(
     project: Path, server: process.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Policies beyond IAM's limit: found by check, by plan, and by up before its first write."""
-    reset(server.url)
+    reset(server)
     allow = service.allow
     beyond = [f"arn:aws:s3:::{'x' * 90}{number}" for number in range(120)]
     monkeypatch.setattr(service, "allow", lambda actions, resources: allow(actions, [*resources, *beyond]))
     found = "role/api: its inline policies have"
     assert found in run(project, "check", "--offline").stdout
     for command in ("plan", "up"):
-        result = run(project, command, "--endpoint-url", server.url, environment=KEYS)
+        result = run(project, command, "--endpoint-url", server.url, environment=keys(server))
         assert found in result.stderr and "nothing was written" in result.stderr
         assert "creating" not in result.stderr
 
@@ -119,18 +122,18 @@ def test_without_credentials_the_folder_is_checked_all_the_same(project: Path) -
 
 
 def test_the_account_is_looked_at_and_left_alone(project: Path, server: process.Server) -> None:
-    reset(server.url)
+    reset(server)
     options = ("--endpoint-url", server.url)
-    clean = run(project, "check", *options, environment=KEYS, code=0)
+    clean = run(project, "check", *options, environment=keys(server), code=0)
     assert clean.stdout == "check: nothing found\n"
     assert "not checked" not in clean.stderr
-    aws = connect(server.url)
+    aws = connect(server)
     aws.call("logs", "create_log_group", logGroupName="/aws/lambda/inference-dev-random-forest")
     aws.call(
         "iam", "create_role", RoleName="inference-dev-us-east-1-api",
         AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )  # fmt: skip
-    out = run(project, "check", *options, environment=KEYS).stdout
+    out = run(project, "check", *options, environment=keys(server)).stdout
     assert "logs/random_forest: log group /aws/lambda/inference-dev-random-forest already exists" in out
     assert "role/api: IAM role inference-dev-us-east-1-api already exists" in out
     assert out.splitlines()[-1] == "check: 2 findings"
@@ -139,7 +142,7 @@ def test_the_account_is_looked_at_and_left_alone(project: Path, server: process.
 def test_check_imports_no_scikit_learn_into_its_own_process(project: Path) -> None:
     code = (
         "import sys; sys.argv = ['deployer', 'check', '--offline']\n"
-        "from deployer.cli import main\n"
+        "from deployer.__main__ import main\n"
         "try:\n    main()\n"
         "finally:\n    assert 'sklearn' not in sys.modules\n"
     )

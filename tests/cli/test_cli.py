@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from deployer.cli import cli
 from deployer.local import process
 from tests.cli.stub import reading_only, refusing_everything, serve
-from tests.conftest import ROOT, reset
+from tests.conftest import ROOT, keys, reset
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 
@@ -112,15 +112,16 @@ def test_an_endpoint_that_does_not_answer_is_said(project: Path) -> None:
 def test_a_credential_that_may_only_read_can_plan_and_learns_why_it_cannot_up(
     project: Path, server: process.Server
 ) -> None:
-    reset(server.url)
+    reset(server)
     with serve(reading_only(server.url)) as url:
         options = ("--endpoint-url", url)
-        planned = run(project, "plan", *options, "--json", environment=KEYS, code=0)
+        planned = run(project, "plan", *options, "--json", environment=keys(server), code=0)
         assert len(json.loads(planned.stdout)["changes"]) == 19
-        result = run(project, "up", *options, environment=KEYS)
+        result = run(project, "up", *options, environment=keys(server))
     assert "is not authorized to perform" in result.stderr
     assert "docs/architecture.md lists the permissions" in result.stderr
-    assert "it goes on where it stopped" in result.stderr and result.stdout == ""
+    assert "once that is put right, the next run goes on where this one stopped" in result.stderr
+    assert "run the command again" not in result.stderr and result.stdout == ""
 
 
 def test_every_mistake_in_the_settings_is_reported_at_once(project: Path) -> None:
@@ -166,7 +167,8 @@ def test_a_file_that_cannot_be_read_is_named(project: Path) -> None:
 
 def test_invoke_without_a_local_aws_names_the_command_that_starts_it(project: Path) -> None:
     result = run(project, "invoke", "--sample", "--local")
-    assert "no local AWS runs" in result.stderr and "up --local" in result.stderr
+    assert "no local AWS runs" in result.stderr
+    assert f"-m deployer up --project {project} --local" in result.stderr
     assert not (project / ".deployer").exists()
 
 
@@ -186,8 +188,8 @@ def test_a_defect_leaves_its_traceback_in_a_file_and_one_line_on_screen(
 
 def test_a_base_that_cannot_be_had_fails_the_image_alone(project: Path, server: process.Server) -> None:
     """The rest is created, and the error says which registry, and what to do."""
-    reset(server.url)
-    environment = {**KEYS, "DEPLOYER_BASE_IMAGE": "127.0.0.1:9/lambda/python:1", "DEPLOYER_BUILDER": "direct"}
+    reset(server)
+    environment = {**keys(server), "DEPLOYER_BASE_IMAGE": "127.0.0.1:9/lambda/python:1", "DEPLOYER_BUILDER": "direct"}
     result = run(project, "up", "--endpoint-url", server.url, environment=environment)
     assert "base image 127.0.0.1:9/lambda/python:1: the registry does not answer" in result.stderr
     assert "HTTPS_PROXY" in result.stderr and result.stdout == ""
@@ -197,8 +199,8 @@ def test_an_engine_that_was_asked_for_must_answer_before_anything_is_created(
     project: Path, server: process.Server
 ) -> None:
     """PRE-9."""
-    reset(server.url)
-    environment = {**KEYS, "DOCKER_HOST": "tcp://127.0.0.1:9"}
+    reset(server)
+    environment = {**keys(server), "DOCKER_HOST": "tcp://127.0.0.1:9"}
     result = run(project, "up", "--endpoint-url", server.url, "--builder", "docker", environment=environment)
     assert "error: no Docker engine answers" in result.stderr and "--builder direct" in result.stderr
     assert "creating" not in result.stderr
@@ -221,11 +223,11 @@ def test_other_versions_than_trained_are_refused_before_anything_is_written(
     project: Path, server: process.Server
 ) -> None:
     """For the real AWS; the local one runs the very packages that trained."""
-    reset(server.url)
+    reset(server)
     requirements = project / "lambda_src" / "requirements.txt"
     requirements.write_text(re.sub("(?m)^numpy==.*$", "numpy==1.26.4", requirements.read_text()))
     for command in ("plan", "up"):
-        result = run(project, command, "--endpoint-url", server.url, environment=KEYS)
+        result = run(project, command, "--endpoint-url", server.url, environment=keys(server))
         assert re.search(r"lambda_src/requirements.txt line \d+: numpy==1.26.4: the models were trained", result.stderr)
     assert "failed to" not in result.stderr and "create" not in result.stderr
 

@@ -80,10 +80,10 @@ def test_the_wait_that_the_readme_shows_is_one_that_a_run_prints() -> None:
     (shown,) = re.findall(r"```text\n(function/random_forest: creating\n.*?)```", readme, re.DOTALL)
     told = next(row.told for row in ROWS if row.id == "R-1")
     stream = io.StringIO()
-    reporter = Reporter(Console(file=stream, width=200))
     key = "function/random_forest"
-    for event in (StepStarted(key, "create"), StepProgress(key, told), StepFinished(key, "create", 9.4)):
-        reporter.emit(event)
+    with Reporter(Console(file=stream, width=200)) as reporter:
+        for event in (StepStarted(key, "create"), StepProgress(key, told), StepFinished(key, "create", 9.4)):
+            reporter.emit(event)
     assert stream.getvalue() == shown
 
 

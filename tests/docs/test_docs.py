@@ -49,9 +49,9 @@ def test_every_command_is_in_the_readme_and_no_other() -> None:
 
 
 def test_the_makefile_runs_what_the_readme_says() -> None:
-    """Each command of the table's rows, but for flags that only quieten pip, is a command of the Makefile."""
+    """Each command of the table's rows, but for flags of how pip looks, is a command of the Makefile."""
     makefile = (ROOT / "Makefile").read_text().replace("$(BIN)", ".venv/bin").replace("$(PYTHON)", "python3")
-    makefile = makefile.replace(" --quiet --disable-pip-version-check", "")
+    makefile = makefile.replace(" $(PIP_FLAGS)", "")
     rows = [line for line in README.splitlines() if re.match(r"\| `make \w+` \|", line)]
     commands = [command for row in rows for command in re.findall(r"`([^`]*(?:python|pip)[^`]*)`", row)]
     assert len(commands) >= 5
@@ -62,7 +62,9 @@ def test_the_makefile_runs_what_the_readme_says() -> None:
 def test_the_benchmarks_that_the_docs_name_know_their_options() -> None:
     texts = "\n".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
     named = set(re.findall(r"`python (benchmarks/\w+\.py)((?: [^`]*)?)`", texts))
-    assert {script for script, _ in named} >= {f"benchmarks/{name}.py" for name in ("deploy", "inference", "local", "many")}
+    assert {script for script, _ in named} >= {
+        f"benchmarks/{name}.py" for name in ("deploy", "inference", "local", "many")
+    }
     for script in {script for script, _ in named}:
         done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -124,7 +126,7 @@ def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F
     shown = next(block for block in blocks("text") if "deployer plan" in block)
     server = process.find(deployed)
     assert server is not None
-    aws = connect(server.url)
+    aws = connect(server)
     aws.call("lambda", "update_function_configuration", FunctionName="inference-dev-random-forest", MemorySize=512)
     printed = deployer(deployed, "plan", "--local").out
     deployer(deployed, "up", "--local")
