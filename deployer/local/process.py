@@ -31,6 +31,7 @@ RECORD, ALIVE = "server.json", "alive"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 5.0
+LAST_BREATH_S = 2.0
 SERVER_MODULE = "deployer.local.server"
 _HIDDEN = ("AWS_", "MOTO_", "DEPLOYER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -107,6 +108,8 @@ def find(project: Path) -> Server | None:
         return None
     health = _ask(server)
     if health is None:
+        if _lets_go(home, LAST_BREATH_S):  # it was about to end
+            return None
         raise NotAnswering(server.pid)
     return server if health.get("project") == str(project) and health.get("pid") == server.pid else None
 
@@ -230,6 +233,11 @@ def _end(pid: int, number: signal.Signals, home: Path, timeout_s: float) -> bool
     """Send the folder's server a signal, and tell whether it let the folder go within a time."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
+    return _lets_go(home, timeout_s)
+
+
+def _lets_go(home: Path, timeout_s: float) -> bool:
+    """Tell whether no server holds the folder any more within a time."""
     end = time.monotonic() + timeout_s
     while _lives(home):
         if time.monotonic() > end:
