@@ -49,7 +49,7 @@ def read_json(path: Path) -> Any:
     text = read_text(path)
     try:
         value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
-        _check_depth(value)
+        check_depth(value, DEEPEST)
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
@@ -100,9 +100,10 @@ def _finite(text: str) -> float:
     return value
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any, deepest: int) -> None:
+    """Raise RecursionError for a JSON value that is nested deeper; level by level, which needs no recursion itself."""
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(deepest):
         level = [
             inner
             for outer in level

@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
+from deployer.files import check_depth
+
 # Sfn-25: bytes of a state's input or output, in UTF-8.
 DATA_LIMIT = 262_144
 # Levels of an input. AWS documents no limit; without one, the interpreter would pass that of Python's recursion.
@@ -85,7 +87,7 @@ def _check_input(text: str) -> str:
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite if huge else None)
         if text.count("[") + text.count("{") > DEEPEST:
-            _check_depth(value)
+            check_depth(value, DEEPEST)
     except RecursionError as error:
         text = f"nested more than {DEEPEST} levels deep"
         raise Refused("InvalidExecutionInput", f"Invalid State Machine Execution Input: '{text}'") from error
@@ -97,21 +99,6 @@ def _check_input(text: str) -> str:
 def _finite(text: str) -> float | int:
     value = float(text)
     return value if math.isfinite(value) else int(math.copysign(1, value)) * 10**400
-
-
-def _check_depth(value: Any) -> None:
-    """Raise RecursionError for what is nested too deep; level by level, which needs no recursion itself."""
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, (dict, list))
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return
-    raise RecursionError
 
 
 def _refuse_constant(name: str) -> None:

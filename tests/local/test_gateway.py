@@ -188,3 +188,19 @@ def test_start_sync_execution_answers_to_boto3(deployed: Path) -> None:
     with pytest.raises(AwsError) as error:
         account(deployed).call("stepfunctions", "start_sync_execution", stateMachineArn=machine + "x", input="{}")
     assert error.value.code == "StateMachineDoesNotExist"
+
+
+def test_a_log_that_never_ends_is_cut_at_its_beginning(deployed: Path) -> None:
+    """A process that prints for ever would fill the memory of the local AWS."""
+    handler = deployed / "lambda_src" / "predict.py"
+    source = handler.read_text()
+    handler.write_text(source + "\n\nfor number in range(6000):\n    print('line', number)\n")
+    deployer(deployed, "up", "--local")
+    deployer(deployed, "invoke", "--sample", "--local")
+    events = account(deployed).pages(
+        "logs", "filter_log_events", "events", logGroupName="/aws/lambda/inference-dev-linear-regression"
+    )
+    lines = [event["message"] for event in events]
+    assert "line 0" not in lines and "line 5999" in lines and len(lines) < 6000
+    handler.write_text(source)
+    deployer(deployed, "up", "--local")
