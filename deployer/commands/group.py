@@ -10,7 +10,9 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 import click
@@ -24,7 +26,24 @@ TYPED = "deployer.typed"  # where the context keeps the arguments as they were t
 
 
 class Cli(click.Group):
-    """Turns errors into one message and an exit code, for every command alike."""
+    """Imports a verb when it is called, and turns its errors into one message and an exit code.
+
+    Args:
+        verbs: the names of the verbs; each is the `command` of a module of that name in this package.
+    """
+
+    def __init__(self, *arguments: Any, verbs: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._verbs)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self._verbs:
+            return None
+        command: click.Command = import_module(f"deployer.commands.{name}").command
+        return command
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         typed = list(args)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployer.commands.options import Options
 from deployer.errors import DeployerError
-from deployer.hints import copyable
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from deployer.aws import Aws, Tell
     from deployer.events import Emit
-    from deployer.interrupts import Interrupts
+    from deployer.commands.interrupts import Interrupts
     from deployer.local.process import Server
     from deployer.report import Reporter
     from deployer.settings import Settings
@@ -32,32 +32,6 @@ _NO_CONFIGURATION = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-
-
-@dataclass
-class Options:
-    """What every command takes; `typed`: all arguments, as they were typed."""
-
-    project: Path
-    service: str | None
-    stage: str | None
-    region: str | None
-    profile: str | None
-    endpoint_url: str | None
-    local: bool
-    as_json: bool
-    no_color: bool
-    verbose: bool
-    builder: str | None = None
-    typed: Sequence[str] = ()
-
-    def wording(self, text: str) -> str:
-        """Return a text for the user, whose commands work when copied."""
-        return copyable(text, vars(self), self.typed)
-
-    @property
-    def color(self) -> bool:
-        return not self.no_color and not os.environ.get("NO_COLOR")
 
 
 @dataclass
@@ -97,7 +71,7 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     """
     from deployer.aws import Aws
     from deployer.events import Note, RunStarted
-    from deployer.interrupts import Interrupts
+    from deployer.commands.interrupts import Interrupts
     from deployer.report import Reporter, stderr_console
 
     environment = dict(os.environ)
@@ -172,7 +146,7 @@ def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[st
 def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
     """Return a session without an account; what is wrong with the settings goes to `found`."""
     from deployer.errors import ConfigError
-    from deployer.interrupts import Interrupts
+    from deployer.commands.interrupts import Interrupts
     from deployer.report import Reporter, stderr_console
     from deployer.settings import Settings
 

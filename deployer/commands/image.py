@@ -1,0 +1,79 @@
+"""`image`: build the function image into a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from deployer.commands.options import Options, common, with_builder
+from deployer.commands.session import settings_of, started
+
+
+@click.command("image")
+@common
+@with_builder
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Write it here, for docker load."
+)
+@click.option("--function", help="The function whose image is meant, where several have their own.")
+def command(options: Options, output: Path, function: str | None) -> None:
+    """Build the function image into a file, without any AWS call.
+
+    \b
+    Example:
+        python -m deployer image --output image.tar && docker load --input image.tar
+    """
+    from deployer import operate, training
+    from deployer.events import StepFinished, StepProgress, StepStarted
+    from deployer.images.build import save
+    from deployer.commands.interrupts import Interrupts
+    from deployer.report import Reporter, image_line, print_json, stderr_console
+
+    if options.local:
+        raise click.UsageError("an image is for AWS; the local AWS needs none, so there is no image --local")
+    begun = time.monotonic()
+    started()
+    settings = settings_of(options)
+    reporter = Reporter(stderr_console(color=options.color), options.wording)
+    with reporter, Interrupts(reporter).installed():
+        if training.needed(settings):
+            training.train(settings, reporter.emit, os.environ)
+        project = operate.read_project(settings, reporter.emit)
+        key = image_key(project.image_of, function)
+        context = project.images[key]
+        name = f"{settings.prefix}:{context.tag}"
+        reporter.emit(StepStarted("image", "create"))
+
+        def tell(text: str, *, lasting: bool = False) -> None:
+            reporter.emit(StepProgress("image", text, lasting))
+
+        built = save(context, name, output, settings.builder, tell, project.served_by(key))
+        reporter.emit(StepFinished("image", "create", time.monotonic() - begun))
+    document = {
+        "image": name,
+        "builder": built.builder,
+        "base": context.base,
+        "architecture": context.architecture,
+        "digest": built.digest,
+        "layers": [{"what": what, "bytes": size} for what, size in built.layers],
+        "output": str(output),
+    }
+    if options.as_json:
+        print_json(sys.stdout, document)
+    else:
+        click.echo(image_line(document))
+
+
+def image_key(image_of: Mapping[str, str], function: str | None) -> str:
+    """Return which image is meant: the function's, or the only one there is."""
+    keys = set(image_of.values())
+    if function is None and len(keys) == 1:
+        return keys.pop()
+    if function is not None and function in image_of:
+        return image_of[function]
+    raise click.UsageError(f"name one with --function: {', '.join(image_of)} do not all share one image")

@@ -1,0 +1,81 @@
+"""`invoke`: ask the deployed models for predictions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deployer.commands.options import Options, common
+from deployer.commands.session import session
+from deployer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from deployer.invoke import Answer
+
+
+@click.command("invoke")
+@common
+@click.option("--sample", is_flag=True, help="Send a record of samples/, or one made of the features in the manifest.")
+@click.option("--data", help="Send this JSON.")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Send a file; - is standard input.")
+@click.option(
+    "--repeat", type=click.IntRange(1, 10_000), default=1, help="Send it so often, and show how latency spreads."
+)
+def command(options: Options, sample: bool, data: str | None, path: Path | None, repeat: int) -> None:
+    """Ask the deployed models for predictions.
+
+    \b
+    Example:
+        python -m deployer invoke --data '{"instances": [...]}'
+    """
+    from deployer.invoke import Client, find_url
+    from deployer.report import print_json, print_results, stdout_console
+
+    body = request_body(options.project.resolve(), sample, data, path)
+    with session(options, "invoke", deploying=False) as now:
+        answers: list[Answer] = []
+        with Client(find_url(now.aws, now.settings)) as client:
+            for _ in range(repeat):
+                answers.append(client.post(body))
+                if not answers[-1].succeeded:
+                    break
+        now.reporter.pause()
+        last = answers[-1]
+        if not last.succeeded:
+            failure = last.failure()
+            failure.document = {"execution": {name: last.record.get(name) for name in ("status", "error", "cause")}}
+            raise failure
+        if options.as_json:
+            print_json(sys.stdout, last.results)
+        else:
+            print_results(stdout_console(color=options.color), last.results, [each.seconds for each in answers])
+
+
+def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:
+    """Return what to send, from the one source that was named."""
+    from deployer.files import Unreadable, read_text
+    from deployer.project import sample_request
+
+    named = [
+        name
+        for name, given in (("--sample", sample), ("--data", data is not None), ("--file", path is not None))
+        if given
+    ]
+    if len(named) != 1:
+        what = f"not {' and '.join(named)}" if named else "none was given"
+        raise click.UsageError(f"name what to send with one of --sample, --data and --file; {what}")
+    if data is not None:
+        return data.encode()
+    if path is None:
+        return sample_request(project)
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return read_text(path).encode()
+    except FileNotFoundError as error:
+        raise ConfigError([f"{path}: No such file"]) from error
+    except Unreadable as error:
+        raise ConfigError([f"{path} {error}"]) from error

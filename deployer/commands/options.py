@@ -1,0 +1,88 @@
+"""The options that several verbs share."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from deployer.commands.group import TYPED
+from deployer.hints import copyable
+from deployer.settings import BUILDERS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Options:
+    """What every command takes; `typed`: all arguments, as they were typed."""
+
+    project: Path
+    service: str | None
+    stage: str | None
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    local: bool
+    as_json: bool
+    no_color: bool
+    verbose: bool
+    builder: str | None = None
+    typed: Sequence[str] = ()
+
+    def wording(self, text: str) -> str:
+        """Return a text for the user, whose commands work when copied."""
+        return copyable(text, vars(self), self.typed)
+
+    @property
+    def color(self) -> bool:
+        return not self.no_color and not os.environ.get("NO_COLOR")
+
+
+def common(command: F) -> F:
+    """Add the options that mean the same everywhere."""
+
+    @functools.wraps(command)
+    def collect(**values: Any) -> Any:
+        root = click.get_current_context().find_root()
+        own = {name: values.pop(name) for name in Options.__dataclass_fields__ if name in values}
+        root.obj = options = Options(**own, typed=root.meta[TYPED])
+        if options.local and (options.profile or options.endpoint_url):
+            raise click.UsageError("--local is an account of its own: it takes no --profile and no --endpoint-url")
+        return command(options, **values)
+
+    decorated: Any = collect
+    for option in reversed(
+        [
+            click.option(
+                "--project", type=click.Path(file_okay=False, path_type=Path), default=".", help="The project's folder."
+            ),
+            click.option("--service", help="First part of every name."),
+            click.option("--stage", help="Second part of every name, such as dev or prod."),
+            click.option("--region", help="AWS region."),
+            click.option("--profile", help="Profile of the AWS configuration."),
+            click.option("--endpoint-url", help="One endpoint in place of AWS's own."),
+            click.option("--local", is_flag=True, help="Use the AWS that runs on this machine."),
+            click.option("--json", "as_json", is_flag=True, help="End with one JSON document on stdout."),
+            click.option("--no-color", is_flag=True, help="Print without colours."),
+            click.option("-v", "--verbose", is_flag=True, help="Show every AWS call."),
+        ]
+    ):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def with_builder(command: F) -> F:
+    """Add the option of the commands that may make an image, or tell which would."""
+    kinds = click.Choice(BUILDERS)
+    return click.option("--builder", type=kinds, help="What makes the image: a Docker engine, or none.")(command)
+
+
+def adopting(command: F) -> F:
+    """Add the option of the commands that may take over what carries no tags, or tell what they would."""
+    return click.option("--adopt", is_flag=True, help="Take over what has our names and no tags.")(command)

@@ -1,0 +1,46 @@
+"""`plan`: show what `up` would change."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import replace
+
+import click
+
+from deployer.commands.changes import document
+from deployer.commands.group import CHANGES
+from deployer.commands.options import Options, adopting, common, with_builder
+from deployer.commands.session import executor, session
+from deployer.events import Note
+
+
+@click.command("plan")
+@common
+@with_builder
+@adopting
+@click.option("--exit-code", is_flag=True, help="Exit with 3 when there are changes.")
+def command(options: Options, adopt: bool, exit_code: bool) -> None:
+    """Show what up would change, and what was changed behind its back.
+
+    \b
+    Example:
+        python -m deployer plan --exit-code
+    """
+    from deployer.report import print_json, print_plan, stdout_console
+
+    begun = time.monotonic()
+    with session(options, "plan") as now, executor() as pool:
+        from deployer import operate
+
+        if now.empty:
+            now.emit(Note("no local AWS runs: this is the plan for an empty account"))
+        settings = replace(now.settings, adopt=adopt)
+        found, outputs = operate.show_plan(now.aws, settings, pool, now.emit, empty=now.empty)
+        now.reporter.pause()
+        if options.as_json:
+            print_json(sys.stdout, document(now, found, outputs, time.monotonic() - begun))
+        else:
+            print_plan(stdout_console(color=options.color), found)
+    if exit_code and not found.is_empty:
+        sys.exit(CHANGES)
