@@ -36,10 +36,19 @@ class Answer:
         return self.record.get("status") == "SUCCEEDED"
 
     @property
-    def results(self) -> list[dict[str, Any]]:
-        """One entry per model: {"model", "version", "predictions"} or {"model", "error"}."""
-        results: list[dict[str, Any]] = json.loads(self.record["output"])
-        return results
+    def output(self) -> Any:
+        """What the workflow put out: any JSON value."""
+        return json.loads(self.record["output"])
+
+    @property
+    def results(self) -> list[dict[str, Any]] | None:
+        """One entry per model, as the shipped workflow puts it out; None for another shape.
+
+        An entry is {"model", "version", "predictions"} or {"model", "error"}.
+        """
+        output = self.output
+        shaped = isinstance(output, list) and output and all(_is_entry(entry) for entry in output)
+        return output if shaped else None
 
     def failure(self) -> InvocationFailed:
         """Describe an execution that did not succeed."""
@@ -47,6 +56,14 @@ class Answer:
         error = self.record.get("error") or "no error name"
         cause = self.record.get("cause") or "no cause given"
         return InvocationFailed(f"the execution {status}: {error}: {cause}")
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and "model" in entry
+        and ("error" in entry or isinstance(entry.get("predictions"), list))
+    )
 
 
 def find_url(aws: Aws, settings: Settings) -> str:

@@ -362,10 +362,21 @@ def print_results(console: Console, results: Sequence[Mapping[str, Any]], latenc
     console.print(Text(f"\n{latency_line(latencies_s)}"))
 
 
-def _predictions(values: Sequence[float]) -> str:
-    shown = ", ".join(f"{value:.6g}" for value in values[:_SHOWN_PREDICTIONS])
+def print_output(console: Console, output: Any, latencies_s: Sequence[float]) -> None:
+    """Print what a workflow of another shape than the shipped one put out, and how long the request took."""
+    console.print(Text(json.dumps(output, indent=2, ensure_ascii=False)), soft_wrap=True)
+    console.print(Text(f"\n{latency_line(latencies_s)}"))
+
+
+def _predictions(values: Sequence[Any]) -> str:
+    shown = ", ".join(_prediction(value) for value in values[:_SHOWN_PREDICTIONS])
     more = len(values) - _SHOWN_PREDICTIONS
     return f"{shown}, ... ({len(values)} in all)" if more > 0 else shown
+
+
+def _prediction(value: Any) -> str:
+    """Write a number with six digits, and anything else as JSON: what a workflow makes of a prediction is its own matter."""
+    return f"{value:.6g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else json.dumps(value)
 
 
 def latency_line(latencies_s: Sequence[float]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deployer.commands.group import FAILED
 from deployer.commands.options import Options, common
 from deployer.commands.session import session
 from deployer.errors import ConfigError
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 @click.option(
     "--repeat", type=click.IntRange(1, 10_000), default=1, help="Send it so often, and show how latency spreads."
 )
-def command(options: Options, sample: bool, data: str | None, path: Path | None, repeat: int) -> None:
+@click.option("--allow-partial", is_flag=True, help="Exit with 0 although some models failed.")
+def command(
+    options: Options, sample: bool, data: str | None, path: Path | None, repeat: int, allow_partial: bool
+) -> None:
     """Ask the deployed models for predictions.
 
     \b
@@ -32,7 +36,7 @@ def command(options: Options, sample: bool, data: str | None, path: Path | None,
         python -m deployer invoke --data '{"instances": [...]}'
     """
     from deployer.invoke import Client, find_url
-    from deployer.report import print_json, print_results, stdout_console
+    from deployer.report import print_json, print_output, print_results, stdout_console
 
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
@@ -48,10 +52,18 @@ def command(options: Options, sample: bool, data: str | None, path: Path | None,
             failure = last.failure()
             failure.document = {"execution": {name: last.record.get(name) for name in ("status", "error", "cause")}}
             raise failure
+        results = last.results
+        latencies_s = [answer.seconds for answer in answers]
         if options.as_json:
-            print_json(sys.stdout, last.results)
+            print_json(sys.stdout, last.output)
+        elif results is None:  # a workflow of the user's own shape
+            print_output(stdout_console(color=options.color), last.output, latencies_s)
         else:
-            print_results(stdout_console(color=options.color), last.results, [each.seconds for each in answers])
+            print_results(stdout_console(color=options.color), results, latencies_s)
+    answered = sum("error" not in entry for entry in results or ())
+    if results is not None and answered < len(results) and not allow_partial:
+        click.echo(f"{answered} of {len(results)} models answered", err=True)
+        sys.exit(FAILED)
 
 
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:

@@ -145,10 +145,14 @@ def test_one_model_that_fails_leaves_the_others_answers(deployed: Path, url: str
     definition = json.loads(found)
     definition["States"]["Predict"]["Branches"][2]["States"]["support_vector"]["Resource"] = version
     aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=json.dumps(definition))
-    ran = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    failed = deployer(deployed, "invoke", "--sample", "--local", "--json", code=1)
+    assert failed.err == "2 of 3 models answered\n"
+    ran = failed.json
     assert [sorted(entry) for entry in ran] == [["model", "predictions", "version"]] * 2 + [["error", "model"]]
     assert ran[2] == {"model": "support_vector", "error": "ModelError"}
-    assert "failed: ModelError" in deployer(deployed, "invoke", "--sample", "--local").out
+    assert "failed: ModelError" in deployer(deployed, "invoke", "--sample", "--local", code=1).out
+    allowed = deployer(deployed, "invoke", "--sample", "--local", "--allow-partial")
+    assert "failed: ModelError" in allowed.out and allowed.err == ""
     lines = [
         each["message"] for each in aws.pages("logs", "filter_log_events", "events", logGroupName=f"/aws/lambda/{name}")
     ]
@@ -203,4 +207,22 @@ def test_a_log_that_never_ends_is_cut_at_its_beginning(deployed: Path) -> None:
     lines = [event["message"] for event in events]
     assert "line 0" not in lines and "line 5999" in lines and len(lines) < 6000
     handler.write_text(source)
+    deployer(deployed, "up", "--local")
+
+
+@pytest.mark.parametrize(
+    ("end", "shape"),
+    [({"OutputPath": "$.predictions[0]"}, float), ({}, dict), ({"ResultPath": "$.answer"}, dict)],
+    ids=["a number", "an object", "the input with the answer"],
+)
+def test_a_workflow_of_another_shape_is_printed_as_json(deployed: Path, end: dict[str, str], shape: type) -> None:
+    workflow = deployed / "state_machine.json"
+    kept = workflow.read_text()
+    ask = {"Type": "Task", "Resource": "${linear_regression}", "TimeoutSeconds": 25, "End": True, **end}
+    workflow.write_text(json.dumps({"TimeoutSeconds": 28, "StartAt": "Ask", "States": {"Ask": ask}}))
+    deployer(deployed, "up", "--local", "--yes")
+    assert isinstance(deployer(deployed, "invoke", "--sample", "--local", "--json").json, shape)
+    shown = deployer(deployed, "invoke", "--sample", "--local")
+    assert isinstance(json.loads(shown.out.rpartition("\n\n")[0]), shape) and "answered in" in shown.out
+    workflow.write_text(kept)
     deployer(deployed, "up", "--local")
