@@ -18,7 +18,6 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -118,6 +117,9 @@ def check_output(folder: Path, names: Iterable[str]) -> None:
     """Refuse, before training, to write where something of somebody else's would be lost."""
     if (folder.is_symlink() or folder.exists()) and not folder.is_dir():
         fail(f"{folder} is {'a link' if folder.is_symlink() else 'a file'}; --output must name a folder of models")
+    aside = folder / STAGING
+    if not staged(aside):
+        fail(f"{aside} is in the way, and was not made by this program: move it away, or choose another --output")
     own = written_here(folder)
     for name in (*(f"{name}.joblib" for name in names), MANIFEST):
         path = folder / name
@@ -127,25 +129,46 @@ def check_output(folder: Path, names: Iterable[str]) -> None:
             )
 
 
+def staged(aside: Path) -> bool:
+    """Tell whether a folder holds nothing but what a killed run of this program left there, or does not exist."""
+    if aside.is_symlink() or not aside.is_dir():
+        return not (aside.is_symlink() or aside.exists())
+    names = {path.name for path in aside.iterdir()} - {f"{MANIFEST}.part"}
+    return names <= ({MANIFEST, *described(aside / MANIFEST)} if MANIFEST in names else set())
+
+
+def described(path: Path) -> dict[str, str]:
+    """Return the sha256 of each file, by name, that this program says in a manifest of its own to have written.
+
+    The manifest itself is among them as long as nobody has changed it. {} for what is no such manifest.
+    """
+    try:
+        known = json.loads(path.read_bytes()) if path.is_file() else {}
+        models = {f"{name}.joblib": str(entry["sha256"]) for name, entry in known["models"].items()}
+        if "trained" in known:
+            wrote = {str(name): str(sha256) for name, sha256 in known["trained"]["wrote"].items()}
+            untouched = known["trained"]["manifest"] == seal(known)
+        else:  # a former version of this program wrote no such thing
+            wrote = models
+            untouched = "baseline" in known and models.keys() <= {f"{name}.joblib" for name in ESTIMATORS}
+            if not untouched:
+                return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {**wrote, MANIFEST: digest(path)} if untouched else wrote
+
+
+def seal(description: dict[str, Any]) -> str:
+    """Return the sha256 of a manifest without this very value, by which a change of it is noticed."""
+    trained = {name: value for name, value in description["trained"].items() if name != "manifest"}
+    return hashlib.sha256(json.dumps({**description, "trained": trained}, sort_keys=True).encode()).hexdigest()
+
+
 def written_here(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file, by name, that this program wrote into a folder; a killed run's as well."""
-    own: dict[str, str] = {}
-    for path in (folder / STAGING / MANIFEST, folder / MANIFEST):
-        try:
-            content = path.read_bytes()
-            known = json.loads(content)
-            models = {f"{name}.joblib": str(entry["sha256"]) for name, entry in known["models"].items()}
-            wrote = dict(known["trained"]["wrote"] if "trained" in known else models)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no manifest, or none of this program
-            continue
-        former = "baseline" in known and models.keys() <= {f"{name}.joblib" for name in ESTIMATORS}
-        if "trained" not in known and not former:  # nor of a former version
-            continue
-        if models == wrote:  # otherwise somebody added to the manifest
-            wrote[MANIFEST] = hashlib.sha256(content).hexdigest()
-        # What a killed run has already put in place is described by the manifest that lies aside.
-        own = {**wrote, **{name: sha256 for name, sha256 in own.items() if digest(folder / name) == sha256}}
-    return own
+    # What a killed run has already put in place is described by the manifest that lies aside.
+    killed = {name: sha256 for name, sha256 in described(folder / STAGING / MANIFEST).items()}
+    return described(folder / MANIFEST) | {name: sha for name, sha in killed.items() if digest(folder / name) == sha}
 
 
 def digest(path: Path) -> str:
@@ -235,7 +258,7 @@ def manifest(
         {"name": name, "unit": UNITS.get(name) if known else None, "range": [float(column.min()), float(column.max())]}
         for name, column in zip(table.features, table.x.T)
     ]
-    return {
+    description = {
         "seed": SEED,
         "trained": {
             "command": command(table, source),
@@ -263,6 +286,8 @@ def manifest(
             for name, content in files.items()
         },
     }
+    description["trained"]["manifest"] = seal(description)
+    return description
 
 
 def command(table: Table, source: Path) -> str:
@@ -291,16 +316,19 @@ def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> 
         aside = folder / STAGING
         aside.mkdir(exist_ok=True)
         contents = {f"{name}.joblib": content for name, content in files.items()}
-        contents[MANIFEST] = (json.dumps(description, indent=2) + "\n").encode()
         # The old manifest stays until its files are replaced; the new one must lie aside before the first of them is.
-        for name, content in reversed(contents.items()):
+        (aside / f"{MANIFEST}.part").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        (aside / f"{MANIFEST}.part").replace(aside / MANIFEST)
+        for name, content in contents.items():
             (aside / name).write_bytes(content)
-        for name in contents:
+        for name in (*contents, MANIFEST):
             (aside / name).replace(folder / name)
         for name, sha256 in stale.items():
             if name not in contents and digest(folder / name) == sha256:
                 (folder / name).unlink()
-        shutil.rmtree(aside)
+        for path in aside.iterdir():  # of a killed run that wrote other models
+            path.unlink()
+        aside.rmdir()
 
 
 @contextmanager
@@ -332,17 +360,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--target", default=TARGET, help="the column to predict")
     parser.add_argument("--output", type=Path, default=HERE / "models", help="the folder to write")
     options = parser.parse_args(argv)
-    check_output(options.output, ESTIMATORS)
-    table = read_table(options.data, options.target)
-    models, metrics = fit_and_score(table)
-    files = {name: dump(model) for name, model in models.items()}
     try:
+        check_output(options.output, ESTIMATORS)
+        table = read_table(options.data, options.target)
+        models, metrics = fit_and_score(table)
+        files = {name: dump(model) for name, model in models.items()}
         description = manifest(table, options.data, models, files, metrics)
         save(options.output, files, description)
+        print(report(table, description["target"]["unit"], metrics), flush=True)
     except OSError as error:
-        fail(f"cannot write {options.output}: {error.strerror}")
-    print(report(table, description["target"]["unit"], metrics))
+        fail(f"cannot write {error.filename or options.output}: {error.strerror}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("train.py: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -4,8 +4,6 @@ import os
 import signal
 import sys
 
-from deployer.hints import environment_advice
-
 OLDEST = (3, 10)
 
 
@@ -42,6 +40,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
     open_streams()
+    from deployer.hints import environment_advice
+
     if sys.version_info < OLDEST:
         needed, found = (".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info))
         return refuse(f"deployer needs Python {needed} or newer; {sys.executable} is {found}", environment_advice())

@@ -14,6 +14,7 @@ import copy
 import errno
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -24,7 +25,7 @@ from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from deployer import __version__
-from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, Interrupted, NoCredentials, NotReached
+from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, Interrupted, NotReached
 from deployer.pace import Pace
 from deployer.signin import SERVICES, ForeignAnswer, explained, is_about_signing, open_session, sign_in
 
@@ -185,7 +186,11 @@ class Aws:
     def identity(self) -> Identity:
         """Ask STS who we are; needs no permission."""
         answer = self.call("sts", "get_caller_identity")
-        return Identity(answer["Account"], answer["Arn"].split(":")[1], answer["Arn"])
+        account, arn = str(answer.get("Account")), str(answer.get("Arn"))
+        if not re.fullmatch("[0-9]{12}", account) or not arn.startswith("arn:"):
+            message = "what answered is not AWS: it names no account"
+            raise NotReached("ForeignAnswer", message, operation="GetCallerIdentity", advice=_REACH)
+        return Identity(account, arn.split(":")[1], arn)
 
     def client(self, service: str) -> Any:
         """Return the one client of a service. Clients may be shared by threads; making one may not."""
@@ -202,7 +207,6 @@ class Aws:
 
     def _new_client(self, service: str) -> Any:
         from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
 
         overridden = self._endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
         config = Config(
@@ -217,8 +221,8 @@ class Aws:
         self.sign_in()
         try:
             return self._session.client(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
-        except (BotoCoreError, ValueError) as error:
-            raise NoCredentials(type(error).__name__, str(error)) from error
+        except Exception as error:  # of the many settings that botocore reads from the profile
+            raise explained(error, self._session.profile_name) from error
 
     def call(self, service: str, operation: str, **parameters: Any) -> Any:
         """Call an operation by its boto3 name; raise AwsError with the code that AWS gave.

@@ -102,7 +102,8 @@ class AwsError(DeployerError):
         self.request_id = request_id
         where = f"{operation}: " if operation else ""
         request = f" (request {request_id})" if request_id else ""
-        super().__init__(f"{where}{code}: {message}{request}", advice or advise(code, message))
+        again = "AWS failed to answer; run the command again" if status >= 500 else ""
+        super().__init__(f"{where}{code}: {message}{request}", advice or advise(code, message) or again)
 
 
 class NoCredentials(AwsError):

@@ -74,6 +74,9 @@ def _read(path: Path) -> bytes:
 def _decode(content: bytes) -> str:
     if content.startswith(_WIDE) or b"\0" in content[:4]:
         raise Unreadable("is in UTF-16 or UTF-32, as PowerShell's > writes it: save it as UTF-8")
+    if b"\0" in content:
+        line = content[: content.index(b"\0")].count(b"\n") + 1
+        raise Unreadable(f"line {line}: holds a NUL byte, which no text does")
     return _decode_as(content, "utf-8-sig")
 
 

@@ -233,7 +233,9 @@ def _check(result: RunResult, stopped: Stopped) -> None:
         raise Interrupted(f"interrupted: {counts}{reason}", again)
     if not all(may_pass(error) for error in failures.values()):
         again = "once that is put right, the next run goes on where this one stopped"
-    raise ApplyFailed(f"{counts}{reason}", f"{advice}\n{again}" if advice else again)
+    if "run the command again" in advice:
+        again = ""
+    raise ApplyFailed(f"{counts}{reason}", "\n".join(filter(None, [advice, again])))
 
 
 def _prove(aws: Aws, check: Callable[[], bool | None], remaining: Callable[[], str]) -> None:

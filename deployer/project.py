@@ -277,9 +277,14 @@ def _models(
         entry = described[name]
         model = Model(path, str(entry.get("sha256")), tuple(each["name"] for each in entry.get("features", ())))
         if not path.is_file():
-            problems.append(f"models/{name}.joblib does not exist, but {MANIFEST} names it: run train.py again")
+            problems.append(
+                f"models/{name}.joblib does not exist, but {MANIFEST} names it: train again: {settings.train}"
+            )
         elif hashlib.sha256(path.read_bytes()).hexdigest() != model.sha256:
-            problems.append(f"models/{name}.joblib is not the file that {MANIFEST} describes: run train.py again")
+            problems.append(
+                f"models/{name}.joblib is not the file that {MANIFEST} describes: it was changed or replaced after the "
+                f"training; move it away, then train again: {settings.train}"
+            )
         threads = entry.get("n_jobs", 1)
         if threads not in (None, 1):
             problems.append(

@@ -21,6 +21,7 @@ from deployer.files import Unreadable, read_text
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
 BUILDERS = ("auto", "docker", "direct")
+_SHOWN = 80  # characters of a value that is wrong
 _LIKE = 0.86  # similarity above which a section is [deployer] misspelt; that of [deploy] is below
 MANAGED_BY = "python -m deployer"
 # What CloudWatch Logs accepts (Logs-2).
@@ -301,9 +302,11 @@ def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, st
         problems.append(f"{path.name}: {' '.join(str(error).split())}")
         return {}  # the parser is left with half a file
     for name in parser.sections():
-        kind = name.split(":")[0].strip()
-        if kind != SECTION and difflib.SequenceMatcher(None, kind.lower(), SECTION).ratio() > _LIKE:
-            problems.append(f"setup.cfg [{name}]: did you mean [{name.replace(kind, SECTION)}]?")
+        kind, _, function = name.partition(":")
+        alike = difflib.SequenceMatcher(None, kind.strip().lower(), SECTION).ratio() > _LIKE
+        if alike and (kind != SECTION or function != function.strip()):
+            meant = f"{SECTION}:{function.strip()}" if function else SECTION
+            problems.append(f"setup.cfg [{name}]: did you mean [{meant}]?")
     return {name: parser[name] for name in parser.sections() if name.split(":")[0] == SECTION}
 
 
@@ -333,7 +336,7 @@ def _parse(given: Mapping[str, tuple[str, str]], problems: list[str]) -> dict[st
         try:
             values[name] = SETTINGS[name].parse(text)
         except ValueError as error:
-            problems.append(f"{place}: {text!r} {error}")
+            problems.append(f"{place}: {text[:_SHOWN]!r}{'...' if len(text) > _SHOWN else ''} {error}")
     return values
 
 

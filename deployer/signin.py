@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,6 +30,9 @@ _EXPIRED = {
 
 
 _ABSENT = {"NoCredentialsError", "PartialCredentialsError"}
+
+
+_PAGE = re.compile(rb"(?i)<html[\s>]")
 
 
 class NoTerminal(Exception):
@@ -92,11 +96,21 @@ def sign_in(session: Any) -> None:
     try:
         credentials = session.get_credentials()
         if credentials is not None:
-            credentials.get_frozen_credentials()
+            _check_characters(credentials.get_frozen_credentials())
     except Exception as error:
         raise explained(error, session.profile_name) from error
     if credentials is None:
         raise _absent("unable to locate credentials")
+
+
+def _check_characters(credentials: Any) -> None:
+    """Refuse what cannot stand in a header, without showing it: a line that was copied along, mostly."""
+    for name in ("access_key", "secret_key", "token"):
+        value = getattr(credentials, name) or ""
+        if not value.isascii() or not value.isprintable() or value != value.strip():
+            raise ValueError(
+                f"the {name.replace('_', ' ')} holds a line break, a blank or another character that none has"
+            )
 
 
 def is_about_signing(error: Exception) -> bool:
@@ -119,7 +133,8 @@ def explained(error: Exception, profile: str | None = None) -> NoCredentials:
         details = response["Error"]
         return NoCredentials(str(details.get("Code")), f"{whose}{details.get('Message')}")
     if name in _EXPIRED:
-        return NoCredentials("ExpiredToken", f"{whose}{error}")
+        option = f" --profile {profile}" if whose else ""
+        return NoCredentials("ExpiredToken", f"{whose}{error}", advice=f"sign in: aws sso login{option}")
     if isinstance(error, NoTerminal):
         advice = "run it in a terminal, or sign in elsewhere and use the temporary credentials"
         return NoCredentials("NoTerminal", f"{whose}{error}", advice=advice)
@@ -130,10 +145,13 @@ def explained(error: Exception, profile: str | None = None) -> NoCredentials:
         return NoCredentials(name, f"{whose}it names what cannot be run or read: {error.strerror or error}{what}")
     if isinstance(error, RuntimeError):  # of RefreshableCredentials, which has no class of its own for it
         return NoCredentials("ExpiredToken", f"{whose}{error}")
-    text = (
-        str(error) if not isinstance(error, (KeyError, TypeError, AttributeError)) else f"a value is missing: {error}"
-    )
-    return NoCredentials(name, f"{whose}{text}", advice=LOCAL_ADVICE)
+    text = str(error).rstrip(": ")
+    if isinstance(error, (KeyError, TypeError, AttributeError)):
+        text = f"what its configuration, its credential_process or a file says has not the right shape: {text}"
+    if name == "CredentialRetrievalError" and str(error).endswith(": "):
+        text += ": the program failed and said nothing"
+    advice = f"look at the profile in the AWS configuration (AWS_CONFIG_FILE, ~/.aws/config); {LOCAL_ADVICE}"
+    return NoCredentials(name, f"{whose}{text}", advice=advice)
 
 
 def _ask_on_a_terminal_only(core: Any) -> None:
@@ -157,11 +175,16 @@ def _refuse_foreign_answers(operation_model: Any, response_dict: Any, **others: 
     whole = "content-encoding" in headers or operation_model.http.get("method") == "HEAD" or not length.isdecimal()
     if not whole and len(body) != int(length):
         raise ForeignAnswer(f"HTTP {status} with {len(body)} bytes of {length}", status)
-    if body[:100].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if _PAGE.search(body[:2000]):
         raise ForeignAnswer(f"HTTP {status} with an HTML page", status)
     if 300 <= status < 400 and status != 304 and "location" in headers and "x-amz-bucket-region" not in headers:
         raise ForeignAnswer(f"HTTP {status}, which sends us to {headers['location']}", status)
-    if status < 300 and operation_model.service_model.protocol in ("json", "rest-json"):
+    protocol = operation_model.service_model.protocol
+    opening = b"{" if protocol in ("json", "rest-json") else b"<"
+    raw = protocol == "rest-xml" and status < 300  # S3 answers some calls with what was once sent
+    if body.strip() and not body.lstrip().startswith(opening) and status != 429 and not raw:
+        raise ForeignAnswer(f"HTTP {status} with something else than an answer of AWS", status)
+    if status < 300 and opening == b"{":
         _refuse_half_answers(operation_model, status, body)
 
 

@@ -119,7 +119,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _failure(command: str, code: int, *, silent: bool) -> TrainingFailed:
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    how = f"was ended by {_name(-code)}" if code < 0 else f"ended with exit code {code}"
     if -code == signal.SIGKILL:
         return TrainingFailed(f"{command} {how}", "the system does that when memory runs out")
     if silent:
@@ -127,14 +127,24 @@ def _failure(command: str, code: int, *, silent: bool) -> TrainingFailed:
     return TrainingFailed(f"{command} {how}", "its own messages stand above")
 
 
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a realtime signal
+        return f"signal {number}"
+
+
 def outdated(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Yield a line for each file that has changed since the models were trained with it, as the manifest records."""
     trained = manifest.get("trained")
     files = trained.get("files") if isinstance(trained, Mapping) else None
     for name, sha256 in files.items() if isinstance(files, Mapping) else ():
+        path = settings.project / str(name).replace("\0", "")
+        if not path.resolve().is_relative_to(settings.project) or not path.is_file():
+            continue  # no longer there, or elsewhere: nothing can be said
         try:
-            content = (settings.project / name).read_bytes()
-        except OSError:  # no longer there, or elsewhere: nothing can be said
+            content = path.read_bytes()
+        except OSError:
             continue
         if hashlib.sha256(content).hexdigest() != sha256:
             yield f"{name} has changed since the models were trained; to train again: python -m deployer up --train"

@@ -16,7 +16,6 @@ import io
 import json
 import math
 import os
-import sys
 from contextlib import suppress
 from itertools import chain
 from operator import itemgetter
@@ -29,10 +28,6 @@ LARGEST = (2 - 2**-23) * 2**127  # of float32
 NUMBERS = {int, float}
 NAMED_INSTANCES = 5  # how many offending records of one feature a refusal names one by one
 NAMED_UNKNOWN = 20  # how many unknown features it names; a request may hold any number of them
-
-
-if hasattr(sys, "set_int_max_str_digits"):
-    sys.set_int_max_str_digits(0)  # or a number of 4,301 digits fails before anybody can call it too large
 
 
 class InvalidInput(ValueError):

@@ -13,12 +13,13 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from deployer.errors import Defect, DeployerError, Interrupted
-from deployer.hints import copyable
+from deployer.hints import copyable, program
 from deployer.machine import of_this_machine
 
 FAILED, CHANGES, INTERRUPTED = 1, 3, 130
@@ -47,7 +48,14 @@ class Cli(click.Group):
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         typed = list(args)
-        ctx = super().make_context(info_name, args, *rest, **extra)
+        try:
+            ctx = super().make_context(info_name, args, *rest, **extra)
+        except click.UsageError as error:
+            if _wants_json(typed) and error.ctx:
+                error.ctx.meta[TYPED] = typed
+                _print_usage_error(error.ctx, error)
+                sys.exit(error.exit_code)
+            raise
         ctx.meta[TYPED] = typed
         return ctx
 
@@ -68,12 +76,13 @@ class Cli(click.Group):
         except (click.exceptions.Exit, click.Abort):
             raise
         except click.UsageError as error:
-            if "--json" in ctx.meta[TYPED]:
-                usage = error.ctx.get_usage() if error.ctx else ""
-                _print_error(ctx, DeployerError(error.format_message(), usage), "UsageError")
+            if _wants_json(ctx.meta[TYPED]):
+                _print_usage_error(ctx, error)
                 ctx.exit(error.exit_code)
             raise
         except KeyboardInterrupt:
+            if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+                sys.stderr.write("\x1b[?25h")  # the cursor may have been hidden by what was interrupted
             _print_error(ctx, Interrupted("interrupted"))
             os._exit(INTERRUPTED)  # calls that nobody waits for any more are not waited for
         except BrokenPipeError:  # the reader of our output went away, which is its right
@@ -83,6 +92,16 @@ class Cli(click.Group):
             failure = error if isinstance(error, DeployerError) else of_this_machine(error) or _defect(error)
             _print_error(ctx, failure)
             ctx.exit(INTERRUPTED if isinstance(failure, Interrupted) else FAILED)
+
+
+def _wants_json(typed: Sequence[str]) -> bool:
+    return any(argument.partition("=")[0] == "--json" for argument in typed)
+
+
+def _print_usage_error(ctx: click.Context, error: click.UsageError) -> None:
+    verb = error.ctx.info_name if error.ctx and error.ctx.parent else ""
+    advice = " ".join(filter(None, [program(), verb, "--help"]))
+    _print_error(ctx, DeployerError(error.format_message(), f"see {advice}"), "UsageError")
 
 
 def _defect(error: Exception) -> Defect:
@@ -105,7 +124,7 @@ def _print_error(ctx: click.Context, error: DeployerError, kind: str = "") -> No
     color = options.color if options else not os.environ.get("NO_COLOR")
     try:
         _show(message, advice, color=color)
-        if options.as_json if options else "--json" in ctx.meta[TYPED]:
+        if options.as_json if options else _wants_json(ctx.meta[TYPED]):
             failure = {"type": kind or type(error).__name__, "message": message, "advice": advice}
             sys.stdout.write(json.dumps({**error.document, "error": failure}, indent=2, default=repr) + "\n")
             sys.stdout.flush()
@@ -135,7 +154,8 @@ def run(cli: click.Group) -> int:
     gc.disable()
     atexit.register(gc.freeze)
     try:
-        cli()  # click finds out by which name we were called; completion needs that of the console script
+        # The console script goes by its own name, which completion needs; the module by what was typed.
+        cli(prog_name=None if Path(sys.argv[0]).name == "deployer" else program())
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except OSError as error:  # --help into a full disk

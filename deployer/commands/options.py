@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
@@ -44,6 +45,15 @@ class Options:
         return not self.no_color and not os.environ.get("NO_COLOR")
 
 
+def is_address(text: str) -> bool:
+    """Tell whether a text is the address of an HTTP server."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+
+
 def common(command: F) -> F:
     """Add the options that mean the same everywhere."""
 
@@ -52,6 +62,10 @@ def common(command: F) -> F:
         root = click.get_current_context().find_root()
         own = {name: values.pop(name) for name in Options.__dataclass_fields__ if name in values}
         root.obj = options = Options(**own, typed=root.meta[TYPED])
+        if options.endpoint_url is not None and not is_address(options.endpoint_url):
+            raise click.UsageError(
+                f"--endpoint-url: {options.endpoint_url!r} must be an address such as http://127.0.0.1:4566"
+            )
         if options.local and (options.profile or options.endpoint_url):
             raise click.UsageError("--local is an account of its own: it takes no --profile and no --endpoint-url")
         return command(options, **values)

@@ -15,7 +15,9 @@ from typing import Any
 Environ = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
+_LONGEST_AUTHORIZATION = 2000  # AWS's have a few hundred characters; the patterns below are no match for many more
 _HEADER_KEY = re.compile(r"Credential=([^/,\s]+)/")
+_SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]*/([^/,\s]*)/([a-z0-9-]+)/")
 _PRESIGNED_KEY = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([^&/%]+)")
 _XML_SERVICES = ("s3", "sts", "iam")
 
@@ -53,17 +55,26 @@ def is_from(port: int, origin: str | None) -> bool:
 
 def access_key(environ: Mapping[str, Any]) -> str | None:
     """Return the access key id that a request is signed with, in its header or in a presigned URL."""
-    match = _HEADER_KEY.search(environ.get("HTTP_AUTHORIZATION", "")) or _PRESIGNED_KEY.search(
-        environ.get("QUERY_STRING", "")
-    )
+    query = environ.get("QUERY_STRING", "")[:_LONGEST_AUTHORIZATION]
+    match = _HEADER_KEY.search(_authorization(environ)) or _PRESIGNED_KEY.search(query)
     return match[1] if match else None
+
+
+def credential_scope(environ: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the region and the service that a request is signed for, or twice nothing."""
+    match = _SCOPE.search(_authorization(environ))
+    return (match[1], match[2]) if match else ("", "")
+
+
+def _authorization(environ: Mapping[str, Any]) -> str:
+    header: str = environ.get("HTTP_AUTHORIZATION", "")
+    return header if len(header) <= _LONGEST_AUTHORIZATION else ""
 
 
 def _unknown_key(environ: Environ) -> Answer:
     """Refuse in the words and the shape of the service that was meant, so that every AWS client understands it."""
     text = "The security token included in the request is invalid: python -m deployer env --local prints the right one."
-    scope = re.search(r"Credential=[^/]+/[0-9]*/[^/]*/([a-z0-9-]+)/", environ.get("HTTP_AUTHORIZATION", ""))
-    service = scope[1] if scope else ""
+    _, service = credential_scope(environ)
     if service in _XML_SERVICES:
         code = "InvalidAccessKeyId" if service == "s3" else "InvalidClientTokenId"
         error = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>"

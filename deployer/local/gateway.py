@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from deployer.local import moto_gaps
-from deployer.local.door import Answer, Door, Environ
+from deployer.local.door import Answer, Door, Environ, access_key, credential_scope
 from deployer.local.door import answer_json as _json
 from deployer.local.door import message as _message
 from deployer.local.functions import PAYLOAD_LIMIT, Functions, Response, Version
@@ -25,8 +25,10 @@ from deployer.local.process import ACCOUNT, HEALTH, REGION, RESET, Credentials
 from deployer.local.workflow import Refused, start_sync_execution
 
 _BODY_LIMIT = 10 * 1024 * 1024  # of an HTTP API (Api-10)
+_CONTROL_BODY_LIMIT = 1024**3  # of the control plane: a model's file is one body
+_STRANGERS_BODY_LIMIT = 64 * 1024  # of the control plane without its key, which is refused whatever the body says
 _INVOKE = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
-_API = re.compile(r"/_apis/(?P<api>[a-z0-9]+)(?P<path>/.*)?$")
+_APIS = "/_apis/"
 _REASONS = {200: "OK", 204: "No Content"}
 
 _LOG_LINES = 5000  # that are kept of each process of a function; AWS keeps all until their retention ends
@@ -81,7 +83,7 @@ class Gateway:
         status, headers, content = answer
         headers = {"Content-Length": str(len(content)), **headers}
         start_response(f"{status} {_REASONS.get(status, 'Error')}", list(headers.items()))
-        return [content]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
     def close(self) -> None:
         self.functions.close()
@@ -101,9 +103,9 @@ class Gateway:
     def _answer(self, environ: Environ) -> Answer | None:
         """Answer what is not moto's; None for the rest."""
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        match = _API.match(path)
-        if match:
-            return self._http_api(match["api"], method, match["path"] or "/", environ)
+        if path.startswith(_APIS):
+            api, _, below = path.removeprefix(_APIS).partition("/")
+            return self._http_api(api, method, f"/{below}", environ)
         refusal = self._door.refusal(environ)
         if refusal is not None:
             return refusal
@@ -309,6 +311,14 @@ class Gateway:
             return total
 
 
+def largest_body(path: str, headers: Mapping[str, str], key: str) -> int:
+    """Return below how many bytes a body is read, by the request's path and headers."""
+    if path.startswith(_APIS):
+        return _BODY_LIMIT + 1
+    given = access_key({"HTTP_AUTHORIZATION": headers.get("AUTHORIZATION", "")})
+    return _CONTROL_BODY_LIMIT if given == key else _STRANGERS_BODY_LIMIT
+
+
 class TokenBucket:
     """API Gateway's throttle: `burst` tokens, refilled at `rate` a second, one a request."""
 
@@ -352,8 +362,7 @@ def _body(environ: Environ) -> bytes:
 
 def _region(environ: Environ) -> str:
     """The region that a request is signed for."""
-    match = re.search(r"Credential=[^/]+/[0-9]+/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
-    return match[1] if match else "us-east-1"
+    return credential_scope(environ)[0] or REGION
 
 
 def _aws_error(code: str) -> Headers:

@@ -1,17 +1,29 @@
 """HTTP as the local AWS speaks it: waitress reads whole requests, within limits, before any of them is answered.
 
-So a request that is sent half holds no thread and no lock. What waitress itself refuses is told in JSON, like every answer.
+So a request that is sent half holds no thread and no lock. What waitress does not bound is bounded here: the work that a
+request line costs, the time for a request, the bodies of strangers. What is refused is told in JSON.
 """
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
+from typing import Any
 
+from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask, WSGITask
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import BadRequest
 
 from deployer.local.door import message
+
+REQUEST_S = 30.0  # for a client to send a whole request
+_LONGEST_CONTROL_LINE = 4096  # of a chunk, with its extensions
+_LONGEST_TRAILER = 65536
+_LENGTH_DIGITS = 15  # a petabyte; converting many more takes long by itself
 
 
 class Task(WSGITask):  # type: ignore[misc]
@@ -27,24 +39,104 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         error = self.request.error
-        _, headers, content = message(error.code, f"{error.reason}: {error.body}")
+        text = error.reason if error.code == 413 else f"{error.reason}: {error.body}"
+        _, headers, content = message(error.code, text)
         self.status = f"{error.code} {error.reason}"
         self.response_headers.extend(headers.items())
         self.set_close_on_finish()
         self.content_length = len(content)
-        self.write(content)
+        self.write(b"" if getattr(self.request, "command", None) == "HEAD" else content)  # it may not have been read
+
+
+class _Limits:
+    """waitress's settings with another limit of a body, for one request."""
+
+    def __init__(self, settings: Any, largest_body: int) -> None:
+        self._settings = settings
+        self.max_request_body_size = largest_body
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._settings, name)
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads a request. waitress would wait for ever for the body of one that expects 100 Continue and has none."""
+    """Reads a request, and refuses early what costs more than it is worth."""
+
+    largest_body: Callable[[str, dict[str, str]], int]
+    completed: bool
+    adj: Any
+
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        receiver = self.body_rcv
+        if self.chunked and not self.completed and receiver is not None:
+            if len(receiver.control_line) > _LONGEST_CONTROL_LINE or len(receiver.trailer) > _LONGEST_TRAILER:
+                self.error = BadRequest("a chunk's line or the trailer is too long")
+                self.completed = True
+        if self.completed:  # or waitress asks for a body that it would not read
+            self.expect_continue = False
+        return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
-        if self.body_rcv is None:
-            self.expect_continue = False
+        line, _, headers = header_plus.partition(b"\n")
+        target = line.split(b" ")[1:2]
+        # waitress's pattern of this line takes quadratic time for an address with a scheme, which only a proxy is asked for.
+        if not target or target[0][:1] not in (b"/", b"*") or b"://" in target[0].partition(b"?")[0]:
+            raise ParsingError("the target must be a path")
+        if re.search(rb"(?im)^content-length:[ \t]*[0-9]{%d}" % (_LENGTH_DIGITS + 1), headers):
+            raise ParsingError("Content-Length is invalid")
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of what splits the target
+            raise ParsingError(str(error)) from error
+        self.adj = _Limits(self.adj, self.largest_body(self.path, self.headers))
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    parser_class = Parser
+    """A connection that knows since when its unfinished request is under way."""
+
     task_class = Task
     error_task_class = JsonErrorTask
+    parser_class = Parser
+    began = 0.0
+
+    def received(self, data: bytes) -> bool:
+        unfinished = self.request
+        took: bool = super().received(data)
+        if self.request is not unfinished:
+            self.began = time.time()
+        return took
+
+
+class Server(TcpWSGIServer):  # type: ignore[misc]
+    """waitress's server; connections that send half a request make room, in time and for others."""
+
+    channel_class = Channel
+
+    def maintenance(self, now: float) -> None:
+        super().maintenance(now)
+        for channel in self.active_channels.values():
+            if channel.request is not None and channel.began < now - REQUEST_S:
+                channel.will_close = True
+
+    def readable(self) -> bool:
+        if len(self._map) >= self.adj.connection_limit:
+            waiting = [channel for channel in self.active_channels.values() if not channel.requests]
+            for channel in sorted(waiting, key=lambda channel: channel.last_activity)[: len(waiting) // 10 + 1]:
+                channel.will_close = True
+        readable: bool = super().readable()
+        return readable
+
+
+def make_server(application: Any, largest_body: Callable[[str, dict[str, str]], int], **settings: Any) -> Server:
+    """Return a server that listens already.
+
+    Args:
+        largest_body: bytes of a body that are read, by a request's path and headers (upper case, with underscores).
+        settings: waitress's adjustments.
+    """
+    adjustments = Adjustments(**settings)
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(adjustments.threads)
+    Parser.largest_body = staticmethod(largest_body)
+    return Server(application, {}, dispatcher=dispatcher, adj=adjustments, sockinfo=adjustments.listen[0])

@@ -32,6 +32,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 5.0
 LAST_BREATH_S = 2.0
+LONGEST_LOG = 1024**2  # bytes; a longer one begins anew with the next server
 SERVER_MODULE = "deployer.local.server"
 _HIDDEN = ("AWS_", "MOTO_", "DEPLOYER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -111,6 +112,11 @@ def find(project: Path) -> Server | None:
         if _lets_go(home, LAST_BREATH_S):  # it was about to end
             return None
         raise NotAnswering(server.pid)
+    if not health:
+        raise LocalError(
+            f"the local AWS that lives in {home} does not take what {RECORD} there says",
+            "somebody changed that file; end it with all that lives in it: python -m deployer down --force",
+        )
     return server if health.get("project") == str(project) and health.get("pid") == server.pid else None
 
 
@@ -128,7 +134,7 @@ def _recorded(home: Path) -> Server | None:
         known = json.loads((home / RECORD).read_text(encoding="utf-8"))
         credentials = Credentials(str(known["access_key"]), str(known["secret_key"]))
         return Server(int(known["pid"]), int(known["port"]), home / "server.log", credentials)
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
@@ -162,7 +168,9 @@ def _spawn(project: Path) -> Server:
         raise LocalError(
             f"--local needs a package that is missing: {error.name}", "pip install -e '.[local]'"
         ) from error
-    with (home / "server.log").open("ab") as log:
+    log_path = home / "server.log"
+    too_long = log_path.exists() and log_path.stat().st_size > LONGEST_LOG
+    with log_path.open("wb" if too_long else "ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", SERVER_MODULE, str(project)],
             cwd=home,

@@ -6,6 +6,7 @@ import ctypes
 import fcntl
 import gc
 import json
+import logging
 import os
 import resource
 import signal
@@ -24,7 +25,6 @@ ORPHAN_CHECK_S = 2.0
 THREADS = 160
 CONNECTIONS = 1000
 IDLE_S = 65  # longer than botocore keeps a connection that it may use again
-LARGEST_BODY = 1024**3
 Wrap = Callable[[Any], Any]
 
 
@@ -37,30 +37,28 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     from moto.core.config import default_user_config
     from moto.server import DomainDispatcherApplication, create_backend_app
-    from waitress.server import create_server
 
-    from deployer.local.gateway import Gateway
-    from deployer.local.http import Channel
+    from deployer.local.gateway import Gateway, largest_body
+    from deployer.local.http import make_server
 
-    if hasattr(sys, "set_int_max_str_digits"):  # JSON's numbers have no limit; those of Python 3.10 vary
-        sys.set_int_max_str_digits(0)
+    logging.getLogger("moto").setLevel(logging.CRITICAL)  # it would write kilobytes for each execution that fails
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     credentials = process.new_credentials()
     connections = min(CONNECTIONS, raise_file_limit() // 2)
-    server = create_server(
+    server = make_server(
         _not_yet,
+        lambda path, headers: largest_body(path, headers, credentials.access_key),
         host="127.0.0.1",
         port=0,
         threads=THREADS,
         connection_limit=connections,
         channel_timeout=IDLE_S,
         cleanup_interval=10,
-        max_request_body_size=LARGEST_BODY,
+        max_request_header_size=64 * 1024,
         asyncore_use_poll=True,  # select() takes no file descriptor above 1023
         log_socket_errors=False,  # out of file descriptors, each of many attempts a second would be logged
         ident="deployer",
     )
-    server.channel_class = Channel
     port = server.effective_port
     os.environ["MOTO_PORT"] = str(port)
     gateway = Gateway(DomainDispatcherApplication(create_backend_app), project, os.getpid(), port, credentials)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 import time
 import uuid
 from datetime import datetime, timezone
@@ -76,7 +77,7 @@ def _machine(account: str, arn: str) -> Any:
 
 
 def _check_input(text: str) -> str:
-    """Return the input as the interpreter takes it: a number beyond floats as an integer, for JSON has no infinity."""
+    """Return the input as the interpreter takes it: a number beyond floats as the largest one, for JSON has no infinity."""
     if len(text.encode()) > DATA_LIMIT:
         limit = f"Member must have length less than or equal to {DATA_LIMIT}"
         raise Refused(
@@ -85,7 +86,8 @@ def _check_input(text: str) -> str:
         )
     huge = _HUGE.search(text) is not None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite if huge else None)
+        numbers: dict[str, Any] = {"parse_float": _bounded, "parse_int": _bounded_int} if huge else {}
+        value = json.loads(text, parse_constant=_refuse_constant, **numbers)
         if text.count("[") + text.count("{") > DEEPEST:
             check_depth(value, DEEPEST)
     except RecursionError as error:
@@ -96,9 +98,14 @@ def _check_input(text: str) -> str:
     return json.dumps(value) if huge else text
 
 
-def _finite(text: str) -> float | int:
+def _bounded(text: str) -> float:
     value = float(text)
-    return value if math.isfinite(value) else int(math.copysign(1, value)) * 10**400
+    return value if math.isfinite(value) else math.copysign(sys.float_info.max, value)
+
+
+def _bounded_int(text: str) -> float | int:
+    """Return an integer, or the largest float for one beyond: to convert thousands of digits takes seconds."""
+    return int(text) if len(text) < 309 else _bounded(text)
 
 
 def _refuse_constant(name: str) -> None:

@@ -96,9 +96,7 @@ def test_live_models_are_replaced_by_training_only_when_that_is_asked_for(projec
                 "[deployer]\n", "[deployer]\ntrain = python train.py --data table.csv --target y\n"
             )
         )
-        assert (
-            "python train.py --data table.csv --target y" in deployer(project, "up", "--local", "--train").err
-        )
+        assert "python train.py --data table.csv --target y" in deployer(project, "up", "--local", "--train").err
         assert deployer(project, "invoke", "--sample", "--local", "--json").json == before
     finally:
         process.force_stop(project)
@@ -125,6 +123,7 @@ def test_the_plan_tells_that_data_or_script_are_newer_than_the_models(project: P
         ("python -c 'import sys; sys.exit(3)'", "ended with exit code 3 and said nothing"),
         ("python -c 'print(7); import sys; sys.exit(3)'", "ended with exit code 3"),
         ("python -c 'import os; os.kill(os.getpid(), 9)'", "was ended by SIGKILL"),
+        ("python -c 'import os; os.kill(os.getpid(), 40)'", "was ended by signal 40"),
         ("python -c 'pass'", "ended well, but left no models/manifest.json"),
         ("python -c 'import sys; sys.stdout.buffer.write(bytes([255, 10])); sys.exit(1)'", "ended with exit code 1"),
     ],
@@ -213,6 +212,10 @@ def test_requirements_are_read_as_pip_reads_them(project: Path, encoding: str) -
         ("stage = a\n", "no section headers"),
         ("[deplyer]\nstage = a\n", "setup.cfg [deplyer]: did you mean [deployer]?"),
         ("[Deployer]\nstage = a\n", "did you mean [deployer]?"),
+        ("[ deployer ]\nstage = a\n", "setup.cfg [ deployer ]: did you mean [deployer]?"),
+        ("[deployer: random_forest]\nmemory_mb = 512\n", "did you mean [deployer:random_forest]?"),
+        ("[deployer]\ntrain = python a\0b\n", "line 2: holds a NUL byte"),
+        (f"[deployer]\nmemory_mb = {'9' * 5000}\n", "'99999"),
         ("[deploer:random_forest]\nmemory_mb = 1\n", "did you mean [deployer:random_forest]?"),
         ("[deployer]\ntrain = \n", "must be a command"),
         ("[deployer]\ntrain = 'x\n", "No closing quotation"),
@@ -424,6 +427,10 @@ def test_an_old_python_is_one_line(project: Path) -> None:
         (("env", "--json", "--local"), "NotRunning", 1),
         (("invoke", "--json"), "UsageError", 2),
         (("plan", "--json", "--nonsense"), "UsageError", 2),
+        (("--json", "plan", "--local"), "UsageError", 2),
+        (("plan", "--local", "--json=1"), "UsageError", 2),
+        (("plan", "--json", "--endpoint-url", "http://127.0.0.1:99999"), "UsageError", 2),
+        (("plan", "--json", "--endpoint-url", "foo"), "UsageError", 2),
         (("image", "--json", "--output", "x.tar", "--builder", "direct"), "BuildError", 1),
     ],
 )
@@ -602,3 +609,12 @@ def test_five_versions_of_every_function_and_then_down(project: Path) -> None:
         assert "the local AWS has ended" in deployer(project, "down", "--local", "--yes").err
     finally:
         process.force_stop(project)
+
+
+def test_a_manifest_that_names_other_files_has_none_of_them_read(project: Path) -> None:
+    """Nor is it a defect: the paths are of the project, or nothing can be said."""
+    files = {"/etc/passwd": "0", "../x": "0", "a\0b": "0", "lambda_src": "0"}
+    manifest = json.loads((project / "models" / "manifest.json").read_text())
+    edit(project / "models" / "manifest.json", trained={**manifest["trained"], "files": files})
+    ran = deployer(project, "plan", "--local")
+    assert "has changed" not in ran.err

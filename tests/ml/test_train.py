@@ -10,11 +10,15 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import joblib
@@ -164,7 +168,7 @@ def test_the_printed_table_shows_the_manifests_metrics_with_the_baseline_first(
     ]
 
 
-def test_another_table_of_the_fewest_rows_takes_the_place_of_the_old_models_whole(tmp_path: Path) -> None:
+def test_another_table_of_the_fewest_rows_is_trained_beside_what_is_there(tmp_path: Path) -> None:
     rows = [",".join([cells[0], cells[2], cells[1]]) for cells in (row.split(",") for row in ROWS)]
     data = tmp_path / "prices.csv"
     # As a spreadsheet saves it: byte order mark, CRLF, a quoted name, a blank line at the end; the target in the middle.
@@ -175,7 +179,9 @@ def test_another_table_of_the_fewest_rows_takes_the_place_of_the_old_models_whol
     done = train("--data", data, "--target", "price", "--output", output)
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "prices.csv"]
-    assert sorted(contents(output)) == sorted(["manifest.json", *(f"{name}.joblib" for name in NAMES)])
+    names = ["manifest.json", "retired.joblib", *(f"{name}.joblib" for name in NAMES)]
+    assert sorted(contents(output)) == sorted(names)
+    assert (output / "retired.joblib").read_text() == "old\n"
     manifest = json.loads((output / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["data"]["file"] == "prices.csv"
     assert manifest["data"]["rows"] == 25
@@ -280,25 +286,111 @@ def test_an_output_that_is_no_folder_is_refused_and_kept(tmp_path: Path, kind: s
     assert output.read_text() == "precious" and sorted(tmp_path.iterdir()) == before
 
 
-def test_old_models_come_back_when_new_ones_cannot_take_their_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def described(program: ModuleType, files: dict[str, bytes]) -> dict[str, Any]:
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    found: dict[str, Any] = {
+        "models": {name: {"sha256": value} for name, value in hashes.items()},
+        "trained": {"wrote": {f"{name}.joblib": value for name, value in hashes.items()}},
+    }
+    found["trained"]["manifest"] = program.seal(found)
+    return found
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT)
-    module = importlib.import_module("train")
+    return importlib.import_module("train")
+
+
+def save(program: ModuleType, folder: Path, **files: bytes) -> None:
+    program.save(folder, files, described(program, files))
+
+
+@pytest.mark.parametrize("moves", range(6))
+def test_a_training_killed_at_any_moment_is_completed_by_the_next(
+    program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    """Killed before each of its moves; what is not its own stays through all of it."""
     folder = tmp_path / "models"
-    module.save(folder, {"one": b"old"}, {})
-    rename, calls = os.rename, []
+    save(program, folder, one=b"1", two=b"2", old=b"3")
+    (folder / "thesis.txt").write_text("years of work")
+    replace, made = Path.replace, [0]
 
-    def failing(source: Path, target: Path) -> None:
-        calls.append((source, target))
-        if len(calls) == 2:
-            raise OSError("no")
-        rename(source, target)
+    def killed(self: Path, target: Path) -> Path:
+        made[0] += 1
+        if made[0] > moves:
+            raise KeyboardInterrupt
+        return replace(self, target)
 
-    monkeypatch.setattr(os, "rename", failing)
-    with pytest.raises(OSError, match="no"):
-        module.save(folder, {"one": b"new"}, {})
-    assert (folder / "one.joblib").read_bytes() == b"old" and list(tmp_path.iterdir()) == [folder]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with suppress(KeyboardInterrupt):
+            save(program, folder, one=b"4", two=b"5")
+    save(program, folder, one=b"6", two=b"7")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".joblib"} == {
+        "one.joblib": b"6", "two.joblib": b"7",
+    }  # fmt: skip
+    assert (folder / "thesis.txt").read_text() == "years of work"
+    assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
+
+
+FOREIGN: dict[str, Callable[[Path], None]] = {
+    "another's model": lambda folder: (folder / "one.joblib").write_bytes(b"a colleague's"),
+    "a changed model": lambda folder: (folder / "two.joblib").write_bytes(b"changed"),
+    "a link": lambda folder: ((folder / "one.joblib").unlink(), (folder / "one.joblib").symlink_to("/dev/null"))[1],
+    "a folder": lambda folder: ((folder / "one.joblib").unlink(), (folder / "one.joblib").mkdir())[1],
+    "an edited manifest": lambda folder: edit(folder / "manifest.json", note="approved by Ann"),
+    "an added model": lambda folder: edit(folder / "manifest.json", models={"price": {"sha256": "0"}}),
+    "a manifest of somebody": lambda folder: (folder / "manifest.json").write_text('{"models": {}}'),
+    "a manifest that is a pipe": lambda folder: (folder / "manifest.json").unlink() or os.mkfifo(folder / "manifest.json"),
+    "a folder of that name aside": lambda folder: write_into(folder / ".training" / "notes.txt"),
+    "a model aside": lambda folder: write_into(folder / ".training" / "one.joblib"),
+    "a link aside": lambda folder: (folder / ".training").symlink_to(folder.parent),
+}  # fmt: skip
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}, indent=2))
+
+
+def write_into(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("mine")
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_what_this_program_did_not_write_is_never_replaced(program: ModuleType, tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "models"
+    save(program, folder, one=b"1", two=b"2")
+    FOREIGN[what](folder)
+
+    def picture() -> dict[str, object]:
+        paths = sorted(tmp_path.rglob("*"))
+        return {str(path): path.read_bytes() if path.is_file() else path.lstat().st_mode for path in paths}
+
+    before = picture()
+    with pytest.raises(SystemExit, match="move it away"):
+        save(program, folder, one=b"3", two=b"4")
+    assert picture() == before
+
+
+def test_a_manifest_of_a_former_version_is_still_its_own(program: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    save(program, folder, linear_regression=b"1")
+    known = json.loads((folder / "manifest.json").read_text())
+    del known["trained"]
+    (folder / "manifest.json").write_text(json.dumps({**known, "seed": 1, "baseline": {}}))
+    save(program, folder, linear_regression=b"2")
+    assert (folder / "linear_regression.joblib").read_bytes() == b"2"
+
+
+def test_ctrl_c_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "train.py"), "--output", str(tmp_path / "models")]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(2.5)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=30)
+    assert running.returncode == 0 or (running.returncode, said) == (130, "train.py: interrupted\n")
 
 
 def test_another_table_with_the_same_target_has_no_unit(tmp_path: Path) -> None:

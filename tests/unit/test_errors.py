@@ -127,3 +127,8 @@ def test_the_tree_in_the_docstring_is_the_real_one():
 )
 def test_only_what_may_pass_is_worth_another_run(error, passes):
     assert may_pass(error) is passes
+
+
+def test_a_failure_of_aws_is_worth_another_run_and_says_so():
+    assert AwsError("ServiceUnavailable", "", status=503).advice == "AWS failed to answer; run the command again"
+    assert AwsError("Other", "", status=400).advice == ""

@@ -212,7 +212,7 @@ def test_a_workflow_without_functions_has_nothing_to_deploy(project, workflow):
 def test_a_missing_model_file_is_told(project):
     (project / "models" / "random_forest.joblib").unlink()
     assert problems(project) == [
-        "models/random_forest.joblib does not exist, but models/manifest.json names it: run train.py again"
+        "models/random_forest.joblib does not exist, but models/manifest.json names it: train again: python train.py"
     ]
 
 
@@ -220,7 +220,8 @@ def test_a_model_file_of_another_hash_is_told(project):
     with (project / "models" / "random_forest.joblib").open("ab") as file:
         file.write(b"x")
     assert problems(project) == [
-        "models/random_forest.joblib is not the file that models/manifest.json describes: run train.py again"
+        "models/random_forest.joblib is not the file that models/manifest.json describes: it was changed or replaced "
+        "after the training; move it away, then train again: python train.py"
     ]
 
 

@@ -358,6 +358,14 @@ FOREIGN: dict[str, tuple[Any, str]] = {
     "a page that says it is XML": (answering(200, PAGE, {"Content-Type": "text/xml"}), "an HTML page"),
     "a page with an error": (answering(502, PAGE, {"Content-Type": "text/html"}), "an HTML page"),
     "a refusal of a proxy": (answering(403, PAGE, {"Content-Type": "text/html"}), "an HTML page"),
+    "a page in XHTML": (
+        answering(200, b'<?xml version="1.0"?><!-- x --><html xmlns="x"><body/></html>', {"Content-Type": "text/xml"}),
+        "an HTML page",
+    ),
+    "a refusal in plain text": (
+        answering(407, b"Proxy Authentication Required", {"Content-Type": "text/plain"}),
+        "HTTP 407",
+    ),
     "a redirect": (answering(302, b"", {"Location": "https://login.example/"}), "sends us to https://login.example/"),
     "nothing": (answering(200, b"", {}), ""),
     "half an answer": (answering(200, b'{"logGroups": [', {"Content-Type": "application/x-amz-json-1.1"}), ""),
@@ -389,3 +397,38 @@ def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
     assert told and told[0].startswith("waiting for AWS")
     if what == "a page with an error":
         assert sum(clock.slept) > 20
+
+
+@pytest.mark.parametrize(("account", "arn"), [("", "foo"), ("123456789012", "foo"), ("1", "arn:aws:iam::1:root")])
+def test_an_identity_that_names_no_account_is_none_of_awss(account: str, arn: str) -> None:
+    result = f"<Account>{account}</Account><Arn>{arn}</Arn><UserId>x</UserId>"
+    name = "GetCallerIdentity"
+    xml = f"<{name}Response><{name}Result>{result}</{name}Result></{name}Response>"
+    with serve(answering(200, xml.encode(), {"Content-Type": "text/xml"})) as url:
+        with pytest.raises(NotReached, match="it names no account"):
+            Aws(region="us-east-1", endpoint_url=url, credentials=("A", "s")).identity
+
+
+@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+@pytest.mark.parametrize("value", ["PRECIOUS\r\nx", "PRECIOUS ", "PRECIOUS\x1b[0m"])
+def test_a_secret_with_a_line_break_is_told_and_never_shown(home: Home, name: str, value: str) -> None:
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        home.patch.setenv(variable, value if variable == name else "K")
+    with pytest.raises(NoCredentials) as error:
+        home.who()
+    assert "holds a line break" in error.value.message and "PRECIOUS" not in str(error.value)
+
+
+def test_the_way_to_sign_in_again_names_the_profile(home: Home) -> None:
+    lines, _ = FAILING["sso without a token"]
+    home.config(f"[profile mine]\n{lines}\n")
+    with pytest.raises(NoCredentials) as error:
+        home.who("mine")
+    assert error.value.advice == "sign in: aws sso login --profile mine"
+
+
+def test_a_setting_of_another_shape_is_told(home: Home) -> None:
+    keys = "aws_access_key_id = A\naws_secret_access_key = s\nuse_dualstack_endpoint = maybe\n"
+    home.config(f"[profile mine]\n{keys}s3 = bogus\n")
+    with pytest.raises(NoCredentials, match="profile mine: what its configuration, .* has not the right shape"):
+        Aws(profile="mine").client("s3")
