@@ -154,39 +154,30 @@ def test_a_role_by_source_profile(home: Home) -> None:
     assert home.who("role") == "FROM.BASE"
 
 
+CORPORATE = """
+[profile work]
+sso_session = corp
+sso_account_id = 123456789012
+sso_role_name = dev
+[sso-session corp]
+sso_start_url = https://x.example/start
+sso_region = us-east-1
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/deploy
+source_profile = work
+"""
+
+
 def test_sso_by_session(home: Home) -> None:
     """cases: the list of known services cut off sso and sso-oidc."""
-    home.config(
-        """
-        [profile work]
-        sso_session = corp
-        sso_account_id = 123456789012
-        sso_role_name = dev
-        [sso-session corp]
-        sso_start_url = https://x.example/start
-        sso_region = us-east-1
-        [profile role]
-        role_arn = arn:aws:iam::123456789012:role/deploy
-        source_profile = work
-        """
-    )
+    home.config(CORPORATE)
     home.token("corp")
     assert home.who_afresh("work") == "SSO"
     assert home.who_afresh("role") == "FROM.SSO"
 
 
 def test_sso_by_session_renews_its_token(home: Home) -> None:
-    home.config(
-        """
-        [profile work]
-        sso_session = corp
-        sso_account_id = 123456789012
-        sso_role_name = dev
-        [sso-session corp]
-        sso_start_url = https://x.example/start
-        sso_region = us-east-1
-        """
-    )
+    home.config(CORPORATE)
     soon = (datetime.now(timezone.utc) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     home.token("corp", soon, refreshToken="r", clientId="c", clientSecret="s", registrationExpiresAt=LATER)
     assert home.who_afresh("work") == "SSO"
