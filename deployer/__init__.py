@@ -2,8 +2,8 @@
 
 How a run flows:
 
-1. `cli` finds the module of the verb in `commands/`, which parses. `settings` collects [deployer] of setup.cfg, the environment
-   and the options into one Settings.
+1. `cli` finds the module of the verb in `commands/`, which parses. `settings` collects [deployer] of setup.cfg, the
+   environment and the options into one Settings.
 2. `service` declares every resource from the Settings, state_machine.json and models/manifest.json.
 3. `apply.read_all` reads each resource's actual state from the account, in parallel. There is no other state.
 4. `plan` compares desired with actual, field by field, and says what has to be created, updated, replaced, deleted.

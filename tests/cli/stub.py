@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -75,15 +75,13 @@ class Passing(Quiet):
         return name or parse_qs(content.decode(errors="replace")).get("Action", [""])[0]
 
     def pass_on(self, content: bytes) -> None:
-        connection = http.client.HTTPConnection(urlsplit(self.target).netloc)
         kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}  # it names this proxy
-        connection.request(self.command, self.path, content, kept)
-        response = connection.getresponse()
-        kept = {
-            name: value for name, value in response.getheaders() if name.lower() not in ("content-length", "connection")
-        }
-        self.answer(response.status, response.read(), kept)
-        connection.close()
+        with closing(http.client.HTTPConnection(urlsplit(self.target).netloc)) as connection:
+            connection.request(self.command, self.path, content, kept)
+            response = connection.getresponse()
+            answer = response.status, response.read()
+        passed = ("content-length", "connection", "transfer-encoding")
+        self.answer(*answer, {name: value for name, value in response.getheaders() if name.lower() not in passed})
 
 
 def slowing(account: str, slow: str, seconds: float) -> type[Quiet]:

@@ -281,7 +281,8 @@ def test_credentials_that_expire_in_the_middle_end_the_run_at_once_and_the_next_
         service.account.troubles = [expired := Expired(after)]
         with pytest.raises(ApplyFailed) as caught:
             service.up(service.account.aws(clock))
-        assert "sign in again" in caught.value.advice and "goes on where it stopped" in caught.value.advice
+        assert "sign in again" in caught.value.advice
+        assert "the next run goes on where this one stopped" in caught.value.advice
         assert clock.slept == [] and expired.refused < 20
         service.account.troubles = []
         service.up()

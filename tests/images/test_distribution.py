@@ -343,7 +343,7 @@ def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}'])
 def test_a_damaged_lock_is_refused(text, tmp_path):
     (tmp_path / "base.lock").write_text(text)
-    with pytest.raises(BuildError, match="base.lock cannot be read"):
+    with pytest.raises(BuildError, match=r"base.lock (line 1|must be a JSON object)"):
         pinned("r.io/a:1", tmp_path / "base.lock", write=True)
 
 

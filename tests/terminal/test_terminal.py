@@ -12,7 +12,7 @@ import pytest
 
 from deployer.local import process
 from tests.cli.stub import serve, slowing
-from tests.conftest import make_project
+from tests.conftest import connect, make_project
 from tests.local.conftest import claimed
 from tests.terminal.pty import Terminal, deployer
 
@@ -35,6 +35,8 @@ def lines(terminal: Terminal) -> list[str]:
 @pytest.mark.parametrize("columns", [120, 80])
 def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
     """The journey ten times; before there was one owner of drawing, most of these runs hung."""
+    process.start(folder)
+    assert deployer(folder, "down", "--local", "--yes", columns=columns).end() == 0
     kept = folder.parent / "kept"
     for _ in range(ROUNDS // 2):
         terminal = deployer(folder, "up", "--local", columns=columns)
@@ -74,6 +76,7 @@ def test_ctrl_c_in_the_first_second_is_one_line_and_130(folder: Path, command: s
 
 
 def test_ctrl_c_at_the_question_ends_it_and_changes_nothing(folder: Path) -> None:
+    process.start(folder)
     assert deployer(folder, "up", "--local").end() == 0
     terminal = deployer(folder, "down", "--local")
     terminal.until("Delete all of inference, stage dev?")
@@ -91,8 +94,7 @@ def test_ctrl_c_at_the_question_ends_it_and_changes_nothing(folder: Path) -> Non
 
 def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: Path) -> None:
     """The creation of the repository takes two seconds here; the second Ctrl-C would leave at once."""
-    server = process.find(folder)
-    assert server is not None
+    server = process.start(folder)
     stage = ("--local", "--stage", "slow")
     with serve(slowing(server.url, "CreateRepository", 2.0)) as url, claimed(folder, url):
         terminal = deployer(folder, "up", *stage)
@@ -114,13 +116,16 @@ def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: 
         terminal.type("\x03")
         assert terminal.end() == 130 and time.monotonic() - begun < 5
         assert terminal.drawn.rindex(SHOWN_CURSOR) > terminal.drawn.rindex(HIDDEN_CURSOR)
+        end = time.monotonic() + 30
+        while not connect(server).call("ecr", "describe_repositories")["repositories"]:  # it is on its way still
+            assert time.monotonic() < end
+            time.sleep(0.1)
     assert deployer(folder, "down", *stage, "--yes").end() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_read_that_hangs_is_left_at_once(folder: Path, number: signal.Signals) -> None:
-    server = process.find(folder)
-    assert server is not None
+    server = process.start(folder)
     with serve(slowing(server.url, "GetCallerIdentity", 20.0)) as url, claimed(folder, url):
         terminal = deployer(folder, "plan", "--local")
         time.sleep(1.5)
@@ -131,5 +136,6 @@ def test_a_read_that_hangs_is_left_at_once(folder: Path, number: signal.Signals)
 
 
 def test_a_terminal_that_cannot_animate_gets_lines(folder: Path) -> None:
+    process.start(folder)
     terminal = deployer(folder, "plan", "--local", environment={"TERM": "dumb"})
     assert terminal.end() == 0 and "\x1b" not in terminal.drawn
