@@ -161,7 +161,8 @@ class Aws:
 
     def sign_in(self) -> None:
         """Find the credentials, and renew them if that is due; raise NoCredentials when there are none to be had."""
-        sign_in(self._session)
+        if self._credentials is None:  # given ones need not be looked for
+            sign_in(self._session)
 
     @property
     def region(self) -> str:

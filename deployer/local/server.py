@@ -39,7 +39,7 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
     from moto.server import DomainDispatcherApplication, create_backend_app
 
     from deployer.local.gateway import Gateway, largest_body
-    from deployer.local.http import make_server
+    from deployer.local.webserver import make_server
 
     logging.getLogger("moto").setLevel(logging.CRITICAL)  # it would write kilobytes for each execution that fails
     default_user_config["stepfunctions"] = {"execute_state_machine": True}

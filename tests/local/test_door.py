@@ -21,7 +21,7 @@ import pytest
 from deployer.errors import AwsError
 from deployer.local import process
 from deployer.local.door import Door
-from deployer.local.http import REQUEST_S, make_server
+from deployer.local.webserver import REQUEST_S, make_server
 from tests.conftest import connect, reset
 from tests.local.conftest import deployer
 from tests.local.test_journey import children_of
