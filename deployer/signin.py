@@ -32,6 +32,7 @@ _EXPIRED = {
 _ABSENT = {"NoCredentialsError", "PartialCredentialsError"}
 
 
+_OPENINGS = {"json": b"{", "rest-json": b"{", "query": b"<", "rest-xml": b"<", "ec2": b"<"}  # of a body, by protocol
 _PAGE = re.compile(rb"(?i)<html[\s>]")
 
 
@@ -179,10 +180,11 @@ def _refuse_foreign_answers(operation_model: Any, response_dict: Any, **others: 
         raise ForeignAnswer(f"HTTP {status} with an HTML page", status)
     if 300 <= status < 400 and status != 304 and "location" in headers and "x-amz-bucket-region" not in headers:
         raise ForeignAnswer(f"HTTP {status}, which sends us to {headers['location']}", status)
-    protocol = operation_model.service_model.protocol
-    opening = b"{" if protocol in ("json", "rest-json") else b"<"
+    service = operation_model.service_model
+    protocol = getattr(service, "resolved_protocol", service.protocol)  # newer ones speak CBOR to some services
+    opening = _OPENINGS.get(protocol)
     raw = protocol == "rest-xml" and status < 300  # S3 answers some calls with what was once sent
-    if body.strip() and not body.lstrip().startswith(opening) and status != 429 and not raw:
+    if opening and body.strip() and not body.lstrip().startswith(opening) and status != 429 and not raw:
         raise ForeignAnswer(f"HTTP {status} with something else than an answer of AWS", status)
     if status < 300 and opening == b"{":
         _refuse_half_answers(operation_model, status, body)

@@ -298,7 +298,9 @@ def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     assert len(children) == 3
     refused = deployer(project, "down", "--local", code=1)
     assert "--yes" in refused.err
-    document = deployer(project, "down", "--local", "--yes", "--json").json
+    ran = deployer(project, "down", "--local", "--yes", "--json")
+    assert "by names only" not in ran.err and "waiting" not in ran.err
+    document = ran.json
     assert len(document["changes"]) == 18 and {change["action"] for change in document["changes"]} == {"delete"}
     assert process.find(project) is None
     assert all(ends(pid, 2) for pid in [running.pid, *children])
