@@ -27,11 +27,7 @@ _EXPIRED = {
     "TokenRetrievalError",
     "UnauthorizedSSOTokenError",
 }
-
-
 _ABSENT = {"NoCredentialsError", "PartialCredentialsError"}
-
-
 _OPENINGS = {"json": b"{", "rest-json": b"{", "query": b"<", "rest-xml": b"<", "ec2": b"<"}  # of a body, by protocol
 _PAGE = re.compile(rb"(?i)<html[\s>]")
 
@@ -176,7 +172,7 @@ def _refuse_foreign_answers(operation_model: Any, response_dict: Any, **others: 
     whole = "content-encoding" in headers or operation_model.http.get("method") == "HEAD" or not length.isdecimal()
     if not whole and len(body) != int(length):
         raise ForeignAnswer(f"HTTP {status} with {len(body)} bytes of {length}", status)
-    if _PAGE.search(body[:2000]):
+    if body.lstrip().startswith(b"<") and _PAGE.search(body[:2000]):
         raise ForeignAnswer(f"HTTP {status} with an HTML page", status)
     if 300 <= status < 400 and status != 304 and "location" in headers and "x-amz-bucket-region" not in headers:
         raise ForeignAnswer(f"HTTP {status}, which sends us to {headers['location']}", status)

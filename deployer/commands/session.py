@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from deployer.aws import Aws, Tell
-    from deployer.events import Emit
     from deployer.commands.interrupts import Interrupts
+    from deployer.events import Emit
     from deployer.local.process import Server
     from deployer.report import Reporter
     from deployer.settings import Settings
@@ -70,8 +70,8 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     such a command needs next is made ready.
     """
     from deployer.aws import Aws
-    from deployer.events import Note, RunStarted
     from deployer.commands.interrupts import Interrupts
+    from deployer.events import Note, RunStarted
     from deployer.report import Reporter, stderr_console
 
     environment = dict(os.environ)
@@ -86,9 +86,9 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     hidden = users_configuration_hidden() if options.local else nullcontext()
     with hidden, interrupts.installed(), ExitStack() as stack:
         if options.local:
-            stack.enter_context(reporter)
             from deployer.local.process import ACCOUNT, REGION
 
+            stack.enter_context(reporter)
             settings = for_local(settings)
             server = find_local(settings.project, command, reporter.emit)
             if server is None:
@@ -119,7 +119,7 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
 
 
 def started() -> None:
-    """Re-enable garbage collection and exempt everything imported so far, if `cli.run` put it off."""
+    """Re-enable garbage collection and exempt everything imported so far, if `group.run` put it off."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
@@ -145,8 +145,8 @@ def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[st
 
 def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
     """Return a session without an account; what is wrong with the settings goes to `found`."""
-    from deployer.errors import ConfigError
     from deployer.commands.interrupts import Interrupts
+    from deployer.errors import ConfigError
     from deployer.report import Reporter, stderr_console
     from deployer.settings import Settings
 

@@ -20,7 +20,8 @@ from waitress.utilities import BadRequest
 
 from deployer.local.door import message
 
-REQUEST_S = 30.0  # for a client to send a whole request
+REQUEST_S = 30.0  # for a client to send a whole request, and a second more for each megabyte of its body
+_SLOWEST = 10**6  # bytes a second
 _LONGEST_CONTROL_LINE = 4096  # of a chunk, with its extensions
 _LONGEST_TRAILER = 65536
 _LENGTH_DIGITS = 15  # a petabyte; converting many more takes long by itself
@@ -116,7 +117,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def maintenance(self, now: float) -> None:
         super().maintenance(now)
         for channel in self.active_channels.values():
-            if channel.request is not None and channel.began < now - REQUEST_S:
+            request = channel.request
+            if request is not None and channel.began + REQUEST_S + request.content_length / _SLOWEST < now:
                 channel.will_close = True
 
     def readable(self) -> bool:
