@@ -423,3 +423,11 @@ def test_a_setting_of_another_shape_is_told(home: Home) -> None:
     home.config(f"[profile mine]\n{keys}s3 = bogus\n")
     with pytest.raises(NoCredentials, match="profile mine: what its configuration, .* has not the right shape"):
         Aws(profile="mine").client("s3")
+
+
+def test_an_answer_that_speaks_of_pages_is_none() -> None:
+    """A name, a description, a variable of a function may hold anything."""
+    content = json.dumps({"logGroups": [{"logGroupName": "<html >"}]}).encode()
+    with serve(answering(200, content, {"Content-Type": "application/x-amz-json-1.1"})) as url:
+        aws = Aws(region="us-east-1", endpoint_url=url, credentials=("A", "s"))
+        assert aws.call("logs", "describe_log_groups")["logGroups"] == [{"logGroupName": "<html >"}]
