@@ -1,5 +1,6 @@
 """python -m deployer, and the console script: what must hold before anything else is imported."""
 
+import atexit
 import os
 import signal
 import sys
@@ -11,6 +12,12 @@ def leave(number: int, frame: object) -> None:
     """End at once, with the exit code of an interrupted command. In force until a session has its own handlers."""
     os.write(2, b"interrupted\n")
     os._exit(130)
+
+
+def ignore() -> None:
+    """Let no signal change the exit code any more: everything is done, and Python is about to restore the default action."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def refuse(message: str, advice: str) -> int:
@@ -39,6 +46,7 @@ def main() -> int:
     """Run the command line; return the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
+    atexit.register(ignore)
     open_streams()
     from deployer.hints import environment_advice
 
