@@ -24,9 +24,13 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth knowing that is no step: training first, the local AWS started."""
+    """Something worth knowing that is no step: training first, the local AWS started.
+
+    `verbatim`: the words of the user's own program, which are shown as they are.
+    """
 
     text: str
+    verbatim: bool = False
 
 
 @dataclass(frozen=True)

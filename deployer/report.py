@@ -112,7 +112,7 @@ class Board:
         elif isinstance(event, events.StepSkipped):
             yield Text(f"{event.key}: not {_PARTICIPLES[event.action]}, because {event.because}", style="yellow")
         elif isinstance(event, events.Note):
-            yield Text(self._wording(event.text), style="dim")
+            yield Text(event.text if event.verbatim else self._wording(event.text), style="dim")
         else:
             yield from _describe(event, self._width)
 

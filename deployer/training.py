@@ -105,7 +105,7 @@ def _show(output: IO[str] | None, emit: Emit, said: list[str]) -> None:
     with suppress(ValueError):  # closed meanwhile
         for line in output:
             said.append(line)
-            emit(Note(line.rstrip()))
+            emit(Note(line.rstrip(), verbatim=True))
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -135,7 +135,10 @@ def _name(number: int) -> str:
 
 
 def outdated(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each file that has changed since the models were trained with it, as the manifest records."""
+    """Yield a line for each file that has changed since the models were trained with it, as the manifest records.
+
+    Only a file that is newer than the manifest is read: a table may be large, and a plan is to be fast.
+    """
     trained = manifest.get("trained")
     files = trained.get("files") if isinstance(trained, Mapping) else None
     for name, sha256 in files.items() if isinstance(files, Mapping) else ():
@@ -143,6 +146,8 @@ def outdated(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[str]:
         if not path.resolve().is_relative_to(settings.project) or not path.is_file():
             continue  # no longer there, or elsewhere: nothing can be said
         try:
+            if path.stat().st_mtime_ns <= (settings.project / MANIFEST).stat().st_mtime_ns:
+                continue
             content = path.read_bytes()
         except OSError:
             continue

@@ -144,6 +144,7 @@ def test_a_training_programs_output_is_shown_as_it_comes_and_a_signal_ends_it(pr
     script = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print('then python -m deployer up, or python eval.py')\n"
         "print('epoch 1 of', child.pid)\ntime.sleep(600)\n"
     )
     (project / "train.py").write_text(script)
@@ -153,6 +154,7 @@ def test_a_training_programs_output_is_shown_as_it_comes_and_a_signal_ends_it(pr
             command = [sys.executable, "-m", "deployer", "up", "--local"]
             running = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             assert running.stderr is not None
+            assert next(line for line in running.stderr if line == "then python -m deployer up, or python eval.py\n")
             line = next(line for line in running.stderr if line.startswith("epoch 1 of "))
             running.send_signal(number)
             _, rest = running.communicate(timeout=20)
