@@ -104,7 +104,7 @@ def _show(output: IO[str] | None, emit: Emit, said: list[str]) -> None:
     assert output is not None
     with suppress(ValueError):  # closed meanwhile
         for line in output:
-            said.append(line)
+            said[:] = [line]  # it may say a lot
             emit(Note(line.rstrip(), verbatim=True))
 
 

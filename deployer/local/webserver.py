@@ -7,6 +7,7 @@ request line costs, the time for a request, the bodies of strangers. What is ref
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ REQUEST_S = 30.0  # for a client to send a whole request, and a second more for 
 _SLOWEST = 10**6  # bytes a second
 _LONGEST_CONTROL_LINE = 4096  # of a chunk, with its extensions
 _LONGEST_TRAILER = 65536
+LINGER_S = 5.0  # a refused client may go on sending; a connection closed on it would take the answer away
 _LENGTH_DIGITS = 15  # a petabyte; converting many more takes long by itself
 
 
@@ -39,6 +41,7 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
     """Tells what is wrong with a request that is no HTTP, too large, or with an impossible length."""
 
     def execute(self) -> None:
+        self.channel.refused = True
         error = self.request.error
         text = error.reason if error.code == 413 else f"{error.reason}: {error.body}"
         _, headers, content = message(error.code, text)
@@ -94,14 +97,34 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that knows since when its unfinished request is under way."""
+    """A connection that knows since when its unfinished request is under way, and lets a refused client read why."""
 
     task_class = Task
     error_task_class = JsonErrorTask
     parser_class = Parser
     began = 0.0
+    will_close: bool
+    close_when_flushed: bool
+    refused = False
+    lingers_until = 0.0  # by time.time(); what is received until then is thrown away
+
+    def handle_write(self) -> None:
+        if not (self.refused and self.close_when_flushed) or self.will_close:
+            super().handle_write()
+            return
+        self._flush_exception(self._flush_some)
+        if not self.total_outbufs_len and self.connected:
+            self.close_when_flushed = False
+            self.lingers_until = time.time() + LINGER_S
+            try:
+                self.socket.shutdown(socket.SHUT_WR)
+            except OSError:  # the client has gone
+                self.will_close = True
 
     def received(self, data: bytes) -> bool:
+        if self.lingers_until:
+            self.will_close = self.will_close or time.time() > self.lingers_until
+            return False
         unfinished = self.request
         took: bool = super().received(data)
         if self.request is not unfinished:
@@ -118,6 +141,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         super().maintenance(now)
         for channel in self.active_channels.values():
             request = channel.request
+            if 0 < channel.lingers_until < now:
+                channel.will_close = True
             if request is not None and channel.began + REQUEST_S + request.content_length / _SLOWEST < now:
                 channel.will_close = True
 

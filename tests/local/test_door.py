@@ -417,6 +417,22 @@ def test_a_stranger_s_body_is_not_read(server: process.Server) -> None:
                 assert status == b""  # it waits for the body of whoever has the key
 
 
+def test_a_refused_client_that_goes_on_sending_reads_why(api: tuple[process.Server, str]) -> None:
+    """Closing a connection that still receives would reset it, and take the answer away."""
+    server, path = api
+    rest = 12 * 1024 * 1024
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {rest}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head)
+        time.sleep(0.2)  # long enough for the refusal to be under way
+        for _ in range(rest // 65536):
+            connection.sendall(b" " * 65536)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 413 ") and answer.endswith(b'{"message": "Request Entity Too Large"}'), answer
+
+
 @pytest.mark.parametrize("chunk", [b"2;" + b"a" * 10_000, b"0\r\n" + b"x: y\r\n" * 20_000], ids=["line", "trailer"])
 def test_a_chunk_s_line_is_bounded(api: tuple[process.Server, str], chunk: bytes) -> None:
     server, path = api
