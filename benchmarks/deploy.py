@@ -170,14 +170,14 @@ def record(folder: Path, url: str) -> Calls:
     """Let our own resources do everything once, one after another, and keep the calls that they make."""
     from dataclasses import replace
 
-    from deployer import service
-    from deployer.apply import needs_of
-    from deployer.aws import Aws
-    from deployer.graph import in_order
+    from deployer.service import declare
+    from deployer.engine.apply import needs_of
+    from deployer.aws.access import Aws
+    from deployer.engine.graph import in_order
     from deployer.images.context import NO_BASE
-    from deployer.plan import Change, compare, resolve
-    from deployer.project import load_project
-    from deployer.settings import load_settings
+    from deployer.engine.plan import Change, compare, resolve
+    from deployer.service.release import load_project
+    from deployer.project.settings import load_settings
 
     made: list[tuple[str, str, dict[str, Any]]] = []
 
@@ -194,7 +194,7 @@ def record(folder: Path, url: str) -> Calls:
     aws = Recording(region="us-east-1", endpoint_url=url)
     located = load_settings(folder, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
     settings = replace(located, base_image=NO_BASE)
-    resources = {each.key: each for each in service.declare(settings, load_project(settings))}
+    resources = {each.key: each for each in declare.declare(settings, load_project(settings))}
     needs = {key: list(found) for key, found in needs_of(resources.values()).items()}
     calls = Calls(needs, defaultdict(dict), [("sts", "get_caller_identity", {})])
     outputs: dict[str, Any] = {}
@@ -206,12 +206,12 @@ def record(folder: Path, url: str) -> Calls:
         outputs[key] = resources[key].create(aws, desired(resources[key]))
         calls.writes["first up"][key] = taken(reading=False)
     with ThreadPoolExecutor(1) as pool:
-        service.discover(aws, settings, pool, load_project(settings).functions)()
+        declare.discover(aws, settings, pool, load_project(settings).functions)()
     for each in resources.values():
         each.read(aws)
     calls.reads += taken(reading=True)
     change_model(folder, "bound")
-    after = {each.key: each for each in service.declare(settings, load_project(settings))}
+    after = {each.key: each for each in declare.declare(settings, load_project(settings))}
     for key in ("model/linear_regression", "function/linear_regression", "workflow"):
         state = after[key].read(aws)
         made.clear()

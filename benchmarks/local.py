@@ -86,7 +86,7 @@ def measure_starts(folder: Path, rounds: int) -> list[float]:
 
 def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[float], list[float]]:
     """Return what the local AWS added to a request and the handlers' own time, in milliseconds, a value for each round."""
-    from deployer.invoke import Client
+    from deployer.service.invoke import Client
     from deployer.local import process
 
     command = [sys.executable, "-m", "deployer"]

@@ -3,7 +3,7 @@
     python benchmarks/many.py [--functions 3 100 500]
 
 Deploys services of copies of one model into the local AWS and plans each anew in a fresh process. Prints the requests; how
-long the rates that AWS documents for them (deployer.aws.RATES) make the plan last at the least; its CPU time and its peak
+long the rates that AWS documents for them (deployer.aws.access.RATES) make the plan last at the least; its CPU time and its peak
 memory, which are this process's own. Nothing waits in earnest: the clock stands still, and what would be slept is noted.
 """
 
@@ -28,10 +28,10 @@ from project import copy_project, grow, open_account, reset
 
 def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
     """Deploy or plan in this process, and return what it took."""
-    from deployer import operate
-    from deployer.aws import WORKERS, Aws
+    from deployer.service import runs
+    from deployer.aws.access import WORKERS, Aws
     from deployer.images.context import NO_BASE
-    from deployer.settings import load_settings
+    from deployer.project.settings import load_settings
 
     calls: Counter[str] = Counter()
     waits = [0.0]
@@ -48,9 +48,9 @@ def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_SELF)
     with ThreadPoolExecutor(WORKERS) as pool:
         if verb == "up":
-            operate.prepare_up(aws, settings, pool, lambda event: None)[1](lambda: False)
+            runs.prepare_up(aws, settings, pool, lambda event: None)[1](lambda: False)
             return {}
-        plan, _ = operate.show_plan(aws, settings, pool, lambda event: None)
+        plan, _ = runs.show_plan(aws, settings, pool, lambda event: None)
     after = resource.getrusage(resource.RUSAGE_SELF)
     if plan.effective:
         raise SystemExit(f"the plan is not empty: {plan.effective[0]}")

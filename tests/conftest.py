@@ -14,7 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.local import process
 from tests.clock import Clock
 

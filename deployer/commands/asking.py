@@ -13,7 +13,7 @@ from deployer.errors import Declined
 
 if TYPE_CHECKING:
     from deployer.commands.session import Session
-    from deployer.plan import Change
+    from deployer.engine.plan import Change
 
 AGREE = "to agree: python -m deployer ... --yes"
 

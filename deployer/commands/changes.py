@@ -10,14 +10,14 @@ from deployer.errors import DeployerError
 
 if TYPE_CHECKING:
     from deployer.commands.session import Session
-    from deployer.plan import Plan
+    from deployer.engine.plan import Plan
 
 T = TypeVar("T")
 
 
 def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Return what --json prints (design: Commands)."""
-    from deployer.report import change_document
+    from deployer.report.live import change_document
 
     settings = now.settings
     return {

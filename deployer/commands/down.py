@@ -12,7 +12,7 @@ from deployer.commands.changes import applied, document
 from deployer.commands.options import Options, common
 from deployer.commands.session import end_local, executor, force_end_local, session
 from deployer.errors import Declined
-from deployer.events import Note
+from deployer.engine.events import Note
 
 
 @click.command("down")
@@ -27,8 +27,8 @@ def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
     Example:
         python -m deployer down --stage dev --yes
     """
-    from deployer.plan import Plan
-    from deployer.report import print_json
+    from deployer.engine.plan import Plan
+    from deployer.report.live import print_json
 
     begun = time.monotonic()
     if force and not options.local:
@@ -41,7 +41,7 @@ def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
             print_json(sys.stdout, {"ended": ended})
         return
     with session(options, "down") as now, executor() as pool:
-        from deployer import operate
+        from deployer.service import runs
 
         if now.empty:
             now.emit(Note("the local AWS is not running, so there is nothing to delete"))
@@ -49,7 +49,7 @@ def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
             if options.as_json:
                 print_json(sys.stdout, document(now, Plan(()), {}, time.monotonic() - begun))
             return
-        plan, run = operate.prepare_down(now.aws, now.settings, pool, now.emit, keep_data=keep_data)
+        plan, run = runs.prepare_down(now.aws, now.settings, pool, now.emit, keep_data=keep_data)
         question = f"Delete all of {now.settings.service}, stage {now.settings.stage}?"
         confirm(now, "delete", plan.destructive, yes, question)
         applied(now, plan, run, begun)

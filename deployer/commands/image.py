@@ -28,11 +28,12 @@ def command(options: Options, output: Path, function: str | None) -> None:
     Example:
         python -m deployer image --output image.tar && docker load --input image.tar
     """
-    from deployer import operate, training
-    from deployer.events import StepFinished, StepProgress, StepStarted
+    from deployer.project import training
+    from deployer.service import runs
+    from deployer.engine.events import StepFinished, StepProgress, StepStarted
     from deployer.images.build import save
     from deployer.commands.interrupts import Interrupts
-    from deployer.report import Reporter, image_line, print_json, stderr_console
+    from deployer.report.live import Reporter, image_line, print_json, stderr_console
 
     if options.local:
         raise click.UsageError("an image is for AWS; the local AWS needs none, so there is no image --local")
@@ -43,7 +44,7 @@ def command(options: Options, output: Path, function: str | None) -> None:
     with reporter, Interrupts(reporter).installed():
         if training.needed(settings):
             training.train(settings, reporter.emit, os.environ)
-        project = operate.read_project(settings, reporter.emit)
+        project = runs.read_project(settings, reporter.emit)
         key = image_key(project.image_of, function)
         context = project.images[key]
         name = f"{settings.prefix}:{context.tag}"

@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from deployer.events import Note
+from deployer.engine.events import Note
 
 if TYPE_CHECKING:
-    from deployer.report import Reporter
+    from deployer.report.live import Reporter
 
 EXIT_CODE = 130  # as of a program that SIGINT ended
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

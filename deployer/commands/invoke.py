@@ -14,7 +14,7 @@ from deployer.commands.session import session
 from deployer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from deployer.invoke import Answer
+    from deployer.service.invoke import Answer
 
 
 @click.command("invoke")
@@ -35,8 +35,8 @@ def command(
     Example:
         python -m deployer invoke --data '{"instances": [...]}'
     """
-    from deployer.invoke import Client, find_url
-    from deployer.report import print_json, print_output, print_results, stdout_console
+    from deployer.service.invoke import Client, find_url
+    from deployer.report.live import print_json, print_output, print_results, stdout_console
 
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
@@ -69,7 +69,7 @@ def command(
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:
     """Return what to send, from the one source that was named."""
     from deployer.files import Unreadable, read_text
-    from deployer.project import sample_request
+    from deployer.service.release import sample_request
 
     named = [
         name

@@ -12,7 +12,7 @@ from deployer.commands.changes import document
 from deployer.commands.group import CHANGES
 from deployer.commands.options import Options, adopting, common, with_builder
 from deployer.commands.session import executor, session
-from deployer.events import Note
+from deployer.engine.events import Note
 
 
 @click.command("plan")
@@ -27,16 +27,16 @@ def command(options: Options, adopt: bool, exit_code: bool) -> None:
     Example:
         python -m deployer plan --exit-code
     """
-    from deployer.report import print_json, print_plan, stdout_console
+    from deployer.report.live import print_json, print_plan, stdout_console
 
     begun = time.monotonic()
     with session(options, "plan") as now, executor() as pool:
-        from deployer import operate
+        from deployer.service import runs
 
         if now.empty:
             now.emit(Note("no local AWS runs: this is the plan for an empty account"))
         settings = replace(now.settings, adopt=adopt)
-        found, outputs = operate.show_plan(now.aws, settings, pool, now.emit, empty=now.empty)
+        found, outputs = runs.show_plan(now.aws, settings, pool, now.emit, empty=now.empty)
         now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, found, outputs, time.monotonic() - begun))

@@ -17,12 +17,12 @@ from deployer.errors import DeployerError
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from deployer.aws import Aws, Tell
+    from deployer.aws.access import Aws, Tell
     from deployer.commands.interrupts import Interrupts
-    from deployer.events import Emit
+    from deployer.engine.events import Emit
     from deployer.local.process import Server
-    from deployer.report import Reporter
-    from deployer.settings import Settings
+    from deployer.report.live import Reporter
+    from deployer.project.settings import Settings
 
 READING = ("plan", "check", "down")  # with no local AWS they find an empty account, and start none
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -56,7 +56,7 @@ class Session:
 
 
 def settings_of(options: Options) -> Settings:
-    from deployer.settings import load_settings
+    from deployer.project.settings import load_settings
 
     names = ("service", "stage", "region", "builder")
     return load_settings(options.project.resolve(), {name: getattr(options, name) for name in names}, os.environ)
@@ -69,10 +69,10 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     `deploying`: whether the command is about the whole service. Then it is told where, and while AWS says who we are, what
     such a command needs next is made ready.
     """
-    from deployer.aws import Aws
+    from deployer.aws.access import Aws
     from deployer.commands.interrupts import Interrupts
-    from deployer.events import Note, RunStarted
-    from deployer.report import Reporter, stderr_console
+    from deployer.engine.events import Note, RunStarted
+    from deployer.report.live import Reporter, stderr_console
 
     environment = dict(os.environ)
     settings = settings_of(options)
@@ -108,7 +108,7 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
         with executor(1) as meanwhile:
             asked = meanwhile.submit(lambda: aws.identity)
             if deploying:
-                import_module("deployer.operate")
+                import_module("deployer.service.runs")
                 aws.make_clients()
             identity = asked.result()
         started()
@@ -147,8 +147,8 @@ def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
     """Return a session without an account; what is wrong with the settings goes to `found`."""
     from deployer.commands.interrupts import Interrupts
     from deployer.errors import ConfigError
-    from deployer.report import Reporter, stderr_console
-    from deployer.settings import Settings
+    from deployer.report.live import Reporter, stderr_console
+    from deployer.project.settings import Settings
 
     try:
         settings = settings_of(options)
@@ -164,7 +164,7 @@ def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
 
 def without_account(settings: Settings) -> tuple[Settings, Aws]:
     """Return settings with an account of their own or made up, and clients that know AWS's models and that nobody calls."""
-    from deployer.aws import Aws
+    from deployer.aws.access import Aws
 
     region = settings.region or "us-east-1"
     settings = settings.located(account=settings.account or "0" * 12, partition="aws", region=region)
@@ -195,7 +195,7 @@ def users_configuration_hidden() -> Iterator[None]:
 
 def told_once(emit: Emit) -> Tell:
     """Return what says a thing once, for waits that belong to no step."""
-    from deployer.events import Note
+    from deployer.engine.events import Note
 
     told: set[str] = set()
 
@@ -209,7 +209,7 @@ def told_once(emit: Emit) -> Tell:
 
 def find_local(project: Path, command: str, emit: Emit) -> Server | None:
     """Return the project's local AWS, started if `up` needs one; None when a reading command finds none."""
-    from deployer.events import Note
+    from deployer.engine.events import Note
     from deployer.local import process
 
     server = process.find(project)
@@ -228,7 +228,7 @@ def executor(workers: int | None = None) -> Iterator[Executor]:
     """Yield a pool of threads whose calls are waited for, unless the block ends with an error or an interrupt."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from deployer.aws import WORKERS
+    from deployer.aws.access import WORKERS
 
     pool = ThreadPoolExecutor(workers or WORKERS, thread_name_prefix="deployer")
     try:

@@ -13,7 +13,7 @@ from deployer.commands.changes import applied, document
 from deployer.commands.options import Options, adopting, common, with_builder
 from deployer.commands.session import Session, executor, session
 from deployer.errors import Declined
-from deployer.events import Note
+from deployer.engine.events import Note
 
 
 @click.command("up")
@@ -29,14 +29,14 @@ def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
     Example:
         python -m deployer up --stage prod
     """
-    from deployer.report import print_json
+    from deployer.report.live import print_json
 
     begun = time.monotonic()
     with session(options, "up") as now, executor() as pool:
-        from deployer import operate
+        from deployer.service import runs
 
         train_if_needed(now, train)
-        plan, run = operate.prepare_up(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
+        plan, run = runs.prepare_up(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
         if adopt:
             confirm(now, "take over", plan.adopting, yes, "Take over what the plan gives tags to?")
         confirm(now, "delete or replace", plan.destructive, yes, "Go on and delete what the plan deletes?")
@@ -52,8 +52,8 @@ def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
 
 def train_if_needed(now: Session, wanted: bool) -> None:
     """Train when it is wanted, or when there are no models here and none are live that they would replace."""
-    from deployer import training
-    from deployer.service import live_functions
+    from deployer.project import training
+    from deployer.service.declare import live_functions
 
     if not wanted:
         if not training.needed(now.settings):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from functools import partial
 
-from deployer.aws import Tell
+from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.distribution import PLATFORM, Registry
+from deployer.images.registry import PLATFORM, Registry
 from deployer.images.layers import LAYER_TYPE, Base, Blob
 
 # What a layer may be: Lambda knows gzip alone.

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deployer.aws import Aws, Tell
+from deployer.aws.access import Aws, Tell
 from deployer.errors import BuildError
 from deployer.images.archive import write_archive
 from deployer.images.context import NO_BASE, Context
 from deployer.images.direct import assemble
 from deployer.images.engine import Engine, find_engine
-from deployer.images.registry import push, verify
+from deployer.images.ecr import push, verify
 from deployer.images.verify import verifying
 
 

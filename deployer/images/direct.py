@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from deployer.aws import Tell, tell_nobody
+from deployer.aws.access import Tell, tell_nobody
 from deployer.images.base import empty_base, read_base
 from deployer.images.context import NO_BASE, Context
 from deployer.images.layers import BuiltImage, Layer, image_of, layer_in_memory

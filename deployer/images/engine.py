@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployer.aws import Tell
+from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.cache import replacing, room_needed
 from deployer.images.context import Context
-from deployer.images.distribution import PLATFORM
+from deployer.images.registry import PLATFORM
 from deployer.images.layers import layer_in_memory
-from deployer.images.registry import Calls
+from deployer.images.ecr import Calls
 
 _PING_S = 5
 _BUILD_S = 1800

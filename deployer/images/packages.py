@@ -15,7 +15,7 @@ from typing import IO
 
 from packaging.utils import canonicalize_name
 
-from deployer.aws import Tell
+from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.cache import cache_folder, kept
 from deployer.images.context import FORMAT, Context

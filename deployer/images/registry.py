@@ -1,145 +1,262 @@
-"""Images in ECR, through ECR's own API: pushing what is missing, and reading back what Lambda will get."""
+"""Reading images from a registry over the Distribution protocol: token handshake, manifests, blobs. No engine.
+
+Whatever comes is held against its digest before it is used; what is known by digest is kept in the cache, so that it is
+asked for once. Credentials are those of `docker login`, proxies those of the environment (HTTPS_PROXY, NO_PROXY).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
 
-from deployer.aws import Tell, tell_nobody
-from deployer.errors import AwsError, BuildError
-from deployer.images.distribution import IMAGE_TYPES, INDEX_TYPES, PLATFORM
-from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, amount, sizes_by_kind
+from deployer.errors import BuildError
+from deployer.images.cache import kept
 
-UPLOADS = 4  # layers at once
-_UPLOAD_ATTEMPTS = 3
-_OUT_OF_STEP = ("InvalidLayerPartException", "UploadNotFoundException", "EmptyUploadException")
-_CHECKED_AT_ONCE = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)
-
-
-class Calls(Protocol):
-    """The part of aws.Aws that a push needs."""
-
-    def call(self, service: str, operation: str, **parameters: Any) -> Any: ...
-
-
-def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = tell_nobody) -> str:
-    """Upload what the repository lacks, put the image under a tag, and say what was uploaded and what was there.
-
-    The manifest goes last, so nothing half-pushed can ever be used; layers that made it are not sent again by the next run.
-
-    Raises:
-        AwsError: a call was refused.
-        BuildError: ECR stored the image under another digest than ours.
-    """
-    present = _present(aws, repository, image.blobs)
-    missing = {blob.digest: blob for blob in image.blobs if blob.digest not in present}
-    with ThreadPoolExecutor(UPLOADS, thread_name_prefix="upload") as pool:
-        uploads = [pool.submit(_upload, aws, repository, blob, tell) for blob in missing.values()]
-        try:
-            for upload in uploads:
-                upload.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    parameters = {"imageManifest": image.manifest, "imageManifestMediaType": MANIFEST_TYPE, "imageTag": tag}
-    try:
-        stored = aws.call("ecr", "put_image", repositoryName=repository, **parameters)["image"]["imageId"][
-            "imageDigest"
-        ]
-    except AwsError as error:
-        if error.code != "ImageAlreadyExistsException":  # Img-10: another run was faster with the same image
-            raise
-        stored = image.digest
-    if stored != image.digest:
-        raise BuildError(f"ECR stored {repository}:{tag} as {stored}, but it was pushed as {image.digest}")
-    tell(_sizes(image, present), lasting=True)
-    return image.digest
+INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+IMAGE_TYPES = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+)
+PLATFORM = {"x86_64": "amd64", "arm64": "arm64"}
+_DOCKER_HUB = "registry-1.docker.io"
+_LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?")
+_CHUNK = 1 << 20
+_ATTEMPTS = 4
 
 
-def _sizes(image: BuiltImage, present: set[str]) -> str:
-    """Say how large an image's layers are, and how much of it was uploaded."""
-    layers = {blob.digest: blob for blob in image.layers}.values()
-    parts = sizes_by_kind((blob.what, blob.size) for blob in layers)
-    sent = sum(blob.size for blob in layers if blob.digest not in present)
-    there = sum(blob.size for blob in layers) - sent
-    return f"{parts}; uploaded {amount(sent)}, {amount(there)} were there"
+@dataclass(frozen=True)
+class Reference:
+    """An image's name taken apart: `python:3.12` is docker.io's library/python."""
+
+    host: str
+    repository: str
+    tag: str
+    digest: str | None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        name, _, digest = text.partition("@")
+        path, colon, tag = name.rpartition(":")
+        if not colon or "/" in tag:
+            path, tag = name, ""
+        first, slash, rest = path.partition("/")
+        if slash and ("." in first or ":" in first or first == "localhost"):
+            host, repository = first, rest
+        else:
+            host, repository = "docker.io", path if slash else f"library/{path}"
+        valid = re.fullmatch(r"[a-z0-9]+([._/-]+[a-z0-9]+)*", repository) and re.fullmatch(r"[\w.-]{0,128}", tag)
+        if not valid or (digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
+            raise BuildError(f"{text!r} is no image reference", "for example public.ecr.aws/lambda/python:3.12")
+        return cls(host, repository, tag or ("" if digest else "latest"), digest or None)
+
+    @property
+    def version(self) -> str:
+        """What to ask the registry for."""
+        return self.digest or self.tag
 
 
-def _present(aws: Calls, repository: str, blobs: Iterable[Blob]) -> set[str]:
-    digests = list(dict.fromkeys(blob.digest for blob in blobs))
-    present = set()
-    for first in range(0, len(digests), _CHECKED_AT_ONCE):
-        asked = digests[first : first + _CHECKED_AT_ONCE]
-        answer = aws.call("ecr", "batch_check_layer_availability", repositoryName=repository, layerDigests=asked)
-        present |= {each["layerDigest"] for each in answer["layers"] if each["layerAvailability"] == "AVAILABLE"}
-    return present
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest as the registry sent it, and the digest of just these bytes."""
+
+    content: dict[str, Any]
+    media_type: str
+    digest: str
 
 
-def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
-    """Upload a layer in parts; when an answer was lost, and ECR therefore refuses a part sent twice, look and begin anew."""
-    for attempt in range(_UPLOAD_ATTEMPTS):
-        try:
-            _upload_parts(aws, repository, blob, tell)
-            return
-        except AwsError as error:
-            if error.code == "LayerAlreadyExistsException":
-                return
-            if error.code not in _OUT_OF_STEP or attempt == _UPLOAD_ATTEMPTS - 1:
-                raise
-        if blob.digest in _present(aws, repository, [blob]):
-            return
+class Registry:
+    """Read access to the registry of one image reference."""
 
+    def __init__(self, reference: str) -> None:
+        self.reference = Reference.parse(reference)
+        host = self.reference.host
+        self._auth_host = "https://index.docker.io/v1/" if host == "docker.io" else host
+        scheme = "http" if _LOOPBACK.fullmatch(host) else "https"  # as an engine takes it: loopback needs no TLS
+        self._url = f"{scheme}://{_DOCKER_HUB if host == 'docker.io' else host}/v2/{self.reference.repository}"
 
-def _upload_parts(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
-    with blob.open() as content:
-        start = aws.call("ecr", "initiate_layer_upload", repositoryName=repository)
-        upload = {"repositoryName": repository, "uploadId": start["uploadId"]}
-        first = 0
-        while part := content.read(int(start["partSize"])):
-            last = first + len(part) - 1
-            numbers = {"partFirstByte": first, "partLastByte": last}
-            aws.call("ecr", "upload_layer_part", **upload, **numbers, layerPartBlob=part)
-            first = last + 1
-            tell(f"uploading {blob.what}: {amount(first)} of {amount(blob.size)}")
-    aws.call("ecr", "complete_layer_upload", **upload, layerDigests=[blob.digest])
+    @cached_property
+    def _session(self) -> Any:
+        import requests
+        from requests.adapters import HTTPAdapter
+        from urllib3.util import Retry
 
+        session = requests.Session()
+        retry = Retry(total=_ATTEMPTS, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504))
+        retry.respect_retry_after_header = True
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return session
 
-def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:
-    """Read an image back as Lambda will, and raise BuildError for what Lambda would refuse later.
+    def resolve(self) -> str:
+        """Return the digest that the reference stands for now."""
+        return self.reference.digest or self._fetch_manifest(self.reference.tag).digest
 
-    That is an index (Img-4, Img-8), an unknown media type (Img-7), or another architecture, which CreateFunction accepts and
-    the first invocation does not survive (Img-9).
-    """
-    wanted = {"imageIds": [{"imageDigest": digest}], "acceptedMediaTypes": [*IMAGE_TYPES, *INDEX_TYPES]}
-    answer = aws.call("ecr", "batch_get_image", repositoryName=repository, **wanted)
-    if not answer["images"]:
-        raise BuildError(f"ECR has no image {digest} in {repository}, though it was just pushed", "run up again")
-    manifest = json.loads(answer["images"][0]["imageManifest"])
-    media_type = manifest.get("mediaType") or answer["images"][0].get("imageManifestMediaType")
-    if media_type not in IMAGE_TYPES:
-        index = " (an index: built with attestations, or for several platforms)" if media_type in INDEX_TYPES else ""
+    def image(self, architecture: str) -> Manifest:
+        """Return the manifest of one architecture's image; raise BuildError if there is none."""
+        found = self.manifest(self.reference.version)
+        if found.media_type not in INDEX_TYPES:
+            return found
+        wanted = ("linux", PLATFORM[architecture])
+        platforms = [(each, each.get("platform", {})) for each in found.content["manifests"]]
+        for each, platform in platforms:
+            if (platform.get("os"), platform.get("architecture")) == wanted:
+                return self.manifest(each["digest"])
+        known = sorted({f"{platform.get('os')}/{platform.get('architecture')}" for _, platform in platforms})
         raise BuildError(
-            f"the pushed image {digest[:19]}... is a {media_type}{index}, which Lambda refuses",
-            "use --builder direct, or turn the engine's containerd image store off",
-        )
-    config = json.loads(_blob(aws, repository, manifest["config"]["digest"]))
-    found = (config.get("os"), config.get("architecture"))
-    if found != ("linux", PLATFORM[architecture]):
-        raise BuildError(
-            f"the pushed image is for {'/'.join(map(str, found))}, but the functions are for linux/{PLATFORM[architecture]}",
-            "use --builder direct, or an engine that builds for that platform",
+            f"{self._name} has no image for {'/'.join(wanted)}; it has {', '.join(known)}",
+            "choose another base, or another architecture",
         )
 
+    def manifest(self, version: str) -> Manifest:
+        """Return a manifest; one that is named by digest comes from the cache if it was read before."""
+        if not version.startswith("sha256:"):
+            return self._fetch_manifest(version)
 
-def _blob(aws: Calls, repository: str, digest: str) -> bytes:
-    import requests
+        def write(stream: IO[bytes]) -> None:
+            found = self._fetch_manifest(version)
+            stream.write(json.dumps([found.media_type, found.content]).encode())
 
-    answer = aws.call("ecr", "get_download_url_for_layer", repositoryName=repository, layerDigest=digest)
-    try:
-        response = requests.get(answer["downloadUrl"], timeout=(10, 60))
-        response.raise_for_status()
-    except requests.RequestException as error:
-        raise BuildError(f"{digest[:19]}... cannot be read back from ECR: {error}", "run up again") from error
-    return bytes(response.content)
+        media_type, content = json.loads(kept(f"manifests/{version[7:]}.json", write).read_bytes())
+        return Manifest(content, media_type, version)
+
+    def blob(self, digest: str, size: int, tell: Callable[[int], None] = lambda count: None) -> Path:
+        """Return a file with a blob's bytes, downloaded if need be; `tell` gets the bytes that have come so far.
+
+        A connection that breaks is taken up again where it broke. A blob of another digest is refused and not kept.
+        """
+        return kept(f"blobs/{digest[7:]}", lambda stream: self._download(digest, size, stream, tell), size)
+
+    def _download(self, digest: str, size: int, stream: IO[bytes], tell: Callable[[int], None]) -> None:
+        sha = hashlib.sha256()
+        done = failures = 0
+        while done < size or size == 0:
+            answer = self._get(f"/blobs/{digest}", {"Range": f"bytes={done}-"} if done else {})
+            if done and answer.status_code != 206:  # a registry that cannot resume begins anew
+                stream.seek(0)
+                stream.truncate()
+                sha, done = hashlib.sha256(), 0
+            before = done
+            try:
+                for chunk in answer.iter_content(_CHUNK):
+                    stream.write(chunk)
+                    sha.update(chunk)
+                    done += len(chunk)
+                    tell(done)
+            except self._broken as error:
+                failures = failures + 1 if done == before else 1
+                if failures == _ATTEMPTS:
+                    raise self._lost(f"broke off after {done} of {size} bytes of {digest}") from error
+                continue
+            break
+        if f"sha256:{sha.hexdigest()}" != digest:
+            raise BuildError(
+                f"{self._name}: the registry sent other bytes than {digest[:19]}... names ({done} of {size} bytes)",
+                "nothing of it is used; run the command again, and look at what stands between here and the registry",
+            )
+
+    def _fetch_manifest(self, version: str) -> Manifest:
+        answer = self._get(f"/manifests/{version}", {"Accept": ", ".join((*INDEX_TYPES, *IMAGE_TYPES))})
+        digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
+        if version.startswith("sha256:") and digest != version:
+            raise BuildError(f"{self._name}: the registry sent {digest} when asked for {version}")
+        try:
+            content = answer.json()
+            media_type = content.get("mediaType") or answer.headers.get("Content-Type", "")
+        except (ValueError, AttributeError) as error:
+            raise BuildError(f"{self._name}: the registry's manifest is no JSON object") from error
+        if media_type not in (*INDEX_TYPES, *IMAGE_TYPES):
+            raise BuildError(f"{self._name}: a manifest of type {media_type} is not understood", "use --builder docker")
+        return Manifest(content, media_type, digest)
+
+    def _get(self, path: str, headers: dict[str, str]) -> Any:
+        answer = self._request(self._url + path, headers=headers, stream="/blobs/" in path)
+        if answer.status_code == 401:
+            self._session.headers["Authorization"] = self._authorization(answer.headers.get("WWW-Authenticate", ""))
+            answer = self._request(self._url + path, headers=headers, stream="/blobs/" in path)
+        if answer.status_code in (401, 403):
+            raise BuildError(
+                f"{self._name}: the registry refuses access (HTTP {answer.status_code})",
+                f"for a private base, sign in with docker login {self.reference.host}",
+            )
+        if answer.status_code == 404:
+            raise BuildError(
+                f"{self._name} does not exist in its registry", "check base_image, and base.lock beside the Dockerfile"
+            )
+        if not answer.ok:
+            raise self._lost(f"answered HTTP {answer.status_code}")
+        return answer
+
+    def _authorization(self, challenge: str) -> str:
+        """Answer a 401: a token of the realm that it names, or the user's own credentials."""
+        from requests.auth import _basic_auth_str
+        from requests.utils import parse_dict_header
+
+        scheme, _, rest = challenge.partition(" ")
+        user, password = self._credentials()
+        if scheme.lower() != "bearer":
+            return str(_basic_auth_str(user, password))
+        details = parse_dict_header(rest)
+        parameters = {name: details[name] for name in ("service", "scope") if name in details}
+        auth = (user, password) if user else None
+        answer = self._request(str(details.get("realm")), params=parameters, auth=auth)
+        token = answer.json() if answer.ok else {}
+        if not (token.get("token") or token.get("access_token")):
+            raise BuildError(
+                f"{self._name}: no access token from {details.get('realm')} (HTTP {answer.status_code})",
+                f"for a private base, sign in with docker login {self.reference.host}",
+            )
+        return f"Bearer {token.get('token') or token['access_token']}"
+
+    def _credentials(self) -> tuple[str, str]:
+        """Return what `docker login` left for this host, credential helpers included, or two empty strings."""
+        import docker.auth  # type: ignore[import-untyped]
+        from docker.errors import DockerException  # type: ignore[import-untyped]
+
+        try:
+            found = docker.auth.load_config().resolve_authconfig(self._auth_host) or {}
+        except DockerException as error:
+            raise BuildError(f"the credentials of {self.reference.host} cannot be read: {error}") from error
+        return found.get("username") or found.get("Username") or "", found.get("password") or found.get(
+            "Password"
+        ) or ""
+
+    def _request(self, url: str, **parameters: Any) -> Any:
+        try:
+            return self._session.get(url, timeout=(10, 60), **parameters)
+        except self._broken as error:
+            raise self._lost(f"does not answer: {_innermost(error)}") from error
+
+    @cached_property
+    def _broken(self) -> tuple[type[Exception], ...]:
+        from requests import RequestException
+        from urllib3.exceptions import HTTPError
+
+        return (RequestException, HTTPError)
+
+    def _lost(self, problem: str) -> BuildError:
+        return BuildError(
+            f"{self._name}: the registry {problem}",
+            "check the network and the proxy (HTTPS_PROXY), then run the command again",
+        )
+
+    @property
+    def _name(self) -> str:
+        reference = self.reference
+        return f"base image {reference.host}/{reference.repository}{':' + reference.tag if reference.tag else ''}"
+
+
+def _innermost(error: BaseException) -> str:
+    """Return the cause that says most: requests wraps urllib3, which wraps the system's error."""
+    reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    if isinstance(reason, BaseException) and reason is not error:
+        return _innermost(reason)
+    return str(error)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deployer.aws import Tell
+from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
 

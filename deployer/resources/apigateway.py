@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any
 
-from deployer.aws import Aws, unreached, unwell
-from deployer.compare import tags_from
+from deployer.aws.access import Aws, unreached, unwell
+from deployer.engine.compare import tags_from
 from deployer.errors import AwsError, DeployerError, ForeignResource
-from deployer.plan import Change, Fields, State
+from deployer.engine.plan import Change, Fields, State
 from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("NotFoundException",)

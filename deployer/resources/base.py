@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.errors import ForeignResource
-from deployer.plan import Change, Desired, Fields, State, references
+from deployer.engine.plan import Change, Desired, Fields, State, references
 
 Tags = Mapping[str, str]
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any
 
-from deployer.aws import Aws, Tell
-from deployer.compare import canonical_json, canonical_lifecycle, canonical_policy, tag_list, tags_from
+from deployer.aws.access import Aws, Tell
+from deployer.engine.compare import canonical_json, canonical_lifecycle, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError, ForeignResource
-from deployer.plan import Change, Fields, State
+from deployer.engine.plan import Change, Fields, State
 from deployer.resources.base import Ownership, Resource, Tags, changed
 
 _ABSENT = ("RepositoryNotFoundException",)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from deployer.aws import Aws
-from deployer.compare import tags_from
+from deployer.aws.access import Aws
+from deployer.engine.compare import tags_from
 from deployer.errors import AwsError
-from deployer.plan import Change, Fields, State
+from deployer.engine.plan import Change, Fields, State
 from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("ResourceNotFoundException",)

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deployer.aws import Aws
-from deployer.compare import canonical_json, canonical_policy, tag_list, tags_from
+from deployer.aws.access import Aws
+from deployer.engine.compare import canonical_json, canonical_policy, tag_list, tags_from
 from deployer.errors import AwsError, DeployerError, ForeignResource
-from deployer.plan import Change, Fields, State
+from deployer.engine.plan import Change, Fields, State
 from deployer.resources.base import Ownership, Resource, Tags, changed
 
 _ABSENT = ("NoSuchBucket", "NoSuchKey", "404")

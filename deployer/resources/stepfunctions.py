@@ -6,10 +6,10 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from deployer.aws import Aws
-from deployer.compare import canonical_json, tag_list, tags_from
+from deployer.aws.access import Aws
+from deployer.engine.compare import canonical_json, tag_list, tags_from
 from deployer.errors import AwsError
-from deployer.plan import Change, Fields, State
+from deployer.engine.plan import Change, Fields, State
 from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("StateMachineDoesNotExist",)

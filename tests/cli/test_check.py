@@ -13,7 +13,7 @@ import joblib
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from deployer import service
+from deployer.service import declare
 from deployer.local import process
 from tests.cli.test_cli import run
 from tests.conftest import connect, keys, reset
@@ -104,9 +104,9 @@ def test_limits_of_aws_are_checked_before_up_writes_anything(
 ) -> None:
     """Policies beyond IAM's limit: found by check, by plan, and by up before its first write."""
     reset(server)
-    allow = service.allow
+    allow = declare.allow
     beyond = [f"arn:aws:s3:::{'x' * 90}{number}" for number in range(120)]
-    monkeypatch.setattr(service, "allow", lambda actions, resources: allow(actions, [*resources, *beyond]))
+    monkeypatch.setattr(declare, "allow", lambda actions, resources: allow(actions, [*resources, *beyond]))
     found = "role/api: its inline policies have"
     assert found in run(project, "check", "--offline").stdout
     for command in ("plan", "up"):

@@ -185,7 +185,7 @@ def test_a_defect_leaves_its_traceback_in_a_file_and_one_line_on_screen(
     def broken(*arguments: object) -> None:
         raise ZeroDivisionError("by nought")
 
-    monkeypatch.setattr("deployer.settings.load_settings", broken)
+    monkeypatch.setattr("deployer.project.settings.load_settings", broken)
     result = run(project, "plan", environment=KEYS)
     assert "unexpected ZeroDivisionError: by nought" in result.stderr and "Traceback" not in result.stderr
     log = Path(result.stderr.split()[-1])

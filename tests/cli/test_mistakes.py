@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from deployer.errors import ConfigError
 from deployer.local import process
-from deployer.project import load_project
-from deployer.settings import load_settings
+from deployer.service.release import load_project
+from deployer.project.settings import load_settings
 from tests.conftest import ROOT, keys, make_project, reset
 from tests.local.conftest import deployed, deployer, ends  # noqa: F401  (deployed is a fixture)
 

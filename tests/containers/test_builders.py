@@ -18,14 +18,14 @@ import pytest
 import requests
 from click.testing import CliRunner, Result
 
-from deployer.aws import Tell
+from deployer.aws.access import Tell
 from deployer.cli import cli
 from deployer.errors import AwsError, BuildError
 from deployer.images import build as building
 from deployer.images.build import bring, save
 from deployer.images.context import Context
 from deployer.images.engine import Engine, find_engine
-from deployer.images.lock import pinned
+from deployer.images.pins import pinned
 from deployer.local import process
 from tests.conftest import ROOT, connect, keys, reset
 from tests.containers.conftest import Registry
@@ -326,7 +326,7 @@ def test_the_cache_spares_the_base_registry(
     """What is known by digest is read once: another build asks nobody."""
     save(context, "x:1", tmp_path / "one.tar", "direct", Told())
     monkeypatch.setattr(
-        "deployer.images.distribution.Registry._get", lambda *arguments: pytest.fail("asked the registry")
+        "deployer.images.registry.Registry._get", lambda *arguments: pytest.fail("asked the registry")
     )
     save(context, "x:1", tmp_path / "two.tar", "direct", Told())
     assert (tmp_path / "one.tar").stat().st_size == (tmp_path / "two.tar").stat().st_size
@@ -365,7 +365,7 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     )
     assert first.stdout.startswith("http://")
     assert base in json.loads((cli_project / "lambda_src" / "base.lock").read_text())
-    for name in ("deployer.images.build.find_engine", "deployer.images.distribution.Registry._get"):
+    for name in ("deployer.images.build.find_engine", "deployer.images.registry.Registry._get"):
         monkeypatch.setattr(name, lambda *arguments: pytest.fail("asked an engine or a registry"))
     second = command(cli_project, "up", *options, "-v", base=base, **keys(server))
     assert "Plan: no changes" in second.stderr

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from deployer import service
-from deployer.apply import Run, needs_of, plan_changes, read_all
-from deployer.aws import Aws
-from deployer.graph import in_order
+from deployer.service import declare
+from deployer.engine.apply import Run, needs_of, plan_changes, read_all
+from deployer.aws.access import Aws
+from deployer.engine.graph import in_order
 from deployer.images.context import NO_BASE
-from deployer.plan import UNKNOWN, Action, Plan
-from deployer.project import load_project
+from deployer.engine.plan import UNKNOWN, Action, Plan
+from deployer.service.release import load_project
 from deployer.resources.base import Ownership, Resource
-from deployer.settings import load_settings
+from deployer.project.settings import load_settings
 
 SUBJECTS = (
     "bucket",
@@ -248,7 +248,7 @@ def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
     from dataclasses import replace
 
     settings = replace(settings, base_image=NO_BASE)
-    world = World(aws, service.declare(settings, load_project(settings)), request.param)
+    world = World(aws, declare.declare(settings, load_project(settings)), request.param)
     yield world
     world.pool.shutdown()
 
@@ -266,7 +266,7 @@ subjects = pytest.mark.parametrize("world", SUBJECTS, indirect=True)
 
 def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
     settings = load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
-    declared = {resource.key: type(resource) for resource in service.declare(settings, load_project(settings))}
+    declared = {resource.key: type(resource) for resource in declare.declare(settings, load_project(settings))}
     assert {declared[key] for key in SUBJECTS} == set(declared.values())
     assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)
 

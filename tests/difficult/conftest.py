@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from deployer import operate
-from deployer.aws import Aws
-from deployer.events import Event
+from deployer.service import runs
+from deployer.aws.access import Aws
+from deployer.engine.events import Event
 from deployer.images import registry
 from deployer.images.context import NO_BASE
-from deployer.settings import Settings, load_settings
+from deployer.project.settings import Settings, load_settings
 from tests.conftest import make_project
 from tests.difficult.wire import REGION, Account
 from tests.unit.test_graph import SerialExecutor
@@ -61,17 +61,17 @@ class Service:
 
     def up(self, aws: Aws | None = None, **overrides: Any) -> Any:
         """Plan and apply; return the plan and the outputs."""
-        plan, run = operate.prepare_up(
+        plan, run = runs.prepare_up(
             aws or self.account.aws(), replace(self.settings, **overrides), SerialExecutor(), self.events.append
         )
         return plan, run(lambda: False)
 
     def plan(self, aws: Aws | None = None, **overrides: Any) -> Any:
         settings = replace(self.settings, **overrides)
-        return operate.show_plan(aws or self.account.aws(), settings, SerialExecutor(), self.events.append)[0]
+        return runs.show_plan(aws or self.account.aws(), settings, SerialExecutor(), self.events.append)[0]
 
     def down(self, aws: Aws | None = None, **options: Any) -> Any:
-        plan, run = operate.prepare_down(
+        plan, run = runs.prepare_down(
             aws or self.account.aws(), self.settings, SerialExecutor(), self.events.append, **options
         )
         run(lambda: False)

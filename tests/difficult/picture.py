@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 
 _VOLATILE = {
     "ResponseMetadata", "CreatedDate", "LastUpdatedDate", "LastModified", "RevisionId", "creationDate", "creationTime",

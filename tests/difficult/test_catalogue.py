@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from deployer.check import all_findings
+from deployer.service.check import all_findings
 from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
-from deployer.invoke import Client
+from deployer.service.invoke import Client
 from tests.cli.stub import Quiet, serve
 from tests.difficult.conftest import Service
 from tests.difficult.picture import picture
@@ -333,7 +333,7 @@ def test_another_account_than_the_one_that_was_set_is_refused(service: Service) 
     """PRE-1."""
     from dataclasses import replace
 
-    from deployer.settings import load_settings
+    from deployer.project.settings import load_settings
 
     named = replace(load_settings(service.project, {}, {}), account="111111111111")
     with pytest.raises(ConfigError, match="of account 123456789012, but the settings name account 111111111111"):

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from deployer import operate
-from deployer import service as service_module
-from deployer.apply import Run, plan_changes, read_all
-from deployer.aws import Aws
-from deployer.compare import canonical_json
-from deployer.plan import Change, resolve
+from deployer.service import runs
+from deployer.service import declare as service_module
+from deployer.engine.apply import Run, plan_changes, read_all
+from deployer.aws.access import Aws
+from deployer.engine.compare import canonical_json
+from deployer.engine.plan import Change, resolve
 from deployer.resources.base import Resource
 from tests.difficult.conftest import Service
 from tests.difficult.picture import differences, picture
@@ -276,7 +276,7 @@ class Deployed:
         service.up()
         self.service = service
         self.aws = service.account.aws()
-        project = operate.read_project(service.settings, service.events.append)
+        project = runs.read_project(service.settings, service.events.append)
         resources = service_module.declare(service.settings, project)
         self.actual = read_all(self.aws, resources, SerialExecutor())
         self.resources = {each.key: self._alone(each) for each in resources}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.project import grow
-from deployer import operate
+from deployer.service import runs
 from tests.clock import Clock
 from tests.difficult.conftest import Service
 from tests.difficult.troubles import Rates, Throttle, Unreliable
@@ -55,12 +55,12 @@ def test_two_hundred_functions_survive_throttles_and_failures_without_a_leak(man
     many.account.troubles = [Throttle(0.02, chance), Unreliable(0.005, chance)]
     before = set(threading.enumerate())
     with ThreadPoolExecutor(16) as pool:
-        _, run = operate.prepare_up(many.account.aws(clock), many.settings, pool, lambda event: None)
+        _, run = runs.prepare_up(many.account.aws(clock), many.settings, pool, lambda event: None)
         run(lambda: False)
         many.account.troubles = []
         objects = []
         for _ in range(3):
-            plan, _ = operate.show_plan(many.account.aws(clock), many.settings, pool, lambda event: None)
+            plan, _ = runs.show_plan(many.account.aws(clock), many.settings, pool, lambda event: None)
             assert plan.effective == ()
             many.account.calls.clear()
             del plan

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.errors import ApplyFailed, ForeignResource, NotSettled
-from deployer.plan import Action
+from deployer.engine.plan import Action
 from tests.difficult.conftest import Service
 from tests.difficult.picture import differences, picture
 from tests.difficult.troubles import Always, Script

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
-from deployer.aws import Aws, Recorder
+from deployer.aws.access import Aws, Recorder
 from deployer.local.process import RESET, Credentials
 from tests.clock import Clock
 

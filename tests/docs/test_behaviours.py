@@ -72,8 +72,8 @@ def test_every_id_that_code_and_tests_cite_is_in_the_list() -> None:
 def test_the_wait_that_the_readme_shows_is_one_that_a_run_prints() -> None:
     from rich.console import Console
 
-    from deployer.events import StepFinished, StepProgress, StepStarted
-    from deployer.report import Reporter
+    from deployer.engine.events import StepFinished, StepProgress, StepStarted
+    from deployer.report.live import Reporter
     from tests.difficult.test_retries import ROWS
 
     readme = (ROOT / "README.md").read_text()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deployer.cli import VERBS
-from deployer.settings import FunctionSettings, settings_table
+from deployer.project.settings import FunctionSettings, settings_table
 from tests.conftest import ROOT
 from tests.local.conftest import deployed, deployer  # noqa: F401  (a fixture)
 

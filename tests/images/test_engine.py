@@ -14,11 +14,11 @@ from deployer.images import build as building
 from deployer.images import engine as engines
 from deployer.images.build import bring, choose_engine
 from deployer.images.context import Context
-from deployer.images.distribution import IMAGE_TYPES, INDEX_TYPES
+from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES
 from deployer.images.engine import _follow_push, find_engine
 from deployer.images.packages import package_layer
 from deployer.images.recipe import interpret
-from deployer.images.registry import verify
+from deployer.images.ecr import verify
 from tests.cli.stub import Quiet, serve
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

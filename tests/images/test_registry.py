@@ -1,124 +1,379 @@
-"""Pushing through ECR's API, against an ECR in memory."""
+"""Reading from registries: the token handshake, platforms, digests, broken connections. Against a registry of our own."""
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from deployer.errors import AwsError, BuildError
-from deployer.images.layers import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Blob, BuiltImage, digest_of
-from deployer.images.registry import push
+from deployer.errors import BuildError
+from deployer.images import registry
+from deployer.images.base import read_base
+from deployer.images.cache import cache_folder, kept, replacing, room_needed
+from deployer.images.registry import Reference, Registry
+from deployer.images.pins import pinned
+from tests.cli.stub import Quiet, serve
 
-
-class Registry:
-    """ECR in memory, behind the one method of Aws that a push uses."""
-
-    def __init__(self, part_size=4, stores=None, errors=None):
-        self.part_size = part_size
-        self.stores = stores
-        self.errors = errors or {}
-        self.layers, self.uploads, self.images = {}, {}, {}
-        self.operations = []
-
-    def call(self, service, operation, **parameters):
-        assert (service, parameters.pop("repositoryName")) == ("ecr", "housing-dev")
-        self.operations.append(operation)
-        if operation in self.errors:
-            raise AwsError(self.errors[operation], "as the test wants")
-        return getattr(self, operation)(**parameters)
-
-    def batch_check_layer_availability(self, layerDigests):
-        known = {digest: "AVAILABLE" if digest in self.layers else "UNAVAILABLE" for digest in layerDigests}
-        return {"layers": [{"layerDigest": digest, "layerAvailability": each} for digest, each in known.items()]}
-
-    def initiate_layer_upload(self):
-        self.uploads[f"upload {len(self.uploads)}"] = []
-        return {"uploadId": list(self.uploads)[-1], "partSize": self.part_size}
-
-    def upload_layer_part(self, uploadId, partFirstByte, partLastByte, layerPartBlob):
-        assert partFirstByte == sum(map(len, self.uploads[uploadId]))
-        assert partLastByte - partFirstByte + 1 == len(layerPartBlob) > 0
-        self.uploads[uploadId].append(layerPartBlob)
-
-    def complete_layer_upload(self, uploadId, layerDigests):
-        content = b"".join(self.uploads[uploadId])
-        assert layerDigests == [digest_of(content)]
-        self.layers[layerDigests[0]] = content
-
-    def put_image(self, imageManifest, imageManifestMediaType, imageTag):
-        assert imageManifestMediaType == MANIFEST_TYPE
-        self.images[imageTag] = imageManifest
-        return {"image": {"imageId": {"imageDigest": self.stores or digest_of(imageManifest.encode())}}}
+IMAGE = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-CONFIG = Blob.of(b"config", CONFIG_TYPE)
-IMAGE = BuiltImage('{"a": 1}', (Blob.of(b"0123456789", LAYER_TYPE, "code"),), CONFIG)
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setattr(registry, "_ATTEMPTS", 2)
 
 
-def test_a_push_uploads_in_parts_and_puts_the_manifest_last():
-    registry = Registry(part_size=4)
-    assert push(registry, "housing-dev", "t", IMAGE) == IMAGE.digest
-    assert sorted(registry.uploads.values()) == [[b"0123", b"4567", b"89"], [b"conf", b"ig"]]
-    assert registry.images == {"t": IMAGE.manifest}
-    assert registry.layers.keys() == {blob.digest for blob in IMAGE.blobs}
-    assert registry.operations[0] == "batch_check_layer_availability"
-    assert registry.operations.index("put_image") == len(registry.operations) - 1
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def test_a_push_uploads_only_what_is_missing():
-    registry = Registry()
-    registry.layers[IMAGE.blobs[0].digest] = b"there"
-    push(registry, "housing-dev", "t", IMAGE)
-    assert list(registry.uploads.values()) == [[b"conf", b"ig"]]
+class Store:
+    """A registry's content and its manners: `token` demands a Bearer token, `user` credentials for it."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[str, tuple[str, bytes]] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.token = self.user = self.basic = ""
+        self.cut_at = 0
+        self.status = 0
+        self.ranges = True
+
+    def blob(self, content: bytes) -> dict[str, Any]:
+        self.blobs[digest_of(content)] = content
+        return {"digest": digest_of(content), "size": len(content)}
+
+    def manifest(self, content: Any, media_type: str, *tags: str) -> str:
+        text = json.dumps(content).encode()
+        for version in (digest_of(text), *tags):
+            self.manifests[version] = (media_type, text)
+        return digest_of(text)
+
+    def image(self, *tags: str, architecture: str = "amd64", layer_type: str = LAYER, layer: bytes = b"layer") -> str:
+        config = {"architecture": architecture, "os": "linux", "config": {"Env": ["A=1"]}, "rootfs": {"diff_ids": []}}
+        described = {"mediaType": layer_type, **self.blob(gzip.compress(layer, mtime=0))}
+        parts = {"config": self.blob(json.dumps(config).encode()), "layers": [described]}
+        return self.manifest({"schemaVersion": 2, "mediaType": IMAGE, **parts}, IMAGE, *tags)
+
+    def handler(self) -> type[Quiet]:
+        return type("Handler", (StoreHandler,), {"store": self})
 
 
-def test_a_push_of_known_layers_uploads_nothing():
-    registry = Registry()
-    push(registry, "housing-dev", "t", IMAGE)
-    registry.operations.clear()
-    assert push(registry, "housing-dev", "u", IMAGE) == IMAGE.digest
-    assert registry.operations == ["batch_check_layer_availability", "put_image"]
+class StoreHandler(Quiet):
+    """Answers from a store."""
+
+    store: Store
+
+    def handle_any(self) -> None:
+        url = urlsplit(self.path)
+        self.store.requests.append((url.path, self.headers.get("Authorization", "")))
+        if self.store.status:
+            self.answer(self.store.status, b"", {})
+        elif url.path == "/token":
+            self.give_token(parse_qs(url.query))
+        elif not self.allowed():
+            self.challenge()
+        else:
+            kind, _, version = url.path.removeprefix("/v2/a/b/").partition("/")
+            self.find(kind, version)
+
+    def challenge(self) -> None:
+        details = f'realm="http://{self.headers["Host"]}/token",service="s",scope="repository:a/b:pull"'
+        header = 'Basic realm="x"' if self.store.basic else f"Bearer {details}"
+        self.answer(401, b"", {"WWW-Authenticate": header})
+
+    def find(self, kind: str, version: str) -> None:
+        if kind == "manifests" and version in self.store.manifests:
+            media_type, text = self.store.manifests[version]
+            self.answer(200, text, {"Content-Type": media_type})
+        elif kind == "blobs" and version in self.store.blobs:
+            self.give(self.store.blobs[version])
+        else:
+            self.answer(404, b"", {})
+
+    def allowed(self) -> bool:
+        wanted = f"Basic {encoded(self.store.basic)}" if self.store.basic else f"Bearer {self.store.token}"
+        return not (self.store.token or self.store.basic) or self.headers.get("Authorization") == wanted
+
+    def give_token(self, query: dict[str, list[str]]) -> None:
+        assert query == {"service": ["s"], "scope": ["repository:a/b:pull"]}
+        if self.store.user and self.headers.get("Authorization") != f"Basic {encoded(self.store.user)}":
+            return self.answer(401, b"{}", {})
+        self.answer(200, json.dumps({"token": self.store.token}).encode(), {})
+
+    def give(self, content: bytes) -> None:
+        first = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if self.store.ranges else 0
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(content) - first))
+        self.end_headers()
+        end = len(content)
+        if self.store.cut_at and self.store.cut_at > first:
+            end, self.close_connection = self.store.cut_at, True
+            self.store.cut_at += self.store.cut_at
+        self.wfile.write(content[first:end])
 
 
-def test_an_image_that_another_run_pushed_meanwhile_is_taken():
-    """Img-10."""
-    registry = Registry(errors={"put_image": "ImageAlreadyExistsException"})
-    assert push(registry, "housing-dev", "t", IMAGE) == IMAGE.digest
+def encoded(user: str) -> str:
+    return base64.b64encode(user.encode()).decode()
 
 
-def test_a_layer_that_another_run_uploaded_meanwhile_is_taken():
-    registry = Registry(errors={"complete_layer_upload": "LayerAlreadyExistsException"})
-    assert push(registry, "housing-dev", "t", IMAGE) == IMAGE.digest
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@contextmanager
+def served(store: Store) -> Iterator[str]:
+    with serve(store.handler()) as url:
+        yield url.removeprefix("http://") + "/a/b"
+
+
+def silent(text: str, *, lasting: bool = False) -> None:
+    """Listen to nothing."""
 
 
 @pytest.mark.parametrize(
-    "operation, code",
+    "text, host, repository, tag, digest",
     [
-        ("put_image", "ImageTagAlreadyExistsException"),
-        ("put_image", "LayersNotFoundException"),
-        ("complete_layer_upload", "InvalidLayerException"),
-        ("upload_layer_part", "InvalidLayerPartException"),
-        ("batch_check_layer_availability", "RepositoryNotFoundException"),
+        ("python", "docker.io", "library/python", "latest", None),
+        ("python:3.12", "docker.io", "library/python", "3.12", None),
+        ("me/python:3.12", "docker.io", "me/python", "3.12", None),
+        ("public.ecr.aws/lambda/python:3.12", "public.ecr.aws", "lambda/python", "3.12", None),
+        ("localhost:5000/a", "localhost:5000", "a", "latest", None),
+        (f"r.io/a/b@sha256:{'0' * 64}", "r.io", "a/b", "", f"sha256:{'0' * 64}"),
+        (f"r.io/a/b:1@sha256:{'0' * 64}", "r.io", "a/b", "1", f"sha256:{'0' * 64}"),
     ],
 )
-def test_any_other_refusal_ends_the_push_before_an_image_exists(operation, code):
-    registry = Registry(errors={operation: code})
-    with pytest.raises(AwsError) as caught:
-        push(registry, "housing-dev", "t", IMAGE)
-    assert caught.value.code == code
-    assert registry.images == {}
+def test_a_reference_is_taken_apart_as_docker_does(text, host, repository, tag, digest):
+    assert Reference.parse(text) == Reference(host, repository, tag, digest)
 
 
-def test_an_image_stored_under_another_digest_is_refused():
-    registry = Registry(stores="sha256:other")
-    with pytest.raises(BuildError, match=f"ECR stored housing-dev:t as sha256:other, but .* as {IMAGE.digest}"):
-        push(registry, "housing-dev", "t", IMAGE)
+@pytest.mark.parametrize("text", ["", "Python", "a b", "r.io/a@sha256:1", "r.io/../x", "http://r.io/a"])
+def test_what_is_no_reference_is_refused(text):
+    with pytest.raises(BuildError, match="is no image reference"):
+        Reference.parse(text)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=3), st.integers(1, 50))
-def test_whatever_the_part_size_the_registry_gets_the_same_bytes(contents, part_size):
-    registry = Registry(part_size)
-    push(registry, "housing-dev", "t", BuiltImage("{}", tuple(Blob.of(each, LAYER_TYPE) for each in contents), CONFIG))
-    assert registry.layers == {digest_of(each): each for each in (*contents, b"config")}
-    assert all(len(part) == part_size for parts in registry.uploads.values() for part in parts[:-1])
+@pytest.mark.parametrize("architecture, platform", [("x86_64", "amd64"), ("arm64", "arm64")])
+def test_an_index_is_resolved_to_the_platform(store, architecture, platform):
+    """Attestations, which an index also holds, are for no platform at all."""
+    wanted = {name: store.image(architecture=name) for name in ("amd64", "arm64")}
+    entries = [{"digest": digest, "platform": {"os": "linux", "architecture": name}} for name, digest in wanted.items()]
+    entries.insert(0, {"digest": "sha256:0", "platform": {"os": "unknown", "architecture": "unknown"}})
+    index = store.manifest({"mediaType": INDEX, "manifests": entries}, INDEX, "3.12")
+    with served(store) as name:
+        assert Registry(f"{name}:3.12").resolve() == index
+        assert Registry(f"{name}@{index}").image(architecture).digest == wanted[platform]
+        base = read_base(f"{name}@{index}", architecture, silent)
+    assert base.config["architecture"] == platform
+    assert [layer.media_type for layer in base.layers] == ["application/vnd.docker.image.rootfs.diff.tar.gzip"]
+
+
+def test_a_platform_that_is_missing_is_named_with_those_that_are_there(store):
+    entry = {"digest": store.image(), "platform": {"os": "linux", "architecture": "amd64"}}
+    store.manifest({"mediaType": INDEX, "manifests": [entry]}, INDEX, "1")
+    with served(store) as name, pytest.raises(BuildError, match="has no image for linux/arm64; it has linux/amd64"):
+        Registry(f"{name}:1").image("arm64")
+
+
+def test_a_base_for_another_machine_is_refused(store):
+    store.image("1", architecture="arm64")
+    with served(store) as name, pytest.raises(BuildError, match="is for arm64, but architecture is x86_64"):
+        read_base(f"{name}:1", "x86_64", silent)
+
+
+def test_a_layer_that_lambda_does_not_take_is_refused(store):
+    store.image("1", layer_type="application/vnd.oci.image.layer.v1.tar+zstd")
+    with served(store) as name, pytest.raises(BuildError, match="layer 1 of base image .* is a .*zstd, which Lambda"):
+        read_base(f"{name}:1", "x86_64", silent)
+
+
+def test_a_token_is_fetched_once_and_used(store):
+    store.token = "t0"
+    digest = store.image("1")
+    with served(store) as name:
+        registry = Registry(f"{name}:1")
+        assert registry.resolve() == digest
+        registry.image("x86_64")
+    assert [path for path, _ in store.requests].count("/token") == 1
+    assert ("/v2/a/b/manifests/1", "Bearer t0") in store.requests
+
+
+@pytest.mark.parametrize("kind", ["token", "basic"])
+def test_a_private_registry_gets_what_docker_login_left(store, kind, tmp_path):
+    store.token, store.user = ("t0", "me:secret") if kind == "token" else ("", "")
+    store.basic = "me:secret" if kind == "basic" else ""
+    digest = store.image("1")
+    with served(store) as name:
+        host = name.partition("/")[0]
+        with pytest.raises(BuildError) as caught:
+            Registry(f"{name}:1").resolve()
+        assert f"docker login {host}" in caught.value.advice
+        (tmp_path / "docker").mkdir()
+        auths = {"auths": {host: {"auth": encoded("me:secret")}}}
+        (tmp_path / "docker" / "config.json").write_text(json.dumps(auths))
+        assert Registry(f"{name}:1").resolve() == digest
+
+
+def test_a_blob_is_asked_for_once(store):
+    described = store.blob(b"x" * 100)
+    with served(store) as name:
+        for _ in range(2):
+            path = Registry(f"{name}:1").blob(described["digest"], 100)
+            assert path.read_bytes() == b"x" * 100
+    assert len(store.requests) == 1
+
+
+def test_a_blob_that_lost_bytes_in_the_cache_is_fetched_again(store):
+    described = store.blob(b"x" * 100)
+    with served(store) as name:
+        path = Registry(f"{name}:1").blob(described["digest"], 100)
+        path.write_bytes(b"x" * 50)
+        assert Registry(f"{name}:1").blob(described["digest"], 100).read_bytes() == b"x" * 100
+
+
+@pytest.mark.parametrize("ranges", [True, False], ids=["resumed", "from the start"])
+def test_a_download_that_breaks_off_is_taken_up_again(store, ranges):
+    content = os.urandom(3_000_000)
+    described = store.blob(content)
+    store.cut_at, store.ranges = 2_000_000, ranges
+    with served(store) as name:
+        assert Registry(f"{name}:1").blob(described["digest"], len(content)).read_bytes() == content
+    assert len(store.requests) == 2
+
+
+def test_a_registry_that_goes_away_in_mid_blob_leaves_nothing_behind(store):
+    """It sends half of a layer, and to whoever asks for the rest, nothing."""
+    described = store.blob(b"x" * 1000)
+    store.cut_at = 1000
+    store.blobs[described["digest"]] = b"x" * 500
+    Handler = store.handler()
+    send = Handler.send_header
+    Handler.send_header = lambda self, name, value: send(self, name, "1000" if name == "Content-Length" else value)
+    with serve(Handler) as url, pytest.raises(BuildError, match="the registry (broke off after|sent other bytes)"):
+        Registry(f"{url.removeprefix('http://')}/a/b:1").blob(described["digest"], 1000)
+    assert not [path for path in cache_folder().rglob("*") if path.is_file()]
+
+
+def test_wrong_bytes_are_refused_and_not_kept(store):
+    described = store.blob(b"right")
+    store.blobs[described["digest"]] = b"wrong"
+    with served(store) as name:
+        with pytest.raises(BuildError, match="the registry sent other bytes than sha256:"):
+            Registry(f"{name}:1").blob(described["digest"], 5)
+        store.blobs[described["digest"]] = b"right"
+        assert Registry(f"{name}:1").blob(described["digest"], 5).read_bytes() == b"right"
+
+
+def test_a_manifest_of_another_digest_is_refused(store):
+    digest = store.image()
+    store.manifests[digest] = (IMAGE, b"{}")
+    with served(store) as name, pytest.raises(BuildError, match=f"sent sha256:.* when asked for {digest}"):
+        Registry(f"{name}@{digest}").image("x86_64")
+
+
+@pytest.mark.parametrize(
+    "media_type, text, message",
+    [(IMAGE, b"[", "no JSON object"), (IMAGE, b"[]", "no JSON object"), ("text/html", b"{}", "type text/html is not")],
+)
+def test_what_is_no_manifest_is_refused(store, media_type, text, message):
+    store.manifests["1"] = (media_type, text)
+    with served(store) as name, pytest.raises(BuildError, match=message):
+        Registry(f"{name}:1").resolve()
+
+
+@pytest.mark.parametrize(
+    "status, message",
+    [(403, "refuses access .HTTP 403"), (404, "does not exist"), (418, "answered HTTP 418"), (503, "503")],
+)
+def test_a_refusal_is_one_line(store, status, message):
+    store.status = status
+    with served(store) as name, pytest.raises(BuildError, match=message):
+        Registry(f"{name}:1").resolve()
+
+
+def test_a_registry_that_is_not_there_is_one_line():
+    with pytest.raises(
+        BuildError, match="base image 127.0.0.1:9/a/b:1: the registry does not answer: .*refused"
+    ) as caught:
+        Registry("127.0.0.1:9/a/b:1").resolve()
+    assert "HTTPS_PROXY" in caught.value.advice
+
+
+def test_a_base_is_pinned_once(store, tmp_path):
+    lock = tmp_path / "lambda_src" / "base.lock"
+    lock.parent.mkdir()
+    first = store.image("1")
+    told = []
+    with served(store) as name:
+        reference = f"{name}:1"
+        assert pinned(reference, lock, write=False) == f"{reference}@{first}"
+        assert not lock.exists()
+        assert (
+            pinned(reference, lock, write=True, tell=lambda text, lasting=False: told.append(text))
+            == f"{reference}@{first}"
+        )
+        assert json.loads(lock.read_text()) == {reference: first}
+        store.image("1", layer=b"newer")
+        store.requests.clear()
+        assert pinned(reference, lock, write=True) == f"{reference}@{first}"
+    assert store.requests == []
+    (line,) = told
+    assert line.startswith(f"pinned {reference} to {first[:19]}") and "commit" in line
+
+
+@pytest.mark.parametrize("reference", ["scratch", f"r.io/a@sha256:{'0' * 64}"])
+def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
+    assert pinned(reference, tmp_path / "base.lock", write=True) == reference
+    assert not (tmp_path / "base.lock").exists()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}'])
+def test_a_damaged_lock_is_refused(text, tmp_path):
+    (tmp_path / "base.lock").write_text(text)
+    with pytest.raises(BuildError, match=r"base.lock (line 1|must be a JSON object)"):
+        pinned("r.io/a:1", tmp_path / "base.lock", write=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that is full")
+def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    try:
+        with pytest.raises(BuildError, match=f"no room left on the disk of {folder}"):
+            kept("blobs/large", lambda stream: stream.write(b"x" * 1_000_000))
+        assert not [path for path in folder.rglob("*") if path.is_file()]
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that cannot be written")
+def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_moved(tmp_path, monkeypatch):
+    """XDG_CACHE_HOME moves the cache; the folder of --output or of base.lock it does not."""
+    folder = tmp_path / "fixed"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    try:
+        with pytest.raises(BuildError, match=f"{folder}/.* cannot be written: Read-only") as cache:
+            kept("blob", lambda stream: None)
+        with pytest.raises(BuildError, match=f"{folder} cannot be written: Read-only") as output:
+            with room_needed(folder / "image.tar"), replacing(folder / "image.tar"):
+                pass
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+    assert "XDG_CACHE_HOME" in cache.value.advice and "XDG_CACHE_HOME" not in output.value.advice

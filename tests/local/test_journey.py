@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 import pytest
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.local import process
 from tests.conftest import ROOT, Calls, connect
 from tests.local.conftest import deployer, ends

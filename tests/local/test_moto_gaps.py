@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.errors import AwsError
 from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
-from deployer.images.registry import push
+from deployer.images.ecr import push
 from deployer.local import process
 from tests.conftest import connect, reset
 

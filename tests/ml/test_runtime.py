@@ -26,7 +26,7 @@ from deployer.local.functions import (
     standard_library_client,
 )
 from deployer.local.process import Credentials
-from deployer.project import Model, model_environment
+from deployer.service.release import Model, model_environment
 from tests.conftest import ROOT
 from tests.ml.test_predict import FEATURES, SAMPLE, Storage, serving
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from deployer import events
-from deployer.plan import UNKNOWN, Action, Change, FieldChange, Plan
-from deployer.report import (
+from deployer.engine import events
+from deployer.engine.plan import UNKNOWN, Action, Change, FieldChange, Plan
+from deployer.report.live import (
     Board,
     Reporter,
     change_document,
@@ -141,8 +141,8 @@ def test_running_steps_stay_in_a_live_area_with_elapsed_seconds() -> None:
 
 STORM = """
 import threading
-from deployer import events
-from deployer.report import Reporter, stderr_console
+from deployer.engine import events
+from deployer.report.live import Reporter, stderr_console
 
 def emit(number):
     for step in range(1000):

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.apply import Run, RunResult, plan_changes, plan_teardown, read_all
-from deployer.aws import Aws
+from deployer.engine.apply import Run, RunResult, plan_changes, plan_teardown, read_all
+from deployer.aws.access import Aws
 from deployer.errors import AwsError, BuildError, ForeignResource
-from deployer.events import StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
-from deployer.graph import Fate, Outcome
-from deployer.plan import Action, Ref, State
+from deployer.engine.events import StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
+from deployer.engine.graph import Fate, Outcome
+from deployer.engine.plan import Action, Ref, State
 from deployer.resources.base import Resource
 from tests.unit.test_graph import SerialExecutor
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from deployer.asl import problems
+from deployer.project.workflow import problems
 from tests.conftest import ROOT
 
 SOUND = {

@@ -14,9 +14,9 @@ import pytest
 from botocore import exceptions
 from botocore.stub import Stubber
 
-from deployer.aws import Aws, Identity
+from deployer.aws.access import Aws, Identity
 from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
-from deployer.signin import KNOWN, SERVICES
+from deployer.aws.signin import KNOWN, SERVICES
 from tests.clock import Clock
 
 REGION = "eu-central-1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.compare import canonical_json, canonical_lifecycle, canonical_policy, parse_document, tag_list, tags_from
+from deployer.engine.compare import canonical_json, canonical_lifecycle, canonical_policy, parse_document, tag_list, tags_from
 
 TRUST = {
     "Version": "2012-10-17",

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.graph import Fate, in_order, reverse, walk
+from deployer.engine.graph import Fate, in_order, reverse, walk
 
 
 class SerialExecutor(Executor):

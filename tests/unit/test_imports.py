@@ -22,35 +22,36 @@ LAYERS = [
     {"commands.session"},
     {"commands.interrupts", "commands.options"},
     {"commands.group"},
-    {"local", "check"},
-    {"report", "operate", "invoke"},
-    {"rehearsal", "census", "training"},
-    {"apply", "service"},
+    {"local", "service.check"},
+    {"report.live", "service.runs", "service.invoke"},
+    {"service.rehearsal", "service.census", "project.training"},
+    {"engine.apply", "service.declare"},
     {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_", "resources.logs", "resources.s3"}
-    | {"resources.stepfunctions", "project"},
+    | {"resources.stepfunctions", "service.release"},
     {"resources.base", "images.build"},
     {"images.direct", "images.engine"},
-    {"images.packages", "images.base", "images.lock", "images.registry", "images.archive", "images.verify"},
-    {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode", "settings", "graph"},
-    {"images.context", "images.requirements", "images.distribution"},
-    {"images.dockerfile", "images.cache", "aws", "plan"},
-    {"compare", "events", "pace", "asl", "signin", "files", "machine"},
+    {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive", "images.verify"},
+    {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
+    {"project.settings", "engine.graph"},
+    {"images.context", "images.requirements", "images.registry"},
+    {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
+    {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin", "files", "machine"},
     {"errors", "hints"},
-    {"", "commands", "resources", "images"},
+    {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
 ONLY_IN = {
-    "boto3": {"signin"},
+    "boto3": {"aws"},
     "rich": {"report"},
     "click": {"cli", "commands"},
     "moto": {"local"},
     "waitress": {"local"},
-    "botocore": {"aws", "signin", "local"},
-    "docker": {"images.engine", "images.context", "images.distribution"},
-    "requests": {"images.engine", "images.registry", "images.distribution"},
+    "botocore": {"aws", "local"},
+    "docker": {"images.engine", "images.context", "images.registry"},
+    "requests": {"images.engine", "images.ecr", "images.registry"},
     "packaging": {"images.requirements", "images.packages"},
 }
-PURE = {"plan", "compare", "events", "errors", "asl"}
+PURE = {"engine.plan", "engine.compare", "engine.events", "errors", "project.workflow"}
 PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "urllib"}
 
 

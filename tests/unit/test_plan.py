@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.plan import (
+from deployer.engine.plan import (
     UNKNOWN,
     Action,
     Change,

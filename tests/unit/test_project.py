@@ -12,7 +12,7 @@ import pytest
 from deployer.errors import ConfigError
 from deployer.images.context import NO_BASE
 from deployer.images.requirements import pinned_version, read_requirements, target_environment
-from deployer.project import (
+from deployer.service.release import (
     Model,
     fill,
     load_project,
@@ -21,7 +21,7 @@ from deployer.project import (
     placeholders,
     tasks,
 )
-from deployer.settings import load_settings
+from deployer.project.settings import load_settings
 from tests.conftest import ROOT
 
 NAMES = ("linear_regression", "random_forest", "support_vector")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from deployer import service
-from deployer.aws import Aws
+from deployer.service import declare
+from deployer.aws.access import Aws
 from deployer.images.context import NO_BASE
-from deployer.project import load_project
-from deployer.rehearsal import rehearse
+from deployer.service.release import load_project
+from deployer.service.rehearsal import rehearse
 from deployer.resources.base import Resource
-from deployer.settings import Settings, load_settings
+from deployer.project.settings import Settings, load_settings
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def settings(project: Path) -> Settings:
 
 @pytest.fixture
 def resources(settings: Settings) -> dict[str, Resource]:
-    return {each.key: each for each in service.declare(settings, load_project(settings))}
+    return {each.key: each for each in declare.declare(settings, load_project(settings))}
 
 
 @pytest.fixture
@@ -104,13 +104,13 @@ def test_a_model_that_changed_since_is_named(aws: Aws, settings: Settings, resou
 
 def test_the_policies_of_many_functions_fit(aws: Aws, settings: Settings) -> None:
     """Iam-11, Lambda-23: each function by name, until so many would not fit."""
-    few = service.workflow_policies(settings, [f"model{number}" for number in range(20)])
+    few = declare.workflow_policies(settings, [f"model{number}" for number in range(20)])
     assert len(few["invoke"]["Statement"][0]["Resource"]) == 40
-    many = service.workflow_policies(settings, [f"model{number}" for number in range(500)])
+    many = declare.workflow_policies(settings, [f"model{number}" for number in range(500)])
     assert many["invoke"]["Statement"][0]["Resource"] == [
         "arn:aws:lambda:eu-central-1:123456789012:function:inference-dev-*"
     ]
-    logs = service.functions_policies(settings, [f"model{number}" for number in range(500)])["logs"]
+    logs = declare.functions_policies(settings, [f"model{number}" for number in range(500)])["logs"]
     assert logs["Statement"][0]["Resource"] == [
         "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/inference-dev-*:*"
     ]

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from deployer import service
-from deployer.apply import needs_of
-from deployer.compare import canonical_json
-from deployer.graph import in_order
-from deployer.plan import references
-from deployer.project import Project, load_project
-from deployer.rehearsal import limits
+from deployer.service import declare
+from deployer.engine.apply import needs_of
+from deployer.engine.compare import canonical_json
+from deployer.engine.graph import in_order
+from deployer.engine.plan import references
+from deployer.service.release import Project, load_project
+from deployer.service.rehearsal import limits
 from deployer.resources.base import Resource
-from deployer.settings import Settings, load_settings
+from deployer.project.settings import Settings, load_settings
 from tests.conftest import golden
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "service.txt"
@@ -33,7 +33,7 @@ def settings(project: Path) -> Settings:
 
 @pytest.fixture
 def resources(settings: Settings) -> list[Resource]:
-    return service.declare(settings, load_project(settings))
+    return declare.declare(settings, load_project(settings))
 
 
 def field(resources: list[Resource], key: str, name: str) -> Any:
@@ -91,7 +91,7 @@ def test_the_workflow_may_invoke_these_functions_with_and_without_a_version(reso
 
 
 def test_tracing_adds_its_permissions_to_both_roles(settings: Settings) -> None:
-    traced = service.declare(replace(settings, tracing=True), load_project(settings))
+    traced = declare.declare(replace(settings, tracing=True), load_project(settings))
     assert "tracing" in field(traced, "role/functions", "policies") and "tracing" in field(
         traced, "role/workflow", "policies"
     )
@@ -108,7 +108,7 @@ def test_log_destinations_have_the_form_that_each_service_wants(resources: list[
 
 def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> None:
     """Api-29: at most 3 KB, one line, $context.requestId, and the traces of a failing integration."""
-    text = service.access_log_format()
+    text = declare.access_log_format()
     assert len(text) < 3072 and "\n" not in text and json.loads(text)["requestId"] == "$context.requestId"
     for name in ("integrationErrorMessage", "integration.status", "error.message"):
         assert f"$context.{name}" in text
@@ -128,7 +128,7 @@ def test_policies_fit_into_iams_limits(settings: Settings) -> None:
         project.libraries,
     )
     for role in ("functions", "workflow", "api"):
-        resources = service.declare(replace(settings, tracing=True), many)
+        resources = declare.declare(replace(settings, tracing=True), many)
         policies = field(resources, f"role/{role}", "policies")
         assert sum(len(canonical_json(policy)) for policy in policies.values()) < 10_240
         assert len(canonical_json(field(resources, f"role/{role}", "trust"))) < 2_048
@@ -145,7 +145,7 @@ def test_an_own_folder_makes_an_own_image_in_the_same_repository(settings: Setti
     own = settings.project / "lambda_src" / "random_forest"
     own.mkdir()
     (own / "Dockerfile").write_text('FROM x\nCMD ["other.handler"]\n')
-    resources = service.declare(settings, load_project(settings))
+    resources = declare.declare(settings, load_project(settings))
     tags = {resource.key: resource.fields["tag"] for resource in resources if resource.key.startswith("image")}
     assert set(tags) == {"image", "image/random_forest"} and len(set(tags.values())) == 2
     assert field(resources, "function/random_forest", "image_digest").key == "image/random_forest"
@@ -153,7 +153,7 @@ def test_an_own_folder_makes_an_own_image_in_the_same_repository(settings: Setti
 
 
 def test_everything_that_can_be_declared_can_be_deleted(settings: Settings, resources: list[Resource]) -> None:
-    deletable = {resource.key for resource in service.everything(settings, load_project(settings).functions)}
+    deletable = {resource.key for resource in declare.everything(settings, load_project(settings).functions)}
     assert deletable == {resource.key for resource in resources if resource.key != "image"}  # goes with its repository
 
 
@@ -161,7 +161,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
     """All parameters of all writing calls of a first up, held against the service models."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from deployer import operate
+    from deployer.service import runs
     from deployer.images.context import NO_BASE
     from tests.conftest import connect, reset
 
@@ -181,7 +181,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
         base_image=NO_BASE,
     )
     with ThreadPoolExecutor(4) as pool:
-        _, run = operate.prepare_up(aws, settings, pool, lambda event: None)
+        _, run = runs.prepare_up(aws, settings, pool, lambda event: None)
         run(lambda: False)
     assert {"CreateFunction", "CreateStateMachine", "CreateApi", "CreateRole", "CreateBucket", "PutImage"} <= seen
     assert broken == []

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.errors import ConfigError
-from deployer.project import placeholders
-from deployer.settings import RETENTION_DAYS, SETTINGS, FunctionSettings, Settings, load_settings, settings_table
+from deployer.service.release import placeholders
+from deployer.project.settings import RETENTION_DAYS, SETTINGS, FunctionSettings, Settings, load_settings, settings_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ACCOUNT = "123456789012"

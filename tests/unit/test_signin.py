@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.errors import AwsError, NoCredentials, NotReached
 from tests.cli.stub import Quiet, serve
 from tests.clock import Clock
@@ -108,7 +108,7 @@ class Home:
 
     def who_afresh(self, profile: str) -> str:
         """In a process of its own: where the tokens of SSO lie is decided when botocore is imported."""
-        program = "import sys; from deployer.aws import Aws; print(Aws(profile=sys.argv[1]).identity.arn)"
+        program = "import sys; from deployer.aws.access import Aws; print(Aws(profile=sys.argv[1]).identity.arn)"
         done = subprocess.run([sys.executable, "-c", program, profile], capture_output=True, text=True)
         return done.stdout.strip().rpartition("/")[2] or done.stderr
 

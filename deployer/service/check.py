@@ -8,19 +8,19 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
-from deployer import service
-from deployer.apply import read_all
-from deployer.aws import Aws
-from deployer.compare import canonical_json
+from deployer.service import declare
+from deployer.engine.apply import read_all
+from deployer.aws.access import Aws
+from deployer.engine.compare import canonical_json
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
-from deployer.events import Emit, Note
+from deployer.engine.events import Emit, Note
 from deployer.images.verify import verifying
-from deployer.operate import read_project
-from deployer.plan import resolve
-from deployer.project import MANIFEST, Project, load_project
-from deployer.rehearsal import rehearse, stand_in
-from deployer.settings import Settings
-from deployer.training import needed
+from deployer.service.runs import read_project
+from deployer.engine.plan import resolve
+from deployer.service.release import MANIFEST, Project, load_project
+from deployer.service.rehearsal import rehearse, stand_in
+from deployer.project.settings import Settings
+from deployer.project.training import needed
 
 # Loads each model as a function would, in a process of its own: a file that cannot be loaded may take its process along.
 _LOAD = """
@@ -42,7 +42,7 @@ def all_findings(aws: Aws, settings: Settings, pool: Executor, emit: Emit, *, of
     """Return everything that was found, a line for each; `offline`: without looking at the account."""
     project, found = project_findings(settings, emit, offline=offline)
     if project is not None:
-        found += rehearse(aws, settings, service.declare(settings, project))
+        found += rehearse(aws, settings, declare.declare(settings, project))
         if not offline:
             found += account_findings(aws, settings, project, pool, emit)
     return found
@@ -97,7 +97,7 @@ def _prediction_findings(project: Project, emit: Emit) -> Iterator[str]:
 
 def account_findings(aws: Aws, settings: Settings, project: Project, pool: Executor, emit: Emit) -> list[str]:
     """Look at the account, read only: what is in the way, which quotas would not do, what AWS says of the workflow."""
-    resources = service.declare(settings, project)
+    resources = declare.declare(settings, project)
     refused: dict[str, ForeignResource] = {}
     found: list[str] = []
     try:
@@ -133,7 +133,7 @@ def _concurrency(aws: Aws, settings: Settings, project: Project, missing: set[st
 
 
 def _workflow(aws: Aws, settings: Settings, project: Project, missing: set[str]) -> Iterator[str]:
-    definition = resolve(service.workflow(settings, project).fields["definition"], lambda ref: stand_in(settings, ref))
+    definition = resolve(declare.workflow(settings, project).fields["definition"], lambda ref: stand_in(settings, ref))
     answer = aws.call(
         "stepfunctions",
         "validate_state_machine_definition",

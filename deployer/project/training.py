@@ -15,9 +15,9 @@ from contextlib import suppress
 from typing import IO, Any
 
 from deployer.errors import ConfigError, TrainingFailed
-from deployer.events import Emit, Note, StepFailed, StepFinished, StepStarted
-from deployer.project import MANIFEST
-from deployer.settings import Settings
+from deployer.engine.events import Emit, Note, StepFailed, StepFinished, StepStarted
+from deployer.service.release import MANIFEST
+from deployer.project.settings import Settings
 
 _PATIENCE_S = 5.0  # for a training program to end when it is asked to, and for its last words
 

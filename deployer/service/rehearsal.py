@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from deployer.aws import Aws
-from deployer.compare import canonical_json
+from deployer.aws.access import Aws
+from deployer.engine.compare import canonical_json
 from deployer.errors import AwsError, DeployerError
-from deployer.plan import Ref, resolve
+from deployer.engine.plan import Ref, resolve
 from deployer.resources.base import Resource
-from deployer.settings import Settings
+from deployer.project.settings import Settings
 
 _INLINE_POLICIES_LIMIT = 10_240  # characters of all inline policies of a role without white space, Iam-11
 _TRUST_LIMIT = 2_048  # Iam-11

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from typing import Any
 
-from deployer.aws import Aws, Tell
-from deployer.compare import canonical_lifecycle, canonical_policy
-from deployer.plan import Ref
-from deployer.project import INTEGRATION_TIMEOUT_S, Project, fill, model_environment, model_key
+from deployer.aws.access import Aws, Tell
+from deployer.engine.compare import canonical_lifecycle, canonical_policy
+from deployer.engine.plan import Ref
+from deployer.service.release import INTEGRATION_TIMEOUT_S, Project, fill, model_environment, model_key
 from deployer.resources.apigateway import HttpApi
 from deployer.resources.base import Ownership, Resource
 from deployer.resources.ecr import Image, Repository
@@ -19,7 +19,7 @@ from deployer.resources.lambda_ import Function, our_function_names
 from deployer.resources.logs import LogGroup, our_group_names
 from deployer.resources.s3 import Bucket, ModelFile, model_names
 from deployer.resources.stepfunctions import StateMachine
-from deployer.settings import Settings
+from deployer.project.settings import Settings
 
 _ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
 from deployer.resources.apigateway import find_apis
 from deployer.resources.base import Ownership
-from deployer.settings import Settings
+from deployer.project.settings import Settings
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
 TIMEOUT_S = 35.0

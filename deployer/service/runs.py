@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from deployer import service
-from deployer.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
-from deployer.aws import Aws
-from deployer.census import tagged_elsewhere
+from deployer.service import declare
+from deployer.engine.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
+from deployer.aws.access import Aws
+from deployer.service.census import tagged_elsewhere
 from deployer.errors import (
     ApplyFailed,
     AwsError,
@@ -21,13 +21,13 @@ from deployer.errors import (
     NotSettled,
     may_pass,
 )
-from deployer.events import Emit, Note, PlanReady, RunFinished
-from deployer.plan import Action, Fields, Plan
-from deployer.project import Project, declared_names, load_project, pin_bases
-from deployer.rehearsal import rehearse
+from deployer.engine.events import Emit, Note, PlanReady, RunFinished
+from deployer.engine.plan import Action, Fields, Plan
+from deployer.service.release import Project, declared_names, load_project, pin_bases
+from deployer.service.rehearsal import rehearse
 from deployer.resources.base import Resource
-from deployer.settings import Settings
-from deployer.training import needed, outdated
+from deployer.project.settings import Settings
+from deployer.project.training import needed, outdated
 
 Stopped = Callable[[], bool]
 
@@ -37,9 +37,9 @@ def _read(
 ) -> tuple[Actual, list[Resource]]:
     """Read what is declared, and what of ours exists beside it."""
     aws = aws.remembering()
-    others = service.discover(aws, settings, pool, project.functions)
+    others = declare.discover(aws, settings, pool, project.functions)
     actual = read_all(aws, resources, pool)
-    extra = service.undeclared(settings, others())
+    extra = declare.undeclared(settings, others())
     return {**actual, **read_all(aws, extra, pool)}, extra
 
 
@@ -62,7 +62,7 @@ def show_plan(
 ) -> tuple[Plan, dict[str, Any]]:
     """Return the plan and the outputs of what is deployed already; `empty`: nothing is, and nobody is asked."""
     project = read_project(settings, emit, write=False)
-    resources = service.declare(settings, project)
+    resources = declare.declare(settings, project)
     actual: Actual = {each.key: None for each in resources}
     extra: list[Resource] = []
     if not empty:
@@ -78,7 +78,7 @@ def prepare_up(
 ) -> tuple[Plan, Callable[[Stopped], dict[str, Any]]]:
     """Return the plan of `up`, and what applies it, proves it and returns the outputs."""
     project = read_project(settings, emit)
-    resources = service.declare(settings, project)
+    resources = declare.declare(settings, project)
     actual, extra = _read(aws, settings, resources, project, pool)
     plan = plan_changes(resources, actual, extra)
     _check_limits(aws, settings, resources, plan)
@@ -194,11 +194,11 @@ def _find_everything(
     What is to be kept is not looked for, and counts as not there.
     """
     aws = aws.remembering()
-    others = service.discover(aws, settings, pool, known)
+    others = declare.discover(aws, settings, pool, known)
     actual: Actual = {}
 
     def read_new(names: list[str]) -> list[Resource]:
-        resources = service.everything(settings, names)
+        resources = declare.everything(settings, names)
         kept = {each.key for each in resources if keep_data and each.holds_data}
         new = [each for each in resources if each.key not in actual and each.key not in kept]
         actual.update({**dict.fromkeys(kept), **read_all(aws, new, pool, refused, only_find=True)})

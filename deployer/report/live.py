@@ -23,8 +23,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deployer import events
-from deployer.plan import UNKNOWN, Action, Change, FieldChange, Plan
+from deployer.engine import events
+from deployer.engine.plan import UNKNOWN, Action, Change, FieldChange, Plan
 
 _SIGNS = {
     Action.CREATE: ("+", "green"),

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from deployer.aws import Aws
+from deployer.aws.access import Aws
 from deployer.errors import AwsError, DeployerError, ForeignResource
-from deployer.events import Emit, StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
-from deployer.graph import Fate, Needs, Outcome, in_order, reverse, walk
-from deployer.plan import Action, Change, Fields, Plan, State, compare, make_plan, plan_deletion, resolve
+from deployer.engine.events import Emit, StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
+from deployer.engine.graph import Fate, Needs, Outcome, in_order, reverse, walk
+from deployer.engine.plan import Action, Change, Fields, Plan, State, compare, make_plan, plan_deletion, resolve
 from deployer.resources.base import Resource
 
 Actual = dict[str, "State | None"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from deployer.aws import Tell, tell_nobody
+from deployer.aws.access import Tell, tell_nobody
 from deployer.errors import BuildError
 from deployer.files import Unreadable, read_json
 from deployer.images.cache import replacing, room_needed
 from deployer.images.context import NO_BASE
-from deployer.images.distribution import Registry
+from deployer.images.registry import Registry
 
 
 def pinned(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody) -> str:

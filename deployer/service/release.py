@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deployer import asl
-from deployer.aws import Tell
+from deployer.project import workflow
+from deployer.aws.access import Tell
 from deployer.errors import BuildError, ConfigError
 from deployer.files import Unreadable, read_json
 from deployer.images.context import LOCK, NO_BASE, Context
-from deployer.images.distribution import Reference
-from deployer.images.lock import pinned
+from deployer.images.registry import Reference
+from deployer.images.pins import pinned
 from deployer.images.recipe import requirement_files
-from deployer.settings import Settings
+from deployer.project.settings import Settings
 
 WORKFLOW = "state_machine.json"
 MANIFEST = "models/manifest.json"
@@ -69,7 +69,7 @@ def load_project(settings: Settings) -> Project:
     if problems:
         raise ConfigError(problems)
     functions = tuple(_functions(definition, problems))
-    problems += (f"{WORKFLOW} {problem}" for problem in asl.problems(definition))
+    problems += (f"{WORKFLOW} {problem}" for problem in workflow.problems(definition))
     problems += _check_settings(settings, functions)
     problems += _check_timeouts(settings, definition)
     models = dict(_models(settings, manifest, functions, problems))

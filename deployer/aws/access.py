@@ -26,8 +26,8 @@ from typing import Any, Protocol, TypeVar
 
 from deployer import __version__
 from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, Interrupted, NotReached
-from deployer.pace import Pace
-from deployer.signin import SERVICES, ForeignAnswer, explained, is_about_signing, open_session, sign_in
+from deployer.aws.pace import Pace
+from deployer.aws.signin import SERVICES, ForeignAnswer, explained, is_about_signing, open_session, sign_in
 
 T = TypeVar("T")
 Recorder = Callable[[str, str], None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
-    from deployer.plan import Plan
+    from deployer.engine.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from deployer.aws import Aws
-from deployer.settings import Settings
+from deployer.aws.access import Aws
+from deployer.project.settings import Settings
 
 
 def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Access to AWS: the only user of boto3."""

@@ -1,0 +1,1 @@
+"""What plans and performs changes. It knows no kind of resource and no terminal."""

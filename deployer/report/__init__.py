@@ -1,0 +1,1 @@
+"""How a run looks: the only user of rich."""
