@@ -1,8 +1,8 @@
 """Train the models that the service answers with, and write them to models/.
 
-One function per stage: read the table, split it, fit and score each estimator, save everything at once. Replace
-ESTIMATORS (and data/, or pass --data) to serve your own models: every regressor with scikit-learn's `predict` will do.
-Imports nothing of deployer: the two meet through models/ alone.
+One function per stage: read the table, split it, fit and score each estimator, save everything at
+once. Replace ESTIMATORS (and data/, or pass --data) to serve your own models: every regressor with
+scikit-learn's `predict` will do. Imports nothing of deployer: the two meet through models/ alone.
 """
 
 from __future__ import annotations
@@ -102,35 +102,52 @@ def read_table(path: Path, target: str) -> Table:
         fail(f"{path} is not a CSV file in UTF-8: {error}")
     header, body = (rows[0] if rows else []), rows[1:]
     check_header(path, header, target)
-    values = [parse_row(path, number, header, cells) for number, cells in enumerate(body, start=2) if cells]
+    values = [
+        parse_row(path, number, header, cells)
+        for number, cells in enumerate(body, start=2)
+        if cells
+    ]
     if len(values) < MINIMUM_ROWS:
         fail(f"{path} has {len(values)} rows of data; training needs at least {MINIMUM_ROWS}")
     table = np.array(values)
     column = header.index(target)
     features = [name for name in header if name != target]
     return Table(
-        np.delete(table, column, axis=1), table[:, column], features, target, hashlib.sha256(content).hexdigest()
+        np.delete(table, column, axis=1),
+        table[:, column],
+        features,
+        target,
+        hashlib.sha256(content).hexdigest(),
     )
 
 
 def check_output(folder: Path, names: Iterable[str]) -> None:
     """Refuse, before training, to write where something of somebody else's would be lost."""
     if (folder.is_symlink() or folder.exists()) and not folder.is_dir():
-        fail(f"{folder} is {'a link' if folder.is_symlink() else 'a file'}; --output must name a folder of models")
+        fail(
+            f"{folder} is {'a link' if folder.is_symlink() else 'a file'}; --output must name a "
+            f"folder of models"
+        )
     aside = folder / STAGING
     if not staged(aside):
-        fail(f"{aside} is in the way, and was not made by this program: move it away, or choose another --output")
+        fail(
+            f"{aside} is in the way, and was not made by this program: move it away, or choose "
+            f"another --output"
+        )
     own = written_here(folder)
     for name in (*(f"{name}.joblib" for name in names), MANIFEST):
         path = folder / name
         if path.is_symlink() or path.exists() and own.get(name) != digest(path):
             fail(
-                f"{path} was not written by this program, or was changed since: move it away, or choose another --output"
+                f"{path} was not written by this program, or was changed since: move it away, or "
+                f"choose another --output"
             )
 
 
 def staged(aside: Path) -> bool:
-    """Tell whether a folder holds nothing but what a killed run of this program left there, or does not exist."""
+    """Tell whether a folder holds nothing but what a killed run of this program left there, or does
+    not exist.
+    """
     if aside.is_symlink() or not aside.is_dir():
         return not (aside.is_symlink() or aside.exists())
     names = {path.name for path in aside.iterdir()} - {f"{MANIFEST}.part"}
@@ -138,9 +155,11 @@ def staged(aside: Path) -> bool:
 
 
 def described(path: Path) -> dict[str, str]:
-    """Return the sha256 of each file, by name, that this program says in a manifest of its own to have written.
+    """Return the sha256 of each file, by name, that this program says in a manifest of its own to
+    have written.
 
-    The manifest itself is among them as long as nobody has changed it. {} for what is no such manifest.
+    The manifest itself is among them as long as nobody has changed it. {} for what is no such
+    manifest.
     """
     try:
         known = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -150,7 +169,9 @@ def described(path: Path) -> dict[str, str]:
             untouched = known["trained"]["manifest"] == seal(known)
         else:  # a former version of this program wrote no such thing
             wrote = models
-            untouched = "baseline" in known and models.keys() <= {f"{name}.joblib" for name in ESTIMATORS}
+            untouched = "baseline" in known and models.keys() <= {
+                f"{name}.joblib" for name in ESTIMATORS
+            }
             if not untouched:
                 return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -161,14 +182,20 @@ def described(path: Path) -> dict[str, str]:
 def seal(description: dict[str, Any]) -> str:
     """Return the sha256 of a manifest without this very value, by which a change of it is noticed."""
     trained = {name: value for name, value in description["trained"].items() if name != "manifest"}
-    return hashlib.sha256(json.dumps({**description, "trained": trained}, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps({**description, "trained": trained}, sort_keys=True).encode()
+    ).hexdigest()
 
 
 def written_here(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file, by name, that this program wrote into a folder; a killed run's as well."""
+    """Return the sha256 of each file, by name, that this program wrote into a folder; a killed
+    run's as well.
+    """
     # What a killed run has already put in place is described by the manifest that lies aside.
     killed = {name: sha256 for name, sha256 in described(folder / STAGING / MANIFEST).items()}
-    return described(folder / MANIFEST) | {name: sha for name, sha in killed.items() if digest(folder / name) == sha}
+    return described(folder / MANIFEST) | {
+        name: sha for name, sha in killed.items() if digest(folder / name) == sha
+    }
 
 
 def digest(path: Path) -> str:
@@ -185,7 +212,9 @@ def check_header(path: Path, header: list[str], target: str) -> None:
         if header.index(name) != number - 1:
             fail(f"{path} row 1, column {number}: the name {name!r} stands twice")
     if target not in header:
-        fail(f"{path} has no column {target!r} to predict; it has {', '.join(header)} (see --target)")
+        fail(
+            f"{path} has no column {target!r} to predict; it has {', '.join(header)} (see --target)"
+        )
     if len(header) < 2:
         fail(f"{path} has no column besides {target!r} to predict from")
 
@@ -218,13 +247,19 @@ def score(model: RegressorMixin, x: np.ndarray, y: np.ndarray) -> dict[str, floa
 
 
 def fit_and_score(table: Table) -> tuple[dict[str, RegressorMixin], dict[str, dict[str, float]]]:
-    """Fit every estimator on the training share; return the models and their metrics, "baseline" among these."""
-    x_train, x_test, y_train, y_test = train_test_split(table.x, table.y, test_size=TEST_SHARE, random_state=SEED)
+    """Fit every estimator on the training share; return the models and their metrics, "baseline"
+    among these.
+    """
+    x_train, x_test, y_train, y_test = train_test_split(
+        table.x, table.y, test_size=TEST_SHARE, random_state=SEED
+    )
     models: dict[str, RegressorMixin] = {}
     metrics: dict[str, dict[str, float]] = {}
     folds = KFold(n_splits=FOLDS, shuffle=True, random_state=SEED)
     for name, estimator in {**ESTIMATORS, "baseline": DummyRegressor()}.items():
-        cross = cross_val_score(estimator, x_train, y_train, cv=folds, scoring="neg_root_mean_squared_error")
+        cross = cross_val_score(
+            estimator, x_train, y_train, cv=folds, scoring="neg_root_mean_squared_error"
+        )
         model = estimator.fit(x_train, y_train)
         metrics[name] = {**score(model, x_test, y_test), "cv_rmse": float(-cross.mean())}
         models[name] = model
@@ -233,15 +268,23 @@ def fit_and_score(table: Table) -> tuple[dict[str, RegressorMixin], dict[str, di
 
 
 def dump(model: RegressorMixin) -> bytes:
-    """Serialise a fitted model with joblib; zlib 3 makes a forest a quarter of its size at no cost to a cold start."""
+    """Serialise a fitted model with joblib; zlib 3 makes a forest a quarter of its size at no cost
+    to a cold start.
+    """
     stream = io.BytesIO()
     joblib.dump(model, stream, compress=3)
     return stream.getvalue()
 
 
 def n_jobs(model: RegressorMixin) -> int:
-    """Return how many threads a model, or an estimator inside it, was saved to use; deployer refuses more than one."""
-    asked = [value for name, value in model.get_params().items() if re.search(r"(^|__)n_jobs$", name) and value]
+    """Return how many threads a model, or an estimator inside it, was saved to use; deployer
+    refuses more than one.
+    """
+    asked = [
+        value
+        for name, value in model.get_params().items()
+        if re.search(r"(^|__)n_jobs$", name) and value
+    ]
     return next((value for value in asked if value != 1), 1)
 
 
@@ -252,18 +295,30 @@ def manifest(
     files: dict[str, bytes],
     metrics: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
-    """Describe the models: what deployer puts into each function's environment, and what a reader wants to know."""
+    """Describe the models: what deployer puts into each function's environment, and what a reader
+    wants to know.
+    """
     known = source.resolve() == DATA
     features = [
-        {"name": name, "unit": UNITS.get(name) if known else None, "range": [float(column.min()), float(column.max())]}
+        {
+            "name": name,
+            "unit": UNITS.get(name) if known else None,
+            "range": [float(column.min()), float(column.max())],
+        }
         for name, column in zip(table.features, table.x.T)
     ]
     description = {
         "seed": SEED,
         "trained": {
             "command": command(table, source),
-            "files": {place(Path(__file__).resolve()): digest(Path(__file__)), place(source.resolve()): table.sha256},
-            "wrote": {f"{name}.joblib": hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            "files": {
+                place(Path(__file__).resolve()): digest(Path(__file__)),
+                place(source.resolve()): table.sha256,
+            },
+            "wrote": {
+                f"{name}.joblib": hashlib.sha256(content).hexdigest()
+                for name, content in files.items()
+            },
         },
         "data": {"file": source.name, "sha256": table.sha256, "rows": len(table.y)},
         "target": {"name": table.target, "unit": UNITS.get(table.target) if known else None},
@@ -303,11 +358,12 @@ def place(path: Path) -> str:
 
 
 def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> None:
-    """Write the models and their manifest into a folder, and remove those that a former training wrote.
+    """Write the models and their manifest into a folder, and remove those that a former training
+    wrote.
 
-    What this program did not write stays as it is. Everything is written aside first and then moved, the manifest last: a
-    reader in between finds files that the manifest does not describe, and the manifest that lies aside tells the next run
-    whose they are, should this one be killed.
+    What this program did not write stays as it is. Everything is written aside first and then
+    moved, the manifest last: a reader in between finds files that the manifest does not describe,
+    and the manifest that lies aside tells the next run whose they are, should this one be killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -316,8 +372,11 @@ def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> 
         aside = folder / STAGING
         aside.mkdir(exist_ok=True)
         contents = {f"{name}.joblib": content for name, content in files.items()}
-        # The old manifest stays until its files are replaced; the new one must lie aside before the first of them is.
-        (aside / f"{MANIFEST}.part").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        # The old manifest stays until its files are replaced; the new one must lie aside before the
+        # first of them is.
+        (aside / f"{MANIFEST}.part").write_text(
+            json.dumps(description, indent=2) + "\n", encoding="utf-8"
+        )
         (aside / f"{MANIFEST}.part").replace(aside / MANIFEST)
         for name, content in contents.items():
             (aside / name).write_bytes(content)
@@ -333,7 +392,9 @@ def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder against another training; the system lets go when this process ends, however it ends."""
+    """Hold a folder against another training; the system lets go when this process ends, however it
+    ends.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -345,12 +406,18 @@ def locked(folder: Path) -> Iterator[None]:
 def report(table: Table, unit: str | None, metrics: dict[str, dict[str, float]]) -> str:
     """Lay out the metrics as a table, errors in units of the target."""
     unit = f" [{unit}]" if unit else ""
-    lines = [f"{len(table.y)} rows, {len(table.features)} features, target {table.target}{unit}", ""]
+    lines = [
+        f"{len(table.y)} rows, {len(table.features)} features, target {table.target}{unit}",
+        "",
+    ]
     width = max(map(len, metrics))
     lines.append(f"{'model':{width}}  {'RMSE':>9} {'MAE':>9} {'R2':>7} {f'{FOLDS}-fold RMSE':>13}")
     for name in ["baseline", *ESTIMATORS]:
         row = metrics[name]
-        lines.append(f"{name:{width}}  {row['rmse']:9.3f} {row['mae']:9.3f} {row['r2']:7.3f} {row['cv_rmse']:13.3f}")
+        lines.append(
+            f"{name:{width}}  {row['rmse']:9.3f} {row['mae']:9.3f} {row['r2']:7.3f} "
+            f"{row['cv_rmse']:13.3f}"
+        )
     return "\n".join(lines)
 
 

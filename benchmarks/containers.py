@@ -1,4 +1,6 @@
-"""The handlers that a benchmark compares, each in an image of its own, with a share of CPUs and memory."""
+"""The handlers that a benchmark compares, each in an image of its own, with a share of CPUs and
+memory.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ from handlers import MODULES, ROOT
 
 STORAGE_PORT = 9000
 DOCKERFILES = {
-    "usual": "ARG BASE\nFROM ${BASE}\nCOPY requirements.txt ./\nRUN pip install -r requirements.txt pandas\n"
+    "usual": "ARG BASE\nFROM ${BASE}\nCOPY requirements.txt ./\nRUN pip install -r "
+    "requirements.txt pandas\n"
     'COPY usual.py ./\nCMD ["usual.handler"]\n',
     "empty": 'ARG BASE\nFROM ${BASE}\nCOPY empty.py ./\nCMD ["empty.handler"]\n',
 }
@@ -73,7 +76,10 @@ class Images:
             pass  # it was not built
 
     def _build(self) -> None:
-        for source in (ROOT / "benchmarks" / "storage_server.py", ROOT / "lambda_src" / "requirements.txt"):
+        for source in (
+            ROOT / "benchmarks" / "storage_server.py",
+            ROOT / "lambda_src" / "requirements.txt",
+        ):
             shutil.copy2(source, self.folder)
         for name, text in DOCKERFILES.items():
             (self.folder / f"Dockerfile.{name}").write_text(text)
@@ -89,12 +95,26 @@ class Images:
 
     def _build_ours(self) -> None:
         archive = self.folder / "ours.tar"
-        command = [sys.executable, "-m", "deployer", "image", "--builder", "direct", "--json", "--output", str(archive)]
+        command = [
+            sys.executable,
+            "-m",
+            "deployer",
+            "image",
+            "--builder",
+            "direct",
+            "--json",
+            "--output",
+            str(archive),
+        ]
         environment = {**os.environ, "DEPLOYER_BASE_IMAGE": self._base}
         project = self.folder / "project"
-        done = subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        )
         described = json.loads(done.stdout)
-        self._size_of_ours = sum(each["bytes"] for each in described["layers"] if each["what"] != "base")
+        self._size_of_ours = sum(
+            each["bytes"] for each in described["layers"] if each["what"] != "base"
+        )
         with archive.open("rb") as file:
             (image,) = self.engine.images.load(file)
         image.tag(self.names["ours"])
@@ -104,14 +124,23 @@ class Images:
     def _run(self, image: str, command: list[str] | None, **options: Any) -> Any:
         given = {str(self.folder): {"bind": "/given", "mode": "ro"}}
         return self.engine.containers.run(
-            self.names[image], command, detach=True, network=self._network.name, volumes=given, **options
+            self.names[image],
+            command,
+            detach=True,
+            network=self._network.name,
+            volumes=given,
+            **options,
         )
 
     def measure(
         self, name: str, variables: dict[str, str], cpus: float | None
     ) -> tuple[dict[str, float], list[float]]:
         """Run the measuring program in the handler's image."""
-        environment = {**variables, "AWS_LAMBDA_RUNTIME_API": "benchmark", "PYTHONPATH": "/var/task"}
+        environment = {
+            **variables,
+            "AWS_LAMBDA_RUNTIME_API": "benchmark",
+            "PYTHONPATH": "/var/task",
+        }
         container = self._run(
             name,
             ["-c", handlers.PROGRAM, MODULES[name], "/given/records.json"],
@@ -133,9 +162,15 @@ class Images:
     def serving(
         self, name: str, variables: dict[str, str], cpus: float | None, memory_mb: int = 1024
     ) -> Iterator[Callable[[Any], Any]]:
-        """Run a handler under Lambda's emulator, which starts it at the first call; yield what calls it over HTTP."""
+        """Run a handler under Lambda's emulator, which starts it at the first call; yield what
+        calls it over HTTP.
+        """
         container = self._run(
-            name, None, environment=variables, ports={"8080/tcp": ("127.0.0.1", None)}, **limits(cpus, memory_mb)
+            name,
+            None,
+            environment=variables,
+            ports={"8080/tcp": ("127.0.0.1", None)},
+            **limits(cpus, memory_mb),
         )
         try:
             container.reload()
@@ -143,7 +178,9 @@ class Images:
             url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
 
             def call(event: Any) -> Any:
-                with urllib.request.urlopen(url, json.dumps(event).encode(), timeout=120) as response:
+                with urllib.request.urlopen(
+                    url, json.dumps(event).encode(), timeout=120
+                ) as response:
                     return json.load(response)
 
             wait_for(f"http://127.0.0.1:{port}/")
@@ -155,10 +192,18 @@ class Images:
         """Print how large each image is above its base, compressed."""
         with tempfile_of(self.engine.images.get(self.names["usual"]), self.folder) as archive:
             with tarfile.open(archive) as image:
-                manifest: list[dict[str, Any]] = json.load(image.extractfile("manifest.json") or io.BytesIO(b"[]"))
-                own = [(image.extractfile(name) or io.BytesIO()).read() for name in manifest[0]["Layers"][-3:]]
+                manifest: list[dict[str, Any]] = json.load(
+                    image.extractfile("manifest.json") or io.BytesIO(b"[]")
+                )
+                own = [
+                    (image.extractfile(name) or io.BytesIO()).read()
+                    for name in manifest[0]["Layers"][-3:]
+                ]
         usual = sum(len(gzip.compress(each, 6)) for each in own)
-        print(f"above the base, compressed: usual {usual / 1e6:.1f} MB, ours {self._size_of_ours / 1e6:.1f} MB")
+        print(
+            f"above the base, compressed: usual {usual / 1e6:.1f} MB, ours "
+            f"{self._size_of_ours / 1e6:.1f} MB"
+        )
 
 
 def limits(cpus: float | None, memory_mb: int) -> dict[str, Any]:

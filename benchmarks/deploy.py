@@ -2,14 +2,16 @@
 
     python benchmarks/deploy.py [--latency-ms 50] [--rounds 5]
 
-Starts the local AWS behind a proxy that adds a fixed latency to each request, concurrent ones concurrently, and counts.
-Runs `python -m deployer` and the bound in turn, each in a fresh process: a first `up`, `up` with nothing changed, `plan`,
-`up` with one model changed, `down`. The bound is boto3 with no plan, no check and no report: the writing calls of our own
-resources, in parallel along their dependencies, or their reading calls, all at once; what it imports and the clients it
+Starts the local AWS behind a proxy that adds a fixed latency to each request, concurrent ones
+concurrently, and counts. Runs `python -m deployer` and the bound in turn, each in a fresh process:
+a first `up`, `up` with nothing changed, `plan`, `up` with one model changed, `down`. The bound is
+boto3 with no plan, no check and no report: the writing calls of our own resources, in parallel
+along their dependencies, or their reading calls, all at once; what it imports and the clients it
 makes are part of it.
 
-Prints medians of wall time as ratios to the bound's (smallest to largest), CPU time likewise, requests, connections, and the
-longest chain: how many requests came one after another, each begun after the one before had ended. Then requests by action.
+Prints medians of wall time as ratios to the bound's (smallest to largest), CPU time likewise,
+requests, connections, and the longest chain: how many requests came one after another, each begun
+after the one before had ended. Then requests by action.
 """
 
 from __future__ import annotations
@@ -46,7 +48,17 @@ COMMANDS = {
     "one model changed": ["up"],
     "down": ["down", "--yes"],
 }
-REST_NOUNS = {"functions", "versions", "configuration", "code", "tags", "apis", "integrations", "routes", "stages"}
+REST_NOUNS = {
+    "functions",
+    "versions",
+    "configuration",
+    "code",
+    "tags",
+    "apis",
+    "integrations",
+    "routes",
+    "stages",
+}
 S3_PARTS = {
     "tagging",
     "encryption",
@@ -83,16 +95,20 @@ class Count:
 
 
 def action(method: str, path: str, headers: Any, body: bytes) -> str:
-    """Name a request: by its action where the protocol says one, else by method and path with the names left out."""
+    """Name a request: by its action where the protocol says one, else by method and path with the
+    names left out.
+    """
     service = headers.get("Authorization", "////").split("/")[3]
     named = (
-        headers.get("X-Amz-Target", "").rpartition(".")[2] or parse_qs(body.decode("latin-1")).get("Action", [""])[0]
+        headers.get("X-Amz-Target", "").rpartition(".")[2]
+        or parse_qs(body.decode("latin-1")).get("Action", [""])[0]
     )
     if named:
         return f"{service} {named}"
     place, _, query = path.partition("?")
     kept = (
-        part if part in REST_NOUNS or re.fullmatch(r"20[0-9-]{8}|v2", part) else "*" for part in place.split("/")[1:]
+        part if part in REST_NOUNS or re.fullmatch(r"20[0-9-]{8}|v2", part) else "*"
+        for part in place.split("/")[1:]
     )
     asked = "&".join(sorted(set(parse_qs(query, keep_blank_values=True)) & S3_PARTS))
     return f"{service} {method} /{'/'.join(kept)}{'?' + asked if asked else ''}"
@@ -119,7 +135,9 @@ class Proxy:
                 asked = not self.path.startswith("/_deployer/")
                 begun = time.monotonic()
                 time.sleep(latency_s if asked else 0)
-                headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+                headers = {
+                    name: value for name, value in self.headers.items() if name.lower() != "host"
+                }
                 self.behind.request(self.command, self.path, body, headers)
                 answer = self.behind.getresponse()
                 content = answer.read()
@@ -130,13 +148,19 @@ class Proxy:
                 for name, value in answer.getheaders():
                     if name.lower() not in ("content-length", "connection", "date", "server"):
                         self.send_header(name, value)
-                length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+                length = (
+                    answer.getheader("Content-Length")
+                    if self.command == "HEAD"
+                    else str(len(content))
+                )
                 self.send_header("Content-Length", length or "0")
                 self.end_headers()
                 self.wfile.write(content)
                 self.wfile.flush()
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = lambda self: self.handle_any()  # noqa: E731
+            do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = lambda self: (
+                self.handle_any()
+            )  # noqa: E731
 
             def log_message(self, format: str, *values: Any) -> None:
                 """Say nothing."""
@@ -167,17 +191,19 @@ class Calls:
 
 
 def record(folder: Path, url: str) -> Calls:
-    """Let our own resources do everything once, one after another, and keep the calls that they make."""
+    """Let our own resources do everything once, one after another, and keep the calls that they
+    make.
+    """
     from dataclasses import replace
 
-    from deployer.service import declare
-    from deployer.engine.apply import needs_of
     from deployer.aws.access import Aws
+    from deployer.engine.apply import needs_of
     from deployer.engine.graph import in_order
-    from deployer.images.context import NO_BASE
     from deployer.engine.plan import Change, compare, resolve
-    from deployer.service.release import load_project
+    from deployer.images.context import NO_BASE
     from deployer.project.settings import load_settings
+    from deployer.service import declare
+    from deployer.service.release import load_project
 
     made: list[tuple[str, str, dict[str, Any]]] = []
 
@@ -192,7 +218,9 @@ def record(folder: Path, url: str) -> Calls:
         return found
 
     aws = Recording(region="us-east-1", endpoint_url=url)
-    located = load_settings(folder, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
+    located = load_settings(folder, {}, {}).located(
+        account="123456789012", partition="aws", region="us-east-1"
+    )
     settings = replace(located, base_image=NO_BASE)
     resources = {each.key: each for each in declare.declare(settings, load_project(settings))}
     needs = {key: list(found) for key, found in needs_of(resources.values()).items()}
@@ -219,7 +247,10 @@ def record(folder: Path, url: str) -> Calls:
             outputs[key] = after[key].create(aws, desired(after[key]))
         else:
             change = Change(key, "update", compare(desired(after[key]), state.fields))  # type: ignore[arg-type]
-            outputs[key] = {**state.outputs, **after[key].update(aws, desired(after[key]), state, change)}
+            outputs[key] = {
+                **state.outputs,
+                **after[key].update(aws, desired(after[key]), state, change),
+            }
         calls.writes["one model changed"][key] = taken(reading=False)
     for key in reversed(in_order(needs)):
         resources[key].delete(aws)
@@ -240,7 +271,9 @@ def bound(step: str, url: str, calls: Calls) -> None:
     def call(service: str, operation: str, parameters: dict[str, Any]) -> None:
         with lock:
             if service not in clients:
-                clients[service] = session.client(service, endpoint_url=url, config=Config(max_pool_connections=32))
+                clients[service] = session.client(
+                    service, endpoint_url=url, config=Config(max_pool_connections=32)
+                )
         known = {name: ids.get(name, value) for name, value in parameters.items()}
         if "IntegrationId" in ids and "Target" in known:
             known["Target"] = f"integrations/{ids['IntegrationId']}"
@@ -249,8 +282,18 @@ def bound(step: str, url: str, calls: Calls) -> None:
         except clients[service].exceptions.ClientError:  # "not configured" is an answer, too
             return
         if service == "apigatewayv2":
-            found = {**answer, **(answer.get("Items") or [{}])[0]} if operation == "get_apis" else answer
-            ids.update({name: found[name] for name in ("ApiId", "IntegrationId") if isinstance(found.get(name), str)})
+            found = (
+                {**answer, **(answer.get("Items") or [{}])[0]}
+                if operation == "get_apis"
+                else answer
+            )
+            ids.update(
+                {
+                    name: found[name]
+                    for name in ("ApiId", "IntegrationId")
+                    if isinstance(found.get(name), str)
+                }
+            )
 
     with ThreadPoolExecutor(32) as pool:
         if step in ("nothing changed", "plan", "one model changed"):
@@ -258,7 +301,11 @@ def bound(step: str, url: str, calls: Calls) -> None:
             first.sort(key=lambda each: each[1] != "get_apis")  # two more calls wait for this one
             begun = {each[1]: pool.submit(call, *each) for each in first}
             begun["get_apis"].result()
-            list(pool.map(lambda each: call(*each), [each for each in calls.reads if "ApiId" in each[2]]))
+            list(
+                pool.map(
+                    lambda each: call(*each), [each for each in calls.reads if "ApiId" in each[2]]
+                )
+            )
             for future in begun.values():
                 future.result()
         if step == "down":
@@ -267,7 +314,9 @@ def bound(step: str, url: str, calls: Calls) -> None:
 
 
 def _in_order(step: str, calls: Calls, pool: ThreadPoolExecutor, call: Any) -> None:
-    """Make each resource's writing calls once those of all that it needs are made; `down` the other way round."""
+    """Make each resource's writing calls once those of all that it needs are made; `down` the other
+    way round.
+    """
     writes = calls.writes.get(step, {})
     needs: dict[str, list[str]] = {key: [] for key in calls.needs}
     for key, wanted in calls.needs.items():
@@ -294,10 +343,15 @@ def _in_order(step: str, calls: Calls, pool: ThreadPoolExecutor, call: Any) -> N
 
 def change_model(folder: Path, mark: str) -> None:
     """Make linear_regression another model, as training anew would."""
-    path, described = folder / "models" / "linear_regression.joblib", folder / "models" / "manifest.json"
+    path, described = (
+        folder / "models" / "linear_regression.joblib",
+        folder / "models" / "manifest.json",
+    )
     path.write_bytes(path.read_bytes() + mark.encode())
     manifest = json.loads(described.read_text())
-    manifest["models"]["linear_regression"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    manifest["models"]["linear_regression"]["sha256"] = hashlib.sha256(
+        path.read_bytes()
+    ).hexdigest()
     described.write_text(json.dumps(manifest))
 
 
@@ -326,10 +380,14 @@ def timed(command: list[str], folder: Path, proxy: Proxy) -> Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--latency-ms", type=float, default=50)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bound", nargs=3, metavar=("STEP", "URL", "CALLS"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--bound", nargs=3, metavar=("STEP", "URL", "CALLS"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.bound:
         step, url, path = options.bound
@@ -384,7 +442,9 @@ def measure(folder: Path, latency_s: float, rounds: int) -> dict[tuple[str, str]
 
 
 def keep(url: str) -> None:
-    """Put something into the account that is no part of the service, so that `down --local` leaves the server running."""
+    """Put something into the account that is no part of the service, so that `down --local` leaves
+    the server running.
+    """
     import boto3
 
     boto3.client("s3", endpoint_url=url, **CLIENT).create_bucket(Bucket="kept")
@@ -392,7 +452,8 @@ def keep(url: str) -> None:
 
 def show(runs: dict[tuple[str, str], list[Run]], options: Any) -> None:
     print(
-        f"{options.rounds} rounds, {options.latency_ms:g} ms added to each request; times in units of the bound's median\n"
+        f"{options.rounds} rounds, {options.latency_ms:g} ms added to each request; times in "
+        f"units of the bound's median\n"
     )
     print("| | wall | CPU | requests | connections | longest chain |")
     print("| --- | --- | --- | --- | --- | --- |")
@@ -403,10 +464,19 @@ def show(runs: dict[tuple[str, str], list[Run]], options: Any) -> None:
         }
         for who in ("deployer", "bound"):
             found = runs[who, step]
-            ratios = {name: sorted(getattr(each, name) / value for each in found) for name, value in unit.items()}
-            wall, cpu = (f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})" for each in ratios.values())
+            ratios = {
+                name: sorted(getattr(each, name) / value for each in found)
+                for name, value in unit.items()
+            }
+            wall, cpu = (
+                f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})"
+                for each in ratios.values()
+            )
             last = found[-1]
-            print(f"| {step}: {who} | {wall} | {cpu} | {last.requests} | {last.connections} | {last.chain} |")
+            print(
+                f"| {step}: {who} | {wall} | {cpu} | {last.requests} | {last.connections} | "
+                f"{last.chain} |"
+            )
     for step in STEPS:
         print(f"\n{step}: requests of the deployer, of the bound")
         ours, bounds = runs["deployer", step][-1].actions, runs["bound", step][-1].actions

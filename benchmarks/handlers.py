@@ -1,8 +1,8 @@
 """The handlers that a benchmark compares, and the program that measures one inside its own process.
 
-    usual    as such a handler is usually written: boto3, joblib, a pandas DataFrame for each request, `model.predict`
-    ours     lambda_src/predict.py
-    empty    does nothing: what is left is Python, the runtime and the way
+usual    boto3, joblib, a pandas DataFrame for each request, `model.predict`
+ours     lambda_src/predict.py
+empty    does nothing: what is left is Python, the runtime and the way
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def handler(event, context):
 """
 EMPTY = "def handler(event, context):\n    return None\n"
 
-# python -c PROGRAM MODULE RECORDS: times a handler in a process that it starts, and prints one line of JSON.
+# python -c PROGRAM MODULE RECORDS: times a handler in a process that it starts, and prints one line
+# of JSON.
 PROGRAM = """
 import subprocess, sys, time
 INNER = '''
@@ -86,7 +87,10 @@ def train_others(folder: Path) -> None:
     for name, model in others.items():
         path = folder / f"{name}.joblib"
         joblib.dump(model.fit(table[:, :-1], table[:, -1]), path, compress=3)
-        manifest["models"][name] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "features": features}
+        manifest["models"][name] = {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "features": features,
+        }
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -1,10 +1,12 @@
-"""Time and size of the function image, by builder. Needs a Docker engine and a base image that can be pulled.
+"""Time and size of the function image, by builder. Needs a Docker engine and a base image that can
+be pulled.
 
     python benchmarks/images.py [--base IMAGE] [--rounds 5]
 
-Both builders write the image of this folder to a file, one after the other in each round, so that a busy machine slows both:
-"first" with the base already there and no package; "edited" after one line was added to predict.py; "unchanged" once more.
-Prints medians and the spread as ratios to the engine's, and the compressed size of what lies above the base.
+Both builders write the image of this folder to a file, one after the other in each round, so that a
+busy machine slows both: "first" with the base already there and no package; "edited" after one line
+was added to predict.py; "unchanged" once more. Prints medians and the spread as ratios to the
+engine's, and the compressed size of what lies above the base.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ BUILDERS = ("docker", "direct")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--base", help="the base image, by default AWS's own")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
@@ -42,16 +46,24 @@ def main() -> None:
         unit = statistics.median(times["docker", step])
         for builder in BUILDERS:
             found = sorted(each / unit for each in times[builder, step])
-            print(f"{step:10} {builder:7} {statistics.median(found):5.2f} ({found[0]:.2f} to {found[-1]:.2f})")
+            print(
+                f"{step:10} {builder:7} {statistics.median(found):5.2f} ({found[0]:.2f} to "
+                f"{found[-1]:.2f})"
+            )
     for builder in BUILDERS:
         print(
-            f"above the base, compressed: {builder:7} {sizes[builder] / 1e6:6.1f} MB, {sizes[builder] / sizes['docker']:.2f}"
+            f"above the base, compressed: {builder:7} {sizes[builder] / 1e6:6.1f} MB, "
+            f"{sizes[builder] / sizes['docker']:.2f}"
         )
 
 
-def measure(folder: Path, base: str | None, rounds: int) -> tuple[dict[tuple[str, str], list[float]], dict[str, int]]:
+def measure(
+    folder: Path, base: str | None, rounds: int
+) -> tuple[dict[tuple[str, str], list[float]], dict[str, int]]:
     """Return seconds by builder and step, and bytes by builder."""
-    times: dict[tuple[str, str], list[float]] = {(b, s): [] for b in BUILDERS for s in ("first", "edited", "unchanged")}
+    times: dict[tuple[str, str], list[float]] = {
+        (b, s): [] for b in BUILDERS for s in ("first", "edited", "unchanged")
+    }
     sizes: dict[str, int] = {}
     projects = {builder: project(folder / builder) for builder in BUILDERS}
     for builder in BUILDERS:  # brings the base, which no round shall pay for
@@ -73,12 +85,16 @@ def project(folder: Path) -> Path:
     folder.mkdir()
     for name in NEEDED:
         source = ROOT / name
-        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(source, folder / name)
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(
+            source, folder / name
+        )
     return folder
 
 
 def forget_packages(source: Path, cache: Path) -> None:
-    """Make either builder install the packages again: a comment that the engine has never seen is new to its cache."""
+    """Make either builder install the packages again: a comment that the engine has never seen is
+    new to its cache.
+    """
     shutil.rmtree(cache / "deployer" / "packages", ignore_errors=True)
     with (source / "requirements.txt").open("a") as file:
         file.write(f"# {uuid.uuid4()}\n")
@@ -88,19 +104,39 @@ def build(folder: Path, builder: str, work: Path, base: str | None) -> float:
     environment = {**os.environ, "XDG_CACHE_HOME": str(work / "cache")}
     if base:
         environment["DEPLOYER_BASE_IMAGE"] = base
-    command = [sys.executable, "-m", "deployer", "image", "--builder", builder, "--project", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "deployer",
+        "image",
+        "--builder",
+        builder,
+        "--project",
+        str(folder),
+    ]
     started = time.perf_counter()
-    subprocess.run([*command, "--output", str(work / "image.tar")], check=True, capture_output=True, env=environment)
+    subprocess.run(
+        [*command, "--output", str(work / "image.tar")],
+        check=True,
+        capture_output=True,
+        env=environment,
+    )
     return time.perf_counter() - started
 
 
 def above_base(archive: Path, builder: str) -> int:
-    """Return the gzipped size of the layers that the Dockerfile adds: two by copying, one by pip; or packages and code."""
+    """Return the gzipped size of the layers that the Dockerfile adds: two by copying, one by pip;
+    or packages and code.
+    """
     with tarfile.open(archive) as image:
-        manifest: list[dict[str, Any]] = json.load(image.extractfile("manifest.json") or io.BytesIO(b"[]"))
+        manifest: list[dict[str, Any]] = json.load(
+            image.extractfile("manifest.json") or io.BytesIO(b"[]")
+        )
         own = manifest[0]["Layers"][-3:] if builder == "docker" else manifest[0]["Layers"][-2:]
         contents = [(image.extractfile(name) or io.BytesIO()).read() for name in own]
-    return sum(len(each) if each[:2] == b"\x1f\x8b" else len(gzip.compress(each, 6)) for each in contents)
+    return sum(
+        len(each) if each[:2] == b"\x1f\x8b" else len(gzip.compress(each, 6)) for each in contents
+    )
 
 
 if __name__ == "__main__":

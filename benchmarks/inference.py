@@ -1,15 +1,18 @@
-"""Time the handler against one as it is usually written, and against one that does nothing, side by side.
+"""Time the handler against one as it is usually written, and against one that does nothing, side by
+side.
 
     python benchmarks/inference.py [--rounds 7] [--cpus 1,0.58] [--base IMAGE]
     python benchmarks/inference.py --memory [--rounds 7] [--base IMAGE]
 
-With a Docker engine each runs in an image of its own on AWS's base (or another, --base), with that share of CPUs: first
-the measuring program, which says what the handler itself takes, then under Lambda's own emulator, over HTTP. Without an
-engine the program runs in bare processes, and then under Lambda's runtime client. All fetch the model from an S3 nearby.
+With a Docker engine each runs in an image of its own on AWS's base (or another, --base), with that
+share of CPUs: first the measuring program, which says what the handler itself takes, then under
+Lambda's own emulator, over HTTP. Without an engine the program runs in bare processes, and then
+under Lambda's runtime client. All fetch the model from an S3 nearby.
 
-Prints how many times longer the usual handler takes: medians of the rounds' ratios, smallest to largest in brackets. "Beyond
-the empty one" is the ratio of what the medians have beyond the empty handler's, which is what runtime and way take.
---memory runs our handler alone, with the CPU and memory that Lambda gives to functions of several sizes. What this does not
+Prints how many times longer the usual handler takes: medians of the rounds' ratios, smallest to
+largest in brackets. "Beyond the empty one" is the ratio of what the medians have beyond the empty
+handler's, which is what runtime and way take. --memory runs our handler alone, with the CPU and
+memory that Lambda gives to functions of several sizes. What this does not
 show: Lambda's own provisioning of an environment, TLS, and the network to S3.
 """
 
@@ -31,21 +34,28 @@ from pathlib import Path
 from typing import Any
 
 import handlers
-from handlers import COUNTS, MODULES, ROOT
 from containers import Images
+from handlers import COUNTS, MODULES, ROOT
 from project import copy_project
 
 SHIPPED = ("linear_regression", "random_forest", "support_vector")
 Figures = dict[str, float]
 SIZES_MB = (128, 256, 512, 1024, 1769, 3008)
 FULL_CPU_MB = 1769  # where a function has one CPU (AWS Lambda's documentation: configuring memory)
-PRICE_GB_S, PRICE_REQUEST = 0.0000166667, 0.0000002  # dollars, x86_64, us-east-1 (AWS Lambda pricing)
+PRICE_GB_S, PRICE_REQUEST = (
+    0.0000166667,
+    0.0000002,
+)  # dollars, x86_64, us-east-1 (AWS Lambda pricing)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--cpus", default="1,0.58", help="shares of CPUs; a function of 1024 MB has 0.58")
+    parser.add_argument(
+        "--cpus", default="1,0.58", help="shares of CPUs; a function of 1024 MB has 0.58"
+    )
     parser.add_argument("--base", default="public.ecr.aws/lambda/python:3.11")
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
@@ -97,11 +107,17 @@ def compare(place: Any, shares: list[float | None], rounds: int) -> None:
             for _ in range(rounds):
                 answers = {}
                 for name in MODULES:
-                    figures, answers[name] = place.measure(name, handlers.environment(model, manifest, place.url), cpus)
+                    figures, answers[name] = place.measure(
+                        name, handlers.environment(model, manifest, place.url), cpus
+                    )
                     found[name].append(figures)
-                furthest = max(furthest, *(abs(a - b) for a, b in zip(answers["usual"], answers["ours"])))
+                furthest = max(
+                    furthest, *(abs(a - b) for a, b in zip(answers["usual"], answers["ours"]))
+                )
             show(f"{model}{said}: largest difference {furthest:.1e}", found)
-        show_wall(f"the emulator{said}" if cpus else "the runtime client", place, manifest, cpus, rounds)
+        show_wall(
+            f"the emulator{said}" if cpus else "the runtime client", place, manifest, cpus, rounds
+        )
 
 
 def show(title: str, found: dict[str, list[Figures]]) -> None:
@@ -114,13 +130,18 @@ def show(title: str, found: dict[str, list[Figures]]) -> None:
 
 
 def spread(ratios: list[float], digits: int = 1) -> str:
-    return f"{statistics.median(ratios):5.{digits}f} ({min(ratios):.{digits}f} to {max(ratios):.{digits}f})"
+    return (
+        f"{statistics.median(ratios):5.{digits}f} ({min(ratios):.{digits}f} to "
+        f"{max(ratios):.{digits}f})"
+    )
 
 
 # ---- the whole way: over HTTP, one model after another and the three at once
 
 
-def show_wall(what: str, place: Any, manifest: dict[str, Any], cpus: float | None, rounds: int) -> None:
+def show_wall(
+    what: str, place: Any, manifest: dict[str, Any], cpus: float | None, rounds: int
+) -> None:
     rows: dict[str, dict[str, list[float]]] = {name: {} for name in MODULES}
     for _ in range(rounds):
         for name in MODULES:
@@ -133,7 +154,10 @@ def show_wall(what: str, place: Any, manifest: dict[str, Any], cpus: float | Non
                 }
                 for row, seconds in measure_wall(running, cpus):
                     rows[name].setdefault(row, []).append(seconds)
-    print(f"through {what}: usual to ours; the same beyond the empty one; the empty one as a part of ours")
+    print(
+        f"through {what}: usual to ours; the same beyond the empty one; the empty one as a part "
+        f"of ours"
+    )
     for row, ours in rows["ours"].items():
         usual, empty = rows["usual"][row], rows["empty"][row]
         floor = statistics.median(empty)
@@ -144,14 +168,22 @@ def show_wall(what: str, place: Any, manifest: dict[str, Any], cpus: float | Non
     print(flush=True)
 
 
-def measure_wall(running: dict[str, Callable[[Any], Any]], cpus: float | None) -> Iterator[tuple[str, float]]:
-    """Yield (what, seconds): the first request of each model, which a cold start waits for, then medians of later ones."""
+def measure_wall(
+    running: dict[str, Callable[[Any], Any]], cpus: float | None
+) -> Iterator[tuple[str, float]]:
+    """Yield (what, seconds): the first request of each model, which a cold start waits for, then
+    medians of later ones.
+    """
     records = handlers.records(1000)
     for model, call in running.items():
         yield f"{model}, cold", timed(call, {"instances": records[:1]})
     for model, call in running.items():
         for count in COUNTS:
-            times = repeated(lambda: timed(call, {"instances": records[:count]}), 60 if count < 1000 else 20, cpus)
+            times = repeated(
+                lambda: timed(call, {"instances": records[:count]}),
+                60 if count < 1000 else 20,
+                cpus,
+            )
             yield f"{model}, {count} p50", statistics.median(times)
             yield f"{model}, {count} p99", sorted(times)[int(len(times) * 0.99)]
     with ThreadPoolExecutor(len(running)) as pool:
@@ -171,7 +203,9 @@ def timed(call: Callable[[Any], Any], event: Any) -> float:
 
 
 def repeated(call: Callable[[], float], times: int, cpus: float | None) -> list[float]:
-    """Return durations, with as much rest between calls as keeps a container within its share of CPU."""
+    """Return durations, with as much rest between calls as keeps a container within its share of
+    CPU.
+    """
     found = []
     for _ in range(times):
         found.append(call())
@@ -192,7 +226,9 @@ class Processes:
     @classmethod
     @contextmanager
     def opened(cls, folder: Path) -> Iterator[Processes]:
-        """Give the usual handler pandas, which ours shall not find: scikit-learn imports it where it is installed."""
+        """Give the usual handler pandas, which ours shall not find: scikit-learn imports it where
+        it is installed.
+        """
         site = folder / "site-usual"
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(site)]
         needed = ["pandas", "python-dateutil", "pytz", "tzdata", "six"]
@@ -207,28 +243,53 @@ class Processes:
                 server.terminate()
 
     def _paths(self, name: str) -> dict[str, str]:
-        paths = [str(self.folder), str(ROOT / "lambda_src"), *([self._site] if name == "usual" else [])]
+        paths = [
+            str(self.folder),
+            str(ROOT / "lambda_src"),
+            *([self._site] if name == "usual" else []),
+        ]
         return {"PYTHONPATH": os.pathsep.join(paths)}
 
-    def measure(self, name: str, variables: dict[str, str], cpus: float | None) -> tuple[Figures, list[float]]:
+    def measure(
+        self, name: str, variables: dict[str, str], cpus: float | None
+    ) -> tuple[Figures, list[float]]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
-        environment = {**kept, **variables, **self._paths(name), "AWS_LAMBDA_RUNTIME_API": "benchmark"}
-        command = [sys.executable, "-c", handlers.PROGRAM, MODULES[name], str(self.folder / "records.json")]
+        environment = {
+            **kept,
+            **variables,
+            **self._paths(name),
+            "AWS_LAMBDA_RUNTIME_API": "benchmark",
+        }
+        command = [
+            sys.executable,
+            "-c",
+            handlers.PROGRAM,
+            MODULES[name],
+            str(self.folder / "records.json"),
+        ]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
         figures, answer = json.loads(done.stdout.splitlines()[-1])
         return figures, answer
 
     @contextmanager
-    def serving(self, name: str, variables: dict[str, str], cpus: float | None) -> Iterator[Callable[[Any], Any]]:
+    def serving(
+        self, name: str, variables: dict[str, str], cpus: float | None
+    ) -> Iterator[Callable[[Any], Any]]:
         """Run the handler under Lambda's runtime client, against the Runtime API of the local AWS."""
         from deployer.local.functions import Functions, Version
         from deployer.local.process import Credentials
 
         code = ROOT / "lambda_src" if name == "ours" else self.folder
         command = f"{MODULES[name]}.handler"
-        version = Version(name, name, "1", code, command, {**variables, **self._paths(name)}, 60.0, 1024)
+        version = Version(
+            name, name, "1", code, command, {**variables, **self._paths(name)}, 60.0, 1024
+        )
         functions = Functions(
-            self.folder, self.url, "us-east-1", lambda group, stream, lines: None, Credentials("key", "secret")
+            self.folder,
+            self.url,
+            "us-east-1",
+            lambda group, stream, lines: None,
+            Credentials("key", "secret"),
         )
 
         def call(event: Any) -> Any:
@@ -246,7 +307,9 @@ class Processes:
 
 
 def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
-    """Print for each size of a function what a model takes, as the median of the three, and what a million requests cost."""
+    """Print for each size of a function what a model takes, as the median of the three, and what a
+    million requests cost.
+    """
     manifest = json.loads((folder / "project" / "models" / "manifest.json").read_text())
     found: dict[int, dict[str, list[float]]] = {size: {} for size in SIZES_MB}
     for _ in range(rounds):
@@ -258,24 +321,44 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
                     for row, seconds in measure_wall({model: call}, cpus):
                         found[size].setdefault(row.partition(", ")[2], []).append(seconds)
     print(
-        "| `memory_mb` | CPUs | cold | 1 record | 100 | 1,000 | 1,000, p99 | $ per million requests, 1 record | 1,000 |"
+        "| `memory_mb` | CPUs | cold | 1 record | 100 | 1,000 | 1,000, p99 | $ per million "
+        "requests, 1 record | 1,000 |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     unit = {row: statistics.median(times) for row, times in found[1024].items()}
     for size, rows in found.items():
-        part = {row: spread([each / unit[row] for each in times], digits=2) for row, times in rows.items()}
+        part = {
+            row: spread([each / unit[row] for each in times], digits=2)
+            for row, times in rows.items()
+        }
         costs = [cost(statistics.median(rows[f"{count} p50"]), size) for count in (1, 1000)]
-        shown = " | ".join(part[row].strip() for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99"))
+        shown = " | ".join(
+            part[row].strip() for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99")
+        )
         print(f"| {size} | {size / FULL_CPU_MB:.2f} | {shown} | {costs[0]:.2f} | {costs[1]:.2f} |")
     print(f"\nrecommended: {recommended(found)} MB")
-    print("\nTimes in units of the 1024 MB function's, medians over the three models; dollars for one function.")
+    print(
+        "\nTimes in units of the 1024 MB function's, medians over the three models; dollars for "
+        "one function."
+    )
 
 
 def recommended(found: dict[int, dict[str, list[float]]]) -> int:
-    """Return the smallest size whose cold start and medians all take less than twice those of the largest."""
-    medians = {size: {row: statistics.median(times) for row, times in rows.items()} for size, rows in found.items()}
-    best = {row: seconds for row, seconds in medians[max(medians)].items() if row == "cold" or row.endswith("p50")}
-    return min(size for size, own in medians.items() if all(own[row] < 2 * best[row] for row in best))
+    """Return the smallest size whose cold start and medians all take less than twice those of the
+    largest.
+    """
+    medians = {
+        size: {row: statistics.median(times) for row, times in rows.items()}
+        for size, rows in found.items()
+    }
+    best = {
+        row: seconds
+        for row, seconds in medians[max(medians)].items()
+        if row == "cold" or row.endswith("p50")
+    }
+    return min(
+        size for size, own in medians.items() if all(own[row] < 2 * best[row] for row in best)
+    )
 
 
 def cost(seconds: float, size: int) -> float:

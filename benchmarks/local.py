@@ -2,10 +2,12 @@
 
     python benchmarks/local.py [--rounds 5] [--requests 200]
 
-Deploys the service with `up --local` and sends the sample over one connection: API Gateway's stand-in, the workflow, three
-functions in processes of their own, and back. In turn with it the same request goes straight to the three handlers, in this
-process, in a pool of three threads. Start is from nothing to the first answer of the server's health check, beside a Python
-that imports moto's server and the services we use, and does nothing else. Medians, smallest to largest in brackets.
+Deploys the service with `up --local` and sends the sample over one connection: API Gateway's
+stand-in, the workflow, three functions in processes of their own, and back. In turn with it the
+same request goes straight to the three handlers, in this process, in a pool of three threads. Start
+is from nothing to the first answer of the server's health check, beside a Python that imports
+moto's server and the services we use, and does nothing else. Medians, smallest to largest in
+brackets.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from typing import Any
 
 from project import copy_project
 
-SERVICES = [f"moto.{name}.models" for name in ("apigatewayv2", "awslambda", "ecr", "iam", "logs", "s3", "sts")]
+SERVICES = [
+    f"moto.{name}.models"
+    for name in ("apigatewayv2", "awslambda", "ecr", "iam", "logs", "s3", "sts")
+]
 SERVICES.append("moto.stepfunctions.parser.models")
 
 
@@ -52,7 +57,9 @@ def seconds(call: Callable[[], Any], times: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=200)
     options = parser.parse_args()
@@ -75,7 +82,9 @@ def measure_starts(folder: Path, rounds: int) -> list[float]:
     found = []
     for _ in range(rounds):
         begun = time.perf_counter()
-        subprocess.run([sys.executable, "-c", f"import moto.server, {', '.join(SERVICES)}"], check=True)
+        subprocess.run(
+            [sys.executable, "-c", f"import moto.server, {', '.join(SERVICES)}"], check=True
+        )
         imported = time.perf_counter() - begun
         begun = time.perf_counter()
         process.start(folder)
@@ -85,12 +94,16 @@ def measure_starts(folder: Path, rounds: int) -> list[float]:
 
 
 def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[float], list[float]]:
-    """Return what the local AWS added to a request and the handlers' own time, in milliseconds, a value for each round."""
-    from deployer.service.invoke import Client
+    """Return what the local AWS added to a request and the handlers' own time, in milliseconds, a
+    value for each round.
+    """
     from deployer.local import process
+    from deployer.service.invoke import Client
 
     command = [sys.executable, "-m", "deployer"]
-    done = subprocess.run([*command, "up", "--local"], cwd=folder, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [*command, "up", "--local"], cwd=folder, check=True, stdout=subprocess.PIPE, text=True
+    )
     try:
         server = process.find(folder)
         assert server is not None

@@ -2,9 +2,10 @@
 
     python benchmarks/many.py [--functions 3 100 500]
 
-Deploys services of copies of one model into the local AWS and plans each anew in a fresh process. Prints the requests; how
-long the rates that AWS documents for them (deployer.aws.access.RATES) make the plan last at the least; its CPU time and its peak
-memory, which are this process's own. Nothing waits in earnest: the clock stands still, and what would be slept is noted.
+Deploys services of copies of one model into the local AWS and plans each anew in a fresh process.
+Prints the requests; how long the rates that AWS documents for them (deployer.aws.access.RATES) make
+the plan last at the least; its CPU time and its peak memory, which are this process's own. Nothing
+waits in earnest: the clock stands still, and what would be slept is noted.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ from project import copy_project, grow, open_account, reset
 
 def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
     """Deploy or plan in this process, and return what it took."""
-    from deployer.service import runs
     from deployer.aws.access import WORKERS, Aws
     from deployer.images.context import NO_BASE
     from deployer.project.settings import load_settings
+    from deployer.service import runs
 
     calls: Counter[str] = Counter()
     waits = [0.0]
@@ -42,7 +43,9 @@ def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
         clock=lambda: 0.0,
         sleep=waits.append,
     )
-    found = load_settings(folder, {}, {}).located(account=aws.identity.account, partition="aws", region="us-east-1")
+    found = load_settings(folder, {}, {}).located(
+        account=aws.identity.account, partition="aws", region="us-east-1"
+    )
     settings = replace(found, base_image=NO_BASE)
     calls.clear()
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -78,10 +81,19 @@ def measure(folder: Path, functions: list[int]) -> dict[int, dict[str, Any]]:
             shutil.copytree(folder, many, ignore=shutil.ignore_patterns(".deployer", "of-*"))
             grow(many, count)
             for verb in ("up", "plan"):
-                command = [sys.executable, os.fspath(Path(__file__).resolve()), "--run", verb, str(many), server.url]
+                command = [
+                    sys.executable,
+                    os.fspath(Path(__file__).resolve()),
+                    "--run",
+                    verb,
+                    str(many),
+                    server.url,
+                ]
                 done = subprocess.run(command, capture_output=True, text=True)
                 if done.returncode != 0:
-                    raise SystemExit(f"{verb} of {count} functions failed:\n{done.stdout}{done.stderr}")
+                    raise SystemExit(
+                        f"{verb} of {count} functions failed:\n{done.stdout}{done.stderr}"
+                    )
             found[count] = json.loads(done.stdout)
         return found
     finally:
@@ -89,7 +101,9 @@ def measure(folder: Path, functions: list[int]) -> dict[int, dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--functions", type=int, nargs="+", default=[3, 100, 500])
     parser.add_argument("--run", nargs=3, metavar=("VERB", "FOLDER", "URL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -101,12 +115,16 @@ def main() -> None:
         found = measure(Path(name).resolve(), options.functions)
     first = found[options.functions[0]]
     print(
-        "| functions | resources | requests | of which list log groups | at least, by AWS's rates | CPU | peak memory |"
+        "| functions | resources | requests | of which list log groups | at least, by AWS's "
+        "rates | CPU | peak memory |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for count, each in found.items():
         cpu = f"{each['cpu_s'] / first['cpu_s']:.1f}"
-        sizes = f"{each['resources']} | {each['requests']} | {each['logs']} | {each['at_least_s']:.0f} s"
+        sizes = (
+            f"{each['resources']} | {each['requests']} | {each['logs']} | "
+            f"{each['at_least_s']:.0f} s"
+        )
         print(f"| {count} | {sizes} | {cpu} | {each['peak_mb']:.0f} MB |")
 
 

@@ -1,4 +1,5 @@
-"""An S3 that serves a folder's files as the objects of any bucket.  python storage_server.py FOLDER ADDRESS PORT
+"""An S3 that serves a folder's files as the objects of any bucket.  python storage_server.py FOLDER
+ADDRESS PORT
 
 Runs beside a benchmark, or in a container beside the measured ones. Prints its port.
 """

@@ -9,13 +9,17 @@ OLDEST = (3, 10)
 
 
 def leave(number: int, frame: object) -> None:
-    """End at once, with the exit code of an interrupted command. In force until a session has its own handlers."""
+    """End at once, with the exit code of an interrupted command. In force until a session has its
+    own handlers.
+    """
     os.write(2, b"interrupted\n")
     os._exit(130)
 
 
 def ignore() -> None:
-    """Let no signal change the exit code any more: everything is done, and Python is about to restore the default action."""
+    """Let no signal change the exit code any more: everything is done, and Python is about to
+    restore the default action.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -28,7 +32,8 @@ def refuse(message: str, advice: str) -> int:
 def open_streams() -> None:
     """Give a closed stdin, stdout or stderr the null device, and let no stream refuse a character.
 
-    Otherwise the next file that is opened takes the place of the closed stream, and what is printed goes into it.
+    Otherwise the next file that is opened takes the place of the closed stream, and what is printed
+    goes into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -52,7 +57,10 @@ def main() -> int:
 
     if sys.version_info < OLDEST:
         needed, found = (".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info))
-        return refuse(f"deployer needs Python {needed} or newer; {sys.executable} is {found}", environment_advice())
+        return refuse(
+            f"deployer needs Python {needed} or newer; {sys.executable} is {found}",
+            environment_advice(),
+        )
     try:
         from deployer.cli import cli
         from deployer.commands.group import run

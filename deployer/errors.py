@@ -1,17 +1,17 @@
 """What can go wrong, and what to do about it. Errors of AWS become advice here; nothing is printed.
 
 DeployerError             one line for the user, and one of advice
-+-- ConfigError           settings, models or the workflow are wrong; lists every problem with its place
++-- ConfigError           settings, models or the workflow are wrong; lists every problem
 +-- ForeignResource       something of this name exists and is not ours
 +-- Declined              the user said no, or could not be asked
 +-- Interrupted           the user ended the run
 +-- ApplyFailed           some steps failed or were skipped
-+-- NotSettled            everything was applied, but reading it back shows differences or remains
++-- NotSettled            everything was applied, but the account still shows differences
 +-- BuildError            the function image cannot be made
 +-- TrainingFailed        the user's training program failed
 +-- LocalError            the local AWS does not start or answer
 +-- InvocationFailed      the API could not be called
-+-- MachineFailed         this machine refused: disk, rights, memory, threads, a package that is missing
++-- MachineFailed         this machine refused: disk, rights, memory, threads, a missing package
 +-- Defect                none of these: a fault of the deployer
 +-- AwsError              AWS refused a call
     +-- NoCredentials     the call was never made: there is nothing to sign it with
@@ -25,7 +25,9 @@ from typing import Any
 
 
 class DeployerError(Exception):
-    """A problem that the user can do something about: `message` says what and where, `advice` what next."""
+    """A problem that the user can do something about: `message` says what and where, `advice` what
+    next.
+    """
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -93,7 +95,14 @@ class AwsError(DeployerError):
     """AWS refused a call. `code` is the error code, not the exception's class name (GEN-1)."""
 
     def __init__(
-        self, code: str, message: str, *, operation: str = "", status: int = 0, request_id: str = "", advice: str = ""
+        self,
+        code: str,
+        message: str,
+        *,
+        operation: str = "",
+        status: int = 0,
+        request_id: str = "",
+        advice: str = "",
     ) -> None:
         self.code = code
         self.aws_message = message
@@ -103,7 +112,9 @@ class AwsError(DeployerError):
         where = f"{operation}: " if operation else ""
         request = f" (request {request_id})" if request_id else ""
         again = "AWS failed to answer; run the command again" if status >= 500 else ""
-        super().__init__(f"{where}{code}: {message}{request}", advice or advise(code, message) or again)
+        super().__init__(
+            f"{where}{code}: {message}{request}", advice or advise(code, message) or again
+        )
 
 
 class NoCredentials(AwsError):
@@ -146,25 +157,56 @@ THROTTLED = {
 
 
 # What another run at the same time causes, and what only takes long.
-_PASSING = {"TimedOut", "ConflictException", "ResourceConflictException", "ConcurrentModification", "OperationAborted"}
+_PASSING = {
+    "TimedOut",
+    "ConflictException",
+    "ResourceConflictException",
+    "ConcurrentModification",
+    "OperationAborted",
+}
 
 
 def advise(code: str, message: str) -> str:
     """Return what to do about an AWS error code, or "" when there is nothing sensible to say."""
     if code in _EXPIRED:
-        return "the credentials have expired: sign in again (for example with aws sso login), then repeat the command"
+        return (
+            "the credentials have expired: sign in again (for example with aws sso login), "
+            "then repeat the command"
+        )
     if code in _INVALID:
-        return f"AWS does not know these credentials; check AWS_PROFILE or --profile; {LOCAL_ADVICE}"
+        return (
+            f"AWS does not know these credentials; check AWS_PROFILE or --profile; {LOCAL_ADVICE}"
+        )
     if code in _DENIED and "iam:PassRole" in message:
-        return "allow iam:PassRole on the service's roles for these credentials (docs/architecture.md, permissions)"
+        return (
+            "allow iam:PassRole on the service's roles for these credentials "
+            "(docs/architecture.md, permissions)"
+        )
     if code in _DENIED:
-        return "these credentials may not do that; docs/architecture.md lists the permissions each command needs"
+        return (
+            "these credentials may not do that; docs/architecture.md lists the permissions "
+            "each command needs"
+        )
     if code in THROTTLED:
-        return "AWS is throttling this account; repeat the command in a minute, it goes on where it stopped"
-    if code in {"LimitExceededException", "LimitExceeded", "StateMachineLimitExceeded", "TooManyBuckets"}:
-        return "a quota of this account is used up; raise it in Service Quotas or delete what is no longer needed"
+        return (
+            "AWS is throttling this account; repeat the command in a minute, it goes on where "
+            "it stopped"
+        )
+    if code in {
+        "LimitExceededException",
+        "LimitExceeded",
+        "StateMachineLimitExceeded",
+        "TooManyBuckets",
+    }:
+        return (
+            "a quota of this account is used up; raise it in Service Quotas or delete what is "
+            "no longer needed"
+        )
     if code == "BucketAlreadyExists":
-        return "another account owns a bucket of this name (S3-3); choose another service or stage name"
+        return (
+            "another account owns a bucket of this name (S3-3); choose another service or "
+            "stage name"
+        )
     return ""
 
 

@@ -1,4 +1,6 @@
-"""Reading the user's text files, whatever editor wrote them. What cannot be read is told in one line, with what to do."""
+"""Reading the user's text files, whatever editor wrote them. What cannot be read is told in one
+line, with what to do.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,30 @@ _CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")  # PEP 2
 
 
 class Unreadable(Exception):
-    """A file that cannot be read; the message completes a sentence that begins with the file's name."""
+    """A file that cannot be read; the message completes a sentence that begins with the file's
+    name.
+    """
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text, in UTF-8 with or without a byte order mark; raise Unreadable, or FileNotFoundError."""
+    """Return a file's text, in UTF-8 with or without a byte order mark; raise Unreadable, or
+    FileNotFoundError.
+    """
     return _decode(_read(path))
 
 
 def read_requirements_text(path: Path) -> str:
-    """Return a requirements file's text, decoded as pip does: by byte order mark, by PEP 263, as UTF-8, else as Latin-1."""
+    """Return a requirements file's text, decoded as pip does: by byte order mark, by PEP 263, as
+    UTF-8, else as Latin-1.
+    """
     content = _read(path)
     if content.startswith((codecs.BOM_UTF8, *_WIDE)):
         encoding = (
-            "utf-8-sig" if content.startswith(codecs.BOM_UTF8) else "utf-32" if content[2:4] == b"\0\0" else "utf-16"
+            "utf-8-sig"
+            if content.startswith(codecs.BOM_UTF8)
+            else "utf-32"
+            if content[2:4] == b"\0\0"
+            else "utf-16"
         )
         encoding = "utf-32" if content.startswith(codecs.BOM_UTF32_BE) else encoding
         return _decode_as(content, encoding)
@@ -44,7 +56,8 @@ def read_requirements_text(path: Path) -> str:
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; raise Unreadable, or FileNotFoundError.
 
-    What Python takes beyond JSON is refused: NaN, numbers beyond floats, text that no encoding can hold, endless nesting.
+    What Python takes beyond JSON is refused: NaN, numbers beyond floats, text that no encoding can
+    hold, endless nesting.
     """
     text = read_text(path)
     try:
@@ -56,7 +69,9 @@ def read_json(path: Path) -> Any:
     except RecursionError as error:
         raise Unreadable(f"is nested more than {DEEPEST} levels deep") from error
     except UnicodeEncodeError as error:
-        raise Unreadable("holds half a surrogate pair such as \\ud800, which is no character") from error
+        raise Unreadable(
+            "holds half a surrogate pair such as \\ud800, which is no character"
+        ) from error
     except ValueError as error:
         raise Unreadable(str(error)) from error
     return value
@@ -88,7 +103,9 @@ def _decode_as(content: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         wrong = content[error.start]
-        raise Unreadable(f"line {line}: byte 0x{wrong:02x} is no {error.encoding.upper()}: save it as UTF-8") from error
+        raise Unreadable(
+            f"line {line}: byte 0x{wrong:02x} is no {error.encoding.upper()}: save it as UTF-8"
+        ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -104,7 +121,9 @@ def _finite(text: str) -> float:
 
 
 def check_depth(value: Any, deepest: int) -> None:
-    """Raise RecursionError for a JSON value that is nested deeper; level by level, which needs no recursion itself."""
+    """Raise RecursionError for a JSON value that is nested deeper; level by level, which needs no
+    recursion itself.
+    """
     level = [value]
     for _ in range(deepest):
         level = [

@@ -1,8 +1,8 @@
 """Commands inside messages, written so that they work when copied.
 
-Messages name commands plainly, as `python -m deployer up` or `python train.py`; `python -m deployer ...` is the command that
-is running. Before a message is shown, `copyable` puts in the interpreter or script that the user typed, and the options that
-say where to work.
+Messages name commands plainly, as `python -m deployer up` or `python train.py`; `python -m deployer
+...` is the command that is running. Before a message is shown, `copyable` puts in the interpreter
+or script that the user typed, and the options that say where to work.
 """
 
 from __future__ import annotations
@@ -27,12 +27,18 @@ def interpreter() -> str:
 
 
 def program() -> str:
-    """Return what starts the deployer, as it was typed: a module of an interpreter, or the console script."""
+    """Return what starts the deployer, as it was typed: a module of an interpreter, or the console
+    script.
+    """
     script = Path(sys.argv[0])
     if script.name != "deployer":
         return f"{interpreter()} -m deployer"
     found = shutil.which(script.name)
-    return script.name if found and Path(found).resolve() == script.resolve() else shlex.quote(str(script))
+    return (
+        script.name
+        if found and Path(found).resolve() == script.resolve()
+        else shlex.quote(str(script))
+    )
 
 
 def place(options: Mapping[str, Any]) -> str:
@@ -40,7 +46,7 @@ def place(options: Mapping[str, Any]) -> str:
     given = ""
     for name in PLACE:
         value = options.get(name)
-        if value in (None, False) or name == "project" and Path(str(value)) == Path("."):
+        if value in (None, False) or name == "project" and Path(str(value)) == Path():
             continue
         given += f" --{name.replace('_', '-')}"
         given += "" if value is True else f" {shlex.quote(str(value))}"
@@ -66,7 +72,12 @@ def copyable(text: str, options: Mapping[str, Any], typed: Sequence[str] = ()) -
 
 
 def environment_advice() -> str:
-    """Say which Python has the packages that the deployer needs, or how to make one. Runs on any Python 3."""
+    """Say which Python has the packages that the deployer needs, or how to make one. Runs on any
+    Python 3.
+    """
     if Path(".venv/bin/deployer").exists():
         return "use this project's own environment: .venv/bin/python -m deployer"
-    return "make an environment that has it: python3 -m venv .venv && .venv/bin/python -m pip install -e '.[local]'"
+    return (
+        "make an environment that has it: python3 -m venv .venv && .venv/bin/python -m pip "
+        "install -e '.[local]'"
+    )

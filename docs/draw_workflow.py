@@ -15,11 +15,19 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- workflow: drawn by docs/draw_workflow.py -->", "<!-- end of workflow -->"
-SHAPES = {"Task": '[["{}"]]', "Choice": '{{"{}"}}', "Fail": '(["{}"])', "Parallel": '["{}"]', "Pass": '["{}"]'}
+SHAPES = {
+    "Task": '[["{}"]]',
+    "Choice": '{{"{}"}}',
+    "Fail": '(["{}"])',
+    "Parallel": '["{}"]',
+    "Pass": '["{}"]',
+}
 
 
 def draw(definition: dict[str, Any]) -> str:
-    return "\n".join(["```mermaid", "flowchart TD", '    start(("input"))', *states(definition, "start"), "```"])
+    return "\n".join(
+        ["```mermaid", "flowchart TD", '    start(("input"))', *states(definition, "start"), "```"]
+    )
 
 
 def node(name: str) -> str:

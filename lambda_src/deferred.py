@@ -1,9 +1,11 @@
-"""Importing scikit-learn without what a prediction does not touch, for models that estimators.py does not know.
+"""Importing scikit-learn without what a prediction does not touch, for models that estimators.py
+does not know.
 
-Unpickling one estimator imports its package, which imports every estimator in it, and they nearly all of scipy. Here a
-package starts as a stand-in whose __init__ has not run. Asked for a name that its __init__ imports from within the package,
-it imports the module that defines the name, and no other; asked for anything else, it runs its __init__ and is the package
-from then on. Nothing is patched. An init then imports half of the modules (benchmarks/inference.py).
+Unpickling one estimator imports its package, which imports every estimator in it, and they nearly
+all of scipy. Here a package starts as a stand-in whose __init__ has not run. Asked for a name that
+its __init__ imports from within the package, it imports the module that defines the name, and no
+other; asked for anything else, it runs its __init__ and is the package from then on. Nothing is
+patched. An init then imports half of the modules (benchmarks/inference.py).
 """
 
 import ast
@@ -16,14 +18,16 @@ from importlib.machinery import PathFinder
 from importlib.util import find_spec, resolve_name
 from types import ModuleType
 
-# Of scipy and numpy what most estimators do not touch. `from numpy import *`, which scikit-learn says, imports all of numpy.
+# Of scipy and numpy what most estimators do not touch. `from numpy import *`, which scikit-learn
+# says, imports all of numpy.
 DEFERRED = re.compile(
     r"joblib(\..+)?"
     r"|numpy\.(f2py|ma|polynomial|testing)(\..+)?"
     r"|scipy\.(fft|integrate|interpolate|ndimage|optimize|signal|spatial|stats)(\..+)?|scipy\.sparse\.(csgraph|linalg)"
     r"|sklearn\..+"
 )
-# scikit-learn imports functions of it to fit with; its distributions take longer to make than all the rest of an init.
+# scikit-learn imports functions of it to fit with; its distributions take longer to make than all
+# the rest of an init.
 IMPORTED_WHEN_CALLED = "scipy.stats"
 LISTED = re.compile(rb"(?:^|\n)__all__ *= *([\[(].*?[\])])", re.DOTALL)
 OWN = ""  # in place of a module's name: the __init__ itself
@@ -31,14 +35,17 @@ SET_BY_IMPORT = {"__path__", "__file__", "__cached__"}
 
 
 class NotDeferred(Exception):
-    """Something cannot be imported through stand-ins. No ImportError: who asks might take that for an optional module."""
+    """Something cannot be imported through stand-ins. No ImportError: who asks might take that for
+    an optional module.
+    """
 
 
 @contextmanager
 def packages():
     """Import packages as stand-ins meanwhile; what is a stand-in at the end goes on as one.
 
-    After an exception there are none left, so that the same can be tried again as if there never had been any.
+    After an exception there are none left, so that the same can be tried again as if there never
+    had been any.
     """
     finder = Finder()
     sys.meta_path.insert(0, finder)
@@ -61,7 +68,9 @@ def undefer():
 
 
 def safely(call):
-    """Return a function that makes every stand-in real and calls again, should a call meet one that cannot answer."""
+    """Return a function that makes every stand-in real and calls again, should a call meet one that
+    cannot answer.
+    """
 
     def again(*values):
         try:
@@ -107,7 +116,9 @@ class StandIn(ModuleType):
     """A package whose __init__ has not run."""
 
     def __setattr__(self, name, value):
-        """Leave out a submodule that an import binds: whether the name is its own or a function's, __getattr__ finds out."""
+        """Leave out a submodule that an import binds: whether the name is its own or a function's,
+        __getattr__ finds out.
+        """
         if not (isinstance(value, ModuleType) and value.__name__ == f"{self.__name__}.{name}"):
             super().__setattr__(name, value)
 
@@ -165,8 +176,8 @@ def when_called(package, name):
 
 
 def sources_of(package, text):
-    """Yield (name, (module, name there)) for what an __init__ imports from within its package, and (name, (OWN, name)) for
-    what it binds in another way."""
+    """Yield (name, (module, name there)) for what an __init__ imports from within its package, and
+    (name, (OWN, name)) for what it binds in another way."""
     others = set()
     for statement in ast.parse(text).body:
         module = ""
@@ -174,7 +185,9 @@ def sources_of(package, text):
             module = resolve_name("." * statement.level + (statement.module or ""), package)
         if module == package or module.startswith(f"{package}."):
             for each in statement.names:
-                found = public(module) if each.name == "*" else {each.asname or each.name: each.name}
+                found = (
+                    public(module) if each.name == "*" else {each.asname or each.name: each.name}
+                )
                 yield from ((name, (module, there)) for name, there in found.items())
         else:
             others |= bound(statement)
@@ -195,7 +208,9 @@ def bound(statement):
 
 
 def public(module):
-    """Return what `from module import *` gives, each name for itself, if the module's text lists it."""
+    """Return what `from module import *` gives, each name for itself, if the module's text lists
+    it.
+    """
     text = text_of(module)
     listed = LISTED.search(text)
     if listed and text.count(b"__all__") == 1:
@@ -205,6 +220,8 @@ def public(module):
 
 
 def text_of(module):
-    """Return a module's text, undecoded, which is most of the time of reading it; an extension has none."""
+    """Return a module's text, undecoded, which is most of the time of reading it; an extension has
+    none.
+    """
     spec = find_spec(module)
     return spec.loader.get_data(spec.origin) if spec.origin.endswith(".py") else b""

@@ -1,7 +1,9 @@
-"""Well-known estimators without scikit-learn: an unpickler that admits nothing else, and numpy to evaluate them.
+"""Well-known estimators without scikit-learn: an unpickler that admits nothing else, and numpy to
+evaluate them.
 
-Importing scikit-learn, and what it needs of scipy, is most of a cold start; this needs neither (benchmarks/inference.py).
-What is not known here raises Unknown, and the caller takes scikit-learn. What is known predicts as that does, to 1e-9.
+Importing scikit-learn, and what it needs of scipy, is most of a cold start; this needs neither
+(benchmarks/inference.py). What is not known here raises Unknown, and the caller takes scikit-learn.
+What is known predicts as that does, to 1e-9.
 """
 
 import io
@@ -19,11 +21,12 @@ class Unknown(Exception):
 
 
 def load(content, trained_with, width=None):
-    """Return what predicts, from the bytes of a joblib file: a function of (n_rows, n_features) that returns (n_rows,).
+    """Return what predicts, from the bytes of a joblib file: a function of (n_rows, n_features)
+    that returns (n_rows,).
 
     Raises:
-        Unknown: for another estimator, other parameters of a known one, another scikit-learn, another number of features
-            than `width`, or another kind of file.
+        Unknown: for another estimator, other parameters of a known one, another scikit-learn,
+            another number of features than `width`, or another kind of file.
     """
     try:
         plain = zlib.decompress(content) if content[:1] == b"\x78" else content
@@ -34,7 +37,9 @@ def load(content, trained_with, width=None):
         return predictor(model, trained_with)
     except Unknown:
         raise
-    except Exception as error:  # a layout that was not foreseen must not keep a good model from serving
+    except (
+        Exception
+    ) as error:  # a layout that was not foreseen must not keep a good model from serving
         raise Unknown(f"{type(error).__name__}: {error}") from error
 
 
@@ -92,7 +97,11 @@ OTHERS = {
     "sklearn.svm._classes": ["SVR"],
     "sklearn.tree._classes": ["DecisionTreeRegressor", "ExtraTreeRegressor"],
 }
-ADMITTED = {(module, name): estimator(name) for module, names in {**LINEAR, **OTHERS}.items() for name in names}
+ADMITTED = {
+    (module, name): estimator(name)
+    for module, names in {**LINEAR, **OTHERS}.items()
+    for name in names
+}
 ADMITTED |= {
     ("joblib.numpy_pickle", "NumpyArrayWrapper"): ArrayInFile,
     ("numpy", "dtype"): np.dtype,
@@ -104,9 +113,11 @@ ADMITTED |= {
 
 
 class Unpickler(pickle._Unpickler):
-    """Reads what joblib wrote; of all that a pickle can name it admits ADMITTED alone, so a file cannot run code.
+    """Reads what joblib wrote; of all that a pickle can name it admits ADMITTED alone, so a file
+    cannot run code.
 
-    pickle's unpickler in Python, as joblib's own is: the one in C cannot be told of arrays between opcodes.
+    pickle's unpickler in Python, as joblib's own is: the one in C cannot be told of arrays between
+    opcodes.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)
@@ -178,7 +189,8 @@ def scaler(step):
 
 
 def support_vectors(model):
-    """Sum of radial basis functions: -gamma |x - s|^2 is 2 gamma xs - gamma |s|^2 - gamma |x|^2, one product of matrices.
+    """Sum of radial basis functions: -gamma |x - s|^2 is 2 gamma xs - gamma |s|^2 - gamma |x|^2,
+    one product of matrices.
 
     In place, because for a batch a new array for each step takes longer than the arithmetic.
     """
@@ -199,10 +211,12 @@ def support_vectors(model):
 
 
 class Forest:
-    """All trees at once: one array of nodes, through which every row goes down in every tree, level by level.
+    """All trees at once: one array of nodes, through which every row goes down in every tree, level
+    by level.
 
-    The two children of a node stand side by side, so that one number leads to both. A leaf leads to itself, so that rows of
-    unequal depth go together; now and then those that have arrived are left out.
+    The two children of a node stand side by side, so that one number leads to both. A leaf leads to
+    itself, so that rows of unequal depth go together; now and then those that have arrived are left
+    out.
     """
 
     def __init__(self, trees):
@@ -255,7 +269,9 @@ class Forest:
 
 
 def rounded_down(thresholds):
-    """Return float64 thresholds as float32. Trees compare float32 with them, so nothing lies between one and the other."""
+    """Return float64 thresholds as float32. Trees compare float32 with them, so nothing lies
+    between one and the other.
+    """
     found = thresholds.astype(np.float32)
     above = found > thresholds
     found[above] = np.nextafter(found[above], np.float32(-np.inf))

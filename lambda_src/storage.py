@@ -1,7 +1,8 @@
 """Getting the model's file: one signed GET over the standard library, in place of boto3.
 
-boto3 and its S3 client alone take longer to import and make than the whole of an init here (benchmarks/inference.py).
-Reads what Lambda puts into the environment: AWS_REGION and credentials; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL if set.
+boto3 and its S3 client alone take longer to import and make than the whole of an init here
+(benchmarks/inference.py). Reads what Lambda puts into the environment: AWS_REGION and credentials;
+AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL if set.
 """
 
 import hashlib
@@ -23,8 +24,9 @@ class NotFetched(Exception):
 def fetch(bucket, key, attempts=4):
     """Return the bytes of an S3 object.
 
-    A new object can be invisible for a moment, and without s3:ListBucket a missing key answers 403, so both are tried again
-    before they count (404 NoSuchKey, 403 AccessDenied); so are failures of S3 and of the network.
+    A new object can be invisible for a moment, and without s3:ListBucket a missing key answers 403,
+    so both are tried again before they count (404 NoSuchKey, 403 AccessDenied); so are failures of
+    S3 and of the network.
     """
     name = f"s3://{bucket}/{key}"
     for attempt in range(1, attempts + 1):
@@ -35,7 +37,9 @@ def fetch(bucket, key, attempts=4):
             if status in (403, 404):
                 problem = f"{name} is missing or forbidden"
             else:
-                problem = f"cannot read {name}: HTTP {status}: {content[:200].decode(errors='replace')}"
+                problem = (
+                    f"cannot read {name}: HTTP {status}: {content[:200].decode(errors='replace')}"
+                )
                 if status < 500 and status != 429:
                     break
         except (OSError, http.client.HTTPException) as error:
@@ -82,7 +86,9 @@ def get(bucket, key):
     connection = connect(secure == "https", host)
     try:
         connection.request(
-            "GET", path, headers=signed(host, path, region, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+            "GET",
+            path,
+            headers=signed(host, path, region, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())),
         )
         response = connection.getresponse()
         return response.status, response.read()
@@ -114,5 +120,7 @@ def signed(host, path, region, now):
         secret = hmac.digest(secret, part.encode(), "sha256")
     signature = hmac.new(secret, text.encode(), "sha256").hexdigest()
     credential = f"{os.environ['AWS_ACCESS_KEY_ID']}/{scope}"
-    value = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
+    value = (
+        f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}"
+    )
     return {**headers, "authorization": value}

@@ -1,11 +1,13 @@
-"""Hold what the handler predicts against what scikit-learn alone predicts. Run before an image is made; a part of none.
+"""Hold what the handler predicts against what scikit-learn alone predicts. Run before an image is
+made; a part of none.
 
     python verify.py MODELS NAME...
 
-MODELS is the folder of models and their manifest. Each model is loaded in a process of its own as a function loads it, and
-all of them by joblib in another process. Both predict the same rows: random ones in and around the ranges of the features,
-and corners of these. Exit code 0: the same to 1e-9 of the largest prediction; 1: not so, a line on stdout for each such
-model; 2: it cannot be told, with the reason on stderr.
+MODELS is the folder of models and their manifest. Each model is loaded in a process of its own as a
+function loads it, and all of them by joblib in another process. Both predict the same rows: random
+ones in and around the ranges of the features, and corners of these. Exit code 0: the same to 1e-9
+of the largest prediction; 1: not so, a line on stdout for each such model; 2: it cannot be told,
+with the reason on stderr.
 """
 
 import argparse
@@ -34,7 +36,10 @@ def main():
         print(f"cannot read the manifest: {error}", file=sys.stderr)
         sys.exit(2)
     if options.way:
-        found = {name: outcome(LOADERS[options.way], options.models, name, manifest) for name in options.names}
+        found = {
+            name: outcome(LOADERS[options.way], options.models, name, manifest)
+            for name in options.names
+        }
         print("\n" + json.dumps(found))
     else:
         sys.exit(compare(options.models, options.names))
@@ -48,13 +53,18 @@ def compare(models, names):
     code = 0
     for name, own in zip(names, found):
         expected = reference.result()[name]["predictions"]
-        problems = [difference(own["predictions"][kind], values) for kind, values in expected.items()]
+        problems = [
+            difference(own["predictions"][kind], values) for kind, values in expected.items()
+        ]
         if any(problems):
             code = 1
             print(f"{name}, evaluated with {own['way']}: {next(filter(None, problems))}")
         elif all(isinstance(values, str) for values in expected.values()):
             code = code or 2
-            print(f"{name} predicts nothing that could be compared: {expected['rows']}", file=sys.stderr)
+            print(
+                f"{name} predicts nothing that could be compared: {expected['rows']}",
+                file=sys.stderr,
+            )
     return code
 
 
@@ -66,13 +76,17 @@ def outcomes(way, models, *names):
         return json.loads(done.stdout.splitlines()[-1])
     reason = (done.stderr.strip().splitlines() or [f"{way} ended with {done.returncode}"])[-1]
     if way == "handler":
-        return {name: {"way": "nothing", "predictions": dict.fromkeys(KINDS, reason)} for name in names}
+        return {
+            name: {"way": "nothing", "predictions": dict.fromkeys(KINDS, reason)} for name in names
+        }
     print(reason, file=sys.stderr)
     sys.exit(2)
 
 
 def difference(own, expected):
-    """Say how predictions differ, if they do. An error in place of predictions is one for both, in whatever words."""
+    """Say how predictions differ, if they do. An error in place of predictions is one for both, in
+    whatever words.
+    """
     if isinstance(own, str) and isinstance(expected, str):
         return None
     if isinstance(own, str) or isinstance(expected, str):
@@ -92,7 +106,10 @@ def outcome(load, models, name, manifest):
     try:
         predict, way = load((models / f"{name}.joblib").read_bytes(), described, manifest)
     except Exception as error:
-        return {"way": "nothing", "predictions": dict.fromkeys(KINDS, f"{type(error).__name__}: {error}")}
+        return {
+            "way": "nothing",
+            "predictions": dict.fromkeys(KINDS, f"{type(error).__name__}: {error}"),
+        }
     found = {}
     for kind, table in rows(described["features"]).items():
         try:
@@ -128,7 +145,10 @@ def load_with_sklearn(content, described, manifest):
 
     trained_with = manifest["libraries"]["scikit-learn"]
     if sklearn.__version__ != trained_with:
-        reason = f"the models were trained with scikit-learn {trained_with}, and here is {sklearn.__version__}"
+        reason = (
+            f"the models were trained with scikit-learn {trained_with}, and here is "
+            f"{sklearn.__version__}"
+        )
         print(reason, file=sys.stderr)
         sys.exit(2)
     return joblib.load(io.BytesIO(content)).predict, "scikit-learn"

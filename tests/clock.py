@@ -6,7 +6,9 @@ import threading
 
 
 class Clock:
-    """A clock in seconds, and the sleep that moves it; for any number of threads, whose sleeps add up."""
+    """A clock in seconds, and the sleep that moves it; for any number of threads, whose sleeps add
+    up.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0

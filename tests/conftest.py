@@ -1,4 +1,6 @@
-"""What every test gets: a scrubbed environment, no network but loopback, and the fixtures that several folders share."""
+"""What every test gets: a scrubbed environment, no network but loopback, and the fixtures that
+several folders share.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--regenerate", action="store_true", help="write golden files anew; review the difference")
+    parser.addoption(
+        "--regenerate", action="store_true", help="write golden files anew; review the difference"
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,7 +39,11 @@ def scrubbed_environment() -> Iterator[None]:
     """No test may see the developer's AWS configuration, nor any setting of the deployer."""
     patch = pytest.MonkeyPatch()
     for name in list(os.environ):
-        if name.startswith(("AWS_", "DEPLOYER_", "MOTO_")) or name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        if name.startswith(("AWS_", "DEPLOYER_", "MOTO_")) or name in (
+            "NO_COLOR",
+            "FORCE_COLOR",
+            "COLUMNS",
+        ):
             patch.delenv(name)
     patch.setenv("AWS_CONFIG_FILE", os.devnull)
     patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
@@ -81,7 +89,9 @@ def make_project(folder: Path, trained: Path) -> Path:
             shutil.copy2(source, folder / name)
     shutil.copytree(trained, folder / "models")
     base = f"public.ecr.aws/lambda/python:{sys.version_info.major}.{sys.version_info.minor}"
-    (folder / "lambda_src" / "base.lock").write_text(json.dumps({base: f"sha256:{'0' * 64}"}))  # asks no registry
+    (folder / "lambda_src" / "base.lock").write_text(
+        json.dumps({base: f"sha256:{'0' * 64}"})
+    )  # asks no registry
     return folder.resolve()
 
 
@@ -123,18 +133,28 @@ def aws(server: process.Server, calls: Calls) -> Aws:
 def reset(server: process.Server) -> None:
     import urllib.request
 
-    request = urllib.request.Request(server.url + process.RESET, headers=server.signed, method="POST")
+    request = urllib.request.Request(
+        server.url + process.RESET, headers=server.signed, method="POST"
+    )
     urllib.request.urlopen(request).read()
 
 
 def keys(server: process.Server) -> dict[str, str]:
     """The variables that open a server, without saying where it is."""
-    return {name: value for name, value in server.environment(process.REGION).items() if "ENDPOINT" not in name}
+    return {
+        name: value
+        for name, value in server.environment(process.REGION).items()
+        if "ENDPOINT" not in name
+    }
 
 
 def connect(server: process.Server, calls: Calls | None = None) -> Aws:
     clock = Clock()
-    record = (lambda service, operation: calls.append((service, operation))) if calls is not None else None
+    record = (
+        (lambda service, operation: calls.append((service, operation)))
+        if calls is not None
+        else None
+    )
     recording = {"record": record} if record else {}
     return Aws(
         region=process.REGION,
@@ -151,4 +171,6 @@ def golden(request: pytest.FixtureRequest, path: Path, text: str) -> None:
     if request.config.getoption("--regenerate"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), f"differs from {path}; if intended: pytest --regenerate"
+    assert text == path.read_text(encoding="utf-8"), (
+        f"differs from {path}; if intended: pytest --regenerate"
+    )

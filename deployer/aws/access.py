@@ -1,11 +1,13 @@
-"""The door to AWS: one session, clients made when first needed, one place where errors are translated, one retry loop.
+"""The door to AWS: one session, clients made when first needed, one place where errors are
+translated, one retry loop.
 
-The only module that imports boto3, and it does so late: `deployer --help` must not wait for it. A call is
-`aws.call("lambda", "get_function", FunctionName=...)`; it returns boto3's answer or raises errors.AwsError.
+The only module that imports boto3, and it does so late: `deployer --help` must not wait for it. A
+call is `aws.call("lambda", "get_function", FunctionName=...)`; it returns boto3's answer or raises
+errors.AwsError.
 
-botocore's own retries are off. They repeat a creation whose answer was lost, which makes a second HTTP API (Api-3); they
-take a used-up quota for a throttle (GEN-3), and for a mistake a throttle that says so only in its message (R-26); and nobody
-is told.
+botocore's own retries are off. They repeat a creation whose answer was lost, which makes a second
+HTTP API (Api-3); they take a used-up quota for a throttle (GEN-3), and for a mistake a throttle
+that says so only in its message (R-26); and nobody is told.
 """
 
 from __future__ import annotations
@@ -25,9 +27,16 @@ from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from deployer import __version__
-from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, Interrupted, NotReached
 from deployer.aws.pace import Pace
-from deployer.aws.signin import SERVICES, ForeignAnswer, explained, is_about_signing, open_session, sign_in
+from deployer.aws.signin import (
+    SERVICES,
+    ForeignAnswer,
+    explained,
+    is_about_signing,
+    open_session,
+    sign_in,
+)
+from deployer.errors import LOCAL_ADVICE, THROTTLED, AwsError, ConfigError, Interrupted, NotReached
 
 T = TypeVar("T")
 Recorder = Callable[[str, str], None]
@@ -37,9 +46,12 @@ _REACH = "check the network, proxies and --endpoint-url"
 _READ_TIMEOUT_S = 30
 THROTTLE_DEADLINE_S = 180.0
 UNWELL_DEADLINE_S = 30.0
-UNREACHED_DEADLINE_S = 4.0  # long enough for a connection that broke, short enough for a wrong --endpoint-url
-# Calls a second that AWS documents, and a burst; for the account and region, so others may use up a part (Api-30, Lambda-29,
-# Logs-12). The bursts of Lambda and Logs are not documented; these let a service of ten functions through without waiting.
+UNREACHED_DEADLINE_S = (
+    4.0  # long enough for a connection that broke, short enough for a wrong --endpoint-url
+)
+# Calls a second that AWS documents, and a burst; for the account and region, so others may use up a
+# part (Api-30, Lambda-29, Logs-12). The bursts of Lambda and Logs are not documented; these let a
+# service of ten functions through without waiting.
 RATES = {
     "apigatewayv2": (10, 40),
     "lambda": (15, 45),
@@ -61,7 +73,9 @@ def tell_nobody(text: str, *, lasting: bool = False) -> None:
 
 
 def throttled(error: AwsError) -> str | None:
-    """AWS refuses for now, having done nothing (R-23, R-26). A used-up quota is none of these (GEN-3)."""
+    """AWS refuses for now, having done nothing (R-23, R-26). A used-up quota is none of these
+    (GEN-3).
+    """
     busy = error.code in THROTTLED or "Rate exceeded" in error.aws_message
     return "for AWS: too many calls in this account" if busy else None
 
@@ -89,9 +103,10 @@ class Identity:
 class Aws:
     """Access to one account and region.
 
-    Args:
-        region, profile: as boto3 takes them; None leaves it to AWS's environment variables and files.
-        endpoint_url: one endpoint for every service; None leaves it to AWS_ENDPOINT_URL and AWS's own.
+    Args: region, profile: as boto3 takes them; None leaves it to AWS's environment variables and
+        files.
+        endpoint_url: one endpoint for every service; None leaves it to AWS_ENDPOINT_URL and AWS's
+            own.
         credentials: an access key and its secret, in place of what the environment has.
         record: told service and operation of each call, for tests and for -v.
         tell: told what is waited for; a step of a run has its own, by `telling`.
@@ -139,7 +154,9 @@ class Aws:
         return other
 
     def once(self, what: Hashable, call: Callable[[], T]) -> T | None:
-        """Call in the first thread that asks for this during a pass; return its answer to all. None outside of a pass."""
+        """Call in the first thread that asks for this during a pass; return its answer to all. None
+        outside of a pass.
+        """
         if self._answers is None:
             return None
         with self._lock:
@@ -157,10 +174,14 @@ class Aws:
     @cached_property
     def _session(self) -> Any:
         # AWS_REGION counts, as in AWS's other SDKs; boto3 ignores it.
-        return open_session(self._region or os.environ.get("AWS_REGION"), self._profile, self._credentials)
+        return open_session(
+            self._region or os.environ.get("AWS_REGION"), self._profile, self._credentials
+        )
 
     def sign_in(self) -> None:
-        """Find the credentials, and renew them if that is due; raise NoCredentials when there are none to be had."""
+        """Find the credentials, and renew them if that is due; raise NoCredentials when there are
+        none to be had.
+        """
         if self._credentials is None:  # given ones need not be looked for
             sign_in(self._session)
 
@@ -170,7 +191,10 @@ class Aws:
         region = self._session.region_name
         if not region:
             raise ConfigError(
-                ["no region: neither --region, DEPLOYER_REGION, [deployer] region, AWS_REGION nor a profile names one"],
+                [
+                    "no region: neither --region, DEPLOYER_REGION, [deployer] region, AWS_REGION "
+                    "nor a profile names one"
+                ],
                 f"name one, for example --region eu-central-1; {LOCAL_ADVICE}",
             )
         return str(region)
@@ -201,7 +225,9 @@ class Aws:
             return self._clients[service]
 
     def make_clients(self) -> None:
-        """Make the clients that every command needs; what is wrong with them is told by the first call."""
+        """Make the clients that every command needs; what is wrong with them is told by the first
+        call.
+        """
         for service in SERVICES:
             with suppress(AwsError):
                 self.client(service)
@@ -221,14 +247,17 @@ class Aws:
         region = self.region
         self.sign_in()
         try:
-            return self._session.client(service, region_name=region, endpoint_url=self._endpoint_url, config=config)
+            return self._session.client(
+                service, region_name=region, endpoint_url=self._endpoint_url, config=config
+            )
         except Exception as error:  # of the many settings that botocore reads from the profile
             raise explained(error, self._session.profile_name) from error
 
     def call(self, service: str, operation: str, **parameters: Any) -> Any:
         """Call an operation by its boto3 name; raise AwsError with the code that AWS gave.
 
-        A throttle is waited out, and so is a failure of AWS or of the network: what is called may happen twice.
+        A throttle is waited out, and so is a failure of AWS or of the network: what is called may
+        happen twice.
         """
 
         def answered() -> Any:
@@ -238,7 +267,8 @@ class Aws:
         return self.retry(answered, when=unwell, deadline_s=UNWELL_DEADLINE_S)
 
     def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
-        """Call what would make a second thing if it happened twice: only a throttle, which did nothing, is waited out.
+        """Call what would make a second thing if it happened twice: only a throttle, which did
+        nothing, is waited out.
 
         After NotReached or a failure of AWS the caller has to look what became of it.
         """
@@ -254,8 +284,12 @@ class Aws:
 
         return self.retry(attempt, when=throttled, deadline_s=THROTTLE_DEADLINE_S, longest_s=20.0)
 
-    def find(self, missing: tuple[str, ...], service: str, operation: str, **parameters: Any) -> Any:
-        """Call, but return None when the error code is one of `missing`, this operation's way to say "not there"."""
+    def find(
+        self, missing: tuple[str, ...], service: str, operation: str, **parameters: Any
+    ) -> Any:
+        """Call, but return None when the error code is one of `missing`, this operation's way to
+        say "not there".
+        """
         try:
             return self.call(service, operation, **parameters)
         except AwsError as error:
@@ -264,14 +298,17 @@ class Aws:
             raise
 
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
-        """Make calls that do not wait for one another at once, and return their answers; the first error is raised."""
+        """Make calls that do not wait for one another at once, and return their answers; the first
+        error is raised.
+        """
         with ThreadPoolExecutor(len(calls) or 1, thread_name_prefix="together") as pool:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> Iterator[Any]:
         """Yield the items under `key` of every page of a listing."""
         paginator = self.client(service).get_paginator(operation)
-        # A page that failed ends botocore's iteration without a word when it is asked again, so each is a call of our own.
+        # A page that failed ends botocore's iteration without a word when it is asked again, so
+        # each is a call of our own.
         paginator._method = partial(self.call, service, operation)
         for page in paginator.paginate(**parameters):
             yield from page.get(key, ())
@@ -285,7 +322,10 @@ class Aws:
         try:
             return call()
         except exceptions.ClientError as error:
-            details, metadata = error.response.get("Error", {}), error.response.get("ResponseMetadata", {})
+            details, metadata = (
+                error.response.get("Error", {}),
+                error.response.get("ResponseMetadata", {}),
+            )
             raise AwsError(
                 str(details.get("Code", "Unknown")),
                 str(details.get("Message") or "no message"),
@@ -296,10 +336,14 @@ class Aws:
         except (exceptions.HTTPClientError, exceptions.ConnectionError) as error:
             if (refused := _refused_here(error)) is not None:
                 raise refused from error
-            raise NotReached(type(error).__name__, str(error), operation=name, advice=_REACH) from error
+            raise NotReached(
+                type(error).__name__, str(error), operation=name, advice=_REACH
+            ) from error
         except ForeignAnswer as error:
             message = f"what answered is not AWS: {error}"
-            raise NotReached("ForeignAnswer", message, operation=name, status=error.status, advice=_REACH) from error
+            raise NotReached(
+                "ForeignAnswer", message, operation=name, status=error.status, advice=_REACH
+            ) from error
         except ResponseParserError as error:
             message = "what answered is not AWS, or the answer is cut off"
             raise NotReached("ForeignAnswer", message, operation=name, advice=_REACH) from error
@@ -317,10 +361,11 @@ class Aws:
         longest_s: float = 5.0,
         at_least: int = 1,
     ) -> T:
-        """Repeat a call while `when` gives a reason for its error; after the deadline the error itself is raised.
+        """Repeat a call while `when` gives a reason for its error; after the deadline the error
+        itself is raised.
 
-        Waits 0.25 s first, doubling to `longest_s`, with jitter (GEN-6). Makes `at_least` so many attempts, however long one
-        takes.
+        Waits 0.25 s first, doubling to `longest_s`, with jitter (GEN-6). Makes `at_least` so many
+        attempts, however long one takes.
         """
         end = self._clock() + deadline_s
         delay = 0.25
@@ -343,7 +388,9 @@ class Aws:
         reason: str,
         deadline_s: float = 300.0,
     ) -> T:
-        """Repeat `check` until it gives something other than None; TimedOut (an AwsError) after the deadline."""
+        """Repeat `check` until it gives something other than None; TimedOut (an AwsError) after the
+        deadline.
+        """
         end = self._clock() + deadline_s
         delay = 0.25
         while True:
@@ -351,23 +398,32 @@ class Aws:
             if found is not None:
                 return found
             if self._clock() + delay > end:
-                raise AwsError("TimedOut", f"gave up after {deadline_s:g} s {reason}", advice="run the command again")
+                raise AwsError(
+                    "TimedOut",
+                    f"gave up after {deadline_s:g} s {reason}",
+                    advice="run the command again",
+                )
             self._wait(reason, delay)
             delay = min(delay * 2, 2.0)
 
     def _wait(self, reason: str, delay: float) -> None:
-        """Say what is waited for, and wait; Interrupted once the user wants the run to end, for AWS may take minutes."""
+        """Say what is waited for, and wait; Interrupted once the user wants the run to end, for AWS
+        may take minutes.
+        """
         self.tell(f"waiting {reason}")
         if not self._stopped():
             self._sleep(delay * random.uniform(0.75, 1.0))
         if self._stopped():
             raise Interrupted(
-                f"interrupted while waiting {reason}", "run the command again: it goes on where it stopped"
+                f"interrupted while waiting {reason}",
+                "run the command again: it goes on where it stopped",
             )
 
 
 def _refused_here(error: BaseException) -> OSError | None:
-    """Return what kept this machine from opening a connection at all: it has no file descriptor left."""
+    """Return what kept this machine from opening a connection at all: it has no file descriptor
+    left.
+    """
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):

@@ -1,4 +1,6 @@
-"""Keeping below the rates at which AWS refuses: a token bucket for each quota that AWS documents. Knows no AWS call."""
+"""Keeping below the rates at which AWS refuses: a token bucket for each quota that AWS documents.
+Knows no AWS call.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,13 @@ from collections.abc import Callable
 
 
 class Pace:
-    """Lets `burst` calls through at once and `rate` a second after that. Threads wait in the order in which they come."""
+    """Lets `burst` calls through at once and `rate` a second after that. Threads wait in the order
+    in which they come.
+    """
 
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
+    def __init__(
+        self, rate: float, burst: int, clock: Callable[[], float], sleep: Callable[[float], object]
+    ) -> None:
         self._rate = rate
         self._burst = float(burst)
         self._clock = clock
@@ -24,6 +30,8 @@ class Pace:
             now = self._clock()
             self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate) - 1
             self._last = now
-            wait_s = max(0.0, -self._tokens / self._rate)  # below zero, tokens are promised to those who wait
+            wait_s = max(
+                0.0, -self._tokens / self._rate
+            )  # below zero, tokens are promised to those who wait
         if wait_s:
             self._sleep(wait_s)

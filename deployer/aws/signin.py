@@ -1,7 +1,9 @@
-"""The session with AWS: what is patched of botocore, and the one net for all that fails in signing in.
+"""The session with AWS: what is patched of botocore, and the one net for all that fails in signing
+in.
 
-botocore finds credentials in many ways, each of which runs programs, reads files or asks servers of its own, and fails in
-its own words. Whatever it raises while credentials are looked for or renewed becomes NoCredentials here.
+botocore finds credentials in many ways, each of which runs programs, reads files or asks servers of
+its own, and fails in its own words. Whatever it raises while credentials are looked for or renewed
+becomes NoCredentials here.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ from typing import Any
 
 from deployer.errors import LOCAL_ADVICE, NoCredentials
 
-SERVICES = ("apigatewayv2", "s3", "iam", "lambda", "ecr", "logs", "stepfunctions")  # of every command
+SERVICES = (
+    "apigatewayv2",
+    "s3",
+    "iam",
+    "lambda",
+    "ecr",
+    "logs",
+    "stepfunctions",
+)  # of every command
 KNOWN = ("sts", *SERVICES, "resourcegroupstaggingapi")
 _READING = ("Get", "List", "Describe", "Head", "Batch")
 # botocore's classes, by name: older versions have not all of them.
@@ -28,7 +38,13 @@ _EXPIRED = {
     "UnauthorizedSSOTokenError",
 }
 _ABSENT = {"NoCredentialsError", "PartialCredentialsError"}
-_OPENINGS = {"json": b"{", "rest-json": b"{", "query": b"<", "rest-xml": b"<", "ec2": b"<"}  # of a body, by protocol
+_OPENINGS = {
+    "json": b"{",
+    "rest-json": b"{",
+    "query": b"<",
+    "rest-xml": b"<",
+    "ec2": b"<",
+}  # of a body, by protocol
 _PAGE = re.compile(rb"(?i)<html[\s>]")
 
 
@@ -47,9 +63,10 @@ class ForeignAnswer(Exception):
 class _Services(list[str]):
     """The services that the deployer calls; any other is looked for when it is asked for.
 
-    To know that a service exists, botocore looks into the folders of all four hundred, for each kind of file anew, and
-    the threads that want a paginator first all do so at once. It was a fifth of a plan (benchmarks/deploy.py). botocore's
-    own providers of credentials call others: sso, sso-oidc, signin, and more in a later version.
+    To know that a service exists, botocore looks into the folders of all four hundred, for each
+    kind of file anew, and the threads that want a paginator first all do so at once. It was a fifth
+    of a plan (benchmarks/deploy.py). botocore's own providers of credentials call others: sso,
+    sso-oidc, signin, and more in a later version.
     """
 
     def __init__(self, look: Callable[[], list[str]]) -> None:
@@ -63,7 +80,9 @@ class _Services(list[str]):
         return iter(self._look())
 
 
-def open_session(region: str | None, profile: str | None, credentials: tuple[str, str] | None) -> Any:
+def open_session(
+    region: str | None, profile: str | None, credentials: tuple[str, str] | None
+) -> Any:
     """Return a boto3 session; raise NoCredentials when the AWS configuration is unsound."""
     import boto3
     import botocore.session
@@ -89,7 +108,9 @@ def open_session(region: str | None, profile: str | None, credentials: tuple[str
 
 
 def sign_in(session: Any) -> None:
-    """Find the credentials, or renew them if that is due; raise NoCredentials when there are none to be had."""
+    """Find the credentials, or renew them if that is due; raise NoCredentials when there are none
+    to be had.
+    """
     try:
         credentials = session.get_credentials()
         if credentials is not None:
@@ -101,12 +122,15 @@ def sign_in(session: Any) -> None:
 
 
 def _check_characters(credentials: Any) -> None:
-    """Refuse what cannot stand in a header, without showing it: a line that was copied along, mostly."""
+    """Refuse what cannot stand in a header, without showing it: a line that was copied along,
+    mostly.
+    """
     for name in ("access_key", "secret_key", "token"):
         value = getattr(credentials, name) or ""
         if not value.isascii() or not value.isprintable() or value != value.strip():
             raise ValueError(
-                f"the {name.replace('_', ' ')} holds a line break, a blank or another character that none has"
+                f"the {name.replace('_', ' ')} holds a line break, a blank or another character "
+                f"that none has"
             )
 
 
@@ -116,7 +140,9 @@ def is_about_signing(error: Exception) -> bool:
 
 
 def _absent(text: str) -> NoCredentials:
-    return NoCredentials("NoCredentials", text, advice=f"sign in, or set AWS_PROFILE or --profile; {LOCAL_ADVICE}")
+    return NoCredentials(
+        "NoCredentials", text, advice=f"sign in, or set AWS_PROFILE or --profile; {LOCAL_ADVICE}"
+    )
 
 
 def explained(error: Exception, profile: str | None = None) -> NoCredentials:
@@ -131,23 +157,37 @@ def explained(error: Exception, profile: str | None = None) -> NoCredentials:
         return NoCredentials(str(details.get("Code")), f"{whose}{details.get('Message')}")
     if name in _EXPIRED:
         option = f" --profile {profile}" if whose else ""
-        return NoCredentials("ExpiredToken", f"{whose}{error}", advice=f"sign in: aws sso login{option}")
+        return NoCredentials(
+            "ExpiredToken", f"{whose}{error}", advice=f"sign in: aws sso login{option}"
+        )
     if isinstance(error, NoTerminal):
         advice = "run it in a terminal, or sign in elsewhere and use the temporary credentials"
         return NoCredentials("NoTerminal", f"{whose}{error}", advice=advice)
     if isinstance(error, json.JSONDecodeError):
-        return NoCredentials("NoJson", f"{whose}its credential_process, or a file of tokens, holds no JSON: {error}")
+        return NoCredentials(
+            "NoJson", f"{whose}its credential_process, or a file of tokens, holds no JSON: {error}"
+        )
     if isinstance(error, OSError):
         what = f": {error.filename}" if error.filename else ""
-        return NoCredentials(name, f"{whose}it names what cannot be run or read: {error.strerror or error}{what}")
-    if isinstance(error, RuntimeError):  # of RefreshableCredentials, which has no class of its own for it
+        return NoCredentials(
+            name, f"{whose}it names what cannot be run or read: {error.strerror or error}{what}"
+        )
+    if isinstance(
+        error, RuntimeError
+    ):  # of RefreshableCredentials, which has no class of its own for it
         return NoCredentials("ExpiredToken", f"{whose}{error}")
     text = str(error).rstrip(": ")
     if isinstance(error, (KeyError, TypeError, AttributeError)):
-        text = f"what its configuration, its credential_process or a file says has not the right shape: {text}"
+        text = (
+            f"what its configuration, its credential_process or a file says has not the right "
+            f"shape: {text}"
+        )
     if name == "CredentialRetrievalError" and str(error).endswith(": "):
         text += ": the program failed and said nothing"
-    advice = f"look at the profile in the AWS configuration (AWS_CONFIG_FILE, ~/.aws/config); {LOCAL_ADVICE}"
+    advice = (
+        f"look at the profile in the AWS configuration (AWS_CONFIG_FILE, ~/.aws/config); "
+        f"{LOCAL_ADVICE}"
+    )
     return NoCredentials(name, f"{whose}{text}", advice=advice)
 
 
@@ -156,7 +196,9 @@ def _ask_on_a_terminal_only(core: Any) -> None:
 
     def ask(prompt: str) -> str:
         if not sys.stdin.isatty():
-            raise NoTerminal("a code of an MFA device is asked for, and there is no terminal to type it on")
+            raise NoTerminal(
+                "a code of an MFA device is asked for, and there is no terminal to type it on"
+            )
         return getpass.getpass(prompt)
 
     provider = core.get_component("credential_provider").get_provider("assume-role")
@@ -165,22 +207,43 @@ def _ask_on_a_terminal_only(core: Any) -> None:
 
 def _refuse_foreign_answers(operation_model: Any, response_dict: Any, **others: Any) -> None:
     """Raise ForeignAnswer for what botocore would take for an empty answer of AWS."""
-    status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
+    status, headers, body = (
+        response_dict["status_code"],
+        response_dict["headers"],
+        response_dict["body"],
+    )
     if not isinstance(body, bytes):  # a stream, which is read later
         return
     length = headers.get("content-length", "")
-    whole = "content-encoding" in headers or operation_model.http.get("method") == "HEAD" or not length.isdecimal()
+    whole = (
+        "content-encoding" in headers
+        or operation_model.http.get("method") == "HEAD"
+        or not length.isdecimal()
+    )
     if not whole and len(body) != int(length):
         raise ForeignAnswer(f"HTTP {status} with {len(body)} bytes of {length}", status)
     if body.lstrip().startswith(b"<") and _PAGE.search(body[:2000]):
         raise ForeignAnswer(f"HTTP {status} with an HTML page", status)
-    if 300 <= status < 400 and status != 304 and "location" in headers and "x-amz-bucket-region" not in headers:
+    if (
+        300 <= status < 400
+        and status != 304
+        and "location" in headers
+        and "x-amz-bucket-region" not in headers
+    ):
         raise ForeignAnswer(f"HTTP {status}, which sends us to {headers['location']}", status)
     service = operation_model.service_model
-    protocol = getattr(service, "resolved_protocol", service.protocol)  # newer ones speak CBOR to some services
+    protocol = getattr(
+        service, "resolved_protocol", service.protocol
+    )  # newer ones speak CBOR to some services
     opening = _OPENINGS.get(protocol)
     raw = protocol == "rest-xml" and status < 300  # S3 answers some calls with what was once sent
-    if opening and body.strip() and not body.lstrip().startswith(opening) and status != 429 and not raw:
+    if (
+        opening
+        and body.strip()
+        and not body.lstrip().startswith(opening)
+        and status != 429
+        and not raw
+    ):
         raise ForeignAnswer(f"HTTP {status} with something else than an answer of AWS", status)
     if status < 300 and opening == b"{":
         _refuse_half_answers(operation_model, status, body)

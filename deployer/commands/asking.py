@@ -34,7 +34,8 @@ def confirm(now: Session, verbs: str, changes: Sequence[Change], yes: bool, ques
 def ask(question: str) -> None:
     """Ask on the terminal, and raise Declined unless the answer is yes.
 
-    The line is waited for in short turns: a signal that comes just before a blocking read would be seen after it only.
+    The line is waited for in short turns: a signal that comes just before a blocking read would be
+    seen after it only.
     """
     answer = ""
     while answer not in ("y", "yes"):

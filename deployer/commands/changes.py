@@ -33,7 +33,9 @@ def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) 
 
 
 def applied(now: Session, plan: Plan, run: Callable[[Callable[[], bool]], T], begun: float) -> T:
-    """Apply a plan, finishing what runs when the user ends it; an error carries the document of what was to change."""
+    """Apply a plan, finishing what runs when the user ends it; an error carries the document of
+    what was to change.
+    """
     try:
         with now.interrupts.finishing():
             return run(now.interrupts.stopped.is_set)

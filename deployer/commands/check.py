@@ -21,8 +21,8 @@ def command(options: Options, offline: bool) -> None:
     Example:
         python -m deployer check --offline
     """
-    from deployer.service.check import all_findings
     from deployer.report.live import findings_text, print_json
+    from deployer.service.check import all_findings
 
     with checking(options, offline) as (now, found), executor() as pool:
         wording = now.options.wording

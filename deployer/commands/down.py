@@ -11,14 +11,20 @@ from deployer.commands.asking import AGREE, ask, confirm
 from deployer.commands.changes import applied, document
 from deployer.commands.options import Options, common
 from deployer.commands.session import end_local, executor, force_end_local, session
-from deployer.errors import Declined
 from deployer.engine.events import Note
+from deployer.errors import Declined
 
 
 @click.command("down")
 @common
-@click.option("--keep-data", is_flag=True, help="Leave the bucket with its models, and the log groups.")
-@click.option("--force", is_flag=True, help="With --local: end the local AWS and remove its files, without asking it.")
+@click.option(
+    "--keep-data", is_flag=True, help="Leave the bucket with its models, and the log groups."
+)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="With --local: end the local AWS and remove its files, without asking it.",
+)
 @click.option("--yes", is_flag=True, help="Delete without being asked.")
 def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
     """Delete everything of this service and stage, and prove that nothing is left.

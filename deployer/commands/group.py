@@ -30,7 +30,8 @@ class Cli(click.Group):
     """Imports a verb when it is called, and turns its errors into one message and an exit code.
 
     Args:
-        verbs: the names of the verbs; each is the `command` of a module of that name in this package.
+        verbs: the names of the verbs; each is the `command` of a module of that name in this
+            package.
     """
 
     def __init__(self, *arguments: Any, verbs: Sequence[str] = (), **options: Any) -> None:
@@ -46,7 +47,9 @@ class Cli(click.Group):
         command: click.Command = import_module(f"deployer.commands.{name}").command
         return command
 
-    def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], *rest: Any, **extra: Any
+    ) -> click.Context:
         typed = list(args)
         try:
             ctx = super().make_context(info_name, args, *rest, **extra)
@@ -66,7 +69,9 @@ class Cli(click.Group):
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             if not close or "Did you mean" in error.format_message():  # click 8.5 says it by itself
                 raise
-            raise click.UsageError(f"{error.format_message()} Did you mean {close[0]}?", error.ctx) from error
+            raise click.UsageError(
+                f"{error.format_message()} Did you mean {close[0]}?", error.ctx
+            ) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -82,14 +87,20 @@ class Cli(click.Group):
             raise
         except KeyboardInterrupt:
             if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-                sys.stderr.write("\x1b[?25h")  # the cursor may have been hidden by what was interrupted
+                sys.stderr.write(
+                    "\x1b[?25h"
+                )  # the cursor may have been hidden by what was interrupted
             _print_error(ctx, Interrupted("interrupted"))
             os._exit(INTERRUPTED)  # calls that nobody waits for any more are not waited for
         except BrokenPipeError:  # the reader of our output went away, which is its right
             _discard_stdout()
             ctx.exit(FAILED)
         except Exception as error:
-            failure = error if isinstance(error, DeployerError) else of_this_machine(error) or _defect(error)
+            failure = (
+                error
+                if isinstance(error, DeployerError)
+                else of_this_machine(error) or _defect(error)
+            )
             _print_error(ctx, failure)
             ctx.exit(INTERRUPTED if isinstance(failure, Interrupted) else FAILED)
 
@@ -107,7 +118,9 @@ def _print_usage_error(ctx: click.Context, error: click.UsageError) -> None:
 def _defect(error: Exception) -> Defect:
     """Keep the traceback in a file, or show it where no file can be written."""
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="deployer-", suffix=".log", delete=False) as log:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="deployer-", suffix=".log", delete=False
+        ) as log:
             traceback.print_exception(error, file=log)
         where = f"the details are in {log.name}"
     except OSError:
@@ -120,13 +133,17 @@ def _print_error(ctx: click.Context, error: DeployerError, kind: str = "") -> No
     """Print an error on stderr, and with --json the document that holds it on stdout."""
     options = ctx.find_root().obj
     given = vars(options) if options else {}
-    message, advice = (copyable(text, given, ctx.meta[TYPED]) for text in (error.message, error.advice))
+    message, advice = (
+        copyable(text, given, ctx.meta[TYPED]) for text in (error.message, error.advice)
+    )
     color = options.color if options else not os.environ.get("NO_COLOR")
     try:
         _show(message, advice, color=color)
         if options.as_json if options else _wants_json(ctx.meta[TYPED]):
             failure = {"type": kind or type(error).__name__, "message": message, "advice": advice}
-            sys.stdout.write(json.dumps({**error.document, "error": failure}, indent=2, default=repr) + "\n")
+            sys.stdout.write(
+                json.dumps({**error.document, "error": failure}, indent=2, default=repr) + "\n"
+            )
             sys.stdout.flush()
     except OSError:  # neither stream takes anything any more; the exit code still tells
         _discard_stdout()
@@ -142,19 +159,23 @@ def _show(message: str, advice: str, *, color: bool) -> None:
 
 
 def _discard_stdout() -> None:
-    """Let what is still to be written to stdout go nowhere, so that the end of the process does not fail on it."""
+    """Let what is still to be written to stdout go nowhere, so that the end of the process does not
+    fail on it.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def run(cli: click.Group) -> int:
     """Run the command line; return the exit code.
 
-    Garbage collection is put off: imported modules are never garbage, and looking through them cost a fifth of a plan.
+    Garbage collection is put off: imported modules are never garbage, and looking through them cost
+    a fifth of a plan.
     """
     gc.disable()
     atexit.register(gc.freeze)
     try:
-        # The console script goes by its own name, which completion needs; the module by what was typed.
+        # The console script goes by its own name, which completion needs; the module by what was
+        # typed.
         cli(prog_name=None if Path(sys.argv[0]).name == "deployer" else program())
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -18,7 +18,10 @@ from deployer.commands.session import settings_of, started
 @common
 @with_builder
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Write it here, for docker load."
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="Write it here, for docker load.",
 )
 @click.option("--function", help="The function whose image is meant, where several have their own.")
 def command(options: Options, output: Path, function: str | None) -> None:
@@ -28,15 +31,17 @@ def command(options: Options, output: Path, function: str | None) -> None:
     Example:
         python -m deployer image --output image.tar && docker load --input image.tar
     """
-    from deployer.project import training
-    from deployer.service import runs
+    from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import StepFinished, StepProgress, StepStarted
     from deployer.images.build import save
-    from deployer.commands.interrupts import Interrupts
+    from deployer.project import training
     from deployer.report.live import Reporter, image_line, print_json, stderr_console
+    from deployer.service import runs
 
     if options.local:
-        raise click.UsageError("an image is for AWS; the local AWS needs none, so there is no image --local")
+        raise click.UsageError(
+            "an image is for AWS; the local AWS needs none, so there is no image --local"
+        )
     begun = time.monotonic()
     started()
     settings = settings_of(options)
@@ -77,4 +82,6 @@ def image_key(image_of: Mapping[str, str], function: str | None) -> str:
         return keys.pop()
     if function is not None and function in image_of:
         return image_of[function]
-    raise click.UsageError(f"name one with --function: {', '.join(image_of)} do not all share one image")
+    raise click.UsageError(
+        f"name one with --function: {', '.join(image_of)} do not all share one image"
+    )

@@ -21,7 +21,9 @@ _LAST_WORDS_S = 0.5
 
 
 class Flag:
-    """Like threading.Event, but a signal handler may set it: no lock is taken that the interrupted code could hold."""
+    """Like threading.Event, but a signal handler may set it: no lock is taken that the interrupted
+    code could hold.
+    """
 
     def __init__(self) -> None:
         self._raised = False
@@ -45,8 +47,8 @@ class Flag:
 class Interrupts:
     """How a command takes Ctrl-C and SIGTERM.
 
-    A signal raises KeyboardInterrupt in the main thread. Inside `finishing`, the first only sets `stopped`: what runs is
-    finished and nothing new begins; the second ends the process.
+    A signal raises KeyboardInterrupt in the main thread. Inside `finishing`, the first only sets
+    `stopped`: what runs is finished and nothing new begins; the second ends the process.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -83,4 +85,6 @@ class Interrupts:
             self._reporter.pause(_LAST_WORDS_S)  # the cursor shows again
             os._exit(EXIT_CODE)
         self.stopped.set()
-        self._reporter.emit(Note("interrupted: what runs is finished, nothing new begins; once more leaves at once"))
+        self._reporter.emit(
+            Note("interrupted: what runs is finished, nothing new begins; once more leaves at once")
+        )

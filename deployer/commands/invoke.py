@@ -19,15 +19,29 @@ if TYPE_CHECKING:
 
 @click.command("invoke")
 @common
-@click.option("--sample", is_flag=True, help="Send a record of samples/, or one made of the features in the manifest.")
-@click.option("--data", help="Send this JSON.")
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Send a file; - is standard input.")
 @click.option(
-    "--repeat", type=click.IntRange(1, 10_000), default=1, help="Send it so often, and show how latency spreads."
+    "--sample",
+    is_flag=True,
+    help="Send a record of samples/, or one made of the features in the manifest.",
+)
+@click.option("--data", help="Send this JSON.")
+@click.option(
+    "--file", "path", type=click.Path(path_type=Path), help="Send a file; - is standard input."
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    help="Send it so often, and show how latency spreads.",
 )
 @click.option("--allow-partial", is_flag=True, help="Exit with 0 although some models failed.")
 def command(
-    options: Options, sample: bool, data: str | None, path: Path | None, repeat: int, allow_partial: bool
+    options: Options,
+    sample: bool,
+    data: str | None,
+    path: Path | None,
+    repeat: int,
+    allow_partial: bool,
 ) -> None:
     """Ask the deployed models for predictions.
 
@@ -35,8 +49,8 @@ def command(
     Example:
         python -m deployer invoke --data '{"instances": [...]}'
     """
-    from deployer.service.invoke import Client, find_url
     from deployer.report.live import print_json, print_output, print_results, stdout_console
+    from deployer.service.invoke import Client, find_url
 
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
@@ -50,7 +64,9 @@ def command(
         last = answers[-1]
         if not last.succeeded:
             failure = last.failure()
-            failure.document = {"execution": {name: last.record.get(name) for name in ("status", "error", "cause")}}
+            failure.document = {
+                "execution": {name: last.record.get(name) for name in ("status", "error", "cause")}
+            }
             raise failure
         results = last.results
         latencies_s = [answer.seconds for answer in answers]
@@ -73,7 +89,11 @@ def request_body(project: Path, sample: bool, data: str | None, path: Path | Non
 
     named = [
         name
-        for name, given in (("--sample", sample), ("--data", data is not None), ("--file", path is not None))
+        for name, given in (
+            ("--sample", sample),
+            ("--data", data is not None),
+            ("--file", path is not None),
+        )
         if given
     ]
     if len(named) != 1:

@@ -67,14 +67,19 @@ def common(command: F) -> F:
                 f"--endpoint-url: {options.endpoint_url!r} must be an address such as http://127.0.0.1:4566"
             )
         if options.local and (options.profile or options.endpoint_url):
-            raise click.UsageError("--local is an account of its own: it takes no --profile and no --endpoint-url")
+            raise click.UsageError(
+                "--local is an account of its own: it takes no --profile and no --endpoint-url"
+            )
         return command(options, **values)
 
     decorated: Any = collect
     for option in reversed(
         [
             click.option(
-                "--project", type=click.Path(file_okay=False, path_type=Path), default=".", help="The project's folder."
+                "--project",
+                type=click.Path(file_okay=False, path_type=Path),
+                default=".",
+                help="The project's folder.",
             ),
             click.option("--service", help="First part of every name."),
             click.option("--stage", help="Second part of every name, such as dev or prod."),
@@ -82,7 +87,9 @@ def common(command: F) -> F:
             click.option("--profile", help="Profile of the AWS configuration."),
             click.option("--endpoint-url", help="One endpoint in place of AWS's own."),
             click.option("--local", is_flag=True, help="Use the AWS that runs on this machine."),
-            click.option("--json", "as_json", is_flag=True, help="End with one JSON document on stdout."),
+            click.option(
+                "--json", "as_json", is_flag=True, help="End with one JSON document on stdout."
+            ),
             click.option("--no-color", is_flag=True, help="Print without colours."),
             click.option("-v", "--verbose", is_flag=True, help="Show every AWS call."),
         ]
@@ -94,9 +101,15 @@ def common(command: F) -> F:
 def with_builder(command: F) -> F:
     """Add the option of the commands that may make an image, or tell which would."""
     kinds = click.Choice(BUILDERS)
-    return click.option("--builder", type=kinds, help="What makes the image: a Docker engine, or none.")(command)
+    return click.option(
+        "--builder", type=kinds, help="What makes the image: a Docker engine, or none."
+    )(command)
 
 
 def adopting(command: F) -> F:
-    """Add the option of the commands that may take over what carries no tags, or tell what they would."""
-    return click.option("--adopt", is_flag=True, help="Take over what has our names and no tags.")(command)
+    """Add the option of the commands that may take over what carries no tags, or tell what they
+    would.
+    """
+    return click.option("--adopt", is_flag=True, help="Take over what has our names and no tags.")(
+        command
+    )

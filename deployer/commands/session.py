@@ -1,4 +1,6 @@
-"""What a command works in: options, settings, an open account or the local AWS, a reporter, and a way to be interrupted."""
+"""What a command works in: options, settings, an open account or the local AWS, a reporter, and a
+way to be interrupted.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import Emit
     from deployer.local.process import Server
-    from deployer.report.live import Reporter
     from deployer.project.settings import Settings
+    from deployer.report.live import Reporter
 
 READING = ("plan", "check", "down")  # with no local AWS they find an empty account, and start none
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -38,7 +40,8 @@ _NO_CONFIGURATION = {
 class Session:
     """An open account: who we are, where, and how to speak to user and AWS.
 
-    `empty`: there is no account yet, because no local AWS runs; nothing may be called, and everything counts as absent.
+    `empty`: there is no account yet, because no local AWS runs; nothing may be called, and
+        everything counts as absent.
     `environment`: the user's own, for programs of the user's.
     """
 
@@ -59,15 +62,17 @@ def settings_of(options: Options) -> Settings:
     from deployer.project.settings import load_settings
 
     names = ("service", "stage", "region", "builder")
-    return load_settings(options.project.resolve(), {name: getattr(options, name) for name in names}, os.environ)
+    return load_settings(
+        options.project.resolve(), {name: getattr(options, name) for name in names}, os.environ
+    )
 
 
 @contextmanager
 def session(options: Options, command: str, *, deploying: bool = True) -> Iterator[Session]:
     """Collect the settings, open the account, and say where we are before anything happens.
 
-    `deploying`: whether the command is about the whole service. Then it is told where, and while AWS says who we are, what
-    such a command needs next is made ready.
+    `deploying`: whether the command is about the whole service. Then it is told where, and while
+    AWS says who we are, what such a command needs next is made ready.
     """
     from deployer.aws.access import Aws
     from deployer.commands.interrupts import Interrupts
@@ -78,7 +83,11 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     settings = settings_of(options)
     reporter = Reporter(stderr_console(color=options.color), options.wording)
     interrupts = Interrupts(reporter)
-    record = (lambda service, operation: reporter.emit(Note(f"{service} {operation}"))) if options.verbose else None
+    record = (
+        (lambda service, operation: reporter.emit(Note(f"{service} {operation}")))
+        if options.verbose
+        else None
+    )
     access: dict[str, Any] = {"record": record} if record else {}
     access["tell"] = told_once(reporter.emit)
     # Whoever waits is woken by the signal.
@@ -97,10 +106,18 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
                 yield Session(options, nowhere, aws, reporter, interrupts, environment, empty=True)
                 return
             aws = Aws(
-                region=settings.region or REGION, endpoint_url=server.url, credentials=server.credentials, **access
+                region=settings.region or REGION,
+                endpoint_url=server.url,
+                credentials=server.credentials,
+                **access,
             )
         else:
-            aws = Aws(region=settings.region, profile=options.profile, endpoint_url=options.endpoint_url, **access)
+            aws = Aws(
+                region=settings.region,
+                profile=options.profile,
+                endpoint_url=options.endpoint_url,
+                **access,
+            )
             aws.sign_in()  # which may ask for a code, so nothing is drawn yet
             stack.enter_context(reporter)
         region = aws.region
@@ -112,14 +129,27 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
                 aws.make_clients()
             identity = asked.result()
         started()
-        settings = settings.located(account=identity.account, partition=identity.partition, region=region)
+        settings = settings.located(
+            account=identity.account, partition=identity.partition, region=region
+        )
         if deploying:
-            reporter.emit(RunStarted(command, settings.service, settings.stage, identity.account, region, aws.endpoint))
+            reporter.emit(
+                RunStarted(
+                    command,
+                    settings.service,
+                    settings.stage,
+                    identity.account,
+                    region,
+                    aws.endpoint,
+                )
+            )
         yield Session(options, settings, aws, reporter, interrupts, environment)
 
 
 def started() -> None:
-    """Re-enable garbage collection and exempt everything imported so far, if `group.run` put it off."""
+    """Re-enable garbage collection and exempt everything imported so far, if `group.run` put it
+    off.
+    """
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
@@ -127,7 +157,9 @@ def started() -> None:
 
 @contextmanager
 def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[str]]]:
-    """Yield a session and the problems met while opening it; with problems, the session is without an account."""
+    """Yield a session and the problems met while opening it; with problems, the session is without
+    an account.
+    """
     from deployer.errors import ConfigError
 
     found: list[str] = []
@@ -147,8 +179,8 @@ def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
     """Return a session without an account; what is wrong with the settings goes to `found`."""
     from deployer.commands.interrupts import Interrupts
     from deployer.errors import ConfigError
-    from deployer.report.live import Reporter, stderr_console
     from deployer.project.settings import Settings
+    from deployer.report.live import Reporter, stderr_console
 
     try:
         settings = settings_of(options)
@@ -163,16 +195,22 @@ def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
 
 
 def without_account(settings: Settings) -> tuple[Settings, Aws]:
-    """Return settings with an account of their own or made up, and clients that know AWS's models and that nobody calls."""
+    """Return settings with an account of their own or made up, and clients that know AWS's models
+    and that nobody calls.
+    """
     from deployer.aws.access import Aws
 
     region = settings.region or "us-east-1"
-    settings = settings.located(account=settings.account or "0" * 12, partition="aws", region=region)
+    settings = settings.located(
+        account=settings.account or "0" * 12, partition="aws", region=region
+    )
     return settings, Aws(region=region, credentials=("nobody", "nobody"))
 
 
 def for_local(settings: Settings) -> Settings:
-    """Return the settings as the local AWS needs them: its images have no base, and its account is its own."""
+    """Return the settings as the local AWS needs them: its images have no base, and its account is
+    its own.
+    """
     from deployer.images.context import NO_BASE
 
     return replace(settings, base_image=NO_BASE, account="")
@@ -180,8 +218,14 @@ def for_local(settings: Settings) -> Settings:
 
 @contextmanager
 def users_configuration_hidden() -> Iterator[None]:
-    """Take AWS's and the proxies' variables out of the environment: --local reads nothing of that configuration."""
-    hidden = {name: value for name, value in os.environ.items() if name.startswith("AWS_") or name.lower() in _PROXIES}
+    """Take AWS's and the proxies' variables out of the environment: --local reads nothing of that
+    configuration.
+    """
+    hidden = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") or name.lower() in _PROXIES
+    }
     for name in hidden:
         del os.environ[name]
     os.environ.update(_NO_CONFIGURATION)
@@ -208,7 +252,9 @@ def told_once(emit: Emit) -> Tell:
 
 
 def find_local(project: Path, command: str, emit: Emit) -> Server | None:
-    """Return the project's local AWS, started if `up` needs one; None when a reading command finds none."""
+    """Return the project's local AWS, started if `up` needs one; None when a reading command finds
+    none.
+    """
     from deployer.engine.events import Note
     from deployer.local import process
 
@@ -219,13 +265,17 @@ def find_local(project: Path, command: str, emit: Emit) -> Server | None:
         raise process.NotRunning(project)
     emit(Note("starting the local AWS"))
     server = process.start(project)
-    emit(Note(f"the local AWS runs at {server.url} (process {server.pid}); its log is {server.log}"))
+    emit(
+        Note(f"the local AWS runs at {server.url} (process {server.pid}); its log is {server.log}")
+    )
     return server
 
 
 @contextmanager
 def executor(workers: int | None = None) -> Iterator[Executor]:
-    """Yield a pool of threads whose calls are waited for, unless the block ends with an error or an interrupt."""
+    """Yield a pool of threads whose calls are waited for, unless the block ends with an error or an
+    interrupt.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     from deployer.aws.access import WORKERS
@@ -249,8 +299,14 @@ def end_local(project: Path) -> str:
 
 
 def force_end_local(project: Path) -> str:
-    """End the local AWS, whatever lives in it and whether it answers or not, and remove its files; say what was done."""
+    """End the local AWS, whatever lives in it and whether it answers or not, and remove its files;
+    say what was done.
+    """
     from deployer.local import process
 
     ended = process.force_stop(project)
-    return "the local AWS has ended, and its files are removed" if ended else "no local AWS runs; its files are removed"
+    return (
+        "the local AWS has ended, and its files are removed"
+        if ended
+        else "no local AWS runs; its files are removed"
+    )

@@ -1,4 +1,6 @@
-"""The two walks of a run: read every resource, perform every change. Emits events; prints nothing, decides nothing."""
+"""The two walks of a run: read every resource, perform every change. Emits events; prints nothing,
+decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,27 @@ from functools import partial
 from typing import Any
 
 from deployer.aws.access import Aws
-from deployer.errors import AwsError, DeployerError, ForeignResource
-from deployer.engine.events import Emit, StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
+from deployer.engine.events import (
+    Emit,
+    StepFailed,
+    StepFinished,
+    StepProgress,
+    StepSkipped,
+    StepStarted,
+)
 from deployer.engine.graph import Fate, Needs, Outcome, in_order, reverse, walk
-from deployer.engine.plan import Action, Change, Fields, Plan, State, compare, make_plan, plan_deletion, resolve
+from deployer.engine.plan import (
+    Action,
+    Change,
+    Fields,
+    Plan,
+    State,
+    compare,
+    make_plan,
+    plan_deletion,
+    resolve,
+)
+from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.resources.base import Resource
 
 Actual = dict[str, "State | None"]
@@ -29,7 +48,8 @@ _DONE = {
 class RunResult:
     """How applying a plan ended, by resource.
 
-    `outputs`: of the resources that are in place. `performed`: what was done. `idle`: what needed nothing.
+    `outputs`: of the resources that are in place. `performed`: what was done. `idle`: what needed
+        nothing.
     """
 
     outcomes: Mapping[str, Outcome]
@@ -43,8 +63,13 @@ class RunResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many resources were created, updated, replaced, deleted, failed, skipped; not what needed nothing."""
-        done = {name: sum(each is action for each in self.performed.values()) for action, name in _DONE.items()}
+        """How many resources were created, updated, replaced, deleted, failed, skipped; not what
+        needed nothing.
+        """
+        done = {
+            name: sum(each is action for each in self.performed.values())
+            for action, name in _DONE.items()
+        }
         fates = [outcome.fate for key, outcome in self.outcomes.items() if key not in self.idle]
         return {**done, "failed": fates.count(Fate.FAILED), "skipped": fates.count(Fate.SKIPPED)}
 
@@ -61,14 +86,16 @@ def read_all(
 
     Args:
         only_find: whether it is enough to know which are there and ours.
-        refused: gets what is not ours, by key; for us it is then not there. Without it, what is not ours is an error.
+        refused: gets what is not ours, by key; for us it is then not there. Without it, what is not
+            ours is an error.
 
     Raises:
         ForeignResource: with every resource that is not ours, by name.
         DeployerError: the first other failure, saying which resource it concerns.
     """
     futures = {
-        resource.key: executor.submit(resource.find if only_find else resource.read, aws) for resource in resources
+        resource.key: executor.submit(resource.find if only_find else resource.read, aws)
+        for resource in resources
     }
     actual: Actual = {}
     foreign: list[ForeignResource] = []
@@ -83,10 +110,13 @@ def read_all(
                 refused[key] = error
         except DeployerError as error:
             failures[key] = error
-    # Before failures, which may follow from it: what is in another account's bucket cannot be read either.
+    # Before failures, which may follow from it: what is in another account's bucket cannot be read
+    # either.
     if foreign and refused is None:
         raise ForeignResource("\n".join(each.message for each in foreign), foreign[0].advice)
-    if failures:  # only the first is touched: several keys may have failed by one and the same error
+    if (
+        failures
+    ):  # only the first is touched: several keys may have failed by one and the same error
         key, failure = next(iter(failures.items()))
         failure.message = f"failed to read {key}: {failure.message}"
         raise failure
@@ -97,7 +127,9 @@ def needs_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
     return {resource.key: resource.needs for resource in resources}
 
 
-def plan_changes(resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource] = ()) -> Plan:
+def plan_changes(
+    resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource] = ()
+) -> Plan:
     """Plan what `up` does; of what is undeclared, only what exists."""
     by_key = {resource.key: resource for resource in resources}
     order = in_order(needs_of(resources))
@@ -138,9 +170,15 @@ class Run:
     _performed: dict[str, Action] = field(default_factory=dict)
 
     def up(
-        self, plan: Plan, resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource]
+        self,
+        plan: Plan,
+        resources: Sequence[Resource],
+        actual: Actual,
+        undeclared: Sequence[Resource],
     ) -> RunResult:
-        """Create, update and replace along the graph; then, if all went well, delete what is undeclared."""
+        """Create, update and replace along the graph; then, if all went well, delete what is
+        undeclared.
+        """
         changes = {change.key: change for change in plan.changes}
         by_key = {resource.key: resource for resource in resources}
         needs = needs_of(resources)
@@ -150,11 +188,15 @@ class Run:
 
         outcomes = self._walk(needs, visit, changes)
         doomed = [resource for resource in undeclared if changes.get(resource.key) is not None]
-        failed = next((key for key, outcome in outcomes.items() if outcome.fate is not Fate.DONE), None)
+        failed = next(
+            (key for key, outcome in outcomes.items() if outcome.fate is not Fate.DONE), None
+        )
         if failed is None:
             outcomes |= self._delete_in_turn(doomed, changes)
         else:
-            outcomes |= {resource.key: self._skip(changes[resource.key], failed) for resource in doomed}
+            outcomes |= {
+                resource.key: self._skip(changes[resource.key], failed) for resource in doomed
+            }
         return RunResult(outcomes, self._outputs, self._performed, _idle(plan))
 
     def down(self, plan: Plan, resources: Sequence[Resource]) -> RunResult:
@@ -169,7 +211,9 @@ class Run:
         outcomes = self._walk(reverse(needs_of(resources)), visit, changes)
         return RunResult(outcomes, performed=self._performed, idle=_idle(plan))
 
-    def _delete_in_turn(self, doomed: Sequence[Resource], changes: Mapping[str, Change]) -> dict[str, Outcome]:
+    def _delete_in_turn(
+        self, doomed: Sequence[Resource], changes: Mapping[str, Change]
+    ) -> dict[str, Outcome]:
         by_key = {resource.key: resource for resource in doomed}
         keys = list(by_key)
         chain = {key: keys[max(0, number - 1) : number] for number, key in enumerate(keys)}
@@ -179,7 +223,9 @@ class Run:
 
         return self._walk(chain, visit, changes)
 
-    def _walk(self, needs: Needs, visit: Callable[[str], None], changes: Mapping[str, Change]) -> dict[str, Outcome]:
+    def _walk(
+        self, needs: Needs, visit: Callable[[str], None], changes: Mapping[str, Change]
+    ) -> dict[str, Outcome]:
         outcomes = walk(needs, visit, self.executor, self.stopped)
         for key, outcome in outcomes.items():
             if outcome.fate is Fate.SKIPPED and changes[key].action is not Action.NOOP:
@@ -187,7 +233,11 @@ class Run:
         return outcomes
 
     def _skip(self, change: Change, because: str | None) -> Outcome:
-        self.emit(StepSkipped(change.key, change.action.value, f"{because} failed" if because else "interrupted"))
+        self.emit(
+            StepSkipped(
+                change.key, change.action.value, f"{because} failed" if because else "interrupted"
+            )
+        )
         return Outcome(Fate.SKIPPED, because=because)
 
     def _settle(self, resource: Resource, change: Change, actual: State | None) -> None:
@@ -204,7 +254,9 @@ class Run:
                 outputs = {**outputs, **made}
         self._outputs[resource.key] = outputs
 
-    def _change(self, resource: Resource, change: Change, desired: Fields, actual: State | None) -> Fields:
+    def _change(
+        self, resource: Resource, change: Change, desired: Fields, actual: State | None
+    ) -> Fields:
         aws = self._aws(resource.key)
         if change.action is Action.UPDATE and actual is not None:
             return resource.update(aws, desired, actual, change)
@@ -219,10 +271,16 @@ class Run:
 
     @staticmethod
     def _go_on(resource: Resource, desired: Fields, aws: Aws, error: AwsError) -> Fields:
-        """Finish what exists though it was not there a moment ago (GEN-10); raise the error if it cannot become what is
-        desired, and ForeignResource if it is not ours."""
-        aws.tell("it exists already: another run made it, or the answer to an attempt was lost; going on", lasting=True)
-        found = aws.wait_until(lambda: resource.read(aws), reason="for AWS: what exists already is not seen yet")
+        """Finish what exists though it was not there a moment ago (GEN-10); raise the error if it
+        cannot become what is desired, and ForeignResource if it is not ours."""
+        aws.tell(
+            "it exists already: another run made it, or the answer to an attempt was lost; going "
+            "on",
+            lasting=True,
+        )
+        found = aws.wait_until(
+            lambda: resource.read(aws), reason="for AWS: what exists already is not seen yet"
+        )
         fields = compare(desired, found.fields, resource.replace_on)
         change = Change(resource.key, Action.UPDATE, fields)
         if any(each.forces_replace for each in fields):
@@ -242,7 +300,14 @@ class Run:
             self.emit(StepFailed(key, verb, error.message, error.advice))
             raise
         except Exception as error:
-            self.emit(StepFailed(key, verb, f"{type(error).__name__}: {error}", "this is a defect of the deployer"))
+            self.emit(
+                StepFailed(
+                    key,
+                    verb,
+                    f"{type(error).__name__}: {error}",
+                    "this is a defect of the deployer",
+                )
+            )
             raise
         self._performed[key] = change.action
         self.emit(StepFinished(key, verb, self.clock() - started))

@@ -11,7 +11,9 @@ Json = Any
 
 
 def canonical_json(value: Json) -> str:
-    """Serialise with sorted keys and fixed separators: equal values give equal text (Sfn-2 compares text)."""
+    """Serialise with sorted keys and fixed separators: equal values give equal text (Sfn-2 compares
+    text).
+    """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -26,8 +28,9 @@ def parse_document(document: str | Mapping[str, Json] | None) -> Json:
 def canonical_policy(document: str | Mapping[str, Json] | None) -> Json:
     """Return an IAM-style policy in one form, whichever of the equal ones it came in (Iam-5).
 
-    Statements and values are sorted sets; a scalar is a list of one; an account id is that account's root ARN; booleans
-    and numbers in conditions are text; a missing version is 2008-10-17.
+    Statements and values are sorted sets; a scalar is a list of one; an account id is that
+    account's root ARN; booleans and numbers in conditions are text; a missing version is
+    2008-10-17.
     """
     parsed = parse_document(document)
     if parsed is None:
@@ -47,7 +50,8 @@ def _statement(statement: Mapping[str, Json]) -> dict[str, Json]:
             result[name] = _principal(value)
         elif name == "Condition":
             result[name] = {
-                operator: {key: _values(values) for key, values in tests.items()} for operator, tests in value.items()
+                operator: {key: _values(values) for key, values in tests.items()}
+                for operator, tests in value.items()
             }
         elif name in ("Action", "NotAction", "Resource", "NotResource"):
             result[name] = _values(value)
@@ -64,7 +68,9 @@ def _values(value: Json) -> list[str]:
 def _principal(value: Json) -> dict[str, list[str]]:
     if value == "*":
         return {"AWS": ["*"]}
-    return {kind: sorted({_account(each) for each in _values(names)}) for kind, names in value.items()}
+    return {
+        kind: sorted({_account(each) for each in _values(names)}) for kind, names in value.items()
+    }
 
 
 def _account(principal: str) -> str:
@@ -74,7 +80,9 @@ def _account(principal: str) -> str:
 
 
 def canonical_lifecycle(document: str | Mapping[str, Json] | None) -> Json:
-    """Return an ECR lifecycle policy with its rules in order of priority and without empty lists (ECR-5)."""
+    """Return an ECR lifecycle policy with its rules in order of priority and without empty lists
+    (ECR-5).
+    """
     parsed = parse_document(document)
     if parsed is None:
         return None
@@ -90,13 +98,18 @@ def canonical_lifecycle(document: str | Mapping[str, Json] | None) -> Json:
 
 
 def tags_from(pairs: Iterable[Mapping[str, str]] | Mapping[str, str] | None) -> dict[str, str]:
-    """Return tags of any service's shape (GEN-11) as one dict, without AWS's own `aws:` keys (GEN-12)."""
+    """Return tags of any service's shape (GEN-11) as one dict, without AWS's own `aws:` keys
+    (GEN-12).
+    """
     if pairs is None:
         return {}
     if isinstance(pairs, Mapping):
         found = dict(pairs)
     else:
-        found = {pair.get("Key", pair.get("key", "")): pair.get("Value", pair.get("value", "")) for pair in pairs}
+        found = {
+            pair.get("Key", pair.get("key", "")): pair.get("Value", pair.get("value", ""))
+            for pair in pairs
+        }
     return {key: value for key, value in found.items() if not key.startswith("aws:")}
 
 

@@ -1,4 +1,6 @@
-"""The vocabulary of a run: what the engine has to say, as values. Nothing here prints, reads a clock or knows AWS."""
+"""The vocabulary of a run: what the engine has to say, as values. Nothing here prints, reads a
+clock or knows AWS.
+"""
 
 from __future__ import annotations
 
@@ -99,6 +101,14 @@ class RunFinished:
 
 
 Event = Union[
-    RunStarted, Note, PlanReady, StepStarted, StepProgress, StepFinished, StepFailed, StepSkipped, RunFinished
+    RunStarted,
+    Note,
+    PlanReady,
+    StepStarted,
+    StepProgress,
+    StepFinished,
+    StepFailed,
+    StepSkipped,
+    RunFinished,
 ]
 Emit = Callable[[Event], None]

@@ -1,4 +1,6 @@
-"""The dependency graph and its parallel walk, on the standard library's graphlib. Knows nothing of AWS."""
+"""The dependency graph and its parallel walk, on the standard library's graphlib. Knows nothing of
+AWS.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class Fate(str, Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One node's end: FAILED has its error, SKIPPED the node that is to blame (None: the walk was stopped)."""
+    """One node's end: FAILED has its error, SKIPPED the node that is to blame (None: the walk was
+    stopped).
+    """
 
     fate: Fate
     error: Exception | None = None
@@ -57,13 +61,16 @@ def reverse(needs: Needs) -> dict[str, set[str]]:
 
 
 def walk(
-    needs: Needs, visit: Callable[[str], None], executor: Executor, stopped: Callable[[], bool] = lambda: False
+    needs: Needs,
+    visit: Callable[[str], None],
+    executor: Executor,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Outcome]:
     """Visit each node once its needs are done, as many at once as the executor allows.
 
-    A visit that raises fails its node; nodes that need it, directly or not, are skipped; the others go on. Once `stopped`
-    is true no visit begins any more, and what has not begun is skipped; running visits are waited for.
-    Only `Exception` is caught; the error is in the outcome.
+    A visit that raises fails its node; nodes that need it, directly or not, are skipped; the others
+    go on. Once `stopped` is true no visit begins any more, and what has not begun is skipped;
+    running visits are waited for. Only `Exception` is caught; the error is in the outcome.
     """
     _check(needs)
     sorter = graphlib.TopologicalSorter(needs)
@@ -72,9 +79,13 @@ def walk(
     running: dict[Future[None], str] = {}
     while sorter.is_active():
         for node in sorter.get_ready():
-            culprit = next((each for each in needs[node] if outcomes[each].fate is not Fate.DONE), None)
+            culprit = next(
+                (each for each in needs[node] if outcomes[each].fate is not Fate.DONE), None
+            )
             if culprit is not None:
-                because = culprit if outcomes[culprit].fate is Fate.FAILED else outcomes[culprit].because
+                because = (
+                    culprit if outcomes[culprit].fate is Fate.FAILED else outcomes[culprit].because
+                )
                 outcomes[node] = Outcome(Fate.SKIPPED, because=because)
                 sorter.done(node)
             elif stopped():

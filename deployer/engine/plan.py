@@ -1,8 +1,9 @@
 """The plan: desired against actual, field by field. Pure: no AWS, no clock, no I/O.
 
-Both sides are mappings of a field's name to a JSON value. Only declared fields are compared, so what AWS adds or others
-set elsewhere stays theirs; None means absent. A desired value may hold a Ref to something that AWS chooses, such as a
-function's version; where the plan cannot know it yet, it is UNKNOWN, shown as "(known after apply)".
+Both sides are mappings of a field's name to a JSON value. Only declared fields are compared, so
+what AWS adds or others set elsewhere stays theirs; None means absent. A desired value may hold a
+Ref to something that AWS chooses, such as a function's version; where the plan cannot know it yet,
+it is UNKNOWN, shown as "(known after apply)".
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Ref:
 
 
 class _Unknown:
-    """A value that only applying the plan will tell. There is one, UNKNOWN; it equals nothing but itself."""
+    """A value that only applying the plan will tell. There is one, UNKNOWN; it equals nothing but
+    itself.
+    """
 
     def __repr__(self) -> str:
         return "(known after apply)"
@@ -45,7 +48,9 @@ UNKNOWN = _Unknown()
 
 @dataclass(frozen=True)
 class State:
-    """What is really there: `fields` are compared, `outputs` are what AWS chose and others refer to."""
+    """What is really there: `fields` are compared, `outputs` are what AWS chose and others refer
+    to.
+    """
 
     fields: Fields
     outputs: Fields = field(default_factory=dict)
@@ -55,7 +60,8 @@ class State:
 class Desired:
     """What a resource declares of itself, as far as planning goes.
 
-    `replace_on`: fields that AWS cannot change in place. `moves`: given the changed fields, the outputs that will change.
+    `replace_on`: fields that AWS cannot change in place. `moves`: given the changed fields, the
+        outputs that will change.
     """
 
     key: str
@@ -82,7 +88,9 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one resource, and why. `note`: what follows from it for those who use the service."""
+    """What happens to one resource, and why. `note`: what follows from it for those who use the
+    service.
+    """
 
     key: str
     action: Action
@@ -113,12 +121,16 @@ class Plan:
     @property
     def destructive(self) -> tuple[Change, ...]:
         """The changes that delete something, be it to make it anew."""
-        return tuple(change for change in self.changes if change.action in (Action.DELETE, Action.REPLACE))
+        return tuple(
+            change for change in self.changes if change.action in (Action.DELETE, Action.REPLACE)
+        )
 
     @property
     def adopting(self) -> tuple[Change, ...]:
         """The changes of what is there without our tags, and gets them."""
-        return tuple(each for each in self.changes if each.action is Action.UPDATE and "tags" in each.names)
+        return tuple(
+            each for each in self.changes if each.action is Action.UPDATE and "tags" in each.names
+        )
 
     def count(self, action: Action) -> int:
         return sum(change.action is action for change in self.changes)
@@ -166,8 +178,12 @@ def same(before: Any, after: Any) -> bool:
     return bool(before == after)
 
 
-def compare(desired: Fields, actual: Fields | None, replace_on: Collection[str] = ()) -> tuple[FieldChange, ...]:
-    """Return what differs between the declared fields and the actual ones; None of the latter means nothing is there."""
+def compare(
+    desired: Fields, actual: Fields | None, replace_on: Collection[str] = ()
+) -> tuple[FieldChange, ...]:
+    """Return what differs between the declared fields and the actual ones; None of the latter means
+    nothing is there.
+    """
     changes: list[FieldChange] = []
     for name, after in desired.items():
         before = None if actual is None else actual.get(name)
@@ -177,13 +193,17 @@ def compare(desired: Fields, actual: Fields | None, replace_on: Collection[str] 
     return tuple(changes)
 
 
-def make_plan(desired: Iterable[Desired], actual: Mapping[str, State | None], undeclared: Iterable[str] = ()) -> Plan:
+def make_plan(
+    desired: Iterable[Desired], actual: Mapping[str, State | None], undeclared: Iterable[str] = ()
+) -> Plan:
     """Plan from actual to desired.
 
     Args:
-        desired: dependencies first (graph.in_order); a Ref to something later or unknown is a KeyError.
+        desired: dependencies first (graph.in_order); a Ref to something later or unknown is a
+            KeyError.
         actual: each resource's state by key, None where it does not exist.
-        undeclared: keys of resources of ours that are no longer declared; they will be deleted, in this order.
+        undeclared: keys of resources of ours that are no longer declared; they will be deleted, in
+            this order.
     """
     changes: dict[str, Change] = {}
     outputs: dict[str, Fields | None] = {}
@@ -221,4 +241,8 @@ def _action(state: State | None, found: tuple[FieldChange, ...]) -> Action:
 
 def plan_deletion(keys: Iterable[str], actual: Mapping[str, State | None]) -> Plan:
     """Plan the deletion of whatever of these resources exists, in this order."""
-    return Plan(tuple(Change(key, Action.DELETE if actual[key] is not None else Action.NOOP) for key in keys))
+    return Plan(
+        tuple(
+            Change(key, Action.DELETE if actual[key] is not None else Action.NOOP) for key in keys
+        )
+    )

@@ -19,7 +19,11 @@ def write_archive(image: BuiltImage, name: str, target: Path) -> None:
         "RepoTags": [name],
         "Layers": [f"{blob.digest[7:]}.tar.gz" for blob in image.layers],
     }
-    with room_needed(target), replacing(target) as stream, tarfile.open(fileobj=stream, mode="w") as archive:
+    with (
+        room_needed(target),
+        replacing(target) as stream,
+        tarfile.open(fileobj=stream, mode="w") as archive,
+    ):
         for file, blob in _files(image):
             entry = tarfile.TarInfo(file)
             entry.size = blob.size

@@ -11,14 +11,16 @@ from deployer.errors import BuildError
 from deployer.images.archive import write_archive
 from deployer.images.context import NO_BASE, Context
 from deployer.images.direct import assemble
-from deployer.images.engine import Engine, find_engine
 from deployer.images.ecr import push, verify
+from deployer.images.engine import Engine, find_engine
 from deployer.images.verify import verifying
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was built: by whom, its digest where it is known before a push, its layers as (what, compressed bytes)."""
+    """What was built: by whom, its digest where it is known before a push, its layers as (what,
+    compressed bytes).
+    """
 
     builder: str
     digest: str | None
@@ -37,19 +39,26 @@ def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
         return engine, f"builder: docker, the engine at {engine.where}"
     if choice == "docker":
         raise BuildError(
-            "no Docker engine answers: neither at DOCKER_HOST, nor of the docker context, nor at the usual sockets",
+            "no Docker engine answers: neither at DOCKER_HOST, nor of the docker context, nor at "
+            "the usual sockets",
             "start one, or use --builder direct, which needs none",
         )
     return None, "builder: direct, because no Docker engine answers"
 
 
 def bring(
-    context: Context, aws: Aws, repository: str, choice: str, tell: Tell, models: Sequence[Path] = ()
+    context: Context,
+    aws: Aws,
+    repository: str,
+    choice: str,
+    tell: Tell,
+    models: Sequence[Path] = (),
 ) -> str:
     """Build the context, push it under its tag, and return the digest that Lambda will accept.
 
     Args:
-        models: files of the models that the image will serve; what it predicts for them is verified before the push.
+        models: files of the models that the image will serve; what it predicts for them is verified
+            before the push.
     """
     tag = context.tag
     engine, why = choose_engine(choice, context)
@@ -66,13 +75,24 @@ def bring(
     try:
         verify(aws, repository, digest, context.architecture)
     except BuildError:  # or the next run would take it by its tag
-        aws.call("ecr", "batch_delete_image", repositoryName=repository, imageIds=[{"imageDigest": digest}])
+        aws.call(
+            "ecr",
+            "batch_delete_image",
+            repositoryName=repository,
+            imageIds=[{"imageDigest": digest}],
+        )
         raise
     return digest
 
 
 def _build_with(
-    engine: Engine, context: Context, aws: Aws, repository: str, tag: str, tell: Tell, verified: Callable[[], None]
+    engine: Engine,
+    context: Context,
+    aws: Aws,
+    repository: str,
+    tag: str,
+    tell: Tell,
+    verified: Callable[[], None],
 ) -> str:
     name = f"{repository}:{tag}"
     try:
@@ -90,7 +110,9 @@ def _build_with(
 def save(
     context: Context, name: str, target: Path, choice: str, tell: Tell, models: Sequence[Path] = ()
 ) -> Summary:
-    """Build the context and write it as a file that docker load takes. Calls no AWS. `models` as in `bring`."""
+    """Build the context and write it as a file that docker load takes. Calls no AWS. `models` as in
+    `bring`.
+    """
     engine, why = choose_engine(choice, context)
     tell(why, lasting=True)
     with verifying(context, models, tell) as verified:
@@ -112,6 +134,10 @@ def save(
 
 
 def _unchanged(context: Context, tag: str) -> None:
-    """Refuse an image of files that changed while it was built: the tag would promise something else."""
+    """Refuse an image of files that changed while it was built: the tag would promise something
+    else.
+    """
     if replace(context).tag != tag:
-        raise BuildError(f"{context.folder} changed while the image was built", "run the command again")
+        raise BuildError(
+            f"{context.folder} changed while the image was built", "run the command again"
+        )

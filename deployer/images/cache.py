@@ -1,4 +1,5 @@
-"""What a builder keeps between runs: downloaded blobs and finished layers, in the user's cache folder.
+"""What a builder keeps between runs: downloaded blobs and finished layers, in the user's cache
+folder.
 
 Everything in it can be had again, so the folder may be deleted at any time.
 """
@@ -23,7 +24,9 @@ def cache_folder() -> Path:
 
 
 def kept(name: str, write: Callable[[IO[bytes]], None], size: int | None = None) -> Path:
-    """Return the file of this name in the cache; if it is not there in its size, `write` it, whole or not at all."""
+    """Return the file of this name in the cache; if it is not there in its size, `write` it, whole
+    or not at all.
+    """
     path = cache_folder() / name
     if not path.is_file() or size not in (None, path.stat().st_size):
         with room_needed(path, "name another folder in XDG_CACHE_HOME"), replacing(path) as stream:
@@ -33,9 +36,13 @@ def kept(name: str, write: Callable[[IO[bytes]], None], size: int | None = None)
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside `path` that takes its place once all is written; an error leaves `path` as it was."""
+    """Open a file beside `path` that takes its place once all is written; an error leaves `path` as
+    it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as stream:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as stream:
         try:
             yield stream
             stream.flush()
@@ -48,12 +55,18 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def room_needed(path: Path, advice: str = "") -> Iterator[None]:
-    """Turn a full disk, or a folder that may not be written, into a BuildError that names it; `advice` for the latter."""
+    """Turn a full disk, or a folder that may not be written, into a BuildError that names it;
+    `advice` for the latter.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise BuildError(f"no room left on the disk of {path.parent}", "free some, then run up again") from error
+            raise BuildError(
+                f"no room left on the disk of {path.parent}", "free some, then run up again"
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise BuildError(f"{path.parent} cannot be written: {error.strerror}", advice) from error
+            raise BuildError(
+                f"{path.parent} cannot be written: {error.strerror}", advice
+            ) from error
         raise

@@ -1,4 +1,6 @@
-"""A build context: a folder with a Dockerfile. Which files belong to it, and the hash that identifies the image."""
+"""A build context: a folder with a Dockerfile. Which files belong to it, and the hash that
+identifies the image.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from deployer.images.dockerfile import Dockerfile, read_dockerfile
 # Rises when the same inputs would give another image, so that no old image is taken for a new one.
 FORMAT = 3
 NO_BASE = "scratch"
-LOCK = "base.lock"  # which digest a base's tag stands for (images.base); the digest itself is part of the hash
+# which digest a base's tag stands for (images.base); the digest itself is part of the hash
+LOCK = "base.lock"
 _IGNORED_FOLDERS = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache"}
 
 
@@ -23,8 +26,9 @@ _IGNORED_FOLDERS = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache"}
 class Context:
     """A folder that becomes an image.
 
-    `base`: what FROM stands for, pinned by digest; NO_BASE is an image of the folder's files alone. `architecture`: x86_64
-    or arm64. `python`: the minor version, such as 3.12, that trained and that will serve.
+    `base`: what FROM stands for, pinned by digest; NO_BASE is an image of the folder's files alone.
+    `architecture`: x86_64 or arm64. `python`: the minor version, such as 3.12, that trained and
+    that will serve.
     """
 
     folder: Path
@@ -34,12 +38,17 @@ class Context:
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """Every file by its name with slashes, sorted; byte code, version control and what .dockerignore names do not count.
+        """Every file by its name with slashes, sorted; byte code, version control and what
+        .dockerignore names do not count.
 
-        A subfolder with a Dockerfile of its own is another function's context, not a part of this one.
+        A subfolder with a Dockerfile of its own is another function's context, not a part of this
+        one.
         """
         if not (self.folder / "Dockerfile").is_file():
-            raise BuildError(f"{self.folder} has no Dockerfile", "a function's folder needs one to become an image")
+            raise BuildError(
+                f"{self.folder} has no Dockerfile",
+                "a function's folder needs one to become an image",
+            )
         found: dict[str, Path] = {}
         for here, folders, names in os.walk(self.folder):
             folders[:] = [
@@ -48,7 +57,11 @@ class Context:
                 if each not in _IGNORED_FOLDERS and not Path(here, each, "Dockerfile").is_file()
             ]
             links = [each for each in folders if Path(here, each).is_symlink()]
-            paths = [Path(here, name) for name in (*names, *links) if not name.endswith(".pyc") and name != LOCK]
+            paths = [
+                Path(here, name)
+                for name in (*names, *links)
+                if not name.endswith(".pyc") and name != LOCK
+            ]
             found.update((path.relative_to(self.folder).as_posix(), path) for path in paths)
         kept = {name: found[name] for name in sorted(self._not_ignored(found))}
         for name, path in kept.items():
@@ -79,14 +92,18 @@ class Context:
 
     @cached_property
     def tag(self) -> str:
-        """The image's identity: a hash of names, contents and run bits of all files, base, target and format."""
+        """The image's identity: a hash of names, contents and run bits of all files, base, target
+        and format.
+        """
         digest = hashlib.sha256()
         for part in (str(FORMAT), self.base, self.architecture, self.python):
             digest.update(part.encode() + b"\0")
         for name, path in self.files.items():
             content = path.read_bytes()
             header = f"{name}\0{is_executable(path)}\0{len(content)}\0"
-            digest.update(header.encode("utf-8", "surrogateescape") + content)  # a name may be no UTF-8
+            digest.update(
+                header.encode("utf-8", "surrogateescape") + content
+            )  # a name may be no UTF-8
         return digest.hexdigest()[:40]
 
 

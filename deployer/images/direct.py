@@ -1,4 +1,6 @@
-"""The builder that needs no engine: base layers from their registry, packages from wheels, code from the folder."""
+"""The builder that needs no engine: base layers from their registry, packages from wheels, code
+from the folder.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from deployer.images.recipe import Recipe, interpret
 
 
 def assemble(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
-    """Make a context's image; the layers of its base are described, and fetched only when somebody opens them.
+    """Make a context's image; the layers of its base are described, and fetched only when somebody
+    opens them.
 
     Raises:
         BuildError: the Dockerfile, a requirement, the base or a download is at fault.
@@ -32,7 +35,9 @@ def assemble(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
     layers = [package_layer(context, recipe, tell), _code_layer(context, recipe)]
     config = {
         "Cmd": list(recipe.command),
-        "Env": [f"{name}={value}" for name, value in recipe.environment.items() if name not in known],
+        "Env": [
+            f"{name}={value}" for name, value in recipe.environment.items() if name not in known
+        ],
         "WorkingDir": recipe.workdir,
     }
     return image_of(base, tuple(each for each in layers if each), config)
@@ -48,5 +53,9 @@ def _code_layer(context: Context, recipe: Recipe) -> Layer:
             target.write_bytes(path.read_bytes())
             target.chmod(path.stat().st_mode & 0o777 | 0o600)
         byte_compile(Path(folder), "", context.python)
-        files = {path.relative_to(folder).as_posix(): path for path in Path(folder).rglob("*") if path.is_file()}
+        files = {
+            path.relative_to(folder).as_posix(): path
+            for path in Path(folder).rglob("*")
+            if path.is_file()
+        }
         return layer_in_memory(files, "code")

@@ -1,4 +1,6 @@
-"""A Dockerfile as a list of instructions, and what FROM stands for. What the instructions do is for the builders."""
+"""A Dockerfile as a list of instructions, and what FROM stands for. What the instructions do is for
+the builders.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,14 @@ class Instruction:
 
     def refuse(self, problem: str, advice: str = "") -> BuildError:
         """Return the error that points at this instruction."""
-        return BuildError(f"{self.path} line {self.line}: {self.name} {self.argument}: {problem}", advice)
+        return BuildError(
+            f"{self.path} line {self.line}: {self.name} {self.argument}: {problem}", advice
+        )
 
     def filled(self, values: Mapping[str, str]) -> str:
-        """Return the argument with $NAME and ${NAME} replaced; raise BuildError for anything else that has a $."""
+        """Return the argument with $NAME and ${NAME} replaced; raise BuildError for anything else
+        that has a $.
+        """
         return self._fill(self.argument, values)
 
     def words(self, values: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,6 @@
-"""Images in ECR, through ECR's own API: pushing what is missing, and reading back what Lambda will get."""
+"""Images in ECR, through ECR's own API: pushing what is missing, and reading back what Lambda will
+get.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Any, Protocol
 
 from deployer.aws.access import Tell, tell_nobody
 from deployer.errors import AwsError, BuildError
-from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES, PLATFORM
 from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, amount, sizes_by_kind
+from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES, PLATFORM
 
 UPLOADS = 4  # layers at once
 _UPLOAD_ATTEMPTS = 3
@@ -25,9 +27,11 @@ class Calls(Protocol):
 
 
 def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = tell_nobody) -> str:
-    """Upload what the repository lacks, put the image under a tag, and say what was uploaded and what was there.
+    """Upload what the repository lacks, put the image under a tag, and say what was uploaded and
+    what was there.
 
-    The manifest goes last, so nothing half-pushed can ever be used; layers that made it are not sent again by the next run.
+    The manifest goes last, so nothing half-pushed can ever be used; layers that made it are not
+    sent again by the next run.
 
     Raises:
         AwsError: a call was refused.
@@ -43,17 +47,25 @@ def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = 
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    parameters = {"imageManifest": image.manifest, "imageManifestMediaType": MANIFEST_TYPE, "imageTag": tag}
+    parameters = {
+        "imageManifest": image.manifest,
+        "imageManifestMediaType": MANIFEST_TYPE,
+        "imageTag": tag,
+    }
     try:
-        stored = aws.call("ecr", "put_image", repositoryName=repository, **parameters)["image"]["imageId"][
-            "imageDigest"
-        ]
+        stored = aws.call("ecr", "put_image", repositoryName=repository, **parameters)["image"][
+            "imageId"
+        ]["imageDigest"]
     except AwsError as error:
-        if error.code != "ImageAlreadyExistsException":  # Img-10: another run was faster with the same image
+        if (
+            error.code != "ImageAlreadyExistsException"
+        ):  # Img-10: another run was faster with the same image
             raise
         stored = image.digest
     if stored != image.digest:
-        raise BuildError(f"ECR stored {repository}:{tag} as {stored}, but it was pushed as {image.digest}")
+        raise BuildError(
+            f"ECR stored {repository}:{tag} as {stored}, but it was pushed as {image.digest}"
+        )
     tell(_sizes(image, present), lasting=True)
     return image.digest
 
@@ -72,13 +84,21 @@ def _present(aws: Calls, repository: str, blobs: Iterable[Blob]) -> set[str]:
     present = set()
     for first in range(0, len(digests), _CHECKED_AT_ONCE):
         asked = digests[first : first + _CHECKED_AT_ONCE]
-        answer = aws.call("ecr", "batch_check_layer_availability", repositoryName=repository, layerDigests=asked)
-        present |= {each["layerDigest"] for each in answer["layers"] if each["layerAvailability"] == "AVAILABLE"}
+        answer = aws.call(
+            "ecr", "batch_check_layer_availability", repositoryName=repository, layerDigests=asked
+        )
+        present |= {
+            each["layerDigest"]
+            for each in answer["layers"]
+            if each["layerAvailability"] == "AVAILABLE"
+        }
     return present
 
 
 def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
-    """Upload a layer in parts; when an answer was lost, and ECR therefore refuses a part sent twice, look and begin anew."""
+    """Upload a layer in parts; when an answer was lost, and ECR therefore refuses a part sent
+    twice, look and begin anew.
+    """
     for attempt in range(_UPLOAD_ATTEMPTS):
         try:
             _upload_parts(aws, repository, blob, tell)
@@ -109,17 +129,26 @@ def _upload_parts(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
 def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:
     """Read an image back as Lambda will, and raise BuildError for what Lambda would refuse later.
 
-    That is an index (Img-4, Img-8), an unknown media type (Img-7), or another architecture, which CreateFunction accepts and
-    the first invocation does not survive (Img-9).
+    That is an index (Img-4, Img-8), an unknown media type (Img-7), or another architecture, which
+    CreateFunction accepts and the first invocation does not survive (Img-9).
     """
-    wanted = {"imageIds": [{"imageDigest": digest}], "acceptedMediaTypes": [*IMAGE_TYPES, *INDEX_TYPES]}
+    wanted = {
+        "imageIds": [{"imageDigest": digest}],
+        "acceptedMediaTypes": [*IMAGE_TYPES, *INDEX_TYPES],
+    }
     answer = aws.call("ecr", "batch_get_image", repositoryName=repository, **wanted)
     if not answer["images"]:
-        raise BuildError(f"ECR has no image {digest} in {repository}, though it was just pushed", "run up again")
+        raise BuildError(
+            f"ECR has no image {digest} in {repository}, though it was just pushed", "run up again"
+        )
     manifest = json.loads(answer["images"][0]["imageManifest"])
     media_type = manifest.get("mediaType") or answer["images"][0].get("imageManifestMediaType")
     if media_type not in IMAGE_TYPES:
-        index = " (an index: built with attestations, or for several platforms)" if media_type in INDEX_TYPES else ""
+        index = (
+            " (an index: built with attestations, or for several platforms)"
+            if media_type in INDEX_TYPES
+            else ""
+        )
         raise BuildError(
             f"the pushed image {digest[:19]}... is a {media_type}{index}, which Lambda refuses",
             "use --builder direct, or turn the engine's containerd image store off",
@@ -128,7 +157,8 @@ def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:
     found = (config.get("os"), config.get("architecture"))
     if found != ("linux", PLATFORM[architecture]):
         raise BuildError(
-            f"the pushed image is for {'/'.join(map(str, found))}, but the functions are for linux/{PLATFORM[architecture]}",
+            f"the pushed image is for {'/'.join(map(str, found))}, but the functions are for "
+            f"linux/{PLATFORM[architecture]}",
             "use --builder direct, or an engine that builds for that platform",
         )
 
@@ -136,10 +166,14 @@ def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:
 def _blob(aws: Calls, repository: str, digest: str) -> bytes:
     import requests
 
-    answer = aws.call("ecr", "get_download_url_for_layer", repositoryName=repository, layerDigest=digest)
+    answer = aws.call(
+        "ecr", "get_download_url_for_layer", repositoryName=repository, layerDigest=digest
+    )
     try:
         response = requests.get(answer["downloadUrl"], timeout=(10, 60))
         response.raise_for_status()
     except requests.RequestException as error:
-        raise BuildError(f"{digest[:19]}... cannot be read back from ECR: {error}", "run up again") from error
+        raise BuildError(
+            f"{digest[:19]}... cannot be read back from ECR: {error}", "run up again"
+        ) from error
     return bytes(response.content)

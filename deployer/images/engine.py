@@ -15,9 +15,9 @@ from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.cache import replacing, room_needed
 from deployer.images.context import Context
-from deployer.images.registry import PLATFORM
-from deployer.images.layers import layer_in_memory
 from deployer.images.ecr import Calls
+from deployer.images.layers import layer_in_memory
+from deployer.images.registry import PLATFORM
 
 _PING_S = 5
 _BUILD_S = 1800
@@ -38,7 +38,8 @@ class Engine:
         self.client.close()
 
     def build(self, context: Context, name: str, tell: Tell) -> None:
-        """Build a context under a name, for one platform. The classic builder adds no attestation (Img-6).
+        """Build a context under a name, for one platform. The classic builder adds no attestation
+        (Img-6).
 
         Raises:
             BuildError: with the engine's own last words.
@@ -84,12 +85,15 @@ class Engine:
                 "use --builder direct, which runs none, or install emulation (binfmt_misc)",
             )
         detail = f" (before it: {last})" if last and last not in error else ""
-        return BuildError(f"the engine at {self.where} failed to build {context.folder.name}/: {error}{detail}")
+        return BuildError(
+            f"the engine at {self.where} failed to build {context.folder.name}/: {error}{detail}"
+        )
 
     def push(self, aws: Calls, name: str, repository: str, tag: str, tell: Tell) -> str:
         """Push a built image to ECR and return its digest there.
 
-        The token lives in this call alone (Img-1, Img-3), so the machine's docker login is neither used nor changed.
+        The token lives in this call alone (Img-1, Img-3), so the machine's docker login is neither
+        used nor changed.
         """
         answer = aws.call("ecr", "get_authorization_token")["authorizationData"][0]
         user, _, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
@@ -98,15 +102,20 @@ class Engine:
             self.client.api.tag(name, target, tag)
             try:
                 credentials = {"username": user, "password": password}
-                stream = self.client.api.push(target, tag, stream=True, decode=True, auth_config=credentials)
+                stream = self.client.api.push(
+                    target, tag, stream=True, decode=True, auth_config=credentials
+                )
                 return _follow_push(stream, tell)
             finally:
                 self.client.api.remove_image(f"{target}:{tag}", noprune=True)
 
     def forget(self, name: str) -> None:
-        """Take a name away; the layers stay as the engine's build cache, for docker image prune to clear."""
+        """Take a name away; the layers stay as the engine's build cache, for docker image prune to
+        clear.
+        """
         with self._asked("untag the image"):
-            # force: else an image that a stopped container uses keeps its name, and that would hide why a push failed
+            # force: else an image that a stopped container uses keeps its name, and that would hide
+            # why a push failed
             self.client.api.remove_image(name, force=True, noprune=True)
 
     def save(self, name: str, target: Path) -> None:
@@ -124,7 +133,9 @@ class Engine:
         try:
             yield
         except APIError as error:
-            raise BuildError(f"the engine at {self.where} refuses to {what}: {error.explanation}") from error
+            raise BuildError(
+                f"the engine at {self.where} refuses to {what}: {error.explanation}"
+            ) from error
         except (DockerException, RequestException, ConnectionError) as error:
             raise BuildError(
                 f"the engine at {self.where} went away during {what}: {error}",
@@ -139,16 +150,22 @@ def _follow_push(stream: Iterable[Mapping[str, Any]], tell: Tell) -> str:
     for message in stream:
         if "error" in message:
             raise BuildError(
-                f"the registry refused the push: {str(message['error']).strip()}", _advise(message["error"])
+                f"the registry refused the push: {str(message['error']).strip()}",
+                _advise(message["error"]),
             )
         if "id" in message and message.get("status"):
             layers[message["id"]] = message["status"]
             progress = message.get("progressDetail") or {}
             if progress.get("total"):
-                tell(f"pushing {message['id']}: {progress['current'] / 1e6:.1f} of {progress['total'] / 1e6:.1f} MB")
+                tell(
+                    f"pushing {message['id']}: {progress['current'] / 1e6:.1f} of "
+                    f"{progress['total'] / 1e6:.1f} MB"
+                )
         digest = message.get("aux", {}).get("Digest", digest)
     if not digest:
-        raise BuildError("the push ended without a digest, so what was pushed is not known", "run up again")
+        raise BuildError(
+            "the push ended without a digest, so what was pushed is not known", "run up again"
+        )
     there = sum("exists" in status for status in layers.values())
     pushed = sum(status.startswith(("Pushed", "Mounted")) for status in layers.values())
     tell(f"{pushed} layers pushed, {there} were there", lasting=True)
@@ -156,13 +173,20 @@ def _follow_push(stream: Iterable[Mapping[str, Any]], tell: Tell) -> str:
 
 
 def _advise(error: str) -> str:
-    if any(word in error.lower() for word in ("expired", "denied", "unauthorized", "no basic auth")):
-        return "the ECR token was refused: it lasts twelve hours; run up again with credentials that may push"
+    if any(
+        word in error.lower() for word in ("expired", "denied", "unauthorized", "no basic auth")
+    ):
+        return (
+            "the ECR token was refused: it lasts twelve hours; run up again with credentials "
+            "that may push"
+        )
     return "run up again: what was pushed is not pushed again"
 
 
 def find_engine() -> Engine | None:
-    """Return the first engine that answers: DOCKER_HOST's, the docker context's, the usual sockets, Podman's."""
+    """Return the first engine that answers: DOCKER_HOST's, the docker context's, the usual sockets,
+    Podman's.
+    """
     import docker  # type: ignore[import-untyped]
     from docker.errors import DockerException
     from requests import RequestException
@@ -176,12 +200,15 @@ def find_engine() -> Engine | None:
             client.close()
             return Engine(docker.DockerClient(timeout=_BUILD_S, **options), where)
         except (DockerException, RequestException, OSError):
-            continue  # the next may answer; who wants this one alone is told by the caller that none does
+            # the next may answer; who wants this one alone is told by the caller that none does
+            continue
     return None
 
 
 def _listens(where: str) -> bool:
-    """Tell whether somebody is behind a socket in the file system; the SDK would leave its own end open if nobody is."""
+    """Tell whether somebody is behind a socket in the file system; the SDK would leave its own end
+    open if nobody is.
+    """
     if not where.startswith("unix://"):
         return True
     with socket.socket(socket.AF_UNIX) as probe:

@@ -1,4 +1,6 @@
-"""The parts of an image: layers of files, a config, a manifest. The same input gives the same bytes on any machine."""
+"""The parts of an image: layers of files, a config, a manifest. The same input gives the same bytes
+on any machine.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 @dataclass(frozen=True)
 class Blob:
-    """What a registry keeps under its digest. `size` in bytes; `path` gives the file, and makes it first if need be."""
+    """What a registry keeps under its digest. `size` in bytes; `path` gives the file, and makes it
+    first if need be.
+    """
 
     digest: str
     size: int
@@ -47,7 +51,9 @@ class Blob:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer's blob, and the digest of its bytes before compression, which the image's config names."""
+    """A layer's blob, and the digest of its bytes before compression, which the image's config
+    names.
+    """
 
     blob: Blob
     diff_id: str
@@ -76,7 +82,9 @@ def digest_of(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class Base:
-    """What an image inherits: the config, and the layers, whose bytes come only when somebody opens them."""
+    """What an image inherits: the config, and the layers, whose bytes come only when somebody opens
+    them.
+    """
 
     config: dict[str, Any]
     layers: tuple[Blob, ...]
@@ -85,7 +93,11 @@ class Base:
 def image_of(base: Base, layers: tuple[Layer, ...], config: Mapping[str, Any]) -> BuiltImage:
     """Put layers on a base; `config` replaces what the base says about running it."""
     whole: dict[str, Any] = {
-        **{name: base.config[name] for name in ("architecture", "os", "variant") if name in base.config},
+        **{
+            name: base.config[name]
+            for name in ("architecture", "os", "variant")
+            if name in base.config
+        },
         "config": {**base.config.get("config", {}), **config},
         "rootfs": {
             "type": "layers",
@@ -129,10 +141,12 @@ class _Hashing(io.RawIOBase):
 
 
 def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int, str]:
-    """Write files, by their names in the image, as a gzipped tar; return its digest, its size and its diff_id.
+    """Write files, by their names in the image, as a gzipped tar; return its digest, its size and
+    its diff_id.
 
-    Sorted, owned by root, without times, readable by all: Lambda reads as an unprivileged user (Img-15). GzipFile is told
-    everything that its header says, which zlib's own header leaves to the operating system.
+    Sorted, owned by root, without times, readable by all: Lambda reads as an unprivileged user
+    (Img-15). GzipFile is told everything that its header says, which zlib's own header leaves to
+    the operating system.
     """
     compressed = _Hashing(stream)
     with gzip.GzipFile("", "wb", compresslevel=6, fileobj=compressed, mtime=0) as zipped:

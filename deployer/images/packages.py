@@ -1,4 +1,6 @@
-"""The layer of packages: wheels that pip chooses for the target, made small and ready, in a layer of their own."""
+"""The layer of packages: wheels that pip chooses for the target, made small and ready, in a layer
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ from deployer.images.cache import cache_folder, kept
 from deployer.images.context import FORMAT, Context
 from deployer.images.layers import LAYER_TYPE, Blob, Layer, write_layer
 from deployer.images.recipe import Recipe
-from deployer.images.requirements import check_complete, pinned_version, read_requirements, target_environment
+from deployer.images.requirements import (
+    check_complete,
+    pinned_version,
+    read_requirements,
+    target_environment,
+)
 from deployer.images.slim import slim
 from deployer.images.symbols import drop_symbols
 
@@ -29,7 +36,9 @@ _MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
 def glibc(python: str) -> int:
-    """Return the minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023."""
+    """Return the minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11,
+    then Amazon Linux 2023.
+    """
     return 26 if _minor(python) < 12 else 34
 
 
@@ -42,7 +51,8 @@ def platforms(python: str, architecture: str) -> list[str]:
 
 
 def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
-    """Return the layer with what the recipe's requirements ask for, under its working directory; None if nothing is.
+    """Return the layer with what the recipe's requirements ask for, under its working directory;
+    None if nothing is.
 
     It is kept in the cache under a hash of all that it depends on.
     """
@@ -65,19 +75,29 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
             tell("byte-compiling the packages")
             byte_compile(site, recipe.workdir, context.python)
             tell("packing the packages")
-            files = {path.relative_to(folder).as_posix(): path for path in Path(folder).rglob("*") if path.is_file()}
+            files = {
+                path.relative_to(folder).as_posix(): path
+                for path in Path(folder).rglob("*")
+                if path.is_file()
+            }
             digest, size, diff_id = write_layer(files, stream)
-        described.write_text(json.dumps({"digest": digest, "size": size, "diff_id": diff_id}), encoding="utf-8")
+        described.write_text(
+            json.dumps({"digest": digest, "size": size, "diff_id": diff_id}), encoding="utf-8"
+        )
 
     # Written before the layer, so a layer without it is none.
     size = json.loads(described.read_text(encoding="utf-8"))["size"] if described.is_file() else -1
     path = kept(name, write, size)
     known = json.loads(described.read_text(encoding="utf-8"))
-    return Layer(Blob(known["digest"], known["size"], LAYER_TYPE, lambda: path, "packages"), known["diff_id"])
+    return Layer(
+        Blob(known["digest"], known["size"], LAYER_TYPE, lambda: path, "packages"), known["diff_id"]
+    )
 
 
 def _pins(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[str]]]:
-    """Return the lines for pip, sorted, and the extras by package; every requirement must be pinned."""
+    """Return the lines for pip, sorted, and the extras by package; every requirement must be
+    pinned.
+    """
     environment = target_environment(context.python, context.architecture)
     lines: list[str] = []
     extras: dict[str, set[str]] = {}
@@ -108,20 +128,36 @@ def _install(lines: list[str], context: Context, site: Path, tell: Tell) -> None
             f"--python-version={version}",
         ]
         options += [f"--abi={each}" for each in (f"cp{version}", "abi3", "none")]
-        options += [f"--platform={each}" for each in platforms(context.python, context.architecture)]
-        options += ["--quiet", "--disable-pip-version-check", "--no-input", "--target", str(site), "-r", str(wanted)]
+        options += [
+            f"--platform={each}" for each in platforms(context.python, context.architecture)
+        ]
+        options += [
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--target",
+            str(site),
+            "-r",
+            str(wanted),
+        ]
         command = [sys.executable, "-m", "pip", "install", *options]
-        answer = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PIP_USER": "0"})
+        answer = subprocess.run(
+            command, capture_output=True, text=True, env={**os.environ, "PIP_USER": "0"}
+        )
     if answer.returncode:
         raise _pip_failed(answer.stderr or answer.stdout, context)
 
 
 def _pip_failed(output: str, context: Context) -> BuildError:
     none = re.search(r"No matching distribution found for (\S+)", output)
-    unreached = re.search(r"NewConnectionError|Connection (?:refused|reset)|Max retries|timed out|ProxyError", output)
+    unreached = re.search(
+        r"NewConnectionError|Connection (?:refused|reset)|Max retries|timed out|ProxyError", output
+    )
     if none and not unreached:
         newer = (
-            ", or train with Python 3.12 or newer, whose image has glibc 2.34" if _minor(context.python) < 12 else ""
+            ", or train with Python 3.12 or newer, whose image has glibc 2.34"
+            if _minor(context.python) < 12
+            else ""
         )
         return BuildError(
             f"there is no wheel of {none[1]} for Python {context.python}, {context.architecture}"
@@ -129,14 +165,21 @@ def _pip_failed(output: str, context: Context) -> BuildError:
             f"pin a version that has one{newer}",
         )
     if "No module named pip" in output:
-        return BuildError(f"{sys.executable} has no pip to fetch packages with", "python -m ensurepip, then repeat")
+        return BuildError(
+            f"{sys.executable} has no pip to fetch packages with",
+            "python -m ensurepip, then repeat",
+        )
     if "No space left" in output:
         return BuildError(
-            f"no room left on the disk of {tempfile.gettempdir()}", "free some, or name another in TMPDIR"
+            f"no room left on the disk of {tempfile.gettempdir()}",
+            "free some, or name another in TMPDIR",
         )
-    lines = [line for line in output.splitlines() if line.startswith("ERROR")] or output.strip().splitlines()
+    lines = [
+        line for line in output.splitlines() if line.startswith("ERROR")
+    ] or output.strip().splitlines()
     return BuildError(
-        f"pip failed: {lines[-1] if lines else 'without a word'}", "check the network, or pip's own settings"
+        f"pip failed: {lines[-1] if lines else 'without a word'}",
+        "check the network, or pip's own settings",
     )
 
 
@@ -152,7 +195,9 @@ def byte_compile(folder: Path, prefix: str, python: str) -> None:
     if answer.returncode:
         last = answer.stderr.strip().splitlines()[-1:] or ["without a word"]
         if "No space left" in last[0]:
-            raise BuildError(f"no room left on the disk of {folder}", "free some, or name another in TMPDIR")
+            raise BuildError(
+                f"no room left on the disk of {folder}", "free some, or name another in TMPDIR"
+            )
         raise BuildError(f"byte-compiling for Python {python} failed: {last[0]}")
 
 
@@ -163,7 +208,8 @@ def interpreter(python: str) -> str:
     found = shutil.which(f"python{python}")
     if found is None:
         raise BuildError(
-            f"the models were trained with Python {python}, and none is on the PATH to byte-compile for it",
+            f"the models were trained with Python {python}, and none is on the PATH to "
+            f"byte-compile for it",
             f"run the deployer with Python {python}, or use --builder docker",
         )
     return found

@@ -14,7 +14,8 @@ from deployer.images.registry import Registry
 
 
 def pinned(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody) -> str:
-    """Return a reference with its digest: its own, that of the lock file, or what the registry has now.
+    """Return a reference with its digest: its own, that of the lock file, or what the registry has
+    now.
 
     Args:
         lock: a JSON object of digests by reference; a missing file has none.
@@ -29,7 +30,8 @@ def pinned(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody)
             with room_needed(lock), replacing(lock) as stream:
                 stream.write(json.dumps(known, indent=2, sort_keys=True).encode() + b"\n")
             tell(
-                f"pinned {reference} to {known[reference][:19]}... in {lock.parent.name}/{lock.name}: commit that file",
+                f"pinned {reference} to {known[reference][:19]}... in "
+                f"{lock.parent.name}/{lock.name}: commit that file",
                 lasting=True,
             )
     return f"{reference}@{known[reference]}"

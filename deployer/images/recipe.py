@@ -1,7 +1,8 @@
-"""What a Dockerfile does, carried out on names instead of in a container: for the builder that needs no engine.
+"""What a Dockerfile does, carried out on names instead of in a container: for the builder that
+needs no engine.
 
-It understands what a function's Dockerfile needs: FROM with ARG, COPY, RUN pip install -r, ENV, WORKDIR, CMD. Anything else
-is refused by its line, because leaving it out would make another image.
+It understands what a function's Dockerfile needs: FROM with ARG, COPY, RUN pip install -r, ENV,
+WORKDIR, CMD. Anything else is refused by its line, because leaving it out would make another image.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from deployer.images.context import NO_BASE, Context
 from deployer.images.dockerfile import Instruction
 
 _PIP = re.compile(r"(?:python[0-9.]* -m )?pip[0-9.]* install ")
-_PIP_FLAGS = {"--no-cache-dir", "--no-compile", "--quiet", "-q", "--disable-pip-version-check", "--only-binary=:all:"}
+_PIP_FLAGS = {
+    "--no-cache-dir",
+    "--no-compile",
+    "--quiet",
+    "-q",
+    "--disable-pip-version-check",
+    "--only-binary=:all:",
+}
 _PIP_FLAGS |= {"--no-deps", "--root-user-action=ignore"}
 _ENGINE = "use --builder docker for it, which needs a Docker engine"
 
@@ -27,8 +35,8 @@ _ENGINE = "use --builder docker for it, which needs a Docker engine"
 class Recipe:
     """An image as its Dockerfile describes it.
 
-    `files`: the copied ones, by their names in the image without the first slash. `requirements`: those that pip
-    installs from.
+    `files`: the copied ones, by their names in the image without the first slash. `requirements`:
+    those that pip installs from.
     """
 
     environment: dict[str, str]
@@ -41,7 +49,8 @@ class Recipe:
 def interpret(context: Context, environment: Mapping[str, str], workdir: str) -> Recipe:
     """Follow a context's Dockerfile; `environment` and `workdir` are the base's.
 
-    Without a base there is nothing that RUN could run in, so what is no COPY, ENV, WORKDIR or CMD is passed over.
+    Without a base there is nothing that RUN could run in, so what is no COPY, ENV, WORKDIR or CMD
+    is passed over.
     """
     recipe = Recipe(dict(environment), workdir or "/")
     steps = {"ENV": _env, "WORKDIR": _workdir, "COPY": _copy, "CMD": _cmd}
@@ -51,7 +60,11 @@ def interpret(context: Context, environment: Mapping[str, str], workdir: str) ->
     for each in context.dockerfile.instructions:
         if each.name in ("FROM", "ARG"):
             if seen_from:
-                problem = "one stage alone is understood" if each.name == "FROM" else "ARG is understood before FROM"
+                problem = (
+                    "one stage alone is understood"
+                    if each.name == "FROM"
+                    else "ARG is understood before FROM"
+                )
                 raise each.refuse(problem, _ENGINE)
             seen_from = each.name == "FROM"
         elif each.name in steps:
@@ -60,7 +73,8 @@ def interpret(context: Context, environment: Mapping[str, str], workdir: str) ->
             raise each.refuse("is not understood without an engine", _ENGINE)
     if not recipe.command:
         raise BuildError(
-            f"{context.dockerfile.path} has no CMD", 'the handler is missing, for example CMD ["predict.handler"]'
+            f"{context.dockerfile.path} has no CMD",
+            'the handler is missing, for example CMD ["predict.handler"]',
         )
     return recipe
 
@@ -70,7 +84,9 @@ def _env(context: Context, recipe: Recipe, each: Instruction) -> None:
 
 
 def _workdir(context: Context, recipe: Recipe, each: Instruction) -> None:
-    recipe.workdir = posixpath.normpath(posixpath.join(recipe.workdir, each.filled(recipe.environment)))
+    recipe.workdir = posixpath.normpath(
+        posixpath.join(recipe.workdir, each.filled(recipe.environment))
+    )
 
 
 def _cmd(context: Context, recipe: Recipe, each: Instruction) -> None:
@@ -89,19 +105,27 @@ def _copy(context: Context, recipe: Recipe, each: Instruction) -> None:
     for source in sources:
         found = dict(_matches(context, each, source.lstrip("/"), target, into))
         if not found:
-            raise each.refuse(f"{context.folder.name}/ has no {source}", "it may be named in .dockerignore")
+            raise each.refuse(
+                f"{context.folder.name}/ has no {source}", "it may be named in .dockerignore"
+            )
         recipe.files.update(found)
 
 
-def _matches(context: Context, each: Instruction, source: str, target: str, into: bool) -> Iterator[tuple[str, Path]]:
-    """Yield (name in the image, path) of what a source of COPY stands for: a file, a folder's contents, a pattern."""
+def _matches(
+    context: Context, each: Instruction, source: str, target: str, into: bool
+) -> Iterator[tuple[str, Path]]:
+    """Yield (name in the image, path) of what a source of COPY stands for: a file, a folder's
+    contents, a pattern.
+    """
     pattern = posixpath.normpath(source)
     if pattern.startswith(".."):
         raise each.refuse("a source must lie in the context")
     parts = [] if pattern == "." else pattern.split("/")
     for name, path in context.files.items():
         own = name.split("/")
-        if len(own) < len(parts) or not all(fnmatch.fnmatchcase(one, part) for one, part in zip(own, parts)):
+        if len(own) < len(parts) or not all(
+            fnmatch.fnmatchcase(one, part) for one, part in zip(own, parts)
+        ):
             continue
         if len(own) > len(parts):  # below a folder: its contents are copied, not itself
             yield posixpath.join(target, *own[len(parts) :]), path
@@ -129,7 +153,9 @@ def _run(context: Context, recipe: Recipe, each: Instruction) -> None:
 
 
 def requirement_files(context: Context) -> list[Path]:
-    """Return the files of the context that some RUN hands to pip, as far as that can be told by reading."""
+    """Return the files of the context that some RUN hands to pip, as far as that can be told by
+    reading.
+    """
     found = []
     for each in context.dockerfile.instructions:
         if each.name == "RUN" and "pip" in each.argument:

@@ -1,7 +1,9 @@
-"""Reading images from a registry over the Distribution protocol: token handshake, manifests, blobs. No engine.
+"""Reading images from a registry over the Distribution protocol: token handshake, manifests, blobs.
+No engine.
 
-Whatever comes is held against its digest before it is used; what is known by digest is kept in the cache, so that it is
-asked for once. Credentials are those of `docker login`, proxies those of the environment (HTTPS_PROXY, NO_PROXY).
+Whatever comes is held against its digest before it is used; what is known by digest is kept in the
+cache, so that it is asked for once. Credentials are those of `docker login`, proxies those of the
+environment (HTTPS_PROXY, NO_PROXY).
 """
 
 from __future__ import annotations
@@ -53,9 +55,13 @@ class Reference:
             host, repository = first, rest
         else:
             host, repository = "docker.io", path if slash else f"library/{path}"
-        valid = re.fullmatch(r"[a-z0-9]+([._/-]+[a-z0-9]+)*", repository) and re.fullmatch(r"[\w.-]{0,128}", tag)
+        valid = re.fullmatch(r"[a-z0-9]+([._/-]+[a-z0-9]+)*", repository) and re.fullmatch(
+            r"[\w.-]{0,128}", tag
+        )
         if not valid or (digest and not re.fullmatch(r"sha256:[0-9a-f]{64}", digest)):
-            raise BuildError(f"{text!r} is no image reference", "for example public.ecr.aws/lambda/python:3.12")
+            raise BuildError(
+                f"{text!r} is no image reference", "for example public.ecr.aws/lambda/python:3.12"
+            )
         return cls(host, repository, tag or ("" if digest else "latest"), digest or None)
 
     @property
@@ -80,7 +86,9 @@ class Registry:
         self.reference = Reference.parse(reference)
         host = self.reference.host
         self._auth_host = "https://index.docker.io/v1/" if host == "docker.io" else host
-        scheme = "http" if _LOOPBACK.fullmatch(host) else "https"  # as an engine takes it: loopback needs no TLS
+        scheme = (
+            "http" if _LOOPBACK.fullmatch(host) else "https"
+        )  # as an engine takes it: loopback needs no TLS
         self._url = f"{scheme}://{_DOCKER_HUB if host == 'docker.io' else host}/v2/{self.reference.repository}"
 
     @cached_property
@@ -90,7 +98,9 @@ class Registry:
         from urllib3.util import Retry
 
         session = requests.Session()
-        retry = Retry(total=_ATTEMPTS, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504))
+        retry = Retry(
+            total=_ATTEMPTS, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504)
+        )
         retry.respect_retry_after_header = True
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
@@ -110,14 +120,18 @@ class Registry:
         for each, platform in platforms:
             if (platform.get("os"), platform.get("architecture")) == wanted:
                 return self.manifest(each["digest"])
-        known = sorted({f"{platform.get('os')}/{platform.get('architecture')}" for _, platform in platforms})
+        known = sorted(
+            {f"{platform.get('os')}/{platform.get('architecture')}" for _, platform in platforms}
+        )
         raise BuildError(
             f"{self._name} has no image for {'/'.join(wanted)}; it has {', '.join(known)}",
             "choose another base, or another architecture",
         )
 
     def manifest(self, version: str) -> Manifest:
-        """Return a manifest; one that is named by digest comes from the cache if it was read before."""
+        """Return a manifest; one that is named by digest comes from the cache if it was read
+        before.
+        """
         if not version.startswith("sha256:"):
             return self._fetch_manifest(version)
 
@@ -128,14 +142,22 @@ class Registry:
         media_type, content = json.loads(kept(f"manifests/{version[7:]}.json", write).read_bytes())
         return Manifest(content, media_type, version)
 
-    def blob(self, digest: str, size: int, tell: Callable[[int], None] = lambda count: None) -> Path:
-        """Return a file with a blob's bytes, downloaded if need be; `tell` gets the bytes that have come so far.
+    def blob(
+        self, digest: str, size: int, tell: Callable[[int], None] = lambda count: None
+    ) -> Path:
+        """Return a file with a blob's bytes, downloaded if need be; `tell` gets the bytes that have
+        come so far.
 
-        A connection that breaks is taken up again where it broke. A blob of another digest is refused and not kept.
+        A connection that breaks is taken up again where it broke. A blob of another digest is
+        refused and not kept.
         """
-        return kept(f"blobs/{digest[7:]}", lambda stream: self._download(digest, size, stream, tell), size)
+        return kept(
+            f"blobs/{digest[7:]}", lambda stream: self._download(digest, size, stream, tell), size
+        )
 
-    def _download(self, digest: str, size: int, stream: IO[bytes], tell: Callable[[int], None]) -> None:
+    def _download(
+        self, digest: str, size: int, stream: IO[bytes], tell: Callable[[int], None]
+    ) -> None:
         sha = hashlib.sha256()
         done = failures = 0
         while done < size or size == 0:
@@ -154,17 +176,23 @@ class Registry:
             except self._broken as error:
                 failures = failures + 1 if done == before else 1
                 if failures == _ATTEMPTS:
-                    raise self._lost(f"broke off after {done} of {size} bytes of {digest}") from error
+                    raise self._lost(
+                        f"broke off after {done} of {size} bytes of {digest}"
+                    ) from error
                 continue
             break
         if f"sha256:{sha.hexdigest()}" != digest:
             raise BuildError(
-                f"{self._name}: the registry sent other bytes than {digest[:19]}... names ({done} of {size} bytes)",
-                "nothing of it is used; run the command again, and look at what stands between here and the registry",
+                f"{self._name}: the registry sent other bytes than {digest[:19]}... names "
+                f"({done} of {size} bytes)",
+                "nothing of it is used; run the command again, and look at what stands between "
+                "here and the registry",
             )
 
     def _fetch_manifest(self, version: str) -> Manifest:
-        answer = self._get(f"/manifests/{version}", {"Accept": ", ".join((*INDEX_TYPES, *IMAGE_TYPES))})
+        answer = self._get(
+            f"/manifests/{version}", {"Accept": ", ".join((*INDEX_TYPES, *IMAGE_TYPES))}
+        )
         digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
         if version.startswith("sha256:") and digest != version:
             raise BuildError(f"{self._name}: the registry sent {digest} when asked for {version}")
@@ -174,13 +202,18 @@ class Registry:
         except (ValueError, AttributeError) as error:
             raise BuildError(f"{self._name}: the registry's manifest is no JSON object") from error
         if media_type not in (*INDEX_TYPES, *IMAGE_TYPES):
-            raise BuildError(f"{self._name}: a manifest of type {media_type} is not understood", "use --builder docker")
+            raise BuildError(
+                f"{self._name}: a manifest of type {media_type} is not understood",
+                "use --builder docker",
+            )
         return Manifest(content, media_type, digest)
 
     def _get(self, path: str, headers: dict[str, str]) -> Any:
         answer = self._request(self._url + path, headers=headers, stream="/blobs/" in path)
         if answer.status_code == 401:
-            self._session.headers["Authorization"] = self._authorization(answer.headers.get("WWW-Authenticate", ""))
+            self._session.headers["Authorization"] = self._authorization(
+                answer.headers.get("WWW-Authenticate", "")
+            )
             answer = self._request(self._url + path, headers=headers, stream="/blobs/" in path)
         if answer.status_code in (401, 403):
             raise BuildError(
@@ -189,7 +222,8 @@ class Registry:
             )
         if answer.status_code == 404:
             raise BuildError(
-                f"{self._name} does not exist in its registry", "check base_image, and base.lock beside the Dockerfile"
+                f"{self._name} does not exist in its registry",
+                "check base_image, and base.lock beside the Dockerfile",
             )
         if not answer.ok:
             raise self._lost(f"answered HTTP {answer.status_code}")
@@ -211,23 +245,28 @@ class Registry:
         token = answer.json() if answer.ok else {}
         if not (token.get("token") or token.get("access_token")):
             raise BuildError(
-                f"{self._name}: no access token from {details.get('realm')} (HTTP {answer.status_code})",
+                f"{self._name}: no access token from {details.get('realm')} (HTTP "
+                f"{answer.status_code})",
                 f"for a private base, sign in with docker login {self.reference.host}",
             )
         return f"Bearer {token.get('token') or token['access_token']}"
 
     def _credentials(self) -> tuple[str, str]:
-        """Return what `docker login` left for this host, credential helpers included, or two empty strings."""
+        """Return what `docker login` left for this host, credential helpers included, or two empty
+        strings.
+        """
         import docker.auth  # type: ignore[import-untyped]
         from docker.errors import DockerException  # type: ignore[import-untyped]
 
         try:
             found = docker.auth.load_config().resolve_authconfig(self._auth_host) or {}
         except DockerException as error:
-            raise BuildError(f"the credentials of {self.reference.host} cannot be read: {error}") from error
-        return found.get("username") or found.get("Username") or "", found.get("password") or found.get(
-            "Password"
-        ) or ""
+            raise BuildError(
+                f"the credentials of {self.reference.host} cannot be read: {error}"
+            ) from error
+        return found.get("username") or found.get("Username") or "", found.get(
+            "password"
+        ) or found.get("Password") or ""
 
     def _request(self, url: str, **parameters: Any) -> Any:
         try:
@@ -251,7 +290,10 @@ class Registry:
     @property
     def _name(self) -> str:
         reference = self.reference
-        return f"base image {reference.host}/{reference.repository}{':' + reference.tag if reference.tag else ''}"
+        return (
+            f"base image "
+            f"{reference.host}/{reference.repository}{':' + reference.tag if reference.tag else ''}"
+        )
 
 
 def _innermost(error: BaseException) -> str:

@@ -1,4 +1,6 @@
-"""Pinned requirements: reading them for a target machine, and holding them against what trained the models."""
+"""Pinned requirements: reading them for a target machine, and holding them against what trained the
+models.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,16 @@ if TYPE_CHECKING:
 
 TRAINED_WITH = ("numpy", "scipy", "scikit-learn", "joblib")
 # What AWS's base images bring along for the handler: a second copy would be 18 MB for nothing.
-IN_THE_BASE = {"awslambdaric", "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3"}
+IN_THE_BASE = {
+    "awslambdaric",
+    "boto3",
+    "botocore",
+    "jmespath",
+    "python-dateutil",
+    "s3transfer",
+    "six",
+    "urllib3",
+}
 
 
 def target_environment(python: str, architecture: str) -> dict[str, str]:
@@ -44,7 +55,8 @@ def read_requirements(
     """Yield (line, requirement, the line for pip) of what a file asks for on the target.
 
     Raises:
-        BuildError: for a line that is no requirement, such as -r or an option; unless `strict`, it is passed over.
+        BuildError: for a line that is no requirement, such as -r or an option; unless `strict`, it
+            is passed over.
     """
     try:
         text = read_requirements_text(path)
@@ -82,8 +94,12 @@ def pinned_version(requirement: Requirement) -> str | None:
     return pins[0] if len(pins) == 1 and not pins[0].endswith(".*") else None
 
 
-def mismatches(path: Path, environment: Mapping[str, str], trained: Mapping[str, str]) -> Iterator[str]:
-    """Yield one line for each library of which the image would have another version than the one that trained."""
+def mismatches(
+    path: Path, environment: Mapping[str, str], trained: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield one line for each library of which the image would have another version than the one
+    that trained.
+    """
     found: dict[str, tuple[int, Requirement]] = {}
     for line, requirement, _ in read_requirements(path, environment, strict=False):
         found[canonicalize_name(requirement.name)] = (line, requirement)
@@ -93,15 +109,23 @@ def mismatches(path: Path, environment: Mapping[str, str], trained: Mapping[str,
         if version is None:
             continue
         if library not in found:
-            yield f"{name} does not name {library}; the models were trained with {library}=={version}"
+            yield (
+                f"{name} does not name {library}; the models were trained with {library}=={version}"
+            )
             continue
         line, requirement = found[library]
         if pinned_version(requirement) != version:
-            yield f"{name} line {line}: {requirement}: the models were trained with {library}=={version}"
+            yield (
+                f"{name} line {line}: {requirement}: the models were trained with "
+                f"{library}=={version}"
+            )
 
 
-def check_complete(site: Path, extras: Mapping[str, Iterable[str]], environment: Mapping[str, str]) -> None:
-    """Raise BuildError when a distribution in `site` needs something that is neither there nor in the base.
+def check_complete(
+    site: Path, extras: Mapping[str, Iterable[str]], environment: Mapping[str, str]
+) -> None:
+    """Raise BuildError when a distribution in `site` needs something that is neither there nor in
+    the base.
 
     pip's own resolver would ask the machine it runs on; markers mean the one that serves.
     """
@@ -111,12 +135,17 @@ def check_complete(site: Path, extras: Mapping[str, Iterable[str]], environment:
         canonicalize_name(each.metadata["Name"]): each for each in distributions(path=[str(site)])
     }
     missing = sorted(
-        {problem for name, each in there.items() for problem in _missing(name, each, there, extras, environment)}
+        {
+            problem
+            for name, each in there.items()
+            for problem in _missing(name, each, there, extras, environment)
+        }
     )
     if missing:
         raise BuildError(
             "requirements.txt leaves something to chance: " + "; ".join(missing),
-            "pin every package with ==, those that others need as well, so that the same folder gives the same image",
+            "pin every package with ==, those that others need as well, so that the same folder "
+            "gives the same image",
         )
 
 
@@ -130,11 +159,16 @@ def _missing(
     for text in found.requires or ():
         needed = Requirement(text)
         wanted = ("", *extras.get(name, ()))
-        if needed.marker is not None and not any(needed.marker.evaluate({**environment, "extra": e}) for e in wanted):
+        if needed.marker is not None and not any(
+            needed.marker.evaluate({**environment, "extra": e}) for e in wanted
+        ):
             continue
         key = canonicalize_name(needed.name)
         if key in there:
             if not needed.specifier.contains(there[key].version, prereleases=True):
-                yield f"{name} needs {needed.name}{needed.specifier}, but {there[key].version} is pinned"
+                yield (
+                    f"{name} needs {needed.name}{needed.specifier}, but {there[key].version} "
+                    f"is pinned"
+                )
         elif key not in IN_THE_BASE:
             yield f"{name} needs {needed.name}{needed.specifier}"

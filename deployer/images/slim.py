@@ -1,15 +1,21 @@
-"""What of an installed package an image does not need. Licences, metadata and whatever may be read at run time stay."""
+"""What of an installed package an image does not need. Licences, metadata and whatever may be read
+at run time stay.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-# Tests of packages and their data. Helpers in these folders stay: numpy.testing imports one of numpy._core.tests.
+# Tests of packages and their data. Helpers in these folders stay: numpy.testing imports one of
+# numpy._core.tests.
 TEST_FOLDERS = {"tests", "test"}
 # Compiled modules that tests alone import; numpy tests its use of the processor with _simd.
-TEST_EXTENSIONS = re.compile(r"(numpy|scipy)/.*/_(test_\w+|\w+_tests|ctest|cytest|simd)\.[\w-]+\.so")
-# Tables and pictures that sklearn.datasets.load_... reads; their folders are packages, whose modules stay.
+TEST_EXTENSIONS = re.compile(
+    r"(numpy|scipy)/.*/_(test_\w+|\w+_tests|ctest|cytest|simd)\.[\w-]+\.so"
+)
+# Tables and pictures that sklearn.datasets.load_... reads; their folders are packages, whose
+# modules stay.
 BUNDLED_DATA = re.compile(r"sklearn/datasets/(data|descr|images)/")
 # Type stubs, and sources of what is compiled.
 LEFTOVERS = (
@@ -34,9 +40,13 @@ RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
 
 def slim(site: Path) -> int:
-    """Delete from a folder of installed packages what no prediction reads; return how many bytes that were."""
+    """Delete from a folder of installed packages what no prediction reads; return how many bytes
+    that were.
+    """
     saved = 0
-    for path in sorted(site.rglob("*"), reverse=True):  # what a folder holds comes before the folder
+    for path in sorted(
+        site.rglob("*"), reverse=True
+    ):  # what a folder holds comes before the folder
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()

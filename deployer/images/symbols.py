@@ -1,8 +1,9 @@
 """Taking the symbol tables out of compiled modules: a debugger reads them, the loader does not.
 
-They are overwritten with zeros where they lie, not cut out as strip does: nothing moves, so libraries that auditwheel has
-rewritten stay loadable, no tool of the machine is needed, and zeros compress to nothing. For 64-bit little-endian ELF, which
-both of Lambda's architectures are (System V ABI, chapter 4); anything else is left alone.
+They are overwritten with zeros where they lie, not cut out as strip does: nothing moves, so
+libraries that auditwheel has rewritten stay loadable, no tool of the machine is needed, and zeros
+compress to nothing. For 64-bit little-endian ELF, which both of Lambda's architectures are (System
+V ABI, chapter 4); anything else is left alone.
 """
 
 from __future__ import annotations
@@ -37,8 +38,14 @@ class _Section(NamedTuple):
 
 
 def drop_symbols(folder: Path) -> int:
-    """Take the symbol tables out of every compiled module of a folder; return how many bytes they were."""
-    return sum(_drop(path) for path in sorted(folder.rglob("*")) if ".so" in path.suffixes and path.is_file())
+    """Take the symbol tables out of every compiled module of a folder; return how many bytes they
+    were.
+    """
+    return sum(
+        _drop(path)
+        for path in sorted(folder.rglob("*"))
+        if ".so" in path.suffixes and path.is_file()
+    )
 
 
 def _drop(path: Path) -> int:
@@ -65,7 +72,9 @@ def _drop(path: Path) -> int:
 
 
 def _useless(content: bytearray, sections: list[_Section], names: int) -> Iterator[int]:
-    """Yield the numbers of the sections that nobody reads at run time: symbols with their names, and debugging."""
+    """Yield the numbers of the sections that nobody reads at run time: symbols with their names,
+    and debugging.
+    """
     for number, section in enumerate(sections):
         if section.kind == _SYMTAB and section.link < len(sections):
             yield from (number, section.link)

@@ -1,9 +1,11 @@
-"""Asking a context whether its handler predicts as it should: its own verify.py, if it has one, says so.
+"""Asking a context whether its handler predicts as it should: its own verify.py, if it has one,
+says so.
 
     python verify.py MODELS NAME...
 
-MODELS is the folder of models and their manifest, NAME a model that the image will serve. Exit code 0: it does; 1: it does
-not, a line on stdout for each problem; anything else: it cannot be told here, with the reason as the last line on stderr.
+MODELS is the folder of models and their manifest, NAME a model that the image will serve. Exit code
+0: it does; 1: it does not, a line on stdout for each problem; anything else: it cannot be told
+here, with the reason as the last line on stderr.
 """
 
 from __future__ import annotations
@@ -25,14 +27,20 @@ PROGRAM = "verify.py"
 
 @contextmanager
 def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[Callable[[], None]]:
-    """Run a context's verify.py while the image is built; yield what waits for its answer and raises BuildError.
+    """Run a context's verify.py while the image is built; yield what waits for its answer and
+    raises BuildError.
 
     An image without a base serves with this Python's own libraries, and is not asked about.
     """
     if not (context.folder / PROGRAM).is_file() or context.base == NO_BASE or not models:
         yield lambda: None
         return
-    command = [sys.executable, PROGRAM, str(models[0].parent.resolve()), *(path.stem for path in models)]
+    command = [
+        sys.executable,
+        PROGRAM,
+        str(models[0].parent.resolve()),
+        *(path.stem for path in models),
+    ]
     process = subprocess.Popen(
         command,
         cwd=context.folder,
@@ -41,20 +49,26 @@ def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # an interrupt is for us: it finishes what runs, and what is half verified is not verified
+        # an interrupt is for us: it finishes what runs, and what is half verified is not verified
+        start_new_session=True,
     )
 
     def answer() -> None:
         output, errors = process.communicate()
         if process.returncode < 0:
-            raise BuildError(f"{PROGRAM} was ended by signal {-process.returncode}", "run the command again")
+            raise BuildError(
+                f"{PROGRAM} was ended by signal {-process.returncode}", "run the command again"
+            )
         if process.returncode == 1 and output.strip():
             raise BuildError(
-                f"the handler of {context.folder.name}/ does not predict as the models do:\n{output.strip()}",
+                f"the handler of {context.folder.name}/ does not predict as the models "
+                f"do:\n{output.strip()}",
                 "SHORTCUTS = False in predict.py leaves all to scikit-learn",
             )
         if process.returncode:
-            reason = errors.strip().splitlines()[-1:] or [f"{PROGRAM} ended with {process.returncode}"]
+            reason = errors.strip().splitlines()[-1:] or [
+                f"{PROGRAM} ended with {process.returncode}"
+            ]
             tell(f"predictions not verified: {reason[0]}", lasting=True)
         else:
             tell("predictions verified", lasting=True)

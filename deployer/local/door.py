@@ -1,7 +1,9 @@
-"""Who may speak to the local AWS: it listens on a developer's machine, where web pages and other users could reach it too.
+"""Who may speak to the local AWS: it listens on a developer's machine, where web pages and other
+users could reach it too.
 
-A deployed API answers everybody, as on AWS. Everything else is control plane, and answers only requests that are meant for
-this server and carry its access key. The signature is not checked: whoever knows the key may do everything here.
+A deployed API answers everybody, as on AWS. Everything else is control plane, and answers only
+requests that are meant for this server and carry its access key. The signature is not checked:
+whoever knows the key may do everything here.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import Any
 Environ = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 
-_LONGEST_AUTHORIZATION = 2000  # AWS's have a few hundred characters; the patterns below are no match for many more
+_LONGEST_AUTHORIZATION = (
+    2000  # AWS's have a few hundred characters; the patterns below are no match for many more
+)
 _HEADER_KEY = re.compile(r"Credential=([^/,\s]+)/")
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]*/([^/,\s]*)/([a-z0-9-]+)/")
 _PRESIGNED_KEY = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([^&/%]+)")
@@ -30,7 +34,9 @@ class Door:
     access_key: str
 
     def refusal(self, environ: Environ) -> Answer | None:
-        """Return the answer to a control-plane request that must not go on, or None for one that may."""
+        """Return the answer to a control-plane request that must not go on, or None for one that
+        may.
+        """
         if not is_for(self.port, environ.get("HTTP_HOST")):
             # A page whose own name was rebound to 127.0.0.1 sends that name.
             return message(421, "this server answers to 127.0.0.1 and localhost alone")
@@ -72,8 +78,13 @@ def _authorization(environ: Mapping[str, Any]) -> str:
 
 
 def _unknown_key(environ: Environ) -> Answer:
-    """Refuse in the words and the shape of the service that was meant, so that every AWS client understands it."""
-    text = "The security token included in the request is invalid: python -m deployer env --local prints the right one."
+    """Refuse in the words and the shape of the service that was meant, so that every AWS client
+    understands it.
+    """
+    text = (
+        "The security token included in the request is invalid: python -m deployer env "
+        "--local prints the right one."
+    )
     _, service = credential_scope(environ)
     if service in _XML_SERVICES:
         code = "InvalidAccessKeyId" if service == "s3" else "InvalidClientTokenId"
@@ -86,7 +97,11 @@ def _unknown_key(environ: Environ) -> Answer:
 
 
 def answer_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    return status, {"Content-Type": "application/json", **(headers or {})}, json.dumps(value).encode()
+    return (
+        status,
+        {"Content-Type": "application/json", **(headers or {})},
+        json.dumps(value).encode(),
+    )
 
 
 def message(status: int, text: str) -> Answer:

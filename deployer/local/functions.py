@@ -1,7 +1,9 @@
-"""Running functions: the pushed image's code in a process of its own, per published version, behind a Runtime API.
+"""Running functions: the pushed image's code in a process of its own, per published version, behind
+a Runtime API.
 
-As on Lambda, a process starts with the first invocation, stays warm, answers one request at a time, is killed when it
-takes too long, and is replaced after that. Unlike on Lambda, a version has one process only, and requests queue up.
+As on Lambda, a process starts with the first invocation, stays warm, answers one request at a time,
+is killed when it takes too long, and is replaced after that. Unlike on Lambda, a version has one
+process only, and requests queue up.
 """
 
 from __future__ import annotations
@@ -36,14 +38,17 @@ from deployer.local.runtime import RUNTIME_KEY, RUNTIME_KEY_HEADER
 PAYLOAD_LIMIT = 6 * 1024 * 1024
 # Lambda allows an init 10 s outside the function's timeout.
 INIT_TIMEOUT_S = 10.0
-# A process that the handler started can hold the output open after its parent was killed; nobody waits longer for it.
+# A process that the handler started can hold the output open after its parent was killed; nobody
+# waits longer for it.
 PUMP_TIMEOUT_S = 2.0
 _RUNTIME = "/2018-06-01/runtime"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A published version (or $LATEST) of a function, as far as running it goes. `code`: its image's /var/task."""
+    """A published version (or $LATEST) of a function, as far as running it goes. `code`: its
+    image's /var/task.
+    """
 
     arn: str
     name: str
@@ -56,7 +61,9 @@ class Version:
 
     @property
     def identity(self) -> str:
-        """Changes with anything that a process could not take over: $LATEST can change under one ARN."""
+        """Changes with anything that a process could not take over: $LATEST can change under one
+        ARN.
+        """
         parts = [
             self.arn,
             str(self.code),
@@ -97,7 +104,9 @@ WriteLog = Callable[[str, str, list[str]], None]
 class Environment:
     """One process of one version, and the Runtime API that it polls."""
 
-    def __init__(self, version: Version, client: list[str], access: Mapping[str, str], write_log: WriteLog) -> None:
+    def __init__(
+        self, version: Version, client: list[str], access: Mapping[str, str], write_log: WriteLog
+    ) -> None:
         """Make an environment without a process.
 
         Args:
@@ -131,7 +140,9 @@ class Environment:
             )
 
     def _attempt(self, payload: bytes) -> Response | None:
-        """Run one request; None when the process turned out to have ended while it was idle, so that another may try."""
+        """Run one request; None when the process turned out to have ended while it was idle, so
+        that another may try.
+        """
         failed = self._start()
         if failed:
             return failed
@@ -156,7 +167,8 @@ class Environment:
     def _await(self, invocation: _Invocation) -> Response:
         if not invocation.done.wait(self.version.timeout_s):
             text = (
-                f"RequestId: {invocation.request_id} Error: Task timed out after {self.version.timeout_s:.2f} seconds"
+                f"RequestId: {invocation.request_id} Error: Task timed out after "
+                f"{self.version.timeout_s:.2f} seconds"
             )
             self.close()
             self._log(text)
@@ -166,7 +178,9 @@ class Environment:
 
     def _start(self) -> Response | None:
         """Make sure that a process waits for requests; return the error if it cannot."""
-        alive = self._process is not None and self._process.poll() is None and not self._ended.is_set()
+        alive = (
+            self._process is not None and self._process.poll() is None and not self._ended.is_set()
+        )
         if alive and self._ready.is_set():
             return None
         self.close()
@@ -174,7 +188,9 @@ class Environment:
         self._init_error = None
         self._pending = queue.Queue()
         self._ended = threading.Event()
-        self._stream = f"{datetime.now(timezone.utc):%Y/%m/%d}/[{self.version.version}]{uuid.uuid4().hex}"
+        self._stream = (
+            f"{datetime.now(timezone.utc):%Y/%m/%d}/[{self.version.version}]{uuid.uuid4().hex}"
+        )
         self._api = _RuntimeApi(self)
         threading.Thread(target=self._api.serve_forever, args=(0.05,), daemon=True).start()
         self._process = process = subprocess.Popen(
@@ -198,7 +214,11 @@ class Environment:
     def _variables(self, port: int) -> dict[str, str]:
         """Lambda's variables, the function's, and of this machine only where programs are."""
         version = self.version
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH") if name in os.environ}
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")
+            if name in os.environ
+        }
         return {
             **kept,
             "LANG": "en_US.UTF-8",
@@ -220,7 +240,9 @@ class Environment:
         }
 
     def _pump(self, process: subprocess.Popen[bytes]) -> None:
-        """Carry the process's output into the log group; when it ends, whoever waits for it must hear of it."""
+        """Carry the process's output into the log group; when it ends, whoever waits for it must
+        hear of it.
+        """
         assert process.stdout is not None
         with process.stdout as output:
             for line in output:
@@ -229,11 +251,15 @@ class Environment:
         if process is not self._process:
             return
         self._ended.set()
-        self._pending.put(None)  # whoever waits there for a request on the process's behalf waits in vain
+        self._pending.put(
+            None
+        )  # whoever waits there for a request on the process's behalf waits in vain
         current = self._current
         exited = f"Runtime exited with error: exit status {code}"
         if current is not None:
-            current.finish(_error("Runtime.ExitError", f"RequestId: {current.request_id} Error: {exited}"))
+            current.finish(
+                _error("Runtime.ExitError", f"RequestId: {current.request_id} Error: {exited}")
+            )
         elif not self._ready.is_set():
             self._init_error = self._init_error or _error("Runtime.ExitError", exited).payload
             self._ready.set()
@@ -256,7 +282,9 @@ class Environment:
         current = self._current
         if current is not None:  # whoever waits for an answer of the ended process must hear of it
             exited = "Runtime exited with error: the environment was ended"
-            current.finish(_error("Runtime.ExitError", f"RequestId: {current.request_id} Error: {exited}"))
+            current.finish(
+                _error("Runtime.ExitError", f"RequestId: {current.request_id} Error: {exited}")
+            )
 
     # What the Runtime API asks of its environment.
 
@@ -273,7 +301,10 @@ class Environment:
         if current is None or current.request_id != request_id:
             return False
         if len(payload) > PAYLOAD_LIMIT:
-            text = f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
+            text = (
+                f"Response payload size exceeded maximum allowed payload size "
+                f"({PAYLOAD_LIMIT} bytes)."
+            )
             current.finish(_error("Function.ResponseSizeTooLarge", text))
         else:
             current.finish(Response(payload, is_error))
@@ -290,7 +321,9 @@ class Environment:
 
 
 def _error(kind: str, message: str) -> Response:
-    return Response(json.dumps({"errorType": kind, "errorMessage": message}).encode(), is_error=True)
+    return Response(
+        json.dumps({"errorType": kind, "errorMessage": message}).encode(), is_error=True
+    )
 
 
 class _RuntimeApi(http.server.ThreadingHTTPServer):
@@ -312,7 +345,9 @@ class _RuntimeApi(http.server.ThreadingHTTPServer):
 
 class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # headers and body in one packet: otherwise Nagle and delayed ACKs cost 40 ms a call
+    wbufsize = (
+        -1
+    )  # headers and body in one packet: otherwise Nagle and delayed ACKs cost 40 ms a call
     disable_nagle_algorithm = True
     server: _RuntimeApi
 
@@ -326,7 +361,9 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
         if invocation is None:
             self.close_connection = True
             return
-        if select.select([self.connection], [], [], 0)[0]:  # readable without a request: the process is gone
+        if select.select([self.connection], [], [], 0)[
+            0
+        ]:  # readable without a request: the process is gone
             invocation.fetched = False
             self.close_connection = True
             return
@@ -355,14 +392,19 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
             self._answer(202, b'{"status":"OK"}')
         elif len(parts) == 3 and parts[0] == "invocation" and parts[2] in ("response", "error"):
             known = environment.respond(parts[1], payload, parts[2] == "error")
-            self._answer(202 if known else 400, b'{"status":"OK"}' if known else b'{"errorType":"InvalidRequestID"}')
+            self._answer(
+                202 if known else 400,
+                b'{"status":"OK"}' if known else b'{"errorType":"InvalidRequestID"}',
+            )
         else:
             self._answer(404)
 
     def _is_meant(self) -> bool:
-        """Answer a request that is not from the function's own process, and tell whether it is from it.
+        """Answer a request that is not from the function's own process, and tell whether it is from
+        it.
 
-        On Linux the server has let in nobody else; elsewhere the client is ours, which sends the key.
+        On Linux the server has let in nobody else; elsewhere the client is ours, which sends the
+        key.
         """
         port = self.server.server_address[1]
         if not is_for(port, self.headers.get("Host")):
@@ -377,7 +419,9 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
         self._answer(status)
         return False
 
-    def _answer(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    def _answer(
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -393,7 +437,7 @@ class _RuntimeRequest(http.server.BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         try:
             super().handle_one_request()
-        except (ConnectionError, socket.timeout):  # the process was killed
+        except (TimeoutError, ConnectionError):  # the process was killed
             self.close_connection = True
 
 
@@ -440,7 +484,11 @@ class Functions:
     def keep(self, wanted: Callable[[Version], bool]) -> None:
         """End the processes of versions that are not wanted any more."""
         with self._lock:
-            gone = [key for key, environment in self._environments.items() if not wanted(environment.version)]
+            gone = [
+                key
+                for key, environment in self._environments.items()
+                if not wanted(environment.version)
+            ]
             closing = [self._environments.pop(key) for key in gone]
         for environment in closing:
             environment.close()
@@ -449,7 +497,9 @@ class Functions:
         self.keep(lambda version: False)
 
     def unpack(self, digest: str, layers: list[bytes]) -> Path:
-        """Return the folder with an image's /var/task, unpacked once; `layers` are gzipped tars, lowest first."""
+        """Return the folder with an image's /var/task, unpacked once; `layers` are gzipped tars,
+        lowest first.
+        """
         target = self._code / digest.replace(":", "-")
         with self._lock:
             if not target.is_dir():
@@ -464,14 +514,18 @@ class Functions:
 
 def _extract(layer: bytes, target: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(layer), mode="r:gz") as archive:
-        if hasattr(tarfile, "data_filter"):  # Python 3.10 and 3.11 have it since their 2023 releases only
+        if hasattr(
+            tarfile, "data_filter"
+        ):  # Python 3.10 and 3.11 have it since their 2023 releases only
             archive.extractall(target, filter="data")
         else:
             archive.extractall(target)
 
 
 def runtime_client() -> list[str]:
-    """Return AWS's own runtime client where it runs (its wheels are for Linux only), else ours of the same protocol."""
+    """Return AWS's own runtime client where it runs (its wheels are for Linux only), else ours of
+    the same protocol.
+    """
     if sys.platform == "linux":
         try:
             import runtime_client  # noqa: F401  (the native part of awslambdaric)

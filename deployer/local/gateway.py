@@ -26,15 +26,21 @@ from deployer.local.workflow import Refused, start_sync_execution
 
 _BODY_LIMIT = 10 * 1024 * 1024  # of an HTTP API (Api-10)
 _CONTROL_BODY_LIMIT = 1024**3  # of the control plane: a model's file is one body
-_STRANGERS_BODY_LIMIT = 64 * 1024  # of the control plane without its key, which is refused whatever the body says
+_STRANGERS_BODY_LIMIT = (
+    64 * 1024
+)  # of the control plane without its key, which is refused whatever the body says
 _INVOKE = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
 _APIS = "/_apis/"
 _REASONS = {200: "OK", 204: "No Content"}
 
-_LOG_LINES = 5000  # that are kept of each process of a function; AWS keeps all until their retention ends
-# Executions at once: each holds its data several times over. The rest wait, as they would for the one process of a function.
+_LOG_LINES = (
+    5000  # that are kept of each process of a function; AWS keeps all until their retention ends
+)
+# Executions at once: each holds its data several times over. The rest wait, as they would for the
+# one process of a function.
 _EXECUTIONS = 16
-# Requests at once to all APIs; the server has more threads, for a function must reach S3 whatever waits for it.
+# Requests at once to all APIs; the server has more threads, for a function must reach S3 whatever
+# waits for it.
 _REQUESTS = 128
 
 StartResponse = Callable[..., Any]
@@ -65,7 +71,9 @@ class Gateway:
         self.functions = Functions(
             project / ".deployer" / "local" / "code", endpoint, REGION, self._write_log, credentials
         )
-        moto_gaps.mend(self._layers, f"{endpoint}/_layers/{{}}?AWSAccessKeyId={credentials.access_key}", self)
+        moto_gaps.mend(
+            self._layers, f"{endpoint}/_layers/{{}}?AWSAccessKeyId={credentials.access_key}", self
+        )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -126,7 +134,9 @@ class Gateway:
             except Refused as error:
                 return _json(400, {"__type": error.code, "message": str(error)})
         with self._lock:
-            found = moto_gaps.missing_operation(method, path, lambda: _body(environ), _region(environ), ACCOUNT)
+            found = moto_gaps.missing_operation(
+                method, path, lambda: _body(environ), _region(environ), ACCOUNT
+            )
         return None if found is None else _json(200, found)
 
     # Lambda
@@ -135,11 +145,20 @@ class Gateway:
         query = environ.get("QUERY_STRING", "")
         qualifier = re.search(r"(?:^|&)Qualifier=([^&]+)", query)
         payload = _body(environ)
-        version = self._version(function, unquote(qualifier[1]) if qualifier else None, _region(environ))
+        version = self._version(
+            function, unquote(qualifier[1]) if qualifier else None, _region(environ)
+        )
         if version is None:
-            return _json(404, {"Message": f"Function not found: {function}"}, _aws_error("ResourceNotFoundException"))
+            return _json(
+                404,
+                {"Message": f"Function not found: {function}"},
+                _aws_error("ResourceNotFoundException"),
+            )
         if len(payload) > PAYLOAD_LIMIT:
-            text = f"Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction operation"
+            text = (
+                f"Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction "
+                f"operation"
+            )
             return _json(413, {"Message": text}, _aws_error("RequestTooLargeException"))
         response = self.functions.invoke(version, payload or b"{}")
         headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version.version}
@@ -153,7 +172,10 @@ class Gateway:
         version = self._version(arn, None, arn.split(":")[3])
         if version is None:
             details: Any = {
-                "Error": {"Code": "ResourceNotFoundException", "Message": f"Function not found: {arn}"},
+                "Error": {
+                    "Code": "ResourceNotFoundException",
+                    "Message": f"Function not found: {arn}",
+                },
                 "ResponseMetadata": {"HTTPStatusCode": 404, "RequestId": "local"},
             }
             raise ClientError(details, "Invoke")
@@ -194,7 +216,11 @@ class Gateway:
         image = backend.repositories[name]._get_image(None, digest)
         manifest = json.loads(image.image_manifest)
         config = json.loads(self._layers[manifest["config"]["digest"]])
-        return digest, [self._layers[layer["digest"]] for layer in manifest["layers"]], config["config"]
+        return (
+            digest,
+            [self._layers[layer["digest"]] for layer in manifest["layers"]],
+            config["config"],
+        )
 
     def _exists(self, version: Version) -> bool:
         region = version.arn.split(":")[3]
@@ -210,7 +236,9 @@ class Gateway:
         return True
 
     def _write_log(self, group: str, stream: str, lines: list[str]) -> None:
-        """Put lines into a log group. Without the group they are lost, as on AWS without logs:CreateLogGroup (Logs-9)."""
+        """Put lines into a log group. Without the group they are lost, as on AWS without
+        logs:CreateLogGroup (Logs-9).
+        """
         from moto.logs.models import logs_backends
 
         with self._lock:
@@ -220,7 +248,9 @@ class Gateway:
             if stream not in groups[group].streams:
                 groups[group].create_log_stream(stream)
             now = int(1000 * time.time())
-            groups[group].put_log_events(stream, [{"timestamp": now, "message": line} for line in lines])
+            groups[group].put_log_events(
+                stream, [{"timestamp": now, "message": line} for line in lines]
+            )
             del groups[group].streams[stream].events[:-_LOG_LINES]
 
     # HTTP APIs
@@ -247,7 +277,9 @@ class Gateway:
 
     def _request(self, api: Any, method: str, path: str, environ: Environ) -> Answer:
         routes = {route.route_key: route for route in api.routes.values()}
-        route = routes.get(f"{method} {path}") or routes.get(f"ANY {path}") or routes.get("$default")
+        route = (
+            routes.get(f"{method} {path}") or routes.get(f"ANY {path}") or routes.get("$default")
+        )
         if route is None:
             return _message(404, "Not Found")
         if not self._let_through(api):
@@ -255,18 +287,25 @@ class Gateway:
         if int(environ.get("CONTENT_LENGTH") or 0) > _BODY_LIMIT:
             return _message(413, "Request Entity Too Large")
         integration = api.integrations.get(str(route.target).removeprefix("integrations/"))
-        if integration is None or integration.integration_subtype != "StepFunctions-StartSyncExecution":
+        if (
+            integration is None
+            or integration.integration_subtype != "StepFunctions-StartSyncExecution"
+        ):
             return _message(500, "Internal Server Error")
         body = _body(environ).decode("utf-8", errors="replace")
         request = {
             "stateMachineArn": integration.request_parameters.get("StateMachineArn"),
-            "input": body if integration.request_parameters.get("Input") == "$request.body" else "{}",
+            "input": body
+            if integration.request_parameters.get("Input") == "$request.body"
+            else "{}",
         }
         if not self._requests.acquire(blocking=False):
             return _message(429, "Too Many Requests")
         execution = self._waiting.submit(start_sync_execution, ACCOUNT, request)
         try:
-            return _json(200, execution.result(timeout=int(integration.timeout_in_millis or 30000) / 1000))
+            return _json(
+                200, execution.result(timeout=int(integration.timeout_in_millis or 30000) / 1000)
+            )
         except FutureTimeout:
             execution.cancel()  # one that has begun goes on, as on AWS (Api-13)
             return _message(503, "Service Unavailable")
@@ -286,7 +325,9 @@ class Gateway:
             return bucket.take()
 
     def _count(self) -> int:
-        """How much still lives here that a service consists of; what ends with its owner does not count."""
+        """How much still lives here that a service consists of; what ends with its owner does not
+        count.
+        """
         from moto.apigatewayv2.models import apigatewayv2_backends
         from moto.awslambda.models import lambda_backends
         from moto.ecr.models import ecr_backends
@@ -307,7 +348,9 @@ class Gateway:
                 total += len(machines.state_machines)
             for logs in list(logs_backends[ACCOUNT].values()):
                 total += len(logs.groups)
-            total += len(s3_backends[ACCOUNT]["aws"].buckets) + len(iam_backends[ACCOUNT]["aws"].roles)
+            total += len(s3_backends[ACCOUNT]["aws"].buckets) + len(
+                iam_backends[ACCOUNT]["aws"].roles
+            )
             return total
 
 
@@ -322,7 +365,9 @@ def largest_body(path: str, headers: Mapping[str, str], key: str) -> int:
 class TokenBucket:
     """API Gateway's throttle: `burst` tokens, refilled at `rate` a second, one a request."""
 
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._rate = rate
         self._burst = float(burst)
         self._clock = clock

@@ -1,8 +1,10 @@
-"""What moto's control plane gets wrong or lacks, mended where the deployer needs it and nowhere else.
+"""What moto's control plane gets wrong or lacks, mended where the deployer needs it and nowhere
+else.
 
-Each function mends one gap, and tests/local/test_moto_gaps.py has one test for each that shows the gap on an unmended
-moto: when moto closes it, that test fails and the mend goes. parse_once, copy_plainly and let_threads_go only
-save time and memory; all tests of tests/ml/test_state_machine.py run with them.
+Each function mends one gap, and tests/local/test_moto_gaps.py has one test for each that shows the
+gap on an unmended
+moto: when moto closes it, that test fails and the mend goes. parse_once, copy_plainly and
+let_threads_go only save time and memory; all tests of tests/ml/test_state_machine.py run with them.
 """
 
 from __future__ import annotations
@@ -62,9 +64,11 @@ def _around(owner: type, name: str) -> Callable[[Callable[..., Any]], None]:
 
 
 def parse_once() -> None:
-    """moto parses the definition anew for each execution, and each path in it when it is evaluated: most of a request.
+    """moto parses the definition anew for each execution, and each path in it when it is evaluated:
+    most of a request.
 
-    What it parses to keeps nothing of an execution: that, a retry's attempts as well, is in the execution's environment.
+    What it parses to keeps nothing of an execution: that, a retry's attempts as well, is in the
+    execution's environment.
     """
     from moto.stepfunctions.parser.asl.component.common.path import result_path
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -84,7 +88,9 @@ def parse_once() -> None:
 
 
 def copy_plainly() -> None:
-    """moto copies data with deepcopy dozens of times for each execution; the data is JSON, for which less will do."""
+    """moto copies data with deepcopy dozens of times for each execution; the data is JSON, for
+    which less will do.
+    """
     from moto.stepfunctions.parser.asl.component.common.path import result_path
     from moto.stepfunctions.parser.asl.component.common.string import string_expression
     from moto.stepfunctions.parser.asl.component.state.exec import execute_state
@@ -93,7 +99,15 @@ def copy_plainly() -> None:
     from moto.stepfunctions.parser.asl.eval.event import event_manager
 
     plain = SimpleNamespace(deepcopy=copied)
-    for module in (result_path, string_expression, execute_state, state_parallel, environment, states, event_manager):
+    for module in (
+        result_path,
+        string_expression,
+        execute_state,
+        state_parallel,
+        environment,
+        states,
+        event_manager,
+    ):
         module.copy = plain
 
 
@@ -108,15 +122,23 @@ def copied(value: Any) -> Any:
 
 
 def let_threads_go() -> None:
-    """moto keeps every thread of an execution, and with it the execution's data, for ever; and it names the thread of a
-    parallel branch after all that the branch consists of."""
+    """moto keeps every thread of an execution, and with it the execution's data, for ever; and it
+    names the thread of a parallel branch after all that the branch consists of."""
     from moto.stepfunctions.parser.asl.component.program import program
     from moto.stepfunctions.parser.asl.component.state.exec import execute_state
-    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import inline_iteration_component
+    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import (
+        inline_iteration_component,
+    )
     from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branch_worker
     from moto.stepfunctions.parser.backend import execution_worker
 
-    for module in (program, execute_state, inline_iteration_component, branch_worker, execution_worker):
+    for module in (
+        program,
+        execute_state,
+        inline_iteration_component,
+        branch_worker,
+        execution_worker,
+    ):
         module.TMP_THREADS = deque(maxlen=0)
     program.Program.__str__ = lambda self: f"({type(self).__name__})"
 
@@ -126,7 +148,9 @@ def keep_layers(layers: Layers) -> None:
     from moto.ecr.models import ECRBackend
 
     @_around(ECRBackend, "complete_layer_upload")
-    def complete(original: Any, self: Any, repository_name: str, upload_id: str, *args: Any, **kwargs: Any) -> Any:
+    def complete(
+        original: Any, self: Any, repository_name: str, upload_id: str, *args: Any, **kwargs: Any
+    ) -> Any:
         upload = self._get_repository(repository_name, None).uploads.get(upload_id)
         content = bytes(upload.layer_parts) if upload else b""
         answer = original(self, repository_name, upload_id, *args, **kwargs)
@@ -135,7 +159,9 @@ def keep_layers(layers: Layers) -> None:
 
 
 def offer_layers(url: str) -> None:
-    """moto answers GetDownloadUrlForLayer with 500; here the gateway serves a layer's bytes, as presigned as AWS's."""
+    """moto answers GetDownloadUrlForLayer with 500; here the gateway serves a layer's bytes, as
+    presigned as AWS's.
+    """
     from moto.core.responses import ActionResult
     from moto.ecr.responses import ECRResponse
 
@@ -165,7 +191,9 @@ def hash_manifests() -> None:
 
 
 def leave_bucket_policies_alone() -> None:
-    """moto enforces bucket policies but ignores their conditions, so one that denies plain HTTP denies everything."""
+    """moto enforces bucket policies but ignores their conditions, so one that denies plain HTTP
+    denies everything.
+    """
     from moto.iam.access_control import PermissionResult
     from moto.s3.models import FakeBucket
 
@@ -175,8 +203,9 @@ def leave_bucket_policies_alone() -> None:
 
 
 def number_versions() -> None:
-    """moto counts a function's versions to number the next, so a deleted one's number comes back; versions share their code
-    with $LATEST, so an update changes them too; and the first publication does not count as one (Lambda-16)."""
+    """moto counts a function's versions to number the next, so a deleted one's number comes back;
+    versions share their code with $LATEST, so an update changes them too; and the first publication
+    does not count as one (Lambda-16)."""
     from moto.awslambda.models import LambdaStorage
 
     @_around(LambdaStorage, "publish_version")
@@ -192,13 +221,16 @@ def number_versions() -> None:
         version.code = copy.deepcopy(latest.code)
         version.environment_vars = dict(latest.environment_vars)
         version.set_version(latest.last_version)
-        self._arns = {**known, version.function_arn: version}  # moto's number may be that of a version that lives
+        self._arns = {
+            **known,
+            version.function_arn: version,
+        }  # moto's number may be that of a version that lives
         return version
 
 
 def update_whole_configuration() -> None:
-    """moto's UpdateFunctionConfiguration drops tracing, /tmp size and the image's overrides; UpdateFunctionCode the
-    architecture."""
+    """moto's UpdateFunctionConfiguration drops tracing, /tmp size and the image's overrides;
+    UpdateFunctionCode the architecture."""
     from moto.awslambda.models import ImageConfig, LambdaFunction
 
     @_around(LambdaFunction, "update_configuration")
@@ -227,7 +259,9 @@ def name_this_machine(endpoint: str) -> None:
 
 
 def refuse_second_route() -> None:
-    """moto accepts a second route of the same key and a second stage of the same name; AWS answers ConflictException."""
+    """moto accepts a second route of the same key and a second stage of the same name; AWS answers
+    ConflictException.
+    """
     from moto.apigatewayv2.exceptions import APIGatewayV2Error
     from moto.apigatewayv2.models import Api
 
@@ -251,7 +285,9 @@ def refuse_second_route() -> None:
 
 
 def invoke_directly(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
-    """moto's interpreter makes a boto3 client for each task, which costs more than the prediction; it calls us instead."""
+    """moto's interpreter makes a boto3 client for each task, which costs more than the prediction;
+    it calls us instead.
+    """
     from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
     def call(parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
@@ -268,7 +304,9 @@ def name_task_errors() -> None:
     from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
         StateTaskServiceLambda,
     )
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import (
+        StateTaskLambda,
+    )
 
     @_around(StateTaskLambda, "_from_error")
     def from_error(original: Any, self: Any, env: Any, ex: Exception) -> Any:
@@ -282,7 +320,9 @@ def name_task_errors() -> None:
 
 
 def validate_definitions() -> None:
-    """moto has no ValidateStateMachineDefinition; its interpreter's parser says whether it could run a definition."""
+    """moto has no ValidateStateMachineDefinition; its interpreter's parser says whether it could
+    run a definition.
+    """
     from moto.core.responses import ActionResult
     from moto.stepfunctions.parser.api import InvalidDefinition
     from moto.stepfunctions.parser.models import StepFunctionsParserBackend
@@ -290,9 +330,15 @@ def validate_definitions() -> None:
 
     def validate_state_machine_definition(self: Any) -> Any:
         try:
-            StepFunctionsParserBackend._validate_definition(definition=self._get_param("definition"))
+            StepFunctionsParserBackend._validate_definition(
+                definition=self._get_param("definition")
+            )
         except InvalidDefinition as error:
-            diagnostic = {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error.message)}
+            diagnostic = {
+                "severity": "ERROR",
+                "code": "SCHEMA_VALIDATION_FAILED",
+                "message": str(error.message),
+            }
             return ActionResult({"result": "FAIL", "diagnostics": [diagnostic], "truncated": False})
         return ActionResult({"result": "OK", "diagnostics": [], "truncated": False})
 
@@ -305,7 +351,9 @@ _STAGE = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)(?P<log>/ac
 def missing_operation(
     method: str, path: str, body: Callable[[], bytes], region: str, account: str
 ) -> dict[str, Any] | None:
-    """Answer what moto does not have: UpdateStage, DeleteAccessLogSettings, GetAccountSettings. None: it is for moto."""
+    """Answer what moto does not have: UpdateStage, DeleteAccessLogSettings, GetAccountSettings.
+    None: it is for moto.
+    """
     from urllib.parse import unquote
 
     if method == "GET" and path.rstrip("/") == "/2016-08-19/account-settings":

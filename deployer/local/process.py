@@ -1,7 +1,9 @@
-"""Starting, finding and ending the local AWS: one server per project folder, in a process of its own.
+"""Starting, finding and ending the local AWS: one server per project folder, in a process of its
+own.
 
-A server holds a lock on .deployer/local/alive as long as it lives, so whether one lives is the system's word and not a
-record's. Where it listens, and the key that opens it, lie in .deployer/local/server.json, which only its owner may read.
+A server holds a lock on .deployer/local/alive as long as it lives, so whether one lives is the
+system's word and not a record's. Where it listens, and the key that opens it, lie in
+.deployer/local/server.json, which only its owner may read.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ class Credentials(NamedTuple):
 
 
 def new_credentials() -> Credentials:
-    return Credentials("LKIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16)), secrets.token_urlsafe(30))
+    return Credentials(
+        "LKIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16)),
+        secrets.token_urlsafe(30),
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,9 @@ class Server:
     @property
     def signed(self) -> dict[str, str]:
         """What opens the control plane to a request of our own."""
-        return {"Authorization": f"AWS4-HMAC-SHA256 Credential={self.credentials.access_key}/deployer"}
+        return {
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={self.credentials.access_key}/deployer"
+        }
 
     def environment(self, region: str) -> dict[str, str]:
         """Return the variables by which any AWS client talks to this server."""
@@ -82,7 +89,9 @@ class NotRunning(LocalError):
     """The command needs a local AWS, and there is none."""
 
     def __init__(self, project: Path) -> None:
-        super().__init__(f"no local AWS runs for {project}", "start it and deploy into it: python -m deployer up")
+        super().__init__(
+            f"no local AWS runs for {project}", "start it and deploy into it: python -m deployer up"
+        )
 
 
 class NotAnswering(LocalError):
@@ -91,7 +100,8 @@ class NotAnswering(LocalError):
     def __init__(self, pid: int) -> None:
         super().__init__(
             f"the local AWS (process {pid}) does not answer",
-            "wait and run the command again, or end it with all that lives in it: python -m deployer down --force",
+            "wait and run the command again, or end it with all that lives in it: python -m "
+            "deployer down --force",
         )
 
 
@@ -100,7 +110,9 @@ def folder(project: Path) -> Path:
 
 
 def find(project: Path) -> Server | None:
-    """Return the project's server, or None when none lives; raise NotAnswering for one that lives and is silent."""
+    """Return the project's server, or None when none lives; raise NotAnswering for one that lives
+    and is silent.
+    """
     home = folder(project)
     if not _lives(home):
         return None
@@ -115,15 +127,22 @@ def find(project: Path) -> Server | None:
     if not health:
         raise LocalError(
             f"the local AWS that lives in {home} does not take what {RECORD} there says",
-            "somebody changed that file; end it with all that lives in it: python -m deployer down --force",
+            "somebody changed that file; end it with all that lives in it: python -m deployer "
+            "down --force",
         )
-    return server if health.get("project") == str(project) and health.get("pid") == server.pid else None
+    return (
+        server
+        if health.get("project") == str(project) and health.get("pid") == server.pid
+        else None
+    )
 
 
 def write_record(home: Path, port: int, credentials: Credentials) -> None:
     """Record where this process listens, for its owner's eyes alone."""
     aside = home / f"{RECORD}.tmp"
-    with open(aside, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+    with open(
+        aside, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
+    ) as stream:
         json.dump({"pid": os.getpid(), "port": port, **credentials._asdict()}, stream)
     aside.chmod(0o600)
     aside.replace(home / RECORD)
@@ -183,7 +202,9 @@ def _spawn(project: Path) -> Server:
     end = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < end:
         if child.poll() is not None:
-            raise LocalError(f"the local AWS ended with exit code {child.returncode}", _tail(home / "server.log"))
+            raise LocalError(
+                f"the local AWS ended with exit code {child.returncode}", _tail(home / "server.log")
+            )
         server = find(project) if record.exists() else None
         if server:
             child.returncode = 0  # it outlives us, of which Popen would warn when it is collected
@@ -191,12 +212,18 @@ def _spawn(project: Path) -> Server:
         time.sleep(0.05)
     child.kill()
     child.wait()
-    raise LocalError(f"the local AWS did not answer within {START_TIMEOUT_S:g} s", _tail(home / "server.log"))
+    raise LocalError(
+        f"the local AWS did not answer within {START_TIMEOUT_S:g} s", _tail(home / "server.log")
+    )
 
 
 def _environment() -> dict[str, str]:
-    """The server must not see the user's AWS and proxy configuration: nothing of it may ever be used by accident."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(_HIDDEN)}
+    """The server must not see the user's AWS and proxy configuration: nothing of it may ever be
+    used by accident.
+    """
+    kept = {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(_HIDDEN)
+    }
     kept["MALLOC_ARENA_MAX"] = "2"  # or glibc keeps what each of many threads once needed
     root = str(Path(__file__).resolve().parents[2])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")]))
@@ -219,17 +246,23 @@ def stop(project: Path) -> None:
     """End the project's server and wait until its process is gone."""
     server = find(project)
     if server is not None and not _end(server.pid, signal.SIGTERM, folder(project), STOP_TIMEOUT_S):
-        raise LocalError(f"the local AWS (process {server.pid}) did not end", f"its log is {server.log}")
+        raise LocalError(
+            f"the local AWS (process {server.pid}) did not end", f"its log is {server.log}"
+        )
     (folder(project) / RECORD).unlink(missing_ok=True)
 
 
 def force_stop(project: Path) -> bool:
-    """End the project's server even if it does not answer, and remove its files; tell whether one lived."""
+    """End the project's server even if it does not answer, and remove its files; tell whether one
+    lived.
+    """
     home = folder(project)
     lived = _lives(home)
     if lived:
         pid = int((home / ALIVE).read_text())
-        ended = _end(pid, signal.SIGTERM, home, ANSWER_TIMEOUT_S) or _end(pid, signal.SIGKILL, home, STOP_TIMEOUT_S)
+        ended = _end(pid, signal.SIGTERM, home, ANSWER_TIMEOUT_S) or _end(
+            pid, signal.SIGKILL, home, STOP_TIMEOUT_S
+        )
         if not ended:
             raise LocalError(f"the local AWS (process {pid}) cannot be ended")
     if home.is_dir():

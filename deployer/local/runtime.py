@@ -1,7 +1,8 @@
-"""A client of Lambda's Runtime API on the standard library, for machines that awslambdaric has no wheel for.
+"""A client of Lambda's Runtime API on the standard library, for machines that awslambdaric has no
+wheel for.
 
-Runs as a program of its own, `python runtime.py module.function`, in the function's process: it imports nothing of deployer.
-Answers and errors have the shape of AWS's client.
+Runs as a program of its own, `python runtime.py module.function`, in the function's process: it
+imports nothing of deployer. Answers and errors have the shape of AWS's client.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 RUNTIME = "/2018-06-01/runtime"
-RUNTIME_KEY = "DEPLOYER_RUNTIME_KEY"  # what tells the Runtime API that a request is from the function's own process
+# what tells the Runtime API that a request is from the function's own process
+RUNTIME_KEY = "DEPLOYER_RUNTIME_KEY"
 RUNTIME_KEY_HEADER = "Deployer-Runtime-Key"
 
 
@@ -48,7 +50,9 @@ class Fault(Exception):
 
 def describe(error: Exception, request_id: str = "") -> dict[str, Any]:
     """Return an exception as the Runtime API wants it; of its trace, what is the handler's own."""
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__]
+    frames = [
+        each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__
+    ]
     return {
         "errorMessage": str(error),
         "errorType": error.kind if isinstance(error, Fault) else type(error).__name__,
@@ -60,18 +64,27 @@ def describe(error: Exception, request_id: str = "") -> dict[str, Any]:
 def load(handler: str) -> Callable[[Any, Context], Any]:
     module, dot, function = handler.rpartition(".")
     if not dot:
-        raise Fault("Runtime.MalformedHandlerName", f"Bad handler '{handler}': it needs a module and a function")
+        raise Fault(
+            "Runtime.MalformedHandlerName",
+            f"Bad handler '{handler}': it needs a module and a function",
+        )
     sys.path.insert(0, os.getcwd())
     try:
         imported = importlib.import_module(module.replace("/", "."))
     except ImportError as error:
-        raise Fault("Runtime.ImportModuleError", f"Unable to import module '{module}': {error}") from error
+        raise Fault(
+            "Runtime.ImportModuleError", f"Unable to import module '{module}': {error}"
+        ) from error
     except SyntaxError as error:
-        raise Fault("Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}") from error
+        raise Fault(
+            "Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}"
+        ) from error
     try:
         found: Callable[[Any, Context], Any] = getattr(imported, function)
     except AttributeError as error:
-        raise Fault("Runtime.HandlerNotFound", f"Handler '{function}' missing on module '{module}'") from error
+        raise Fault(
+            "Runtime.HandlerNotFound", f"Handler '{function}' missing on module '{module}'"
+        ) from error
     return found
 
 

@@ -1,4 +1,6 @@
-"""The local AWS's own process: `python -m deployer.local.server PROJECT`. Started and ended by `process`."""
+"""The local AWS's own process: `python -m deployer.local.server PROJECT`. Started and ended by
+`process`.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,13 @@ Wrap = Callable[[Any], Any]
 
 
 def main(project: Path, wrap: Wrap = lambda application: application) -> None:
-    """Serve until SIGTERM, or until the project's folder is gone. `wrap`: what tests put around the application."""
+    """Serve until SIGTERM, or until the project's folder is gone. `wrap`: what tests put around the
+    application.
+    """
     home = process.folder(project)
     held = hold(home)  # until the process ends
-    # moto reads these when it is imported or asked; AWS's own settings of the user were left behind by `process`.
+    # moto reads these when it is imported or asked; AWS's own settings of the user were left behind
+    # by `process`.
     os.environ["MOTO_LAMBDA_STUB_ECR"] = "false"  # a function's image must exist
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     from moto.core.config import default_user_config
@@ -41,7 +46,9 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
     from deployer.local.gateway import Gateway, largest_body
     from deployer.local.webserver import make_server
 
-    logging.getLogger("moto").setLevel(logging.CRITICAL)  # it would write kilobytes for each execution that fails
+    logging.getLogger("moto").setLevel(
+        logging.CRITICAL
+    )  # it would write kilobytes for each execution that fails
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     credentials = process.new_credentials()
     connections = min(CONNECTIONS, raise_file_limit() // 2)
@@ -56,12 +63,15 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
         cleanup_interval=10,
         max_request_header_size=64 * 1024,
         asyncore_use_poll=True,  # select() takes no file descriptor above 1023
-        log_socket_errors=False,  # out of file descriptors, each of many attempts a second would be logged
+        # out of file descriptors, each of many attempts a second would be logged
+        log_socket_errors=False,
         ident="deployer",
     )
     port = server.effective_port
     os.environ["MOTO_PORT"] = str(port)
-    gateway = Gateway(DomainDispatcherApplication(create_backend_app), project, os.getpid(), port, credentials)
+    gateway = Gateway(
+        DomainDispatcherApplication(create_backend_app), project, os.getpid(), port, credentials
+    )
     server.application = wrap(gateway)
     gc.freeze()  # moto stays as it is, and need not be walked again
 
@@ -78,7 +88,9 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
 
 
 def hold(home: Path) -> Any:
-    """Hold the file that says that a server lives here, as long as this process does; wait for a former one to end."""
+    """Hold the file that says that a server lives here, as long as this process does; wait for a
+    former one to end.
+    """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     alive = (home / process.ALIVE).open("a+")
@@ -115,10 +127,11 @@ def _not_yet(environ: object, start_response: object) -> list[bytes]:
 
 
 def _keep_house(home: Path, finished: Callable[[], int]) -> None:
-    """Give memory back after requests, and end the server when its record is gone or names another process.
+    """Give memory back after requests, and end the server when its record is gone or names another
+    process.
 
-    The record must be lost twice in a row: then nobody could find the server any more. `finished`: how many executions have
-    ended.
+    The record must be lost twice in a row: then nobody could find the server any more. `finished`:
+    how many executions have ended.
     """
     missing, before = 0, 0
     while missing < 2:
@@ -140,10 +153,15 @@ def give_memory_back() -> None:
 
 def _is_lost(home: Path) -> bool:
     try:
-        return bool(json.loads((home / process.RECORD).read_text(encoding="utf-8")).get("pid") != os.getpid())
+        return bool(
+            json.loads((home / process.RECORD).read_text(encoding="utf-8")).get("pid")
+            != os.getpid()
+        )
     except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
         return True
-    except OSError:  # no file descriptor is left, or the disk is away: that says nothing about the record
+    except (
+        OSError
+    ):  # no file descriptor is left, or the disk is away: that says nothing about the record
         return False
 
 

@@ -1,7 +1,9 @@
-"""HTTP as the local AWS speaks it: waitress reads whole requests, within limits, before any of them is answered.
+"""HTTP as the local AWS speaks it: waitress reads whole requests, within limits, before any of them
+is answered.
 
-So a request that is sent half holds no thread and no lock. What waitress does not bound is bounded here: the work that a
-request line costs, the time for a request, the bodies of strangers. What is refused is told in JSON.
+So a request that is sent half holds no thread and no lock. What waitress does not bound is bounded
+here: the work that a request line costs, the time for a request, the bodies of strangers. What is
+refused is told in JSON.
 """
 
 from __future__ import annotations
@@ -21,16 +23,22 @@ from waitress.utilities import BadRequest
 
 from deployer.local.door import message
 
-REQUEST_S = 30.0  # for a client to send a whole request, and a second more for each megabyte of its body
+REQUEST_S = (
+    30.0  # for a client to send a whole request, and a second more for each megabyte of its body
+)
 _SLOWEST = 10**6  # bytes a second
 _LONGEST_CONTROL_LINE = 4096  # of a chunk, with its extensions
 _LONGEST_TRAILER = 65536
-LINGER_S = 5.0  # a refused client may go on sending; a connection closed on it would take the answer away
+LINGER_S = (
+    5.0  # a refused client may go on sending; a connection closed on it would take the answer away
+)
 _LENGTH_DIGITS = 15  # a petabyte; converting many more takes long by itself
 
 
 class Task(WSGITask):  # type: ignore[misc]
-    """Answers a request. waitress capitalises the names of headers, but those of S3's metadata are lower case."""
+    """Answers a request. waitress capitalises the names of headers, but those of S3's metadata are
+    lower case.
+    """
 
     def build_response_header(self) -> bytes:
         header: bytes = super().build_response_header()
@@ -49,7 +57,9 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.response_headers.extend(headers.items())
         self.set_close_on_finish()
         self.content_length = len(content)
-        self.write(b"" if getattr(self.request, "command", None) == "HEAD" else content)  # it may not have been read
+        self.write(
+            b"" if getattr(self.request, "command", None) == "HEAD" else content
+        )  # it may not have been read
 
 
 class _Limits:
@@ -74,7 +84,10 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         consumed: int = super().received(data)
         receiver = self.body_rcv
         if self.chunked and not self.completed and receiver is not None:
-            if len(receiver.control_line) > _LONGEST_CONTROL_LINE or len(receiver.trailer) > _LONGEST_TRAILER:
+            if (
+                len(receiver.control_line) > _LONGEST_CONTROL_LINE
+                or len(receiver.trailer) > _LONGEST_TRAILER
+            ):
                 self.error = BadRequest("a chunk's line or the trailer is too long")
                 self.completed = True
         if self.completed:  # or waitress asks for a body that it would not read
@@ -84,8 +97,13 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
         line, _, headers = header_plus.partition(b"\n")
         target = line.split(b" ")[1:2]
-        # waitress's pattern of this line takes quadratic time for an address with a scheme, which only a proxy is asked for.
-        if not target or target[0][:1] not in (b"/", b"*") or b"://" in target[0].partition(b"?")[0]:
+        # waitress's pattern of this line takes quadratic time for an address with a scheme, which
+        # only a proxy is asked for.
+        if (
+            not target
+            or target[0][:1] not in (b"/", b"*")
+            or b"://" in target[0].partition(b"?")[0]
+        ):
             raise ParsingError("the target must be a path")
         if re.search(rb"(?im)^content-length:[ \t]*[0-9]{%d}" % (_LENGTH_DIGITS + 1), headers):
             raise ParsingError("Content-Length is invalid")
@@ -97,7 +115,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that knows since when its unfinished request is under way, and lets a refused client read why."""
+    """A connection that knows since when its unfinished request is under way, and lets a refused
+    client read why.
+    """
 
     task_class = Task
     error_task_class = JsonErrorTask
@@ -143,27 +163,37 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             request = channel.request
             if 0 < channel.lingers_until < now:
                 channel.will_close = True
-            if request is not None and channel.began + REQUEST_S + request.content_length / _SLOWEST < now:
+            if (
+                request is not None
+                and channel.began + REQUEST_S + request.content_length / _SLOWEST < now
+            ):
                 channel.will_close = True
 
     def readable(self) -> bool:
         if len(self._map) >= self.adj.connection_limit:
             waiting = [channel for channel in self.active_channels.values() if not channel.requests]
-            for channel in sorted(waiting, key=lambda channel: channel.last_activity)[: len(waiting) // 10 + 1]:
+            for channel in sorted(waiting, key=lambda channel: channel.last_activity)[
+                : len(waiting) // 10 + 1
+            ]:
                 channel.will_close = True
         readable: bool = super().readable()
         return readable
 
 
-def make_server(application: Any, largest_body: Callable[[str, dict[str, str]], int], **settings: Any) -> Server:
+def make_server(
+    application: Any, largest_body: Callable[[str, dict[str, str]], int], **settings: Any
+) -> Server:
     """Return a server that listens already.
 
     Args:
-        largest_body: bytes of a body that are read, by a request's path and headers (upper case, with underscores).
+        largest_body: bytes of a body that are read, by a request's path and headers (upper case,
+            with underscores).
         settings: waitress's adjustments.
     """
     adjustments = Adjustments(**settings)
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.set_thread_count(adjustments.threads)
     Parser.largest_body = staticmethod(largest_body)
-    return Server(application, {}, dispatcher=dispatcher, adj=adjustments, sockinfo=adjustments.listen[0])
+    return Server(
+        application, {}, dispatcher=dispatcher, adj=adjustments, sockinfo=adjustments.listen[0]
+    )

@@ -1,7 +1,8 @@
 """What can be set, where it may be set, and every name that follows from it.
 
-A setting comes from, in rising order: its default, `[deployer]` of setup.cfg (and `[deployer:NAME]` for the function NAME),
-the environment (DEPLOYER_MEMORY_MB), an option. All mistakes are reported at once, each with its place. Knows no AWS.
+A setting comes from, in rising order: its default, `[deployer]` of setup.cfg (and `[deployer:NAME]`
+for the function NAME), the environment (DEPLOYER_MEMORY_MB), an option. All mistakes are reported
+at once, each with its place. Knows no AWS.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """One service in one stage. `account`, `partition` and `region` are known once the caller's identity is.
+    """One service in one stage. `account`, `partition` and `region` are known once the caller's
+    identity is.
 
     An `account` that is set before that is the only one that may be worked in.
     """
@@ -70,17 +72,22 @@ class Settings:
         return self.per_function.get(name, self.defaults)
 
     def located(self, *, account: str, partition: str, region: str) -> Settings:
-        """Return these settings for one account and region; raise ConfigError for another than the one that was set (PRE-1),
-        and when a name does not fit there."""
+        """Return these settings for one account and region; raise ConfigError for another than the
+        one that was set (PRE-1), and when a name does not fit there."""
         if self.account not in ("", account):
             raise ConfigError(
-                [f"these credentials are of account {account}, but the settings name account {self.account}"],
-                "choose other credentials (AWS_PROFILE, --profile), or another account in setup.cfg (DEPLOYER_ACCOUNT)",
+                [
+                    f"these credentials are of account {account}, but the settings name account "
+                    f"{self.account}"
+                ],
+                "choose other credentials (AWS_PROFILE, --profile), or another account in "
+                "setup.cfg (DEPLOYER_ACCOUNT)",
             )
         settings = replace(self, account=account, partition=partition, region=region)
         if len(settings.bucket) > 63:  # S3's limit; the strictest of all names
             raise ConfigError(
-                [f"the bucket's name {settings.bucket} has more than 63 characters"], "shorten service or stage"
+                [f"the bucket's name {settings.bucket} has more than 63 characters"],
+                "shorten service or stage",
             )
         return settings
 
@@ -118,9 +125,15 @@ class Settings:
         return f"{self.prefix}-{self.region}-{user}"
 
     def log_group(self, user: str) -> str:
-        """Vended logs lie under /aws/vendedlogs/: an account-wide policy of limited size then leaves them out (Logs-6)."""
+        """Vended logs lie under /aws/vendedlogs/: an account-wide policy of limited size then
+        leaves them out (Logs-6).
+        """
         vended = {"workflow": "/aws/vendedlogs/states/", "api": "/aws/vendedlogs/apigateway/"}
-        return vended[user] + self.prefix if user in vended else f"/aws/lambda/{self.function_name(user)}"
+        return (
+            vended[user] + self.prefix
+            if user in vended
+            else f"/aws/lambda/{self.function_name(user)}"
+        )
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -180,7 +193,9 @@ def retention(text: str) -> int | None:
 def origins(text: str) -> tuple[str, ...]:
     found = tuple(text.split())
     if not all(re.fullmatch(r"\*|https?://[^/\s]+", each) for each in found):
-        raise ValueError("must be origins such as https://example.com, separated by spaces, or *, or nothing")
+        raise ValueError(
+            "must be origins such as https://example.com, separated by spaces, or *, or nothing"
+        )
     return found
 
 
@@ -204,15 +219,18 @@ def optional_arn(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of [deployer]: how it is parsed, what it means, and whether [deployer:NAME] may hold it as well."""
+    """One line of [deployer]: how it is parsed, what it means, and whether [deployer:NAME] may hold
+    it as well.
+    """
 
     parse: Callable[[str], Any]
     meaning: str
     per_function: bool = False
 
 
-# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Api-31 (rates), PRE-3 (names). Service and
-# a stage leave room for account and region in the bucket's 63 characters.
+# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Api-31 (rates),
+# PRE-3 (names). Service and a stage leave room for account and region in the bucket's 63
+# characters.
 SETTINGS: dict[str, Setting] = {
     "service": Setting(
         pattern(
@@ -222,7 +240,10 @@ SETTINGS: dict[str, Setting] = {
         "first part of every name",
     ),
     "stage": Setting(
-        pattern(r"(?=.{1,12}$)[a-z0-9](?:-?[a-z0-9])*", "1 to 12 lower-case letters, digits and single dashes"),
+        pattern(
+            r"(?=.{1,12}$)[a-z0-9](?:-?[a-z0-9])*",
+            "1 to 12 lower-case letters, digits and single dashes",
+        ),
         "second part of every name; stages live side by side",
     ),
     "account": Setting(
@@ -230,20 +251,32 @@ SETTINGS: dict[str, Setting] = {
         "the only AWS account that may be worked in; nothing: that of the credentials",
     ),
     "region": Setting(
-        pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1"), "where everything runs"
+        pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1"),
+        "where everything runs",
     ),
-    "memory_mb": Setting(integer(128, 10240), "memory of a function, and with it its share of CPU", True),
-    "timeout_s": Setting(integer(1, 900), "longest time of one prediction; below its task's TimeoutSeconds", True),
+    "memory_mb": Setting(
+        integer(128, 10240), "memory of a function, and with it its share of CPU", True
+    ),
+    "timeout_s": Setting(
+        integer(1, 900), "longest time of one prediction; below its task's TimeoutSeconds", True
+    ),
     "ephemeral_storage_mb": Setting(integer(512, 10240), "size of a function's /tmp", True),
-    "architecture": Setting(pattern("x86_64|arm64", "x86_64 or arm64"), "processor of the functions and their image"),
+    "architecture": Setting(
+        pattern("x86_64|arm64", "x86_64 or arm64"), "processor of the functions and their image"
+    ),
     "builder": Setting(
         pattern("|".join(BUILDERS), "auto, docker or direct"),
         "what makes the image: a Docker engine, or none; auto takes an engine that answers",
     ),
     "base_image": Setting(
-        image, "what BASE stands for in a Dockerfile; nothing: AWS's image for the Python version that trained"
+        image,
+        "what BASE stands for in a Dockerfile; nothing: AWS's image for the Python version that "
+        "trained",
     ),
-    "train": Setting(command, "what trains the models, run in the project's folder where models/ is absent or empty"),
+    "train": Setting(
+        command,
+        "what trains the models, run in the project's folder where models/ is absent or empty",
+    ),
     "log_retention_days": Setting(retention, "how long logs are kept; never: for ever"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
     "cors_origins": Setting(origins, "origins whose pages may call the API; nothing: CORS is off"),
@@ -256,7 +289,9 @@ SETTINGS: dict[str, Setting] = {
 _FUNCTION_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.per_function)
 
 
-def load_settings(project: Path, options: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
+def load_settings(
+    project: Path, options: Mapping[str, str | None], environment: Mapping[str, str]
+) -> Settings:
     """Collect the settings of a project folder.
 
     Args:
@@ -271,14 +306,25 @@ def load_settings(project: Path, options: Mapping[str, str | None], environment:
     given: dict[str, tuple[str, str]] = {}  # setting -> (place, text)
     _collect(given, sections.pop(SECTION, {}), f"setup.cfg [{SECTION}] ", SETTINGS, problems)
     variables = {
-        name[len(VARIABLE) :].lower(): text for name, text in sorted(environment.items()) if name.startswith(VARIABLE)
+        name[len(VARIABLE) :].lower(): text
+        for name, text in sorted(environment.items())
+        if name.startswith(VARIABLE)
     }
-    _collect(given, variables, "environment ", SETTINGS, problems, shown=lambda name: VARIABLE + name.upper())
+    _collect(
+        given,
+        variables,
+        "environment ",
+        SETTINGS,
+        problems,
+        shown=lambda name: VARIABLE + name.upper(),
+    )
     for name, text in options.items():
         if text is not None:
             given[name] = (f"--{name.replace('_', '-')}", text)
     values = _parse(given, problems)
-    defaults = FunctionSettings(**{name: values.pop(name) for name in _FUNCTION_FIELDS if name in values})
+    defaults = FunctionSettings(
+        **{name: values.pop(name) for name in _FUNCTION_FIELDS if name in values}
+    )
     per_function: dict[str, FunctionSettings] = {}
     for section, lines in sections.items():
         place = f"setup.cfg [{section}] "
@@ -295,7 +341,10 @@ def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, st
     try:
         parser.read_string(read_text(path), source=path.name)
     except FileNotFoundError:
-        problems.append(f"{path} does not exist: run the command in the project's folder, or name it with --project")
+        problems.append(
+            f"{path} does not exist: run the command in the project's folder, or name it with "
+            f"--project"
+        )
     except Unreadable as error:
         problems.append(f"{path.name} {error}")
     except configparser.Error as error:
@@ -336,7 +385,9 @@ def _parse(given: Mapping[str, tuple[str, str]], problems: list[str]) -> dict[st
         try:
             values[name] = SETTINGS[name].parse(text)
         except ValueError as error:
-            problems.append(f"{place}: {text[:_SHOWN]!r}{'...' if len(text) > _SHOWN else ''} {error}")
+            problems.append(
+                f"{place}: {text[:_SHOWN]!r}{'...' if len(text) > _SHOWN else ''} {error}"
+            )
     return values
 
 
@@ -345,5 +396,11 @@ def settings_table() -> Iterator[tuple[str, str, str]]:
     defaults = {each.name: each.default for each in (*fields(Settings), *fields(FunctionSettings))}
     for name, setting in SETTINGS.items():
         default = defaults[name]
-        text = " ".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
+        text = (
+            " ".join(default)
+            if isinstance(default, tuple)
+            else ""
+            if default is None
+            else str(default)
+        )
         yield name, {"True": "yes", "False": "no"}.get(text, text), setting.meaning

@@ -14,19 +14,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
-from deployer.errors import ConfigError, TrainingFailed
 from deployer.engine.events import Emit, Note, StepFailed, StepFinished, StepStarted
-from deployer.service.release import MANIFEST
+from deployer.errors import ConfigError, TrainingFailed
 from deployer.project.settings import Settings
+from deployer.service.release import MANIFEST
 
 _PATIENCE_S = 5.0  # for a training program to end when it is asked to, and for its last words
 
 
 def needed(settings: Settings) -> bool:
-    """Tell whether models/ is absent or empty; it may be a mount point, whose hidden files do not count.
+    """Tell whether models/ is absent or empty; it may be a mount point, whose hidden files do not
+    count.
 
     Raises:
-        ConfigError: the folder holds files but no manifest. They are somebody's work, and nothing may take their place.
+        ConfigError: the folder holds files but no manifest. They are somebody's work, and nothing
+            may take their place.
     """
     if (settings.project / MANIFEST).exists():
         return False
@@ -42,7 +44,10 @@ def needed(settings: Settings) -> bool:
         return True
     shown = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
     raise ConfigError(
-        [f"{folder.name}/ holds {shown}, but no manifest.json that describes them; nothing was trained or changed"],
+        [
+            f"{folder.name}/ holds {shown}, but no manifest.json that describes them; nothing "
+            f"was trained or changed"
+        ],
         "describe them in models/manifest.json (README.md, your own models), or move them away",
     )
 
@@ -82,7 +87,8 @@ def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None
         )
     except OSError as error:
         raise TrainingFailed(
-            f"training cannot start: {settings.train}: {error.strerror}", "see the setting train in setup.cfg"
+            f"training cannot start: {settings.train}: {error.strerror}",
+            "see the setting train in setup.cfg",
         ) from error
     said: list[str] = []
     # Not read here: a program that it left behind may hold the output open for ever.
@@ -97,7 +103,9 @@ def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None
     if code:
         raise _failure(settings.train, code, silent=not said)
     if not (settings.project / MANIFEST).is_file():
-        raise TrainingFailed(f"{settings.train} ended well, but left no {MANIFEST}", "see README.md, your own models")
+        raise TrainingFailed(
+            f"{settings.train} ended well, but left no {MANIFEST}", "see README.md, your own models"
+        )
 
 
 def _show(output: IO[str] | None, emit: Emit, said: list[str]) -> None:
@@ -135,9 +143,11 @@ def _name(number: int) -> str:
 
 
 def outdated(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each file that has changed since the models were trained with it, as the manifest records.
+    """Yield a line for each file that has changed since the models were trained with it, as the
+    manifest records.
 
-    Only a file that is newer than the manifest is read: a table may be large, and a plan is to be fast.
+    Only a file that is newer than the manifest is read: a table may be large, and a plan is to be
+    fast.
     """
     trained = manifest.get("trained")
     files = trained.get("files") if isinstance(trained, Mapping) else None
@@ -152,4 +162,7 @@ def outdated(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[str]:
         except OSError:
             continue
         if hashlib.sha256(content).hexdigest() != sha256:
-            yield f"{name} has changed since the models were trained; to train again: python -m deployer up --train"
+            yield (
+                f"{name} has changed since the models were trained; to train again: python -m "
+                f"deployer up --train"
+            )

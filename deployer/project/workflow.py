@@ -1,4 +1,5 @@
-"""Checks of a workflow in Amazon States Language that need no AWS: targets, reachability, and what EXPRESS refuses. Pure.
+"""Checks of a workflow in Amazon States Language that need no AWS: targets, reachability, and what
+EXPRESS refuses. Pure.
 
 AWS checks all of this when the state machine is created, which is after everything else.
 """
@@ -17,7 +18,9 @@ _NOT_EXPRESS = (".sync", ".sync:2", ".waitForTaskToken")
 
 
 def problems(machine: Any, path: str = "$") -> Iterator[str]:
-    """Yield what is wrong with a state machine, or with a branch or an item processor in it, each with its path."""
+    """Yield what is wrong with a state machine, or with a branch or an item processor in it, each
+    with its path.
+    """
     states = machine.get("States") if isinstance(machine, Mapping) else None
     if not isinstance(states, Mapping) or not states:
         yield f"{path}: has no States"
@@ -44,7 +47,11 @@ def _state(state: Mapping[str, Any], states: Mapping[str, Any], place: str) -> I
     if kind not in TYPES:
         yield f"{place}.Type: {kind!r} is none of {', '.join(TYPES)}"
         return
-    yield from (f"{place}.{where}: must be a list" for where in _LISTS if not isinstance(state.get(where, []), list))
+    yield from (
+        f"{place}.{where}: must be a list"
+        for where in _LISTS
+        if not isinstance(state.get(where, []), list)
+    )
     for where, target in _targets(state):
         if not _names(target, states):
             yield f"{place}.{where}: {target!r} is no state beside it"
@@ -70,7 +77,10 @@ def _resource(resource: Any, place: str) -> Iterator[str]:
     if not isinstance(resource, str) or not resource:
         yield f"{place}.Resource: must be ${{name}} of a trained model, or an ARN"
     elif resource.endswith(_NOT_EXPRESS) or ":activity:" in resource:
-        yield f"{place}.Resource: an EXPRESS workflow cannot wait for {resource.rpartition(':')[2]} (Sfn-7)"
+        yield (
+            f"{place}.Resource: an EXPRESS workflow cannot wait for "
+            f"{resource.rpartition(':')[2]} (Sfn-7)"
+        )
 
 
 def _targets(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -98,7 +108,9 @@ def _reached(start: Any, states: Mapping[str, Any]) -> set[str]:
         if _names(name, states) and name not in reached:
             reached.add(name)
             state = states[name]
-            waiting.extend(target for _, target in _targets(state if isinstance(state, Mapping) else {}))
+            waiting.extend(
+                target for _, target in _targets(state if isinstance(state, Mapping) else {})
+            )
     return reached
 
 

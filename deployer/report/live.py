@@ -1,7 +1,8 @@
 """How a run looks. The only user of rich; everything else says what happened, as events.
 
-Results go to stdout, everything on the way there to stderr. On a terminal, running steps stay in a live area and finished
-ones scroll up; elsewhere each step is one line when it starts and one when it ends. Colour only repeats what words say.
+Results go to stdout, everything on the way there to stderr. On a terminal, running steps stay in a
+live area and finished ones scroll up; elsewhere each step is one line when it starts and one when
+it ends. Colour only repeats what words say.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ _SHOWN_PREDICTIONS = 5
 
 
 def make_console(stream: IO[str], *, color: bool = True) -> Console:
-    """Return a console for a stream: as wide as a terminal, and without wrapping where lines are read by programs."""
+    """Return a console for a stream: as wide as a terminal, and without wrapping where lines are
+    read by programs.
+    """
     terminal = stream.isatty()
     # rich takes FORCE_COLOR for a terminal; whether to animate is the stream's own matter.
     return Console(
@@ -74,7 +77,8 @@ class Board:
     """What a run shows: the lines that an event adds for good, and the live area of running steps.
 
     Args:
-        live: whether a live area shows running steps, so that their progress needs no lines of its own.
+        live: whether a live area shows running steps, so that their progress needs no lines of its
+            own.
         width: characters in a line.
         wording: the last hand on messages, which makes their commands copyable.
     """
@@ -105,12 +109,17 @@ class Board:
             yield from self._progress(event)
         elif isinstance(event, events.StepFinished):
             self._running.pop(event.key, None)
-            yield Text(f"{event.key}: {_PARTICIPLES[event.action]} ({event.seconds:.1f} s)", style="green")
+            yield Text(
+                f"{event.key}: {_PARTICIPLES[event.action]} ({event.seconds:.1f} s)", style="green"
+            )
         elif isinstance(event, events.StepFailed):
             self._running.pop(event.key, None)
             yield Text(f"{event.key}: {self._wording(event.message)}", style="red")
         elif isinstance(event, events.StepSkipped):
-            yield Text(f"{event.key}: not {_PARTICIPLES[event.action]}, because {event.because}", style="yellow")
+            yield Text(
+                f"{event.key}: not {_PARTICIPLES[event.action]}, because {event.because}",
+                style="yellow",
+            )
         elif isinstance(event, events.Note):
             yield Text(event.text if event.verbatim else self._wording(event.text), style="dim")
         else:
@@ -143,8 +152,9 @@ class Board:
 class Reporter:
     """Shows events on stderr. Use as a context manager around a run.
 
-    One thread draws, and nothing else touches the console meanwhile: `emit` only puts the event into a queue. So any thread
-    may emit, and a signal handler as well, for SimpleQueue.put takes no lock that the interrupted code could hold.
+    One thread draws, and nothing else touches the console meanwhile: `emit` only puts the event
+    into a queue. So any thread may emit, and a signal handler as well, for SimpleQueue.put takes no
+    lock that the interrupted code could hold.
     """
 
     def __init__(self, console: Console, wording: Callable[[str], str] = str) -> None:
@@ -172,7 +182,9 @@ class Reporter:
             self._thread.start()
 
     def pause(self, timeout_s: float | None = None) -> None:
-        """Show everything emitted so far and clear the live area; what comes later is shown after `resume`."""
+        """Show everything emitted so far and clear the live area; what comes later is shown after
+        `resume`.
+        """
         if self._thread is not None:
             self._events.put(None)
             self._thread.join(timeout_s)
@@ -187,7 +199,8 @@ class Reporter:
                 while not self._paused:
                     self._print(self._gather(None))
         except OSError:
-            # The reader of stderr is gone or its disk is full. The run goes on unseen, and its exit code tells how it ended.
+            # The reader of stderr is gone or its disk is full. The run goes on unseen, and its exit
+            # code tells how it ended.
             while not self._paused:
                 self._gather(None)
 
@@ -228,18 +241,24 @@ def _describe(event: events.Event, width: int) -> Iterator[Text]:
     if isinstance(event, events.RunStarted):
         where = f" at {event.endpoint}" if event.endpoint else ""
         yield Text(
-            f"{event.command} {event.service}, stage {event.stage}: account {event.account}, {event.region}{where}",
+            f"{event.command} {event.service}, stage {event.stage}: account {event.account}, "
+            f"{event.region}{where}",
             style="bold",
         )
     elif isinstance(event, events.PlanReady):
         yield from plan_lines(event.plan, width)
     elif isinstance(event, events.RunFinished):
         counts = ", ".join(f"{number} {fate}" for fate, number in event.counts.items() if number)
-        yield Text(f"{event.command} took {event.seconds:.1f} s: {counts or 'nothing had to change'}", style="bold")
+        yield Text(
+            f"{event.command} took {event.seconds:.1f} s: {counts or 'nothing had to change'}",
+            style="bold",
+        )
 
 
 def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
-    """Yield a plan line by line: what changes, each field that differs, and the sum. `width`: characters in a line."""
+    """Yield a plan line by line: what changes, each field that differs, and the sum. `width`:
+    characters in a line.
+    """
     for change in plan.effective:
         sign, style = _SIGNS[change.action]
         yield Text(f"{sign:>3} {change.action.value:7} {change.key}", style=style)
@@ -263,8 +282,15 @@ def _field_lines(change: FieldChange, width: int) -> Iterator[Text]:
     frame = f"        {change.path}: {{}} -> {{}}{forces}"
     room = min(max((width - len(frame) + 4) // 2, _SHORTEST_VALUE), _LONGEST_VALUE)
     before, after = _written(change.before), _written(change.after)
-    if isinstance(change.before, list) and isinstance(change.after, list) and max(len(before), len(after)) > room:
-        yield Text(f"        {change.path}: {len(change.before)} entries -> {len(change.after)} entries{forces}")
+    if (
+        isinstance(change.before, list)
+        and isinstance(change.after, list)
+        and max(len(before), len(after)) > room
+    ):
+        yield Text(
+            f"        {change.path}: {len(change.before)} entries -> {len(change.after)} "
+            f"entries{forces}"
+        )
         yield from _entry_lines(change.before, change.after)
         return
     shown, other = _short(before, room), _short(after, room)
@@ -276,14 +302,20 @@ def _field_lines(change: FieldChange, width: int) -> Iterator[Text]:
 def _entry_lines(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Text]:
     """Yield the entries of a list that go and those that come, whole, in their order."""
     old, new = [[_written(entry) for entry in entries] for entries in (before, after)]
-    for kind, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    for kind, start, end, new_start, new_end in SequenceMatcher(
+        None, old, new, autojunk=False
+    ).get_opcodes():
         if kind != "equal":
             yield from (Text(f"          - {entry}") for entry in old[start:end])
             yield from (Text(f"          + {entry}") for entry in new[new_start:new_end])
 
 
 def _written(value: Any) -> str:
-    return repr(value) if value is UNKNOWN else json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
+    return (
+        repr(value)
+        if value is UNKNOWN
+        else json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
+    )
 
 
 def _short(text: str, room: int) -> str:
@@ -300,13 +332,17 @@ def _around_difference(before: str, after: str, room: int) -> tuple[str, str]:
     start = max(0, first - (room - 6) // 3)
     pieces = [text[start : start + room - 6] for text in (before, after)]
     ends = [start + len(piece) < len(text) for piece, text in zip(pieces, (before, after))]
-    shown = [f"{'...' if start else ''}{piece}{'...' if end else ''}" for piece, end in zip(pieces, ends)]
+    shown = [
+        f"{'...' if start else ''}{piece}{'...' if end else ''}" for piece, end in zip(pieces, ends)
+    ]
     return shown[0], shown[1]
 
 
 def change_document(change: Change) -> dict[str, Any]:
     """Return a change as plain JSON values."""
-    fields = [{"path": each.path, "before": each.before, "after": each.after} for each in change.fields]
+    fields = [
+        {"path": each.path, "before": each.before, "after": each.after} for each in change.fields
+    ]
     noted = {"note": change.note} if change.note else {}
     return {"resource": change.key, "action": change.action.value, "fields": fields, **noted}
 
@@ -345,7 +381,9 @@ def print_plan(console: Console, plan: Plan) -> None:
         console.print(line, soft_wrap=not console.is_terminal)
 
 
-def print_results(console: Console, results: Sequence[Mapping[str, Any]], latencies_s: Sequence[float]) -> None:
+def print_results(
+    console: Console, results: Sequence[Mapping[str, Any]], latencies_s: Sequence[float]
+) -> None:
     """Print one row per model, and how long the request took."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("model")
@@ -353,17 +391,25 @@ def print_results(console: Console, results: Sequence[Mapping[str, Any]], latenc
     table.add_column("prediction", overflow="fold")
     for entry in results:
         if "error" in entry:
-            table.add_row(Text(str(entry.get("model"))), Text(""), Text(f"failed: {entry['error']}", style="red"))
+            table.add_row(
+                Text(str(entry.get("model"))),
+                Text(""),
+                Text(f"failed: {entry['error']}", style="red"),
+            )
         else:
             table.add_row(
-                Text(str(entry.get("model"))), Text(str(entry.get("version"))), Text(_predictions(entry["predictions"]))
+                Text(str(entry.get("model"))),
+                Text(str(entry.get("version"))),
+                Text(_predictions(entry["predictions"])),
             )
     console.print(table)
     console.print(Text(f"\n{latency_line(latencies_s)}"))
 
 
 def print_output(console: Console, output: Any, latencies_s: Sequence[float]) -> None:
-    """Print what a workflow of another shape than the shipped one put out, and how long the request took."""
+    """Print what a workflow of another shape than the shipped one put out, and how long the request
+    took.
+    """
     console.print(Text(json.dumps(output, indent=2, ensure_ascii=False)), soft_wrap=True)
     console.print(Text(f"\n{latency_line(latencies_s)}"))
 
@@ -375,8 +421,14 @@ def _predictions(values: Sequence[Any]) -> str:
 
 
 def _prediction(value: Any) -> str:
-    """Write a number with six digits, and anything else as JSON: what a workflow makes of a prediction is its own matter."""
-    return f"{value:.6g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else json.dumps(value)
+    """Write a number with six digits, and anything else as JSON: what a workflow makes of a
+    prediction is its own matter.
+    """
+    return (
+        f"{value:.6g}"
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else json.dumps(value)
+    )
 
 
 def latency_line(latencies_s: Sequence[float]) -> str:
@@ -387,7 +439,8 @@ def latency_line(latencies_s: Sequence[float]) -> str:
     p95 = milliseconds[min(len(milliseconds) - 1, round(0.95 * (len(milliseconds) - 1)))]
     return (
         f"{len(milliseconds)} requests: first {1000 * latencies_s[0]:.0f} ms, "
-        f"median {statistics.median(milliseconds):.0f} ms, 95 % {p95:.0f} ms, slowest {milliseconds[-1]:.0f} ms"
+        f"median {statistics.median(milliseconds):.0f} ms, 95 % {p95:.0f} ms, slowest "
+        f"{milliseconds[-1]:.0f} ms"
     )
 
 

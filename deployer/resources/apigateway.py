@@ -1,7 +1,8 @@
 """API Gateway: an HTTP API with one integration, its route and its stage.
 
-They are one resource, because API Gateway serialises all writes below one API (Api-16) and because ids are its own choice:
-an API is found by its tags (Api-1), an integration through the route that targets it (Api-2).
+They are one resource, because API Gateway serialises all writes below one API (Api-16) and because
+ids are its own choice: an API is found by its tags (Api-1), an integration through the route that
+targets it (Api-2).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 
 from deployer.aws.access import Aws, unreached, unwell
 from deployer.engine.compare import tags_from
-from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.engine.plan import Change, Fields, State
+from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("NotFoundException",)
@@ -21,7 +22,9 @@ STAGE = "$default"
 
 
 def _busy(error: AwsError) -> str | None:
-    """Another change below the same API is under way (R-21); the same code also says that a name is taken."""
+    """Another change below the same API is under way (R-21); the same code also says that a name is
+    taken.
+    """
     texts = ("try again later", "concurrent modification")
     busy = error.code == "ConflictException" and any(each in error.aws_message for each in texts)
     return "for API Gateway: another change of this API is under way" if busy else None
@@ -45,9 +48,10 @@ def _marked(apis: Iterable[dict[str, Any]], ours: Ownership) -> list[dict[str, A
 class HttpApi(Resource):
     """An HTTP API that starts a state machine and answers with its execution record.
 
-    Fields: `tags`, `protocol`, `description`; `cors`, `integration`, `route`, `stage`, each a mapping, or None for none;
-    `stale_routes`, keys under which the integration is reached besides the declared one; `orphan_integrations`, ids of
-    those that no other route targets. Outputs: `api_id`, `endpoint` (without a slash at its end).
+    Fields: `tags`, `protocol`, `description`; `cors`, `integration`, `route`, `stage`, each a
+    mapping, or None for none; `stale_routes`, keys under which the integration is reached besides
+    the declared one; `orphan_integrations`, ids of those that no other route targets. Outputs:
+    `api_id`, `endpoint` (without a slash at its end).
     """
 
     anew = "the service gets a new URL, which its clients must be told"
@@ -55,7 +59,13 @@ class HttpApi(Resource):
     exists = ("ConflictException",)
 
     def __init__(
-        self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None, needs: Collection[str] = ()
+        self,
+        key: str,
+        *,
+        name: str,
+        ours: Ownership,
+        fields: Fields | None = None,
+        needs: Collection[str] = (),
     ) -> None:
         super().__init__(key, fields, needs)
         self.name = name
@@ -72,7 +82,9 @@ class HttpApi(Resource):
 
     def find(self, aws: Aws) -> State | None:
         api = self._find(aws)
-        there = api and aws.find(_ABSENT, "apigatewayv2", "get_api", ApiId=api["ApiId"])  # a listing may lag behind
+        there = api and aws.find(
+            _ABSENT, "apigatewayv2", "get_api", ApiId=api["ApiId"]
+        )  # a listing may lag behind
         return State({}) if there else None
 
     def _read(self, aws: Aws, api: dict[str, Any]) -> State:
@@ -86,7 +98,9 @@ class HttpApi(Resource):
         route = self._our_route(routes)
         integration_id = _target(route)
         stale = {
-            each["RouteKey"]: each for each in routes if each is not route and _starts_workflow(each, integrations)
+            each["RouteKey"]: each
+            for each in routes
+            if each is not route and _starts_workflow(each, integrations)
         }
         targets = {_target(each) for each in routes if each["RouteKey"] not in stale}
         return State(
@@ -96,7 +110,10 @@ class HttpApi(Resource):
                 "description": api.get("Description", ""),
                 "cors": _read_cors(api.get("CorsConfiguration")),
                 "integration": _read_integration(integrations.get(integration_id or "")),
-                "route": {"key": route["RouteKey"], "authorization": route.get("AuthorizationType", "NONE")}
+                "route": {
+                    "key": route["RouteKey"],
+                    "authorization": route.get("AuthorizationType", "NONE"),
+                }
                 if route
                 else None,
                 "stage": _read_stage(stage),
@@ -118,12 +135,15 @@ class HttpApi(Resource):
         if not found:
             found = [api for api in every if api["Name"] == self.name]
             for api in found:
-                self.ours.check(f"HTTP API {self.name} ({api['ApiId']})", tags_from(api.get("Tags")))
+                self.ours.check(
+                    f"HTTP API {self.name} ({api['ApiId']})", tags_from(api.get("Tags"))
+                )
         if len(found) > 1:
             ids = ", ".join(sorted(api["ApiId"] for api in found))
             raise ForeignResource(
                 f"{len(found)} HTTP APIs carry this service's tags or name: {ids}",
-                "delete all but the one whose URL your clients use (aws apigatewayv2 delete-api --api-id ID)",
+                "delete all but the one whose URL your clients use (aws apigatewayv2 delete-api "
+                "--api-id ID)",
             )
         return found[0] if found else None
 
@@ -140,7 +160,9 @@ class HttpApi(Resource):
         }
         if desired["cors"] is not None:
             parameters["CorsConfiguration"] = _write_cors(desired["cors"])
-        api = self._create(aws, "create_api", parameters, lambda: next(iter(find_apis(aws, self.ours)), None))
+        api = self._create(
+            aws, "create_api", parameters, lambda: next(iter(find_apis(aws, self.ours)), None)
+        )
         api_id = api["ApiId"]
         self._yield_to_other(aws, api_id, self._is_served)
         # Api-15: the route needs its integration; Api-14: the stage comes after the route.
@@ -152,33 +174,48 @@ class HttpApi(Resource):
 
     @staticmethod
     def _create(
-        aws: Aws, operation: str, parameters: dict[str, Any], find: Callable[[], dict[str, Any] | None]
+        aws: Aws,
+        operation: str,
+        parameters: dict[str, Any],
+        find: Callable[[], dict[str, Any] | None],
     ) -> dict[str, Any]:
-        """Create what AWS would create a second time (Api-1, Api-2): when the answer is lost, look for it first (Api-3)."""
+        """Create what AWS would create a second time (Api-1, Api-2): when the answer is lost, look
+        for it first (Api-3).
+        """
 
         def attempt() -> Any:
             try:
-                return aws.retry(lambda: aws.call_once("apigatewayv2", operation, **parameters), when=_busy)
+                return aws.retry(
+                    lambda: aws.call_once("apigatewayv2", operation, **parameters), when=_busy
+                )
             except AwsError as error:
                 taken = error.code == "ConflictException"  # a route's key, a stage's name
                 if not taken and not _in_doubt(error):
                     raise
                 try:  # a listing may not see it yet (GEN-8)
-                    return aws.wait_until(find, reason="for API Gateway: its answer was lost, looking", deadline_s=20)
+                    return aws.wait_until(
+                        find, reason="for API Gateway: its answer was lost, looking", deadline_s=20
+                    )
                 except AwsError as lost:
                     raise error from lost
 
         return dict(aws.retry(attempt, when=_in_doubt, deadline_s=120))
 
     def _yield_to_other(self, aws: Aws, api_id: str, is_served: Callable[[Aws, str], bool]) -> None:
-        """Give way to an API that another run created at the same time: names are not unique here (Api-1).
+        """Give way to an API that another run created at the same time: names are not unique here
+        (Api-1).
 
-        The older one stays. Dates are whole seconds, so of two of the same second the one with the smaller id stays, unless
-        `is_served` says that the other is complete: then its run has looked round before ours was there.
+        The older one stays. Dates are whole seconds, so of two of the same second the one with the
+        smaller id stays, unless `is_served` says that the other is complete: then its run has
+        looked round before ours was there.
         """
         found = [api["ApiId"] for api in find_apis(aws, self.ours)]
-        older = found[: found.index(api_id)] if api_id in found else []  # a listing may not see the new one yet (GEN-8)
-        others = [each for each in found if each != api_id and (each in older or is_served(aws, each))]
+        older = (
+            found[: found.index(api_id)] if api_id in found else []
+        )  # a listing may not see the new one yet (GEN-8)
+        others = [
+            each for each in found if each != api_id and (each in older or is_served(aws, each))
+        ]
         if others:
             self._remove(aws, "delete_api", {"ApiId": api_id})
             raise DeployerError(
@@ -188,7 +225,10 @@ class HttpApi(Resource):
 
     @staticmethod
     def _is_served(aws: Aws, api_id: str) -> bool:
-        return aws.find(_ABSENT, "apigatewayv2", "get_stage", ApiId=api_id, StageName=STAGE) is not None
+        return (
+            aws.find(_ABSENT, "apigatewayv2", "get_stage", ApiId=api_id, StageName=STAGE)
+            is not None
+        )
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         api_id = actual.outputs["api_id"]
@@ -207,7 +247,9 @@ class HttpApi(Resource):
             self._put_route(aws, api_id, actual.outputs["route_id"], integration_id, desired)
         if changed(change, "stage"):
             self._put_stage(aws, api_id, actual.fields["stage"], desired)
-        for stale in actual.outputs["stale_route_ids"]:  # Api-15: routes before the integrations that they target
+        for stale in actual.outputs[
+            "stale_route_ids"
+        ]:  # Api-15: routes before the integrations that they target
             self._remove(aws, "delete_route", {"ApiId": api_id, "RouteId": stale})
         for orphan in actual.fields["orphan_integrations"]:
             if orphan != integration_id:
@@ -232,7 +274,9 @@ class HttpApi(Resource):
     def _put_integration(
         self, aws: Aws, api_id: str, existing: str | None, desired: Fields, before: Fields = {}
     ) -> str:
-        """Create or update; an update repeats type, subtype and every parameter, and empties what is gone (Api-20)."""
+        """Create or update; an update repeats type, subtype and every parameter, and empties what
+        is gone (Api-20).
+        """
         wanted = desired["integration"]
         parameters = {
             "ApiId": api_id,
@@ -250,7 +294,12 @@ class HttpApi(Resource):
         return existing
 
     def _put_route(
-        self, aws: Aws, api_id: str, existing: str | None, integration_id: str | None, desired: Fields
+        self,
+        aws: Aws,
+        api_id: str,
+        existing: str | None,
+        integration_id: str | None,
+        desired: Fields,
     ) -> None:
         parameters = {
             "ApiId": api_id,
@@ -263,9 +312,16 @@ class HttpApi(Resource):
             return
         key = parameters["RouteKey"]
         found = self._create(aws, "create_route", parameters, lambda: self._route(aws, api_id, key))
-        if found["Target"] != parameters["Target"]:  # an error in `exists`: what is there is then read and finished
+        if (
+            found["Target"] != parameters["Target"]
+        ):  # an error in `exists`: what is there is then read and finished
             message = f"another run made the route {key} at the same time"
-            raise AwsError("ConflictException", message, operation="CreateRoute", advice="run the command again")
+            raise AwsError(
+                "ConflictException",
+                message,
+                operation="CreateRoute",
+                advice="run the command again",
+            )
 
     @staticmethod
     def _route(aws: Aws, api_id: str, key: str) -> dict[str, Any] | None:
@@ -274,10 +330,14 @@ class HttpApi(Resource):
 
     @staticmethod
     def _unused_integration(aws: Aws, api_id: str, wanted: Fields) -> dict[str, Any] | None:
-        """Return an integration as wanted that no route targets: one whose answer of creation was lost."""
+        """Return an integration as wanted that no route targets: one whose answer of creation was
+        lost.
+        """
         below = {"ApiId": api_id}
         used = {_target(each) for each in aws.pages("apigatewayv2", "get_routes", "Items", **below)}
-        found: list[dict[str, Any]] = list(aws.pages("apigatewayv2", "get_integrations", "Items", **below))
+        found: list[dict[str, Any]] = list(
+            aws.pages("apigatewayv2", "get_integrations", "Items", **below)
+        )
         unused = (each for each in found if each["IntegrationId"] not in used)
         return next((each for each in unused if _read_integration(each) == wanted), None)
 
@@ -296,10 +356,18 @@ class HttpApi(Resource):
         }
         if wanted["access_log"] is not None:
             log = wanted["access_log"]
-            parameters["AccessLogSettings"] = {"DestinationArn": log["destination"], "Format": log["format"]}
+            parameters["AccessLogSettings"] = {
+                "DestinationArn": log["destination"],
+                "Format": log["format"],
+            }
         if existing is None:
             find = partial(aws.find, _ABSENT, "apigatewayv2", "get_stage", **stage)
-            if _read_stage(self._create(aws, "create_stage", {**parameters, "Tags": desired["tags"]}, find)) == wanted:
+            if (
+                _read_stage(
+                    self._create(aws, "create_stage", {**parameters, "Tags": desired["tags"]}, find)
+                )
+                == wanted
+            ):
                 return
         self._write(aws, "update_stage", parameters)
         if wanted["access_log"] is None and existing and existing.get("access_log"):  # Api-21
@@ -316,7 +384,11 @@ def _starts_workflow(route: dict[str, Any], integrations: dict[str, Any]) -> boo
 
 
 def _target(route: dict[str, Any] | None) -> str | None:
-    return str(route["Target"]).removeprefix("integrations/") if route and route.get("Target") else None
+    return (
+        str(route["Target"]).removeprefix("integrations/")
+        if route and route.get("Target")
+        else None
+    )
 
 
 _CORS = (("origins", "AllowOrigins"), ("methods", "AllowMethods"), ("headers", "AllowHeaders"))
@@ -326,7 +398,9 @@ def _read_cors(found: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return CORS settings with their lists as lower-case sets (Api-18), or None."""
     if not found:
         return None
-    cors: dict[str, Any] = {name: sorted(str(each).lower() for each in found.get(key) or ()) for name, key in _CORS}
+    cors: dict[str, Any] = {
+        name: sorted(str(each).lower() for each in found.get(key) or ()) for name, key in _CORS
+    }
     return {**cors, "max_age_s": found.get("MaxAge")}
 
 
@@ -353,12 +427,16 @@ def _read_stage(found: dict[str, Any] | None) -> dict[str, Any] | None:
     if found is None:
         return None
     settings, log = found.get("DefaultRouteSettings", {}), found.get("AccessLogSettings")
-    message = found.get("LastDeploymentStatusMessage") or ""  # Api-26: the only trace of a deployment that failed
+    message = (
+        found.get("LastDeploymentStatusMessage") or ""
+    )  # Api-26: the only trace of a deployment that failed
     return {
         "auto_deploy": found.get("AutoDeploy", False),
         "burst_limit": settings.get("ThrottlingBurstLimit"),
         "rate_limit": settings.get("ThrottlingRateLimit"),
         "detailed_metrics": settings.get("DetailedMetricsEnabled", False),
         "deployment_failure": message if "fail" in message.lower() else None,
-        "access_log": {"destination": log.get("DestinationArn"), "format": log.get("Format")} if log else None,
+        "access_log": {"destination": log.get("DestinationArn"), "format": log.get("Format")}
+        if log
+        else None,
     }

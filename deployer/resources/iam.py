@@ -8,35 +8,45 @@ from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, canonical_policy, tag_list, tags_from
-from deployer.errors import AwsError, ForeignResource
 from deployer.engine.plan import Change, Fields, State
+from deployer.errors import AwsError, ForeignResource
 from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("NoSuchEntity",)
 
 
 def _settling(error: AwsError) -> str | None:
-    """IAM does not see what was just done, or another writer is at this role (R-11, R-12, R-13, GEN-8)."""
+    """IAM does not see what was just done, or another writer is at this role (R-11, R-12, R-13,
+    GEN-8).
+    """
     if error.code == "MalformedPolicyDocument" and "Invalid principal" in error.aws_message:
         return "for IAM: a principal in the trust policy is not seen yet"
     if error.code == "DeleteConflict":
         return "for IAM: the role's policies are not seen as deleted yet"
     if error.code in _ABSENT:  # what removes does not get here
         return "for IAM: the new role is not seen yet"
-    return "for IAM: another change of this role is under way" if error.code == "ConcurrentModification" else None
+    return (
+        "for IAM: another change of this role is under way"
+        if error.code == "ConcurrentModification"
+        else None
+    )
 
 
 class Role(Resource):
     """A role that a service assumes.
 
-    Fields: `tags`, `description`, `trust` (a policy), `policies` (inline, by name), `permissions_boundary` (an ARN or None).
+    Fields: `tags`, `description`, `trust` (a policy), `policies` (inline, by name),
+        `permissions_boundary` (an ARN or None).
 
-    All inline policies are ours: an added one shows as a difference. Attached managed policies are somebody else's.
+    All inline policies are ours: an added one shows as a difference. Attached managed policies are
+    somebody else's.
     """
 
     exists = ("EntityAlreadyExists",)
 
-    def __init__(self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None) -> None:
+    def __init__(
+        self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None
+    ) -> None:
         super().__init__(key, fields)
         self.name = name
         self.ours = ours
@@ -68,14 +78,18 @@ class Role(Resource):
         return role
 
     def _attached(self, aws: Aws) -> list[str]:
-        found = aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=self.name)
+        found = aws.pages(
+            "iam", "list_attached_role_policies", "AttachedPolicies", RoleName=self.name
+        )
         return [each["PolicyArn"] for each in found]
 
     def _policy_names(self, aws: Aws) -> list[str]:
         return list(aws.pages("iam", "list_role_policies", "PolicyNames", RoleName=self.name))
 
     def _policies(self, aws: Aws) -> dict[str, object] | None:
-        """Return the inline policies by name; one that goes while being read is left out. None: the role itself went."""
+        """Return the inline policies by name; one that goes while being read is left out. None: the
+        role itself went.
+        """
         try:
             names = self._policy_names(aws)
         except AwsError as error:
@@ -84,7 +98,9 @@ class Role(Resource):
             raise
         get = partial(aws.find, _ABSENT, "iam", "get_role_policy", RoleName=self.name)
         found = zip(names, aws.together(*(partial(get, PolicyName=name) for name in names)))
-        return {name: canonical_policy(answer["PolicyDocument"]) for name, answer in found if answer}
+        return {
+            name: canonical_policy(answer["PolicyDocument"]) for name, answer in found if answer
+        }
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
@@ -111,7 +127,9 @@ class Role(Resource):
             else:
                 self._remove(aws, "delete_role_permissions_boundary")
         if changed(change, "trust"):
-            self._write(aws, "update_assume_role_policy", PolicyDocument=canonical_json(desired["trust"]))
+            self._write(
+                aws, "update_assume_role_policy", PolicyDocument=canonical_json(desired["trust"])
+            )
         if changed(change, "policies"):
             self._update_policies(aws, desired, actual)
         return {}
@@ -129,13 +147,19 @@ class Role(Resource):
         self._write(aws, "put_role_policy", PolicyName=name, PolicyDocument=document)
 
     def _write(self, aws: Aws, operation: str, **parameters: Any) -> None:
-        aws.retry(lambda: aws.call("iam", operation, RoleName=self.name, **parameters), when=_settling)
+        aws.retry(
+            lambda: aws.call("iam", operation, RoleName=self.name, **parameters), when=_settling
+        )
 
     def _remove(self, aws: Aws, operation: str, **parameters: Any) -> None:
-        aws.retry(lambda: aws.find(_ABSENT, "iam", operation, RoleName=self.name, **parameters), when=_settling)
+        aws.retry(
+            lambda: aws.find(_ABSENT, "iam", operation, RoleName=self.name, **parameters),
+            when=_settling,
+        )
 
     def delete(self, aws: Aws) -> None:
-        """Delete the declared policies and the role without looking; only if IAM refuses is looked for what else it has.
+        """Delete the declared policies and the role without looking; only if IAM refuses is looked
+        for what else it has.
 
         A role with a policy of somebody else's attached is left, without its own.
         """
@@ -149,12 +173,17 @@ class Role(Resource):
                 raise
 
     def _delete_whatever_it_has(self, aws: Aws) -> None:
-        """Delete a role that has more policies than are declared, or of which IAM does not see yet that they went."""
+        """Delete a role that has more policies than are declared, or of which IAM does not see yet
+        that they went.
+        """
         try:
-            attached, names = aws.together(partial(self._attached, aws), partial(self._policy_names, aws))
+            attached, names = aws.together(
+                partial(self._attached, aws), partial(self._policy_names, aws)
+            )
             if attached:
                 raise ForeignResource(
-                    f"IAM role {self.name} has policies attached that are not ours: {', '.join(attached)}",
+                    f"IAM role {self.name} has policies attached that are not ours: "
+                    f"{', '.join(attached)}",
                     "detach them, then run the command again",
                 )
             self._remove_policies(aws, names)
@@ -164,5 +193,7 @@ class Role(Resource):
                 raise
 
     def _remove_policies(self, aws: Aws, names: Iterable[str]) -> None:
-        for name in names:  # one by one: IAM refuses changes of one role at once (ConcurrentModification)
+        for (
+            name
+        ) in names:  # one by one: IAM refuses changes of one role at once (ConcurrentModification)
             self._remove(aws, "delete_role_policy", PolicyName=name)

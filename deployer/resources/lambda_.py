@@ -7,14 +7,15 @@ from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
-from deployer.errors import AwsError
 from deployer.engine.plan import Change, Fields, State
+from deployer.errors import AwsError
 from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("ResourceNotFoundException",)
 KEPT_VERSIONS = 3
 
-# Lambda-8: these go through UpdateFunctionCode, everything else through UpdateFunctionConfiguration.
+# Lambda-8: these go through UpdateFunctionCode, everything else through
+# UpdateFunctionConfiguration.
 _CODE = ("image_digest", "architecture")
 _CONFIGURATION = (
     "description", "role_arn", "memory_mb", "timeout_s", "ephemeral_storage_mb", "environment", "tracing", "command",
@@ -22,10 +23,16 @@ _CONFIGURATION = (
 
 
 def _transient(error: AwsError) -> str | None:
-    """IAM, ECR or Lambda itself is not ready for this write yet (R-1 to R-6, R-16). The same codes can be permanent."""
+    """IAM, ECR or Lambda itself is not ready for this write yet (R-1 to R-6, R-16). The same codes
+    can be permanent.
+    """
     text = error.aws_message
     if error.code == "InvalidParameterValueException":
-        if "cannot be assumed by Lambda" in text or "role does not have permissions" in text or "CreateGrant" in text:
+        if (
+            "cannot be assumed by Lambda" in text
+            or "role does not have permissions" in text
+            or "CreateGrant" in text
+        ):
             return "for IAM: Lambda cannot assume the execution role yet"
     if error.code == "AccessDeniedException" and "permission to access the ECR image" in text:
         return "for ECR: Lambda may not pull the image yet"
@@ -44,11 +51,13 @@ class Function(Resource):
     """An image function and its published versions.
 
     Args:
-        repository_uri: `account.dkr.ecr.region.amazonaws.com/name`; with `image_digest` it makes the image's address.
-        pinned_by: ARN of the state machine whose definition pins versions; what it names is never removed.
-    Fields: `tags`, `description`, `image_digest`, `architecture`, `role_arn`, `memory_mb`, `timeout_s`,
-        `ephemeral_storage_mb`, `environment`, `tracing`, `command` (None: the image's own), `published` (the newest version
-        is what $LATEST is).
+        repository_uri: `account.dkr.ecr.region.amazonaws.com/name`; with `image_digest` it makes
+            the image's address.
+        pinned_by: ARN of the state machine whose definition pins versions; what it names is never
+            removed.
+    Fields: `tags`, `description`, `image_digest`, `architecture`, `role_arn`, `memory_mb`,
+        `timeout_s`, `ephemeral_storage_mb`, `environment`, `tracing`, `command` (None: the image's
+        own), `published` (the newest version is what $LATEST is).
     Outputs: `version_arn`, of the newest published version.
     """
 
@@ -73,7 +82,8 @@ class Function(Resource):
     exists = ("ResourceConflictException",)  # Lambda-15
 
     def moves(self, changed: Collection[str]) -> Collection[str]:
-        # Every other field belongs to a version, so its change publishes a new one; tags are the function's (Lambda-24).
+        # Every other field belongs to a version, so its change publishes a new one; tags are the
+        # function's (Lambda-24).
         return () if set(changed) == {"tags"} else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
@@ -85,14 +95,21 @@ class Function(Resource):
         newest = versions[-1] if versions else None
         published = newest is not None and self._fields(newest) == latest
         outputs = {"version_arn": newest["FunctionArn"]} if newest is not None else {}
-        found = {"arn": answer["Configuration"]["FunctionArn"], "busy": _is_busy(answer["Configuration"])}
-        return State({**latest, "tags": self.ours.among(tags), "published": published}, {**outputs, **found})
+        found = {
+            "arn": answer["Configuration"]["FunctionArn"],
+            "busy": _is_busy(answer["Configuration"]),
+        }
+        return State(
+            {**latest, "tags": self.ours.among(tags), "published": published}, {**outputs, **found}
+        )
 
     def find(self, aws: Aws) -> State | None:
         return State({}) if self._get(aws) else None
 
     def _get(self, aws: Aws) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
+        found: dict[str, Any] | None = aws.find(
+            _ABSENT, "lambda", "get_function", FunctionName=self.name
+        )
         if found is not None:
             self.ours.check(f"Lambda function {self.name}", tags_from(found.get("Tags")))
         return found
@@ -104,7 +121,8 @@ class Function(Resource):
         return {
             "package_type": found["PackageType"],
             "description": found.get("Description", ""),
-            "image_digest": f"sha256:{found['CodeSha256']}",  # Img-12: of an image function this is the digest
+            # Img-12: of an image function this is the digest
+            "image_digest": f"sha256:{found['CodeSha256']}",
             "architecture": found.get("Architectures", ["x86_64"])[0],
             "role_arn": found["Role"],
             "memory_mb": found.get("MemorySize", 128),
@@ -118,7 +136,9 @@ class Function(Resource):
     def _versions(self, aws: Aws) -> list[dict[str, Any]]:
         """Return the published versions' configurations, oldest first (Lambda-19)."""
         try:
-            found = list(aws.pages("lambda", "list_versions_by_function", "Versions", FunctionName=self.name))
+            found = list(
+                aws.pages("lambda", "list_versions_by_function", "Versions", FunctionName=self.name)
+            )
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise
@@ -143,17 +163,25 @@ class Function(Resource):
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
             arn = actual.outputs["arn"]
-            aws.retry(lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]), when=_transient)
+            aws.retry(
+                lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]),
+                when=_transient,
+            )
         if change.names == {"tags"}:
             return {}
-        if actual.outputs["busy"]:  # a run that was cut off may have left the function Pending (PRE-14)
+        if actual.outputs[
+            "busy"
+        ]:  # a run that was cut off may have left the function Pending (PRE-14)
             self._settled(aws)
         names = [name for name in _CONFIGURATION if changed(change, name)]
         if names:
             parameters = {"FunctionName": self.name, **self._configuration(desired, names)}
             self._write(aws, "update_function_configuration", parameters)
         if changed(change, *_CODE):
-            code = {"ImageUri": self._image_uri(desired), "Architectures": [desired["architecture"]]}
+            code = {
+                "ImageUri": self._image_uri(desired),
+                "Architectures": [desired["architecture"]],
+            }
             self._write(aws, "update_function_code", {"FunctionName": self.name, **code})
         return self._publish(aws, desired)
 
@@ -162,7 +190,9 @@ class Function(Resource):
 
     @staticmethod
     def _configuration(desired: Fields, names: Collection[str]) -> dict[str, Any]:
-        """Return these fields as boto3's parameters; maps are replaced whole (Lambda-10, Lambda-11)."""
+        """Return these fields as boto3's parameters; maps are replaced whole (Lambda-10,
+        Lambda-11).
+        """
         every = {
             "description": ("Description", desired["description"]),
             "role_arn": ("Role", desired["role_arn"]),
@@ -171,32 +201,50 @@ class Function(Resource):
             "ephemeral_storage_mb": ("EphemeralStorage", {"Size": desired["ephemeral_storage_mb"]}),
             "environment": ("Environment", {"Variables": desired["environment"]}),
             "tracing": ("TracingConfig", {"Mode": desired["tracing"]}),
-            "command": ("ImageConfig", {"Command": desired["command"]} if desired["command"] else {}),
+            "command": (
+                "ImageConfig",
+                {"Command": desired["command"]} if desired["command"] else {},
+            ),
         }
         return dict(every[name] for name in names)
 
     def _write(self, aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
-        aws.retry(lambda: aws.call("lambda", operation, **parameters), when=_transient, deadline_s=300)
+        aws.retry(
+            lambda: aws.call("lambda", operation, **parameters), when=_transient, deadline_s=300
+        )
         self._settled(aws)
 
     def _settled(self, aws: Aws) -> None:
-        """Wait until the function can be written again (Lambda-1, Lambda-2); Inactive is fine (Lambda-5)."""
+        """Wait until the function can be written again (Lambda-1, Lambda-2); Inactive is fine
+        (Lambda-5).
+        """
 
         def check() -> bool | None:
             found = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
             if found is None:  # R-6: a new function is not seen yet
                 return None
             configuration = found["Configuration"]
-            for state, reason in (("State", "StateReason"), ("LastUpdateStatus", "LastUpdateStatusReason")):
-                if configuration.get(state) == "Failed":  # Lambda-4: the reason is all there is to go on
+            for state, reason in (
+                ("State", "StateReason"),
+                ("LastUpdateStatus", "LastUpdateStatusReason"),
+            ):
+                if (
+                    configuration.get(state) == "Failed"
+                ):  # Lambda-4: the reason is all there is to go on
                     code = configuration.get(f"{reason}Code", "Failed")
-                    raise AwsError(code, configuration.get(reason, "Lambda gives no reason"), operation="GetFunction")
+                    raise AwsError(
+                        code,
+                        configuration.get(reason, "Lambda gives no reason"),
+                        operation="GetFunction",
+                    )
             return None if _is_busy(configuration) else True
 
         aws.wait_until(check, reason="for Lambda: the function is being prepared")
 
     def _publish(self, aws: Aws, desired: Fields) -> Fields:
-        """Publish $LATEST, sure that it holds the image just set (Lambda-16, Lambda-17); remove what is too old."""
+        """Publish $LATEST, sure that it holds the image just set (Lambda-16, Lambda-17); remove
+        what is too old.
+        """
         sha256 = desired["image_digest"].removeprefix("sha256:")
         parameters = {"FunctionName": self.name, "CodeSha256": sha256}
         published = aws.retry(
@@ -206,23 +254,33 @@ class Function(Resource):
         )
         version = published["Version"]
 
-        def active() -> bool | None:  # Lambda-18: a version has a Pending of its own, and its update status can be null
-            answer = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name, Qualifier=version)
+        def active() -> (
+            bool | None
+        ):  # Lambda-18: a version has a Pending of its own, and its update status can be null
+            answer = aws.find(
+                _ABSENT, "lambda", "get_function", FunctionName=self.name, Qualifier=version
+            )
             found = answer["Configuration"] if answer else {"State": "Pending"}  # R-6
             if found.get("State") == "Failed":
                 raise AwsError(
-                    found.get("StateReasonCode", "Failed"), found.get("StateReason", ""), operation="GetFunction"
+                    found.get("StateReasonCode", "Failed"),
+                    found.get("StateReason", ""),
+                    operation="GetFunction",
                 )
             return None if found.get("State") == "Pending" else True
 
         if published.get("State") != "Active":
             aws.wait_until(active, reason="for Lambda: the new version is being prepared")
-        if int(version) > KEPT_VERSIONS:  # numbers are never given twice, so there cannot be more versions than that
+        if (
+            int(version) > KEPT_VERSIONS
+        ):  # numbers are never given twice, so there cannot be more versions than that
             self._prune(aws)
         return {"version_arn": published["FunctionArn"]}
 
     def _prune(self, aws: Aws) -> None:
-        """Remove versions beyond the last three to which neither an alias nor the deployed workflow refers."""
+        """Remove versions beyond the last three to which neither an alias nor the deployed workflow
+        refers.
+        """
         surplus = [each["Version"] for each in self._versions(aws)][:-KEPT_VERSIONS]
         if not surplus:
             return
@@ -231,28 +289,45 @@ class Function(Resource):
         for each in aliases:
             used |= (each.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {}).keys()
         missing = ("StateMachineDoesNotExist",)
-        workflow = aws.find(missing, "stepfunctions", "describe_state_machine", stateMachineArn=self.pinned_by)
+        workflow = aws.find(
+            missing, "stepfunctions", "describe_state_machine", stateMachineArn=self.pinned_by
+        )
         definition = workflow["definition"] if workflow else ""
         for version in surplus:
             if version not in used and f':function:{self.name}:{version}"' not in definition:
-                aws.find(_ABSENT, "lambda", "delete_function", FunctionName=self.name, Qualifier=version)
+                aws.find(
+                    _ABSENT, "lambda", "delete_function", FunctionName=self.name, Qualifier=version
+                )
 
     def delete(self, aws: Aws) -> None:
         delete = ("lambda", "delete_function")
-        aws.retry(lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_busy, deadline_s=300)
+        aws.retry(
+            lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_busy, deadline_s=300
+        )
 
         def gone() -> bool | None:  # Lambda-5: deletion may be asynchronous
-            return True if aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name) is None else None
+            return (
+                True
+                if aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name) is None
+                else None
+            )
 
         aws.wait_until(gone, reason="for Lambda: the function is being deleted")
 
 
 def _is_busy(configuration: dict[str, Any]) -> bool:
-    return configuration.get("State") == "Pending" or configuration.get("LastUpdateStatus") == "InProgress"
+    return (
+        configuration.get("State") == "Pending"
+        or configuration.get("LastUpdateStatus") == "InProgress"
+    )
 
 
-def our_function_names(aws: Aws, prefix: str, ours: Ownership, known: Collection[str]) -> Iterator[str]:
-    """Yield the names of the functions that begin so and carry our tags, besides those already known."""
+def our_function_names(
+    aws: Aws, prefix: str, ours: Ownership, known: Collection[str]
+) -> Iterator[str]:
+    """Yield the names of the functions that begin so and carry our tags, besides those already
+    known.
+    """
     for function in aws.pages("lambda", "list_functions", "Functions"):
         name = function["FunctionName"]
         if name.startswith(prefix) and name not in known:

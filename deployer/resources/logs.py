@@ -7,8 +7,8 @@ from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
-from deployer.errors import AwsError
 from deployer.engine.plan import Change, Fields, State
+from deployer.errors import AwsError
 from deployer.resources.base import Ownership, Resource, Tags, changed
 
 _ABSENT = ("ResourceNotFoundException",)
@@ -18,14 +18,23 @@ class LogGroup(Resource):
     """A log group. Fields: `tags`; `retention_days`, None for keeping everything for ever.
 
     Args:
-        prefix: that of its name and its siblings', with which one listing finds all of them; otherwise its name.
+        prefix: that of its name and its siblings', with which one listing finds all of them;
+            otherwise its name.
     """
 
     exists = ("ResourceAlreadyExistsException",)
     holds_data = True
     comes_back = True  # Logs-9
 
-    def __init__(self, key: str, *, name: str, prefix: str = "", ours: Ownership, fields: Fields | None = None) -> None:
+    def __init__(
+        self,
+        key: str,
+        *,
+        name: str,
+        prefix: str = "",
+        ours: Ownership,
+        fields: Fields | None = None,
+    ) -> None:
         super().__init__(key, fields)
         self.name = name
         self.prefix = prefix or name
@@ -41,7 +50,8 @@ class LogGroup(Resource):
             return None
         self.ours.check(f"log group {self.name}", tags)
         return State(
-            {"tags": self.ours.among(tags), "retention_days": group.get("retentionInDays")}, {"arn": _plain_arn(group)}
+            {"tags": self.ours.among(tags), "retention_days": group.get("retentionInDays")},
+            {"arn": _plain_arn(group)},
         )
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
@@ -52,7 +62,9 @@ class LogGroup(Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
-            self._write(aws, "tag_resource", resourceArn=actual.outputs["arn"], tags=desired["tags"])
+            self._write(
+                aws, "tag_resource", resourceArn=actual.outputs["arn"], tags=desired["tags"]
+            )
         if changed(change, "retention_days"):
             self._retain(aws, desired)
         return {}
@@ -69,14 +81,22 @@ class LogGroup(Resource):
             self._write(aws, "put_retention_policy", logGroupName=self.name, retentionInDays=days)
 
     def delete(self, aws: Aws) -> None:
-        aws.retry(lambda: aws.find(_ABSENT, "logs", "delete_log_group", logGroupName=self.name), when=_settling)
+        aws.retry(
+            lambda: aws.find(_ABSENT, "logs", "delete_log_group", logGroupName=self.name),
+            when=_settling,
+        )
 
 
 def _settling(error: AwsError) -> str | None:
-    """Another operation on the group is under way (R-19), a permission just granted is not seen yet (R-20), or the group."""
+    """Another operation on the group is under way (R-19), a permission just granted is not seen yet
+    (R-20), or the group.
+    """
     if error.code == "OperationAbortedException":
         return "for CloudWatch Logs: another change of the log group is under way"
-    if error.code == "AccessDeniedException" and "no identity-based policy allows" in error.aws_message:
+    if (
+        error.code == "AccessDeniedException"
+        and "no identity-based policy allows" in error.aws_message
+    ):
         return "for IAM: the permission to change the log group is not seen yet"
     new = error.code in _ABSENT  # GEN-8; deletion does not get here
     return "for CloudWatch Logs: the new log group is not seen yet" if new else None
@@ -89,14 +109,18 @@ def _tags(aws: Aws, group: dict[str, Any]) -> Tags | None:
 
 
 def _plain_arn(group: dict[str, Any]) -> str:
-    """Return the ARN without ":*", which tag calls need (Logs-4); older answers have it with that only."""
+    """Return the ARN without ":*", which tag calls need (Logs-4); older answers have it with that
+    only.
+    """
     return str(group.get("logGroupArn") or group["arn"].removesuffix(":*"))
 
 
 def listed(aws: Aws, prefix: str, name: str) -> list[dict[str, Any]]:
-    """Return the groups with a prefix, listed once in a pass; outside of one, those that begin with the name.
+    """Return the groups with a prefix, listed once in a pass; outside of one, those that begin with
+    the name.
 
-    Logs-3: there is no get-by-name. Logs-12: five listings a second are allowed, each of fifty groups.
+    Logs-3: there is no get-by-name. Logs-12: five listings a second are allowed, each of fifty
+    groups.
     """
 
     def groups(begin: str) -> list[dict[str, Any]]:
@@ -106,8 +130,12 @@ def listed(aws: Aws, prefix: str, name: str) -> list[dict[str, Any]]:
     return groups(name) if found is None else found
 
 
-def our_group_names(aws: Aws, prefix: str, ours: Ownership, known: Collection[str]) -> Iterator[str]:
-    """Yield the names of the log groups under a prefix that carry our tags, besides those already known."""
+def our_group_names(
+    aws: Aws, prefix: str, ours: Ownership, known: Collection[str]
+) -> Iterator[str]:
+    """Yield the names of the log groups under a prefix that carry our tags, besides those already
+    known.
+    """
     for group in listed(aws, prefix, prefix):
         if group["logGroupName"] not in known and ours.marks(_tags(aws, group) or {}):
             yield group["logGroupName"]

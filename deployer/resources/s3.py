@@ -10,8 +10,8 @@ from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, canonical_policy, tag_list, tags_from
-from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.engine.plan import Change, Fields, State
+from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.resources.base import Ownership, Resource, Tags, changed
 
 _ABSENT = ("NoSuchBucket", "NoSuchKey", "404")
@@ -19,29 +19,36 @@ _FORBIDDEN = ("AccessDenied", "403")
 
 
 def _settling(error: AwsError) -> str | None:
-    """S3 refuses a second write on a bucket for a while, and may not see a new bucket yet (R-17, R-18)."""
+    """S3 refuses a second write on a bucket for a while, and may not see a new bucket yet (R-17,
+    R-18).
+    """
     busy = error.code in ("OperationAborted", "NoSuchBucket")
     return "for S3: the bucket is not ready for another change yet" if busy else None
 
 
 class Bucket(Resource):
-    """A private bucket. Its name holds account and region, so only this account can own it here (S3-3).
+    """A private bucket. Its name holds account and region, so only this account can own it here
+    (S3-3).
 
-    Fields: `tags` (those that mark ownership; others' tags stay), `encryption`, `public_access_block`, `object_ownership`,
-    `policy`.
+    Fields: `tags` (those that mark ownership; others' tags stay), `encryption`,
+    `public_access_block`, `object_ownership`, `policy`.
     """
 
     exists = ("BucketAlreadyOwnedByYou",)
     holds_data = True
 
-    def __init__(self, key: str, *, name: str, account: str, ours: Ownership, fields: Fields | None = None) -> None:
+    def __init__(
+        self, key: str, *, name: str, account: str, ours: Ownership, fields: Fields | None = None
+    ) -> None:
         super().__init__(key, fields)
         self.name = name
         self.ours = ours
         self._owner = {"Bucket": name, "ExpectedBucketOwner": account}
 
     def read(self, aws: Aws) -> State | None:
-        return self._unless_absent(lambda: {"tags": self._read_tags(aws), **self._read_settings(aws)})
+        return self._unless_absent(
+            lambda: {"tags": self._read_tags(aws), **self._read_settings(aws)}
+        )
 
     def find(self, aws: Aws) -> State | None:
         return self._unless_absent(lambda: {"tags": self._read_tags(aws)})
@@ -67,9 +74,13 @@ class Bucket(Resource):
         )
         rules = encryption["ServerSideEncryptionConfiguration"]["Rules"] if encryption else []
         return {
-            "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] if rules else None,
+            "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
+            if rules
+            else None,
             "public_access_block": access["PublicAccessBlockConfiguration"] if access else None,
-            "object_ownership": ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"] if ownership else None,
+            "object_ownership": ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"]
+            if ownership
+            else None,
             "policy": canonical_policy(policy["Policy"]) if policy else None,
         }
 
@@ -87,8 +98,13 @@ class Bucket(Resource):
         return self.ours.among(tags)
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
-        parameters: dict[str, Any] = {"Bucket": self.name, "ObjectOwnership": desired["object_ownership"]}
-        if aws.region != "us-east-1":  # S3-1: there the constraint must be absent, elsewhere present
+        parameters: dict[str, Any] = {
+            "Bucket": self.name,
+            "ObjectOwnership": desired["object_ownership"],
+        }
+        if (
+            aws.region != "us-east-1"
+        ):  # S3-1: there the constraint must be absent, elsewhere present
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
         aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=_settling)
         # Tags come first: they mark the bucket as ours if the run ends here.
@@ -97,9 +113,13 @@ class Bucket(Resource):
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
-        if changed(change, "tags"):  # PutBucketTagging replaces the whole set, and others' tags stay (GEN-12)
+        if changed(
+            change, "tags"
+        ):  # PutBucketTagging replaces the whole set, and others' tags stay (GEN-12)
             answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
-            self._put(aws, "tags", {**(tags_from(answer["TagSet"]) if answer else {}), **desired["tags"]})
+            self._put(
+                aws, "tags", {**(tags_from(answer["TagSet"]) if answer else {}), **desired["tags"]}
+            )
         for name in ("encryption", "public_access_block", "object_ownership", "policy"):
             if changed(change, name):
                 self._put(aws, name, desired[name])
@@ -134,33 +154,48 @@ class Bucket(Resource):
                 raise
 
     def _delete(self, aws: Aws) -> None:
-        delete = partial(aws.retry, lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting)
+        delete = partial(
+            aws.retry, lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting
+        )
         try:
             delete()
             return
         except AwsError as error:
-            if error.code != "BucketNotEmpty":  # S3-7: be it with an old version, or with the mark of a deletion
+            if (
+                error.code != "BucketNotEmpty"
+            ):  # S3-7: be it with an old version, or with the mark of a deletion
                 raise
         others = self._others_objects(aws)
         if others:
             raise ForeignResource(
                 f"S3 bucket {self.name} holds what is not ours: {', '.join(others)}",
-                "move or delete it, then run the command again, or keep the bucket: down --keep-data",
+                "move or delete it, then run the command again, or keep the bucket: down "
+                "--keep-data",
             )
         _empty(aws, self._owner, prefix="")
         delete()
 
     def _others_objects(self, aws: Aws) -> list[str]:
-        """Return what lies, or lay, beside `models/`, folder by folder: no deploy of ours put it there."""
-        page = aws.call("s3", "list_object_versions", **self._owner, Delimiter="/")  # enough: ours are one folder
-        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ()), *page.get("CommonPrefixes", ())]
+        """Return what lies, or lay, beside `models/`, folder by folder: no deploy of ours put it
+        there.
+        """
+        page = aws.call(
+            "s3", "list_object_versions", **self._owner, Delimiter="/"
+        )  # enough: ours are one folder
+        found = [
+            *page.get("Versions", ()),
+            *page.get("DeleteMarkers", ()),
+            *page.get("CommonPrefixes", ()),
+        ]
         return sorted({each.get("Key") or each["Prefix"] for each in found} - {"models/"})
 
 
 def _not_ours(bucket: str) -> ForeignResource:
     return ForeignResource(
-        f"S3 bucket {bucket} belongs to another account, or these credentials may not read it (S3-5)",
-        "it is left alone: choose another service or stage name (DEPLOYER_SERVICE, --stage), or allow s3:ListBucket and "
+        f"S3 bucket {bucket} belongs to another account, or these credentials may not read it "
+        f"(S3-5)",
+        "it is left alone: choose another service or stage name (DEPLOYER_SERVICE, --stage), or "
+        "allow s3:ListBucket and "
         "s3:GetBucketTagging",
     )
 
@@ -171,7 +206,9 @@ def _deleting(error: AwsError) -> str | None:
 
 
 def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
-    """Delete every object under a prefix, with all versions and delete markers (S3-7), 1,000 at a time (S3-8)."""
+    """Delete every object under a prefix, with all versions and delete markers (S3-7), 1,000 at a
+    time (S3-8).
+    """
     while True:
         page = aws.call("s3", "list_object_versions", **owner, Prefix=prefix)
         found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
@@ -179,17 +216,23 @@ def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
             return
         more = page.get("IsTruncated", False)
         objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-        answer = aws.call("s3", "delete_objects", **owner, Delete={"Objects": objects, "Quiet": True})
+        answer = aws.call(
+            "s3", "delete_objects", **owner, Delete={"Objects": objects, "Quiet": True}
+        )
         for failed in answer.get("Errors", ()):  # S3-8: failures hide in a successful answer
-            raise AwsError(failed["Code"], f"{failed['Key']}: {failed['Message']}", operation="DeleteObjects")
+            raise AwsError(
+                failed["Code"], f"{failed['Key']}: {failed['Message']}", operation="DeleteObjects"
+            )
         if not more:
             return
 
 
 class ModelFile(Resource):
-    """A model's file, content-addressed: `models/<name>/<sha256>.joblib`. A changed model is a new key.
+    """A model's file, content-addressed: `models/<name>/<sha256>.joblib`. A changed model is a new
+    key.
 
-    Files of former versions stay, because published function versions still load them; deleting the resource deletes all.
+    Files of former versions stay, because published function versions still load them; deleting the
+    resource deletes all.
     Fields: `key`, `sha256`.
     """
 
@@ -231,12 +274,20 @@ class ModelFile(Resource):
         found = hashlib.sha256(content).hexdigest()
         if found != desired["sha256"]:
             raise DeployerError(
-                f"{self.path} changed while it was being deployed: its sha256 is {found}, not {desired['sha256']}",
+                f"{self.path} changed while it was being deployed: its sha256 is {found}, not "
+                f"{desired['sha256']}",
                 "run the command again",
             )
-        parameters = {**self._owner, "Key": desired["key"], "Body": content, "Metadata": {"sha256": found}}
+        parameters = {
+            **self._owner,
+            "Key": desired["key"],
+            "Body": content,
+            "Metadata": {"sha256": found},
+        }
         aws.retry(
-            lambda: aws.call("s3", "put_object", **parameters, ContentType="application/octet-stream"),
+            lambda: aws.call(
+                "s3", "put_object", **parameters, ContentType="application/octet-stream"
+            ),
             when=_settling,
         )
         return {}
@@ -253,12 +304,16 @@ class ModelFile(Resource):
 
 
 def model_names(aws: Aws, bucket: str, account: str) -> set[str]:
-    """Return the names of the models that have files in the bucket, listed once in a pass; none without a bucket."""
+    """Return the names of the models that have files in the bucket, listed once in a pass; none
+    without a bucket.
+    """
     owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
 
     def names() -> set[str]:
         try:
-            folders = aws.pages("s3", "list_objects_v2", "CommonPrefixes", **owner, Prefix="models/", Delimiter="/")
+            folders = aws.pages(
+                "s3", "list_objects_v2", "CommonPrefixes", **owner, Prefix="models/", Delimiter="/"
+            )
             return {folder["Prefix"].split("/")[1] for folder in folders}
         except AwsError as error:
             if error.code not in (*_ABSENT, *_FORBIDDEN):  # the bucket itself says which

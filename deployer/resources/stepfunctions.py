@@ -8,8 +8,8 @@ from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, tag_list, tags_from
-from deployer.errors import AwsError
 from deployer.engine.plan import Change, Fields, State
+from deployer.errors import AwsError
 from deployer.resources.base import Ownership, Resource, changed
 
 _ABSENT = ("StateMachineDoesNotExist",)
@@ -17,19 +17,31 @@ _ABSENT = ("StateMachineDoesNotExist",)
 
 def _transient(error: AwsError) -> str | None:
     """IAM, the log destination or a deletion of the same name is not through yet (R-8, R-9, R-10)."""
-    if error.code == "AccessDeniedException" and "authorized to assume the provided role" in error.aws_message:
+    if (
+        error.code == "AccessDeniedException"
+        and "authorized to assume the provided role" in error.aws_message
+    ):
         return "for IAM: Step Functions cannot assume the workflow's role yet"
-    if error.code == "AccessDeniedException" and "not authorized to access the Log Destination" in error.aws_message:
+    if (
+        error.code == "AccessDeniedException"
+        and "not authorized to access the Log Destination" in error.aws_message
+    ):
         return "for IAM: the workflow's role may not deliver logs yet"
     if error.code == "StateMachineDeleting":
         return "for Step Functions: the former state machine is still being deleted"
-    return "for Step Functions: another change is under way" if error.code == "ConflictException" else None
+    return (
+        "for Step Functions: another change is under way"
+        if error.code == "ConflictException"
+        else None
+    )
 
 
 class StateMachine(Resource):
-    """A state machine. Fields: `tags`, `type`, `definition` (parsed JSON), `role_arn`, `logging`, `tracing`.
+    """A state machine. Fields: `tags`, `type`, `definition` (parsed JSON), `role_arn`, `logging`,
+    `tracing`.
 
-    `logging` is None or {"level", "include_execution_data", "destination"}; `tracing` is true or false.
+    `logging` is None or {"level", "include_execution_data", "destination"}; `tracing` is true or
+    false.
     """
 
     replace_on = ("type",)
@@ -52,7 +64,9 @@ class StateMachine(Resource):
     def read(self, aws: Aws) -> State | None:
         gone = ("ResourceNotFound",)
         found, answer = aws.together(
-            lambda: aws.find(_ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn),
+            lambda: aws.find(
+                _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
+            ),
             lambda: aws.find(gone, "stepfunctions", "list_tags_for_resource", resourceArn=self.arn),
         )
         if found is None or answer is None or found["status"] == "DELETING":
@@ -133,7 +147,9 @@ class StateMachine(Resource):
         aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)
 
         def gone() -> bool | None:  # Sfn-21: DELETING for up to a minute, and no waiter
-            found = aws.find(_ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn)
+            found = aws.find(
+                _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
+            )
             return True if found is None else None
 
         aws.wait_until(gone, reason="for Step Functions: the state machine is being deleted")

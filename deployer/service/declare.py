@@ -10,7 +10,7 @@ from typing import Any
 from deployer.aws.access import Aws, Tell
 from deployer.engine.compare import canonical_lifecycle, canonical_policy
 from deployer.engine.plan import Ref
-from deployer.service.release import INTEGRATION_TIMEOUT_S, Project, fill, model_environment, model_key
+from deployer.project.settings import Settings
 from deployer.resources.apigateway import HttpApi
 from deployer.resources.base import Ownership, Resource
 from deployer.resources.ecr import Image, Repository
@@ -19,7 +19,13 @@ from deployer.resources.lambda_ import Function, our_function_names
 from deployer.resources.logs import LogGroup, our_group_names
 from deployer.resources.s3 import Bucket, ModelFile, model_names
 from deployer.resources.stepfunctions import StateMachine
-from deployer.project.settings import Settings
+from deployer.service.release import (
+    INTEGRATION_TIMEOUT_S,
+    Project,
+    fill,
+    model_environment,
+    model_key,
+)
 
 _ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
 
@@ -38,7 +44,12 @@ def declare(settings: Settings, project: Project) -> list[Resource]:
         *(logs(settings, user) for user in (*project.functions, "workflow", "api")),
         role(settings, "functions", "lambda", functions_policies(settings, project.functions)),
         role(settings, "workflow", "states", workflow_policies(settings, project.functions)),
-        role(settings, "api", "apigateway", {"start": allow(["states:StartSyncExecution"], [settings.workflow_arn])}),
+        role(
+            settings,
+            "api",
+            "apigateway",
+            {"start": allow(["states:StartSyncExecution"], [settings.workflow_arn])},
+        ),
         *(function(settings, project, name) for name in project.functions),
         workflow(settings, project),
         api(settings),
@@ -88,7 +99,8 @@ def model(settings: Settings, project: Project, name: str) -> Resource:
 
 
 def repository(settings: Settings) -> Resource:
-    # ECR-8: without this statement Lambda writes one itself, which the next whole replace would remove.
+    # ECR-8: without this statement Lambda writes one itself, which the next whole replace would
+    # remove.
     pull = {
         "Sid": "LambdaECRImageRetrievalPolicy",
         "Effect": "Allow",
@@ -96,7 +108,8 @@ def repository(settings: Settings) -> Resource:
         "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
         "Condition": {"StringLike": {"aws:SourceArn": settings.arn("lambda", "function:*")}},
     }
-    # ECR-6: expiry does not know which images functions use; twenty are far more than their kept versions need.
+    # ECR-6: expiry does not know which images functions use; twenty are far more than their kept
+    # versions need.
     rule = {
         "rulePriority": 1,
         "description": "keep the last twenty images",
@@ -122,9 +135,13 @@ def image(settings: Settings, project: Project, key: str) -> Resource:
     context = project.images[key]
 
     def build(aws: Aws, tell: Tell) -> str:
-        from deployer.images.build import bring  # most runs build nothing, and need not wait for this import
+        from deployer.images.build import (
+            bring,
+        )  # most runs build nothing, and need not wait for this import
 
-        return bring(context, aws, settings.repository, settings.builder, tell, project.served_by(key))
+        return bring(
+            context, aws, settings.repository, settings.builder, tell, project.served_by(key)
+        )
 
     return Image(
         key,
@@ -151,7 +168,9 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
         "Principal": {"Service": f"{assumed_by}.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
-    if assumed_by == "states":  # Iam-15: only this state machine, not another one that knows the role's name
+    if (
+        assumed_by == "states"
+    ):  # Iam-15: only this state machine, not another one that knows the role's name
         trust["Condition"] = {
             "ArnLike": {"aws:SourceArn": settings.workflow_arn},
             "StringEquals": {"aws:SourceAccount": settings.account},
@@ -171,7 +190,9 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
 
 
 def functions_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
-    streams = fitting([f"{settings.log_group_arn(name)}:*" for name in names], f"{settings.log_group_arn('*')}:*")
+    streams = fitting(
+        [f"{settings.log_group_arn(name)}:*" for name in names], f"{settings.log_group_arn('*')}:*"
+    )
     policies = {
         # PERM-1: not CreateLogGroup, or a deleted group would come back without retention (Logs-9)
         "logs": allow(["logs:CreateLogStream", "logs:PutLogEvents"], streams),
@@ -184,7 +205,11 @@ def functions_policies(settings: Settings, names: Iterable[str]) -> dict[str, An
 
 def workflow_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
     # Lambda-23: a version's ARN is not covered by the function's
-    arns = [arn for name in names for arn in (settings.function_arn(name), f"{settings.function_arn(name)}:*")]
+    arns = [
+        arn
+        for name in names
+        for arn in (settings.function_arn(name), f"{settings.function_arn(name)}:*")
+    ]
     # PERM-5: no scoping possible
     delivery = [
         "logs:CreateLogDelivery",
@@ -202,7 +227,9 @@ def workflow_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any
     }
     if settings.tracing:
         sampling = ["xray:GetSamplingRules", "xray:GetSamplingTargets"]
-        policies["tracing"] = allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords", *sampling], ["*"])
+        policies["tracing"] = allow(
+            ["xray:PutTraceSegments", "xray:PutTelemetryRecords", *sampling], ["*"]
+        )
     return policies
 
 
@@ -258,7 +285,11 @@ def workflow(settings: Settings, project: Project) -> Resource:
             },
             "tracing": settings.tracing,
         },
-        needs=["role/workflow", "logs/workflow", *(f"function/{name}" for name in project.functions)],
+        needs=[
+            "role/workflow",
+            "logs/workflow",
+            *(f"function/{name}" for name in project.functions),
+        ],
     )
 
 
@@ -293,7 +324,10 @@ def api(settings: Settings) -> Resource:
                 "rate_limit": settings.rate_limit,
                 "detailed_metrics": False,
                 "deployment_failure": None,
-                "access_log": {"destination": settings.log_group_arn("api"), "format": access_log_format()},
+                "access_log": {
+                    "destination": settings.log_group_arn("api"),
+                    "format": access_log_format(),
+                },
             },
             "stale_routes": [],
             "orphan_integrations": [],
@@ -303,7 +337,9 @@ def api(settings: Settings) -> Resource:
 
 
 def access_log_format() -> str:
-    """One JSON line a request; the last three are the only trace of a role or integration that fails (Api-29)."""
+    """One JSON line a request; the last three are the only trace of a role or integration that
+    fails (Api-29).
+    """
     names = {
         "requestId": "requestId",
         "time": "requestTime",
@@ -316,11 +352,15 @@ def access_log_format() -> str:
         "integrationError": "integrationErrorMessage",
         "error": "error.message",
     }
-    return json.dumps({name: f"$context.{variable}" for name, variable in names.items()}, separators=(",", ":"))
+    return json.dumps(
+        {name: f"$context.{variable}" for name, variable in names.items()}, separators=(",", ":")
+    )
 
 
 def fitting(arns: list[str], pattern: str) -> list[str]:
-    """Name each ARN, or what all of them match where so many would not fit into a role's inline policies (Iam-11)."""
+    """Name each ARN, or what all of them match where so many would not fit into a role's inline
+    policies (Iam-11).
+    """
     return arns if sum(map(len, arns)) <= _ROOM_FOR_ARNS else [pattern]
 
 
@@ -332,8 +372,11 @@ def allow(actions: list[str], resources: list[str]) -> Any:
     return policy({"Effect": "Allow", "Action": actions, "Resource": resources})
 
 
-def discover(aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] = ()) -> Callable[[], list[str]]:
-    """Begin to look for functions of ours that exist in the account, in whole or in part, besides the known ones.
+def discover(
+    aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] = ()
+) -> Callable[[], list[str]]:
+    """Begin to look for functions of ours that exist in the account, in whole or in part, besides
+    the known ones.
 
     Returns what waits for their names.
     """
@@ -343,8 +386,16 @@ def discover(aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] 
     groups = {settings.log_group(name) for name in skip}
     mark = ours(settings)
     found = [
-        pool.submit(lambda: {_name(full, prefix) for full in our_function_names(aws, prefix, mark, functions)}),
-        pool.submit(lambda: {_name(full, log_prefix) for full in our_group_names(aws, log_prefix, mark, groups)}),
+        pool.submit(
+            lambda: {
+                _name(full, prefix) for full in our_function_names(aws, prefix, mark, functions)
+            }
+        ),
+        pool.submit(
+            lambda: {
+                _name(full, log_prefix) for full in our_group_names(aws, log_prefix, mark, groups)
+            }
+        ),
         pool.submit(lambda: model_names(aws, settings.bucket, settings.account)),
     ]
     return lambda: sorted(set().union(*(each.result() for each in found)) - skip)
@@ -353,7 +404,9 @@ def discover(aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] 
 def live_functions(aws: Aws, settings: Settings) -> list[str]:
     """Return the names of this service's functions in the account, whatever the project declares."""
     prefix = settings.function_name("")
-    return sorted(_name(full, prefix) for full in our_function_names(aws, prefix, ours(settings), ()))
+    return sorted(
+        _name(full, prefix) for full in our_function_names(aws, prefix, ours(settings), ())
+    )
 
 
 def _name(full: str, prefix: str) -> str:
@@ -362,13 +415,14 @@ def _name(full: str, prefix: str) -> str:
 
 def undeclared(settings: Settings, names: Iterable[str]) -> list[Resource]:
     """Return what belongs to functions that are no longer declared, in the order of deletion."""
-    gone = Project(tuple(names), image_of={name: "image" for name in names})
+    gone = Project(tuple(names), image_of=dict.fromkeys(names, "image"))
     parts = [
-        [function(settings, gone, name), logs(settings, name), model(settings, gone, name)] for name in gone.functions
+        [function(settings, gone, name), logs(settings, name), model(settings, gone, name)]
+        for name in gone.functions
     ]
     return [each for part in parts for each in part]
 
 
 def everything(settings: Settings, names: Iterable[str]) -> list[Resource]:
     """Return every resource that can exist, with these functions, as far as deleting needs it."""
-    return declare(settings, Project(tuple(names), image_of={name: "image" for name in names}))
+    return declare(settings, Project(tuple(names), image_of=dict.fromkeys(names, "image")))

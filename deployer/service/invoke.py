@@ -1,4 +1,6 @@
-"""Calling the deployed API: find it, post, and tell an answer from a failure that came as HTTP 200 (Api-12)."""
+"""Calling the deployed API: find it, post, and tell an answer from a failure that came as HTTP 200
+(Api-12).
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ from urllib.parse import urlsplit
 
 from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
+from deployer.project.settings import Settings
 from deployer.resources.apigateway import find_apis
 from deployer.resources.base import Ownership
-from deployer.project.settings import Settings
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
 TIMEOUT_S = 35.0
@@ -24,8 +26,8 @@ TIMEOUT_S = 35.0
 class Answer:
     """One answer of the API.
 
-    `record` is the execution record: `status`, and `output` as a JSON string or `error` and `cause`. `seconds` is the time
-    from sending the request to having read the answer.
+    `record` is the execution record: `status`, and `output` as a JSON string or `error` and
+    `cause`. `seconds` is the time from sending the request to having read the answer.
     """
 
     record: dict[str, Any]
@@ -67,7 +69,9 @@ def _is_entry(entry: Any) -> bool:
 
 
 def find_url(aws: Aws, settings: Settings) -> str:
-    """Return the URL of the deployed API, found by its tags; raise InvocationFailed without exactly one."""
+    """Return the URL of the deployed API, found by its tags; raise InvocationFailed without exactly
+    one.
+    """
     apis = find_apis(aws, Ownership(settings.tags))
     if len(apis) != 1:
         found = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
@@ -80,13 +84,17 @@ def find_url(aws: Aws, settings: Settings) -> str:
 
 
 class Client:
-    """Posts to one URL over one connection, so that repeated calls measure the service and not the handshake."""
+    """Posts to one URL over one connection, so that repeated calls measure the service and not the
+    handshake.
+    """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.perf_counter) -> None:
         self.url = url
         self._clock = clock
         parts = urlsplit(url)
-        make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        make = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
         self._connection = make(parts.netloc, timeout=TIMEOUT_S)
         self._path = parts.path or "/"
 
@@ -105,15 +113,23 @@ class Client:
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise InvocationFailed(f"{self.url} gave no answer: {type(error).__name__} {error}".rstrip()) from error
+            raise InvocationFailed(
+                f"{self.url} gave no answer: {type(error).__name__} {error}".rstrip()
+            ) from error
         seconds = self._clock() - started
         try:
             record = json.loads(content)
         except ValueError:
             record = None
         if response.status != 200 or not isinstance(record, dict):
-            text = record.get("message") if isinstance(record, dict) else content[:200].decode(errors="replace")
-            raise InvocationFailed(f"{self.url} answered HTTP {response.status}: {text}", _advice(response.status))
+            text = (
+                record.get("message")
+                if isinstance(record, dict)
+                else content[:200].decode(errors="replace")
+            )
+            raise InvocationFailed(
+                f"{self.url} answered HTTP {response.status}: {text}", _advice(response.status)
+            )
         return Answer(record, seconds)
 
 
@@ -122,6 +138,7 @@ def _advice(status: int) -> str:
         return "the API's rate_limit or burst_limit is reached (README.md, settings)"
     if status >= 500:
         return (
-            "right after a deploy the API's role may take a minute to work (Api-32); otherwise see the API's log group"
+            "right after a deploy the API's role may take a minute to work (Api-32); "
+            "otherwise see the API's log group"
         )
     return ""

@@ -1,8 +1,9 @@
-"""Deploying without AWS: every resource is created as ever, but the calls go no further than AWS's own limits.
+"""Deploying without AWS: every resource is created as ever, but the calls go no further than AWS's
+own limits.
 
-botocore checks required members and types, and little else (GEN-7): patterns, enums and maxima of its service models are
-held against every parameter here, with the limits that no model states. What would be refused late is known before the first
-write.
+botocore checks required members and types, and little else (GEN-7): patterns, enums and maxima of
+its service models are held against every parameter here, with the limits that no model states. What
+would be refused late is known before the first write.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json
-from deployer.errors import AwsError, DeployerError
 from deployer.engine.plan import Ref, resolve
-from deployer.resources.base import Resource
+from deployer.errors import AwsError, DeployerError
 from deployer.project.settings import Settings
+from deployer.resources.base import Resource
 
-_INLINE_POLICIES_LIMIT = 10_240  # characters of all inline policies of a role without white space, Iam-11
+_INLINE_POLICIES_LIMIT = (
+    10_240  # characters of all inline policies of a role without white space, Iam-11
+)
 _TRUST_LIMIT = 2_048  # Iam-11
 _ACCESS_LOG_LIMIT = 3 * 1024  # bytes, Api-29
 # What answers hold besides what was sent, as far as a creation looks at it.
@@ -47,15 +50,21 @@ class Rehearsal(Aws):
 
     def _input(self, service: str, operation: str) -> Any:
         client = self.client(service)
-        model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
+        model = client.meta.service_model.operation_model(
+            client.meta.method_to_api_mapping[operation]
+        )
         return model.input_shape
 
 
 def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> list[str]:
-    """Create every resource without AWS; return what AWS would refuse, each with resource, operation and member."""
+    """Create every resource without AWS; return what AWS would refuse, each with resource,
+    operation and member.
+    """
     found: list[str] = []
     for resource in resources:
-        if resource.key.partition("/")[0] == "image":  # its calls hold nothing that anybody could set
+        if (
+            resource.key.partition("/")[0] == "image"
+        ):  # its calls hold nothing that anybody could set
             continue
         rehearsal = Rehearsal(aws)
         fields = resolve(resource.fields, lambda ref: stand_in(settings, ref))
@@ -65,7 +74,9 @@ def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> lis
             rehearsal.problems.append(error.message)
         except DeployerError as error:
             rehearsal.problems.append(error.message)
-        found += [f"{resource.key}: {problem}" for problem in [*rehearsal.problems, *_beyond(fields)]]
+        found += [
+            f"{resource.key}: {problem}" for problem in [*rehearsal.problems, *_beyond(fields)]
+        ]
     return list(dict.fromkeys(found))
 
 
@@ -78,23 +89,39 @@ def stand_in(settings: Settings, ref: Ref) -> str:
 
 def _beyond(fields: Any) -> Iterator[str]:
     """Yield which limits that no model states are passed."""
-    inline = sum(len(canonical_json(document)) for document in (fields.get("policies") or {}).values())
+    inline = sum(
+        len(canonical_json(document)) for document in (fields.get("policies") or {}).values()
+    )
     if inline > _INLINE_POLICIES_LIMIT:
-        yield f"its inline policies have {inline} characters together; IAM's limit is {_INLINE_POLICIES_LIMIT} (Iam-11)"
+        yield (
+            f"its inline policies have {inline} characters together; IAM's limit is "
+            f"{_INLINE_POLICIES_LIMIT} (Iam-11)"
+        )
     trust = len(canonical_json(fields["trust"])) if "trust" in fields else 0
     if trust > _TRUST_LIMIT:
         yield f"its trust policy has {trust} characters; IAM's limit is {_TRUST_LIMIT} (Iam-11)"
     log = (fields.get("stage") or {}).get("access_log")
-    if log and (len(log["format"].encode()) > _ACCESS_LOG_LIMIT or "$context.requestId" not in log["format"]):
-        yield f"the access log's format must hold $context.requestId and at most {_ACCESS_LOG_LIMIT} bytes (Api-29)"
+    if log and (
+        len(log["format"].encode()) > _ACCESS_LOG_LIMIT or "$context.requestId" not in log["format"]
+    ):
+        yield (
+            f"the access log's format must hold $context.requestId and at most "
+            f"{_ACCESS_LOG_LIMIT} bytes (Api-29)"
+        )
 
 
 def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
-    """Yield where a value breaks its shape in botocore's model: required, type, pattern, minimum, maximum, enum."""
+    """Yield where a value breaks its shape in botocore's model: required, type, pattern, minimum,
+    maximum, enum.
+    """
     if isinstance(value, bytes):
         return
     if isinstance(value, dict):
-        yield from _structure(shape, value, path) if shape.type_name == "structure" else _map(shape, value, path)
+        yield from (
+            _structure(shape, value, path)
+            if shape.type_name == "structure"
+            else _map(shape, value, path)
+        )
     elif isinstance(value, (list, tuple)):
         yield from _size(shape, len(value), path, "entries")
         for number, each in enumerate(value):
@@ -135,8 +162,14 @@ def _size(shape: Any, size: float, path: str, unit: str) -> Iterator[str]:
 def _text(shape: Any, value: str, path: str) -> Iterator[str]:
     yield from _size(shape, len(value), path, "characters")
     pattern = shape.metadata.get("pattern")
-    # Java's classes of letters, separators and numbers are the only part of these patterns that Python has not.
-    python = (pattern or "").replace(r"\p{L}", "A-Za-z").replace(r"\p{Z}", r"\s").replace(r"\p{N}", "0-9")
+    # Java's classes of letters, separators and numbers are the only part of these patterns that
+    # Python has not.
+    python = (
+        (pattern or "")
+        .replace(r"\p{L}", "A-Za-z")
+        .replace(r"\p{Z}", r"\s")
+        .replace(r"\p{N}", "0-9")
+    )
     if pattern and not re.fullmatch(python, value):  # as Java's matches(): AWS means the whole text
         yield f"{path}: {value!r} does not match AWS's pattern {pattern}"
     if shape.enum and value not in shape.enum:

@@ -1,4 +1,6 @@
-"""What the user's folder holds: the workflow, the trained models, the image contexts. Read once, checked as a whole."""
+"""What the user's folder holds: the workflow, the trained models, the image contexts. Read once,
+checked as a whole.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deployer.project import workflow
 from deployer.aws.access import Tell
 from deployer.errors import BuildError, ConfigError
 from deployer.files import Unreadable, read_json
 from deployer.images.context import LOCK, NO_BASE, Context
-from deployer.images.registry import Reference
 from deployer.images.pins import pinned
 from deployer.images.recipe import requirement_files
+from deployer.images.registry import Reference
+from deployer.project import workflow
 from deployer.project.settings import Settings
 
 WORKFLOW = "state_machine.json"
@@ -33,7 +35,9 @@ _ENVIRONMENT_LIMIT = 4096  # bytes of all variables of a function, Lambda-28
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model: its file, the file's sha256, its features in the order of the training columns."""
+    """A trained model: its file, the file's sha256, its features in the order of the training
+    columns.
+    """
 
     path: Path
     sha256: str
@@ -44,7 +48,8 @@ class Model:
 class Project:
     """The parts that the resources are made from.
 
-    `definition`: the parsed workflow with its placeholders. `images`: the context of each image by the image's key.
+    `definition`: the parsed workflow with its placeholders. `images`: the context of each image by
+        the image's key.
     `image_of`: the image's key by function. A project that is only to be deleted has names alone.
     """
 
@@ -62,7 +67,9 @@ class Project:
 
 
 def load_project(settings: Settings) -> Project:
-    """Read and check everything that `up` and `plan` work from; raise ConfigError with all problems."""
+    """Read and check everything that `up` and `plan` work from; raise ConfigError with all
+    problems.
+    """
     problems: list[str] = []
     definition = _read_json(settings.project / WORKFLOW, problems)
     manifest = read_manifest(settings, problems)
@@ -82,13 +89,17 @@ def load_project(settings: Settings) -> Project:
 
 
 def declared_names(settings: Settings) -> tuple[str, ...]:
-    """Return the functions that the workflow names, as far as it can be read: `down` works without a sound project."""
+    """Return the functions that the workflow names, as far as it can be read: `down` works without
+    a sound project.
+    """
     problems: list[str] = []
     return tuple(_functions(_read_json(settings.project / WORKFLOW, problems), problems))
 
 
 def read_manifest(settings: Settings, problems: list[str]) -> dict[str, Any]:
-    """Return the manifest, or {} and what is wrong with its shape: what the tool reads of it has the types that it says."""
+    """Return the manifest, or {} and what is wrong with its shape: what the tool reads of it has
+    the types that it says.
+    """
     manifest = _read_json(settings.project / MANIFEST, problems)
     found = list(_shape_problems(manifest))
     problems += (f"{MANIFEST} {problem}" for problem in found)
@@ -97,7 +108,9 @@ def read_manifest(settings: Settings, problems: list[str]) -> dict[str, Any]:
 
 def _shape_problems(manifest: Mapping[str, Any]) -> Iterator[str]:
     libraries, models = manifest.get("libraries", {}), manifest.get("models", {})
-    if not isinstance(libraries, Mapping) or not all(isinstance(version, str) for version in libraries.values()):
+    if not isinstance(libraries, Mapping) or not all(
+        isinstance(version, str) for version in libraries.values()
+    ):
         yield "$.libraries: must be an object of versions by library, each a string"
     if not isinstance(models, Mapping):
         yield "$.models: must be an object of models by name"
@@ -146,7 +159,8 @@ def _read_json(path: Path, problems: list[str]) -> dict[str, Any]:
 
 
 def sample_request(project: Path) -> bytes:
-    """Return a request that fits the project's models: a file of samples/, or a record made of the manifest's features.
+    """Return a request that fits the project's models: a file of samples/, or a record made of the
+    manifest's features.
 
     Raises:
         ConfigError: there is neither a sample that fits nor a manifest.
@@ -157,7 +171,9 @@ def sample_request(project: Path) -> bytes:
     if problems:
         raise ConfigError(problems)
     features = {
-        feature["name"]: feature for entry in manifest.get("models", {}).values() for feature in entry["features"]
+        feature["name"]: feature
+        for entry in manifest.get("models", {}).values()
+        for feature in entry["features"]
     }
     for path in samples:
         try:
@@ -169,13 +185,21 @@ def sample_request(project: Path) -> bytes:
         if not features or fits and all(fits):
             return json.dumps(sample).encode()
     if not features:
-        raise ConfigError([f"there is no sample: samples/ holds no JSON file, and {MANIFEST} does not exist"])
-    return json.dumps({name: _middle(feature.get("range")) for name, feature in features.items()}).encode()
+        raise ConfigError(
+            [f"there is no sample: samples/ holds no JSON file, and {MANIFEST} does not exist"]
+        )
+    return json.dumps(
+        {name: _middle(feature.get("range")) for name, feature in features.items()}
+    ).encode()
 
 
 def _middle(span: Any) -> float:
     """Return the middle of a feature's range, or 0 where the manifest gives none."""
-    if not isinstance(span, list) or len(span) != 2 or not all(isinstance(each, (int, float)) for each in span):
+    if (
+        not isinstance(span, list)
+        or len(span) != 2
+        or not all(isinstance(each, (int, float)) for each in span)
+    ):
         return 0.0
     return float(f"{span[0] + (span[1] - span[0]) / 2:.6g}")
 
@@ -210,27 +234,43 @@ def _functions(definition: Any, problems: list[str]) -> Iterator[str]:
         if not path.endswith(".Resource"):
             # A comment may explain the placeholders; anywhere else one would never be filled.
             if not path.endswith(".Comment"):
-                problems.append(f"{WORKFLOW} {path}: ${{{name}}} may only be the Resource of a task")
+                problems.append(
+                    f"{WORKFLOW} {path}: ${{{name}}} may only be the Resource of a task"
+                )
         elif not _NAME.fullmatch(name):
-            problems.append(f"{WORKFLOW} {path}: {name!r} must be lower-case letters, digits and single underscores")
+            problems.append(
+                f"{WORKFLOW} {path}: {name!r} must be lower-case letters, digits and single "
+                f"underscores"
+            )
         elif name in _RESERVED:
-            problems.append(f"{WORKFLOW} {path}: a function cannot be called {name}, which the service uses itself")
+            problems.append(
+                f"{WORKFLOW} {path}: a function cannot be called {name}, which the service uses "
+                f"itself"
+            )
         elif name not in seen:
             seen.add(name)
             yield name
     if not seen and not problems:
-        problems.append(f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model")
+        problems.append(
+            f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model"
+        )
 
 
 def _check_settings(settings: Settings, functions: Iterable[str]) -> Iterator[str]:
     known = tuple(functions)
     for name in settings.per_function:
         if name not in known:
-            yield f"setup.cfg [deployer:{name}]: {WORKFLOW} names no function {name}; it names {', '.join(known)}"
+            yield (
+                f"setup.cfg [deployer:{name}]: {WORKFLOW} names no function {name}; it names "
+                f"{', '.join(known)}"
+            )
     for name in known:
         full = settings.function_name(name)
         if len(full) > _FUNCTION_NAME_LIMIT:
-            yield f"{WORKFLOW}: {name} makes the function name {full}, longer than Lambda's {_FUNCTION_NAME_LIMIT}"
+            yield (
+                f"{WORKFLOW}: {name} makes the function name {full}, longer than Lambda's "
+                f"{_FUNCTION_NAME_LIMIT}"
+            )
 
 
 def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -246,10 +286,15 @@ def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _check_timeouts(settings: Settings, definition: Any) -> Iterator[str]:
-    """HTTP integration > workflow > task > function, so that whoever waits outlives what it waits for (Sfn-29)."""
+    """HTTP integration > workflow > task > function, so that whoever waits outlives what it waits
+    for (Sfn-29).
+    """
     whole = definition.get("TimeoutSeconds")
     if not isinstance(whole, int) or not whole < INTEGRATION_TIMEOUT_S:
-        yield f"{WORKFLOW}: TimeoutSeconds is {whole}, but must be below the API's {INTEGRATION_TIMEOUT_S}"
+        yield (
+            f"{WORKFLOW}: TimeoutSeconds is {whole}, but must be below the API's "
+            f"{INTEGRATION_TIMEOUT_S}"
+        )
         return
     for task in tasks(definition):
         match = _PLACEHOLDER.fullmatch(str(task.get("Resource")))
@@ -257,9 +302,15 @@ def _check_timeouts(settings: Settings, definition: Any) -> Iterator[str]:
             continue
         own, name = task.get("TimeoutSeconds"), match[1]
         if not isinstance(own, int) or not own < whole:
-            yield f"{WORKFLOW}: the task of {name} has TimeoutSeconds {own}, but must be below the workflow's {whole}"
+            yield (
+                f"{WORKFLOW}: the task of {name} has TimeoutSeconds {own}, but must be below "
+                f"the workflow's {whole}"
+            )
         elif not settings.function(name).timeout_s < own:
-            yield f"timeout_s of {name} is {settings.function(name).timeout_s}, but must be below its task's {own}"
+            yield (
+                f"timeout_s of {name} is {settings.function(name).timeout_s}, but must be "
+                f"below its task's {own}"
+            )
 
 
 def _models(
@@ -270,33 +321,43 @@ def _models(
         if name not in described:
             known = ", ".join(described) or "no model"
             problems.append(
-                f"{WORKFLOW} names ${{{name}}}, but {MANIFEST} has {known}: add it to train.py and train again"
+                f"{WORKFLOW} names ${{{name}}}, but {MANIFEST} has {known}: add it to train.py "
+                f"and train again"
             )
             continue
         path = settings.project / "models" / f"{name}.joblib"
         entry = described[name]
-        model = Model(path, str(entry.get("sha256")), tuple(each["name"] for each in entry.get("features", ())))
+        model = Model(
+            path,
+            str(entry.get("sha256")),
+            tuple(each["name"] for each in entry.get("features", ())),
+        )
         if not path.is_file():
             problems.append(
-                f"models/{name}.joblib does not exist, but {MANIFEST} names it: train again: {settings.train}"
+                f"models/{name}.joblib does not exist, but {MANIFEST} names it: train again: "
+                f"{settings.train}"
             )
         elif hashlib.sha256(path.read_bytes()).hexdigest() != model.sha256:
             problems.append(
-                f"models/{name}.joblib is not the file that {MANIFEST} describes: it was changed or replaced after the "
+                f"models/{name}.joblib is not the file that {MANIFEST} describes: it was changed "
+                f"or replaced after the "
                 f"training; move it away, then train again: {settings.train}"
             )
         threads = entry.get("n_jobs", 1)
         if threads not in (None, 1):
             problems.append(
-                f"models/{name}.joblib was saved with n_jobs={threads}; on Lambda a second thread only makes a prediction "
+                f"models/{name}.joblib was saved with n_jobs={threads}; on Lambda a second "
+                f"thread only makes a prediction "
                 "slower: train.py must save it with n_jobs=1 (set_params after fit)"
             )
         size = sum(
-            len(key) + len(value.encode()) for key, value in model_environment(name, model, "", settings.bucket).items()
+            len(key) + len(value.encode())
+            for key, value in model_environment(name, model, "", settings.bucket).items()
         )
         if size > _ENVIRONMENT_LIMIT:
             problems.append(
-                f"the {len(model.features)} feature names of {name} make an environment of {size} bytes; "
+                f"the {len(model.features)} feature names of {name} make an environment of "
+                f"{size} bytes; "
                 f"Lambda's limit is {_ENVIRONMENT_LIMIT}: shorten the names"
             )
         yield name, model
@@ -321,7 +382,9 @@ def model_environment(name: str, model: Model, trained_with: str, bucket: str) -
 def _images(
     settings: Settings, functions: Iterable[str], python: str, problems: list[str]
 ) -> tuple[dict[str, Context], dict[str, str]]:
-    """Return the contexts by image key, and each function's image; lambda_src/<name>/ with a Dockerfile is its own."""
+    """Return the contexts by image key, and each function's image; lambda_src/<name>/ with a
+    Dockerfile is its own.
+    """
     source = settings.project / "lambda_src"
     images: dict[str, Context] = {}
     image_of: dict[str, str] = {}
@@ -340,18 +403,24 @@ def _images(
 
 
 def _base(settings: Settings, context: Context) -> str:
-    """Return what FROM stands for, not pinned yet; every image must have a Dockerfile, those without a base too."""
+    """Return what FROM stands for, not pinned yet; every image must have a Dockerfile, those
+    without a base too.
+    """
     dockerfile, chosen = context.dockerfile, settings.base_image
     if chosen == NO_BASE:
         return NO_BASE
     if chosen and not dockerfile.takes_base:
-        raise BuildError(f"base_image is {chosen}, but {dockerfile.path} has no ARG BASE before FROM to put it in")
+        raise BuildError(
+            f"base_image is {chosen}, but {dockerfile.path} has no ARG BASE before FROM to put "
+            f"it in"
+        )
     base = dockerfile.base(chosen or f"public.ecr.aws/lambda/python:{context.python}")
     reference = Reference.parse(base)
     named = re.match(r"[0-9]+\.[0-9]+", reference.tag)
     if reference.repository.endswith("/python") and named and named[0] != context.python:
         raise BuildError(
-            f"{dockerfile.path} builds on {base}, but the models were trained with Python {context.python}"
+            f"{dockerfile.path} builds on {base}, but the models were trained with Python "
+            f"{context.python}"
         )
     return base
 
@@ -369,7 +438,9 @@ def _check_images(images: Mapping[str, Context], libraries: Mapping[str, str]) -
 
 
 def pin_bases(settings: Settings, project: Project, *, write: bool, tell: Tell) -> Project:
-    """Return the project with every base pinned by digest; the registry is asked only for what the lock file lacks."""
+    """Return the project with every base pinned by digest; the registry is asked only for what the
+    lock file lacks.
+    """
     lock = settings.project / "lambda_src" / LOCK
     images = {
         key: replace(context, base=pinned(context.base, lock, write=write, tell=tell))

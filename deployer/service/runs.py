@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from deployer.service import declare
-from deployer.engine.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws.access import Aws
-from deployer.service.census import tagged_elsewhere
+from deployer.engine.apply import Actual, Run, RunResult, plan_changes, plan_teardown, read_all
+from deployer.engine.events import Emit, Note, PlanReady, RunFinished
+from deployer.engine.plan import Action, Fields, Plan
 from deployer.errors import (
     ApplyFailed,
     AwsError,
@@ -21,13 +21,13 @@ from deployer.errors import (
     NotSettled,
     may_pass,
 )
-from deployer.engine.events import Emit, Note, PlanReady, RunFinished
-from deployer.engine.plan import Action, Fields, Plan
-from deployer.service.release import Project, declared_names, load_project, pin_bases
-from deployer.service.rehearsal import rehearse
-from deployer.resources.base import Resource
 from deployer.project.settings import Settings
 from deployer.project.training import needed, outdated
+from deployer.resources.base import Resource
+from deployer.service import declare
+from deployer.service.census import tagged_elsewhere
+from deployer.service.rehearsal import rehearse
+from deployer.service.release import Project, declared_names, load_project, pin_bases
 
 Stopped = Callable[[], bool]
 
@@ -44,13 +44,17 @@ def _read(
 
 
 def read_project(settings: Settings, emit: Emit, *, write: bool = True) -> Project:
-    """Read and check the project; pin the bases of its images. `write`: whether to keep a new pin in the lock file."""
+    """Read and check the project; pin the bases of its images. `write`: whether to keep a new pin
+    in the lock file.
+    """
 
     def tell(text: str, *, lasting: bool = False) -> None:
         emit(Note(text))
 
     if needed(settings):
-        raise ConfigError([f"there are no models: train them with {settings.train} (up does so by itself)"])
+        raise ConfigError(
+            [f"there are no models: train them with {settings.train} (up does so by itself)"]
+        )
     project = load_project(settings)
     for line in outdated(settings, project.manifest):
         emit(Note(line))
@@ -60,7 +64,9 @@ def read_project(settings: Settings, emit: Emit, *, write: bool = True) -> Proje
 def show_plan(
     aws: Aws, settings: Settings, pool: Executor, emit: Emit, *, empty: bool = False
 ) -> tuple[Plan, dict[str, Any]]:
-    """Return the plan and the outputs of what is deployed already; `empty`: nothing is, and nobody is asked."""
+    """Return the plan and the outputs of what is deployed already; `empty`: nothing is, and nobody
+    is asked.
+    """
     project = read_project(settings, emit, write=False)
     resources = declare.declare(settings, project)
     actual: Actual = {each.key: None for each in resources}
@@ -140,10 +146,13 @@ def prepare_down(
 ) -> tuple[Plan, Callable[[Stopped], None]]:
     """Return the plan of `down`, and what applies it and takes the census.
 
-    What is not ours is named and left alone, and the rest goes on. `keep_data`: bucket, models and log groups stay.
+    What is not ours is named and left alone, and the rest goes on. `keep_data`: bucket, models and
+    log groups stay.
     """
     refused: dict[str, ForeignResource] = {}
-    names, resources, actual = _find_everything(aws, settings, declared_names(settings), keep_data, pool, refused)
+    names, resources, actual = _find_everything(
+        aws, settings, declared_names(settings), keep_data, pool, refused
+    )
     kept = {each.key for each in resources if keep_data and each.holds_data}
     strange = {each.key for each in resources if each.part_of in refused}
     plan = plan_teardown(resources, {**actual, **dict.fromkeys(strange)})
@@ -151,8 +160,14 @@ def prepare_down(
     for error in refused.values():
         emit(Note(f"left alone: {error.message}"))
     if kept:
-        groups = ", ".join(settings.log_group(key.partition("/")[2]) for key in sorted(kept) if key.startswith("logs/"))
-        emit(Note(f"kept, with all that is in it: S3 bucket {settings.bucket}; log groups {groups}"))
+        groups = ", ".join(
+            settings.log_group(key.partition("/")[2])
+            for key in sorted(kept)
+            if key.startswith("logs/")
+        )
+        emit(
+            Note(f"kept, with all that is in it: S3 bucket {settings.bucket}; log groups {groups}")
+        )
 
     def run(stopped: Stopped) -> None:
         started = time.monotonic()
@@ -167,7 +182,9 @@ def prepare_down(
             _, again, found = _find_everything(aws, settings, names, keep_data, pool, strangers)
             left = [key for key, state in found.items() if state is not None and key not in strange]
             for each in again:
-                if each.comes_back and each.key in deleted & strangers.keys():  # Logs-9: it was ours a moment ago
+                if (
+                    each.comes_back and each.key in deleted & strangers.keys()
+                ):  # Logs-9: it was ours a moment ago
                     each.delete(aws)
                     left.append(each.key)
             return None if left else True
@@ -189,7 +206,8 @@ def _find_everything(
     pool: Executor,
     refused: dict[str, ForeignResource],
 ) -> tuple[list[str], list[Resource], Actual]:
-    """Find all that may exist, that of the known functions while others are looked for; return names, resources, states.
+    """Find all that may exist, that of the known functions while others are looked for; return
+    names, resources, states.
 
     What is to be kept is not looked for, and counts as not there.
     """
@@ -209,7 +227,9 @@ def _find_everything(
     return names, read_new(names), actual
 
 
-def _check_census(tagged: Future[list[str]], refused: Mapping[str, ForeignResource], emit: Emit) -> None:
+def _check_census(
+    tagged: Future[list[str]], refused: Mapping[str, ForeignResource], emit: Emit
+) -> None:
     """Raise NotSettled for what has one of our names, or our tags, and was not for us to delete."""
     left = [f"{error.message}, and was left alone" for error in refused.values()]
     try:
@@ -217,16 +237,22 @@ def _check_census(tagged: Future[list[str]], refused: Mapping[str, ForeignResour
     except AwsError as error:
         emit(Note(f"the census was taken by names only, not by tags: {error.message}"))
     if left:
-        raise NotSettled("\n".join(left), "look at each, and delete by hand what is no longer needed")
+        raise NotSettled(
+            "\n".join(left), "look at each, and delete by hand what is no longer needed"
+        )
 
 
 def _check(result: RunResult, stopped: Stopped) -> None:
     if result.succeeded:
         return
     counts = ", ".join(f"{number} {fate}" for fate, number in result.counts.items() if number)
-    failures = {key: outcome.error for key, outcome in result.outcomes.items() if outcome.error is not None}
+    failures = {
+        key: outcome.error for key, outcome in result.outcomes.items() if outcome.error is not None
+    }
     first = next(iter(failures.values()), None)
-    reason = f"; {first.message}" if isinstance(first, DeployerError) else f"; {first}" if first else ""
+    reason = (
+        f"; {first.message}" if isinstance(first, DeployerError) else f"; {first}" if first else ""
+    )
     advice = first.advice if isinstance(first, DeployerError) and first.advice else ""
     again = "run the command again: it goes on where it stopped"
     if stopped():
@@ -239,13 +265,17 @@ def _check(result: RunResult, stopped: Stopped) -> None:
 
 
 def _prove(aws: Aws, check: Callable[[], bool | None], remaining: Callable[[], str]) -> None:
-    """Read again until the result shows; reads may lag behind writes (GEN-8), those of a state machine a minute (Sfn-12)."""
+    """Read again until the result shows; reads may lag behind writes (GEN-8), those of a state
+    machine a minute (Sfn-12).
+    """
     try:
         aws.wait_until(check, reason="for the account to show what was applied", deadline_s=90)
     except AwsError as error:
         if error.code != "TimedOut":
             raise
-        raise NotSettled(f"everything was applied, but {remaining()}", "run the command again") from error
+        raise NotSettled(
+            f"everything was applied, but {remaining()}", "run the command again"
+        ) from error
 
 
 def _paths(plan: Plan) -> list[str]:
@@ -255,11 +285,16 @@ def _paths(plan: Plan) -> list[str]:
     ]
 
 
-def outputs_of(settings: Settings, project: Project, outputs: dict[str, Fields] | Any) -> dict[str, Any]:
+def outputs_of(
+    settings: Settings, project: Project, outputs: dict[str, Fields] | Any
+) -> dict[str, Any]:
     """Return what users of the service need; None for what does not exist yet."""
     endpoint = outputs.get("api", {}).get("endpoint")
     return {
         "url": f"{endpoint}/" if endpoint else None,
         "state_machine_arn": settings.workflow_arn if "workflow" in outputs else None,
-        "functions": {name: outputs.get(f"function/{name}", {}).get("version_arn") for name in project.functions},
+        "functions": {
+            name: outputs.get(f"function/{name}", {}).get("version_arn")
+            for name in project.functions
+        },
     }

@@ -1,4 +1,6 @@
-"""Stand-ins for an AWS that refuses: a proxy that lets nothing be written, and an endpoint that knows one answer."""
+"""Stand-ins for an AWS that refuses: a proxy that lets nothing be written, and an endpoint that
+knows one answer.
+"""
 
 from __future__ import annotations
 
@@ -75,13 +77,18 @@ class Passing(Quiet):
         return name or parse_qs(content.decode(errors="replace")).get("Action", [""])[0]
 
     def pass_on(self, content: bytes) -> None:
-        kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}  # it names this proxy
+        kept = {
+            name: value for name, value in self.headers.items() if name.lower() != "host"
+        }  # it names this proxy
         with closing(http.client.HTTPConnection(urlsplit(self.target).netloc)) as connection:
             connection.request(self.command, self.path, content, kept)
             response = connection.getresponse()
             answer = response.status, response.read()
         passed = ("content-length", "connection", "transfer-encoding")
-        self.answer(*answer, {name: value for name, value in response.getheaders() if name.lower() not in passed})
+        self.answer(
+            *answer,
+            {name: value for name, value in response.getheaders() if name.lower() not in passed},
+        )
 
 
 def slowing(account: str, slow: str, seconds: float) -> type[Quiet]:
@@ -100,7 +107,9 @@ def slowing(account: str, slow: str, seconds: float) -> type[Quiet]:
 
 
 def refusing(account: str, refused: str, code: str, message: str) -> type[Quiet]:
-    """A proxy in front of an account: one operation of a JSON service is always refused, the rest passes."""
+    """A proxy in front of an account: one operation of a JSON service is always refused, the rest
+    passes.
+    """
 
     class Refusing(Passing):
         target = account
@@ -117,7 +126,9 @@ def refusing(account: str, refused: str, code: str, message: str) -> type[Quiet]
 
 
 def reading_only(account: str) -> type[Quiet]:
-    """A proxy in front of an account: reads go through, writes are denied in the shape of each service."""
+    """A proxy in front of an account: reads go through, writes are denied in the shape of each
+    service.
+    """
 
     class ReadOnly(Passing):
         target = account
@@ -135,7 +146,11 @@ def reading_only(account: str) -> type[Quiet]:
 
         def deny(self) -> None:
             text = "User: arn:aws:iam::123456789012:user/reader is not authorized to perform this"
-            service = self.headers.get("Authorization", "").split("/")[3] if self.headers.get("Authorization") else ""
+            service = (
+                self.headers.get("Authorization", "").split("/")[3]
+                if self.headers.get("Authorization")
+                else ""
+            )
             if service in ("s3", "iam", "sts"):
                 xml = f"<Error><Code>AccessDenied</Code><Message>{text}</Message></Error>"
                 if service != "s3":
@@ -146,7 +161,10 @@ def reading_only(account: str) -> type[Quiet]:
                 self.answer(
                     403 if service in ("lambda", "apigateway") else 400,
                     json.dumps(document).encode(),
-                    {"Content-Type": "application/json", "X-Amzn-ErrorType": "AccessDeniedException"},
+                    {
+                        "Content-Type": "application/json",
+                        "X-Amzn-ErrorType": "AccessDeniedException",
+                    },
                 )
 
     return ReadOnly

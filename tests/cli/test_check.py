@@ -13,8 +13,8 @@ import joblib
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from deployer.service import declare
 from deployer.local import process
+from deployer.service import declare
 from tests.cli.test_cli import run
 from tests.conftest import connect, keys, reset
 
@@ -28,16 +28,21 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_a_sound_project_has_no_findings_and_needs_no_credentials(project: Path) -> None:
     result = run(project, "check", "--offline", code=0)
     assert result.stdout == "check: nothing found\n" and result.stderr == "predictions verified\n"
-    assert json.loads(run(project, "check", "--offline", "--json", code=0).stdout) == {"findings": []}
+    assert json.loads(run(project, "check", "--offline", "--json", code=0).stdout) == {
+        "findings": []
+    }
 
 
 def test_garbage_is_collected_again_once_everything_is_imported(project: Path) -> None:
     code = (
-        "import atexit, gc, sys\nfrom deployer.__main__ import main\natexit.register(lambda: print(gc.isenabled()))\n"
+        "import atexit, gc, sys\nfrom deployer.__main__ import main\natexit.register(lambda: "
+        "print(gc.isenabled()))\n"
     )
     code += "sys.argv = ['deployer', *sys.argv[1:]]\nmain()"
     for command in (["check", "--offline"], ["--help"]):
-        done = subprocess.run([sys.executable, "-c", code, *command], cwd=project, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *command], cwd=project, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == str(command[0] == "check")
 
@@ -61,7 +66,11 @@ def test_every_finding_is_told_at_once(project: Path) -> None:
 
 
 def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project: Path) -> None:
-    edit(project / "lambda_src" / "estimators.py", "rows @ coefficients + intercept", "rows @ coefficients")
+    edit(
+        project / "lambda_src" / "estimators.py",
+        "rows @ coefficients + intercept",
+        "rows @ coefficients",
+    )
     stdout = run(project, "check", "--offline").stdout
     assert "the handler of lambda_src/ does not predict as the models do" in stdout
     assert "linear_regression, evaluated with numpy: " in stdout
@@ -77,7 +86,9 @@ def test_a_missing_training_is_a_finding_and_trains_nothing(project: Path) -> No
 
 
 def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_a_finding(project: Path) -> None:
-    """PRE-10: a pickle of another version, or of something else, would only show at a first invocation."""
+    """PRE-10: a pickle of another version, or of something else, would only show at a first
+    invocation.
+    """
     manifest = project / "models" / "manifest.json"
     found = json.loads(manifest.read_text())
 
@@ -91,12 +102,17 @@ def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_a_finding(project: Pat
     manifest.write_text(json.dumps(found))
     out = run(project, "check", "--offline").stdout
     assert "models/linear_regression.joblib: has no predict" in out
-    assert "models/support_vector.joblib: wants 2 features, but models/manifest.json names 13" in out
+    assert (
+        "models/support_vector.joblib: wants 2 features, but models/manifest.json names 13" in out
+    )
     broken = project / "models" / "random_forest.joblib"
     broken.write_bytes(b"\x80\x04.")
     found["models"]["random_forest"]["sha256"] = hashlib.sha256(broken.read_bytes()).hexdigest()
     manifest.write_text(json.dumps(found))
-    assert "models/random_forest.joblib: cannot be loaded: " in run(project, "check", "--offline").stdout
+    assert (
+        "models/random_forest.joblib: cannot be loaded: "
+        in run(project, "check", "--offline").stdout
+    )
 
 
 def test_limits_of_aws_are_checked_before_up_writes_anything(
@@ -106,7 +122,9 @@ def test_limits_of_aws_are_checked_before_up_writes_anything(
     reset(server)
     allow = declare.allow
     beyond = [f"arn:aws:s3:::{'x' * 90}{number}" for number in range(120)]
-    monkeypatch.setattr(declare, "allow", lambda actions, resources: allow(actions, [*resources, *beyond]))
+    monkeypatch.setattr(
+        declare, "allow", lambda actions, resources: allow(actions, [*resources, *beyond])
+    )
     found = "role/api: its inline policies have"
     assert found in run(project, "check", "--offline").stdout
     for command in ("plan", "up"):
@@ -134,7 +152,10 @@ def test_the_account_is_looked_at_and_left_alone(project: Path, server: process.
         AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
     )  # fmt: skip
     out = run(project, "check", *options, environment=keys(server)).stdout
-    assert "logs/random_forest: log group /aws/lambda/inference-dev-random-forest already exists" in out
+    assert (
+        "logs/random_forest: log group /aws/lambda/inference-dev-random-forest already exists"
+        in out
+    )
     assert "role/api: IAM role inference-dev-us-east-1-api already exists" in out
     assert out.splitlines()[-1] == "check: 2 findings"
 

@@ -1,4 +1,6 @@
-"""The command line: what each stream holds, which exit code, and one line with a way out for each mistake."""
+"""The command line: what each stream holds, which exit code, and one line with a way out for each
+mistake.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +22,19 @@ from deployer.local import process
 from tests.cli.stub import reading_only, refusing_everything, serve
 from tests.conftest import ROOT, keys, reset
 
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_REGION": "us-east-1",
+}
 
 
-def run(project: Path, *arguments: str, environment: Mapping[str, str] = {}, code: int = 1) -> Result:
-    result = CliRunner(env=dict(environment)).invoke(cli, [arguments[0], "--project", str(project), *arguments[1:]])
+def run(
+    project: Path, *arguments: str, environment: Mapping[str, str] = {}, code: int = 1
+) -> Result:
+    result = CliRunner(env=dict(environment)).invoke(
+        cli, [arguments[0], "--project", str(project), *arguments[1:]]
+    )
     assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
     return result
 
@@ -36,11 +46,14 @@ def verb(name: str) -> click.Command:
 
 
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
-    """boto3, rich, scikit-learn and moto are for those who use them; --help and completion are not among these."""
+    """boto3, rich, scikit-learn and moto are for those who use them; --help and completion are not
+    among these.
+    """
     program = (
         "import sys\nfrom deployer.cli import cli\n"
         "try:\n    cli(['--help'], prog_name='deployer')\nexcept SystemExit:\n    pass\n"
-        "heavy = {'boto3', 'botocore', 'rich', 'sklearn', 'numpy', 'moto', 'joblib', 'concurrent.futures'}\n"
+        "heavy = {'boto3', 'botocore', 'rich', 'sklearn', 'numpy', 'moto', 'joblib', "
+        "'concurrent.futures'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -52,7 +65,9 @@ def test_help_is_fast_and_imports_nothing_heavy() -> None:
 def test_every_command_has_help_that_opens_with_an_example_that_parses(name: str) -> None:
     result = CliRunner().invoke(cli, [name, "-h"])
     assert result.exit_code == 0 and "Example:" in result.output
-    line = next(line for line in (verb(name).help or "").splitlines() if "python -m deployer" in line)
+    line = next(
+        line for line in (verb(name).help or "").splitlines() if "python -m deployer" in line
+    )
     assert f"deployer {name}" in line
     assert result.output.index("Example:") < result.output.index("Options:")
 
@@ -60,7 +75,18 @@ def test_every_command_has_help_that_opens_with_an_example_that_parses(name: str
 @pytest.mark.parametrize("name", sorted(VERBS))
 def test_the_common_options_mean_the_same_everywhere(name: str) -> None:
     options = {option for parameter in verb(name).params for option in parameter.opts}
-    expected = "--stage --region --profile --endpoint-url --local --json --no-color -v --service --project".split()
+    expected = [
+        "--stage",
+        "--region",
+        "--profile",
+        "--endpoint-url",
+        "--local",
+        "--json",
+        "--no-color",
+        "-v",
+        "--service",
+        "--project",
+    ]
     assert set(expected) <= options
 
 
@@ -84,7 +110,9 @@ def test_the_console_script_completes_its_commands() -> None:
 @pytest.mark.parametrize(
     "command", [["up"], ["plan"], ["down"], ["invoke", "--sample"]], ids=lambda command: command[0]
 )
-def test_without_credentials_there_is_one_line_and_the_local_way(project: Path, command: list[str]) -> None:
+def test_without_credentials_there_is_one_line_and_the_local_way(
+    project: Path, command: list[str]
+) -> None:
     result = run(project, *command, environment={"AWS_REGION": "us-east-1"})
     assert result.stdout == ""
     assert "error: NoCredentials: unable to locate credentials" in result.stderr
@@ -92,8 +120,14 @@ def test_without_credentials_there_is_one_line_and_the_local_way(project: Path, 
 
 
 def test_without_a_region_there_is_one_line_and_the_way_out(project: Path) -> None:
-    result = run(project, "up", environment={name: value for name, value in KEYS.items() if name != "AWS_REGION"})
-    assert "error: no region" in result.stderr and "--region" in result.stderr and result.stdout == ""
+    result = run(
+        project,
+        "up",
+        environment={name: value for name, value in KEYS.items() if name != "AWS_REGION"},
+    )
+    assert (
+        "error: no region" in result.stderr and "--region" in result.stderr and result.stdout == ""
+    )
 
 
 def test_an_unknown_profile_is_named(project: Path) -> None:
@@ -103,12 +137,21 @@ def test_an_unknown_profile_is_named(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("code", "advice"),
-    [("ExpiredToken", "sign in again"), ("InvalidClientTokenId", "does not know these credentials")],
+    [
+        ("ExpiredToken", "sign in again"),
+        ("InvalidClientTokenId", "does not know these credentials"),
+    ],
 )
 def test_credentials_that_aws_refuses_are_explained(project: Path, code: str, advice: str) -> None:
-    with serve(refusing_everything(code, "The security token included in the request is expired")) as url:
+    with serve(
+        refusing_everything(code, "The security token included in the request is expired")
+    ) as url:
         result = run(project, "up", environment={**KEYS, "AWS_ENDPOINT_URL": url})
-    assert f"GetCallerIdentity: {code}" in result.stderr and advice in result.stderr and result.stdout == ""
+    assert (
+        f"GetCallerIdentity: {code}" in result.stderr
+        and advice in result.stderr
+        and result.stdout == ""
+    )
 
 
 def test_an_endpoint_that_does_not_answer_is_said(project: Path) -> None:
@@ -133,10 +176,14 @@ def test_a_credential_that_may_only_read_can_plan_and_learns_why_it_cannot_up(
 
 def test_every_mistake_in_the_settings_is_reported_at_once(project: Path) -> None:
     config = project / "setup.cfg"
-    config.write_text(config.read_text().replace("[deployer]\n", "[deployer]\nmemory_mb = 64\nmemroy = 1\n"))
+    config.write_text(
+        config.read_text().replace("[deployer]\n", "[deployer]\nmemory_mb = 64\nmemroy = 1\n")
+    )
     with config.open("a") as file:
         file.write("[deployer:random_forest]\ntimeout_s = 0\n")
-    result = run(project, "plan", "--stage", "No", environment={**KEYS, "DEPLOYER_TRACING": "perhaps"})
+    result = run(
+        project, "plan", "--stage", "No", environment={**KEYS, "DEPLOYER_TRACING": "perhaps"}
+    )
     for line in (
         "setup.cfg [deployer] memory_mb: '64' must be a whole number from 128 to 10240",
         "setup.cfg [deployer] memroy: unknown; did you mean memory_mb?",
@@ -187,16 +234,25 @@ def test_a_defect_leaves_its_traceback_in_a_file_and_one_line_on_screen(
 
     monkeypatch.setattr("deployer.project.settings.load_settings", broken)
     result = run(project, "plan", environment=KEYS)
-    assert "unexpected ZeroDivisionError: by nought" in result.stderr and "Traceback" not in result.stderr
+    assert (
+        "unexpected ZeroDivisionError: by nought" in result.stderr
+        and "Traceback" not in result.stderr
+    )
     log = Path(result.stderr.split()[-1])
     assert "Traceback" in log.read_text()
     log.unlink()
 
 
-def test_a_base_that_cannot_be_had_fails_the_image_alone(project: Path, server: process.Server) -> None:
+def test_a_base_that_cannot_be_had_fails_the_image_alone(
+    project: Path, server: process.Server
+) -> None:
     """The rest is created, and the error says which registry, and what to do."""
     reset(server)
-    environment = {**keys(server), "DEPLOYER_BASE_IMAGE": "127.0.0.1:9/lambda/python:1", "DEPLOYER_BUILDER": "direct"}
+    environment = {
+        **keys(server),
+        "DEPLOYER_BASE_IMAGE": "127.0.0.1:9/lambda/python:1",
+        "DEPLOYER_BUILDER": "direct",
+    }
     result = run(project, "up", "--endpoint-url", server.url, environment=environment)
     assert "base image 127.0.0.1:9/lambda/python:1: the registry does not answer" in result.stderr
     assert "HTTPS_PROXY" in result.stderr and result.stdout == ""
@@ -208,10 +264,23 @@ def test_an_engine_that_was_asked_for_must_answer_before_anything_is_created(
     """PRE-9."""
     reset(server)
     environment = {**keys(server), "DOCKER_HOST": "tcp://127.0.0.1:9"}
-    result = run(project, "up", "--endpoint-url", server.url, "--builder", "docker", environment=environment)
-    assert "error: no Docker engine answers" in result.stderr and "--builder direct" in result.stderr
+    result = run(
+        project, "up", "--endpoint-url", server.url, "--builder", "docker", environment=environment
+    )
+    assert (
+        "error: no Docker engine answers" in result.stderr and "--builder direct" in result.stderr
+    )
     assert "creating" not in result.stderr
-    run(project, "plan", "--endpoint-url", server.url, "--builder", "docker", environment=environment, code=0)
+    run(
+        project,
+        "plan",
+        "--endpoint-url",
+        server.url,
+        "--builder",
+        "docker",
+        environment=environment,
+        code=0,
+    )
 
 
 def test_an_image_is_refused_where_none_is_needed(project: Path) -> None:
@@ -223,7 +292,10 @@ def test_the_image_of_which_function_must_be_clear(project: Path) -> None:
     own = project / "lambda_src" / "random_forest"
     shutil.copytree(project / "lambda_src", own)
     result = run(project, "image", "--output", str(project / "x.tar"), code=2)
-    assert "name one with --function: linear_regression, random_forest, support_vector" in result.stderr
+    assert (
+        "name one with --function: linear_regression, random_forest, support_vector"
+        in result.stderr
+    )
 
 
 def test_other_versions_than_trained_are_refused_before_anything_is_written(
@@ -235,12 +307,17 @@ def test_other_versions_than_trained_are_refused_before_anything_is_written(
     requirements.write_text(re.sub("(?m)^numpy==.*$", "numpy==1.26.4", requirements.read_text()))
     for command in ("plan", "up"):
         result = run(project, command, "--endpoint-url", server.url, environment=keys(server))
-        assert re.search(r"lambda_src/requirements.txt line \d+: numpy==1.26.4: the models were trained", result.stderr)
+        assert re.search(
+            r"lambda_src/requirements.txt line \d+: numpy==1.26.4: the models were trained",
+            result.stderr,
+        )
     assert "failed to" not in result.stderr and "create" not in result.stderr
 
 
 def test_no_color_and_a_pipe_have_no_escapes(project: Path) -> None:
     for environment in ({"FORCE_COLOR": "1"}, {"TERM": "dumb"}, {"NO_COLOR": "1"}):
         command = [sys.executable, "-m", "deployer", "plan"]
-        done = subprocess.run(command, cwd=project, capture_output=True, text=True, env={**os.environ, **environment})
+        done = subprocess.run(
+            command, cwd=project, capture_output=True, text=True, env={**os.environ, **environment}
+        )
         assert done.returncode == 1 and "\x1b" not in done.stderr

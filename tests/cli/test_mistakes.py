@@ -1,4 +1,6 @@
-"""Mistakes that people make, and machines that refuse: one line with a way out, never a defect, never a loss."""
+"""Mistakes that people make, and machines that refuse: one line with a way out, never a defect,
+never a loss.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ from hypothesis import strategies as st
 
 from deployer.errors import ConfigError
 from deployer.local import process
-from deployer.service.release import load_project
 from deployer.project.settings import load_settings
+from deployer.service.release import load_project
 from tests.conftest import ROOT, keys, make_project, reset
 from tests.local.conftest import deployed, deployer, ends  # noqa: F401  (deployed is a fixture)
 
@@ -38,7 +40,11 @@ def edit(path: Path, **changes: Any) -> None:
 def found(project: Path) -> str:
     """Read the project as every command does, in this process, and return what is wrong with it."""
     try:
-        load_project(load_settings(project, {}, {}).located(account="1" * 12, partition="aws", region="eu-central-1"))
+        load_project(
+            load_settings(project, {}, {}).located(
+                account="1" * 12, partition="aws", region="eu-central-1"
+            )
+        )
     except ConfigError as error:
         return "\n".join(error.problems)
     return ""
@@ -52,7 +58,12 @@ def test_a_folder_of_models_without_a_manifest_is_left_as_it_is(project: Path, n
     shutil.rmtree(project / "models")
     (project / "models").mkdir()
     (project / "models" / name).write_bytes(COLLEAGUES)
-    for command in (("up", "--local"), ("plan", "--local"), ("check", "--local"), ("image", "--output", "x.tar")):
+    for command in (
+        ("up", "--local"),
+        ("plan", "--local"),
+        ("check", "--local"),
+        ("image", "--output", "x.tar"),
+    ):
         ran = deployer(project, *command, code=1)
         assert f"models/ holds {name}, but no manifest.json" in ran.err + ran.out, command
     assert [path.name for path in (project / "models").iterdir()] == [name]
@@ -60,7 +71,9 @@ def test_a_folder_of_models_without_a_manifest_is_left_as_it_is(project: Path, n
     process.force_stop(project)
 
 
-def test_a_models_folder_that_is_a_mount_point_is_trained_into(project: Path, tmp_path: Path) -> None:
+def test_a_models_folder_that_is_a_mount_point_is_trained_into(
+    project: Path, tmp_path: Path
+) -> None:
     """As a volume has it: with lost+found, and not to be renamed. A link stands for it here."""
     shutil.rmtree(project / "models")
     volume = tmp_path / "volume"
@@ -79,16 +92,25 @@ def test_live_models_are_replaced_by_training_only_when_that_is_asked_for(projec
     """Trained on another table, deployed, then lost: the housing models must not take their place."""
     table = ROOT / "tests" / "cases" / "other_table.csv"
     shutil.copy(table, project / "table.csv")
-    subprocess.run([sys.executable, "train.py", "--data", "table.csv", "--target", "y"], cwd=project, check=True)
+    subprocess.run(
+        [sys.executable, "train.py", "--data", "table.csv", "--target", "y"],
+        cwd=project,
+        check=True,
+    )
     try:
         deployer(project, "up", "--local")
         before = deployer(project, "invoke", "--sample", "--local", "--json").json
         shutil.rmtree(project / "models")
         ran = deployer(project, "up", "--local", code=1)
-        assert "linear_regression, random_forest, support_vector of this service serve some already" in ran.err
+        assert (
+            "linear_regression, random_forest, support_vector of this service serve some already"
+            in ran.err
+        )
         assert re.search(r"agree to train: \S*python\S* -m deployer up --local --train", ran.err)
         assert not (project / "models").exists()
-        sent = deployer(project, "invoke", "--local", "--json", "--data", '{"a": 0.5, "b": 0.5}').json
+        sent = deployer(
+            project, "invoke", "--local", "--json", "--data", '{"a": 0.5, "b": 0.5}'
+        ).json
         assert [entry["version"] for entry in sent] == [entry["version"] for entry in before]
         config = project / "setup.cfg"
         config.write_text(
@@ -96,7 +118,10 @@ def test_live_models_are_replaced_by_training_only_when_that_is_asked_for(projec
                 "[deployer]\n", "[deployer]\ntrain = python train.py --data table.csv --target y\n"
             )
         )
-        assert "python train.py --data table.csv --target y" in deployer(project, "up", "--local", "--train").err
+        assert (
+            "python train.py --data table.csv --target y"
+            in deployer(project, "up", "--local", "--train").err
+        )
         assert deployer(project, "invoke", "--sample", "--local", "--json").json == before
     finally:
         process.force_stop(project)
@@ -110,7 +135,9 @@ def test_the_plan_tells_that_data_or_script_are_newer_than_the_models(project: P
         script.write("# edited\n")
     err = deployer(project, "plan", "--local").err
     for name in ("data/boston_housing.csv", "train.py"):
-        assert re.search(rf"{name} has changed since the models were trained; .* up --local --train", err)
+        assert re.search(
+            rf"{name} has changed since the models were trained; .* up --local --train", err
+        )
 
 
 # The user's own training program
@@ -119,13 +146,19 @@ def test_the_plan_tells_that_data_or_script_are_newer_than_the_models(project: P
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("no-such-program --x", "training cannot start: no-such-program --x: No such file or directory"),
+        (
+            "no-such-program --x",
+            "training cannot start: no-such-program --x: No such file or directory",
+        ),
         ("python -c 'import sys; sys.exit(3)'", "ended with exit code 3 and said nothing"),
         ("python -c 'print(7); import sys; sys.exit(3)'", "ended with exit code 3"),
         ("python -c 'import os; os.kill(os.getpid(), 9)'", "was ended by SIGKILL"),
         ("python -c 'import os; os.kill(os.getpid(), 40)'", "was ended by signal 40"),
         ("python -c 'pass'", "ended well, but left no models/manifest.json"),
-        ("python -c 'import sys; sys.stdout.buffer.write(bytes([255, 10])); sys.exit(1)'", "ended with exit code 1"),
+        (
+            "python -c 'import sys; sys.stdout.buffer.write(bytes([255, 10])); sys.exit(1)'",
+            "ended with exit code 1",
+        ),
     ],
 )
 def test_a_training_program_that_fails_is_told(project: Path, command: str, expected: str) -> None:
@@ -139,7 +172,9 @@ def test_a_training_program_that_fails_is_told(project: Path, command: str, expe
         process.force_stop(project)
 
 
-def test_a_training_programs_output_is_shown_as_it_comes_and_a_signal_ends_it(project: Path) -> None:
+def test_a_training_programs_output_is_shown_as_it_comes_and_a_signal_ends_it(
+    project: Path,
+) -> None:
     shutil.rmtree(project / "models")
     script = (
         "import subprocess, sys, time\n"
@@ -152,9 +187,15 @@ def test_a_training_programs_output_is_shown_as_it_comes_and_a_signal_ends_it(pr
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             command = [sys.executable, "-m", "deployer", "up", "--local"]
-            running = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            running = subprocess.Popen(
+                command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
             assert running.stderr is not None
-            assert next(line for line in running.stderr if line == "then python -m deployer up, or python eval.py\n")
+            assert next(
+                line
+                for line in running.stderr
+                if line == "then python -m deployer up, or python eval.py\n"
+            )
             line = next(line for line in running.stderr if line.startswith("epoch 1 of "))
             running.send_signal(number)
             _, rest = running.communicate(timeout=20)
@@ -169,7 +210,13 @@ def test_a_training_programs_output_is_shown_as_it_comes_and_a_signal_ends_it(pr
 
 @pytest.mark.parametrize(
     "name",
-    ["setup.cfg", "state_machine.json", "models/manifest.json", "lambda_src/requirements.txt", "lambda_src/Dockerfile"]
+    [
+        "setup.cfg",
+        "state_machine.json",
+        "models/manifest.json",
+        "lambda_src/requirements.txt",
+        "lambda_src/Dockerfile",
+    ]
     + ["lambda_src/base.lock", "lambda_src/.dockerignore"],
 )
 def test_a_byte_order_mark_changes_nothing(project: Path, name: str) -> None:
@@ -179,13 +226,19 @@ def test_a_byte_order_mark_changes_nothing(project: Path, name: str) -> None:
     assert found(project) == ""
 
 
-@pytest.mark.parametrize("name", ["setup.cfg", "state_machine.json", "models/manifest.json", "lambda_src/Dockerfile"])
+@pytest.mark.parametrize(
+    "name", ["setup.cfg", "state_machine.json", "models/manifest.json", "lambda_src/Dockerfile"]
+)
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
-def test_a_file_in_another_encoding_is_named_with_the_way_out(project: Path, name: str, encoding: str) -> None:
+def test_a_file_in_another_encoding_is_named_with_the_way_out(
+    project: Path, name: str, encoding: str
+) -> None:
     path = project / name
     text = path.read_text()
     path.write_bytes(
-        text.replace("{", '{"é": 1, ', 1).encode(encoding) if encoding == "latin-1" else text.encode(encoding)
+        text.replace("{", '{"é": 1, ', 1).encode(encoding)
+        if encoding == "latin-1"
+        else text.encode(encoding)
     )
     if encoding == "latin-1" and name.endswith(("cfg", "Dockerfile")):
         path.write_bytes(f"# é\n{text}".encode(encoding))
@@ -193,7 +246,9 @@ def test_a_file_in_another_encoding_is_named_with_the_way_out(project: Path, nam
     assert name.rpartition("/")[2] in told and "save it as UTF-8" in told, told
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le-bom", "utf-32", "latin-1", "cp1252"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le-bom", "utf-32", "latin-1", "cp1252"]
+)
 def test_requirements_are_read_as_pip_reads_them(project: Path, encoding: str) -> None:
     path = project / "lambda_src" / "requirements.txt"
     text = "# précis\r\n" + path.read_text().replace("\n", "\r\n")
@@ -210,7 +265,10 @@ def test_requirements_are_read_as_pip_reads_them(project: Path, encoding: str) -
     ("text", "expected"),
     [
         ("[deployer]\nstage = a\n[deployer]\nstage = b\n", "section 'deployer' already exists"),
-        ("[deployer]\nstage = a\nstage = b\n", "option 'stage' in section 'deployer' already exists"),
+        (
+            "[deployer]\nstage = a\nstage = b\n",
+            "option 'stage' in section 'deployer' already exists",
+        ),
         ("stage = a\n", "no section headers"),
         ("[deplyer]\nstage = a\n", "setup.cfg [deplyer]: did you mean [deployer]?"),
         ("[Deployer]\nstage = a\n", "did you mean [deployer]?"),
@@ -235,8 +293,16 @@ def test_other_sections_of_setup_cfg_are_nobodys_business(project: Path) -> None
     assert found(project) == ""
 
 
-LEAVES = st.none() | st.booleans() | st.integers(-5, 5) | st.floats(allow_nan=False) | st.text(max_size=5)
-FLAT = LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(st.text(max_size=5), LEAVES, max_size=3)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+)
+FLAT = (
+    LEAVES | st.lists(LEAVES, max_size=3) | st.dictionaries(st.text(max_size=5), LEAVES, max_size=3)
+)
 JSON = FLAT | st.lists(FLAT, max_size=2) | st.dictionaries(st.text(max_size=5), FLAT, max_size=2)
 
 
@@ -246,7 +312,13 @@ def mutable(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [path, *(found for key, each in inner for found in places(each, (*path, key)))]
 
 
@@ -261,7 +333,9 @@ def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
 @pytest.mark.parametrize("name", ["models/manifest.json", "state_machine.json"])
 @given(data=st.data())
 @settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
-def test_every_wrong_shape_is_a_problem_and_no_defect(mutable: Path, name: str, data: st.DataObject) -> None:
+def test_every_wrong_shape_is_a_problem_and_no_defect(
+    mutable: Path, name: str, data: st.DataObject
+) -> None:
     """Any value of the manifest or the workflow replaced by any other."""
     path = mutable / name
     text = path.read_text()
@@ -301,7 +375,9 @@ def test_a_folder_in_the_place_of_a_file_is_told(project: Path) -> None:
         kept = path.read_bytes()
         path.unlink()
         path.mkdir()
-        assert "cannot be read: Is a directory" in found(project) or "has no Dockerfile" in found(project)
+        assert "cannot be read: Is a directory" in found(project) or "has no Dockerfile" in found(
+            project
+        )
         path.rmdir()
         path.write_bytes(kept)
 
@@ -311,30 +387,44 @@ def test_a_folder_in_the_place_of_a_file_is_told(project: Path) -> None:
 
 def run(
     project: Path, *arguments: str, environment: Mapping[str, str] | None = None, **more: Any
-) -> "subprocess.CompletedProcess[str]":
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "deployer", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, env=environment, timeout=120, **more)
+    return subprocess.run(
+        command, cwd=project, capture_output=True, text=True, env=environment, timeout=120, **more
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
-def test_a_code_page_that_lacks_a_character_prints_something_else(project: Path, encoding: str) -> None:
+def test_a_code_page_that_lacks_a_character_prints_something_else(
+    project: Path, encoding: str
+) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     done = run(project, "plan", "--stage", "日本", environment=environment)
     assert done.returncode == 1 and "\\u65e5" in done.stderr and "defect" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("plan", "--local"), ("plan", "--local", "--json")])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("plan", "--local"), ("plan", "--local", "--json")]
+)
 @pytest.mark.parametrize("target", ["full", "closed", "gone"])
-def test_a_stdout_that_takes_nothing_is_no_defect(project: Path, arguments: tuple[str, ...], target: str) -> None:
+def test_a_stdout_that_takes_nothing_is_no_defect(
+    project: Path, arguments: tuple[str, ...], target: str
+) -> None:
     command = f"{sys.executable} -m deployer {' '.join(arguments)}"
     shell = {
         "full": f"{command} > /dev/full",
         "closed": f"{command} >&-",
         "gone": f"{command} | true; exit ${{PIPESTATUS[0]}}",
     }
-    done = subprocess.run(["bash", "-c", shell[target]], cwd=project, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["bash", "-c", shell[target]], cwd=project, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == {"full": 1, "closed": 0}.get(target, done.returncode)
-    assert "defect" not in done.stderr and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert (
+        "defect" not in done.stderr
+        and "Traceback" not in done.stderr
+        and "Exception ignored" not in done.stderr
+    )
     assert target != "full" or "No space left on device" in done.stderr
     assert target != "gone" or done.returncode in (0, 1)
 
@@ -343,7 +433,9 @@ def test_a_stdout_that_takes_nothing_is_no_defect(project: Path, arguments: tupl
 def test_a_closed_or_full_stderr_or_stdin_changes_no_exit_code(project: Path, target: str) -> None:
     for arguments, code in (("plan --local", 0), ("plan --stage No", 1)):
         shell = f"{sys.executable} -m deployer {arguments} {target}"
-        done = subprocess.run(["bash", "-c", shell], cwd=project, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            ["bash", "-c", shell], cwd=project, capture_output=True, text=True, timeout=60
+        )
         assert done.returncode == code, done.stderr
 
 
@@ -357,14 +449,17 @@ def test_a_project_that_cannot_be_written_is_told(project: Path) -> None:
 def test_no_temporary_folder_is_told(project: Path) -> None:
     program = (
         "import tempfile, sys\n"
-        "def none(*a, **k): raise FileNotFoundError(2, \"No usable temporary directory found in ['/tmp']\")\n"
+        'def none(*a, **k): raise FileNotFoundError(2, "No usable temporary directory found in '
+        "['/tmp']\")\n"
         "tempfile._get_default_tempdir = none\n"
         "sys.argv = ['deployer', *sys.argv[1:]]\n"
         "from deployer.__main__ import main\nsys.exit(main())"
     )
     command = [sys.executable, "-c", program, "image", "--output", "x.tar", "--builder", "direct"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "Traceback" not in done.stderr and "defect" not in done.stderr, done.stderr
+    assert (
+        done.returncode == 1 and "Traceback" not in done.stderr and "defect" not in done.stderr
+    ), done.stderr
 
 
 def limited(limit: int, value: int) -> Any:
@@ -374,8 +469,12 @@ def limited(limit: int, value: int) -> Any:
 def test_without_file_descriptors_it_is_told(project: Path, server: process.Server) -> None:
     arguments = ("plan", "--endpoint-url", server.url)
     environment = {**os.environ, **keys(server)}
-    done = run(project, *arguments, environment=environment, preexec_fn=limited(resource.RLIMIT_NOFILE, 9))
-    assert done.returncode == 1 and "defect" not in done.stderr and "ulimit -n" in done.stderr, done.stderr
+    done = run(
+        project, *arguments, environment=environment, preexec_fn=limited(resource.RLIMIT_NOFILE, 9)
+    )
+    assert done.returncode == 1 and "defect" not in done.stderr and "ulimit -n" in done.stderr, (
+        done.stderr
+    )
 
 
 def test_without_threads_it_is_told(project: Path) -> None:
@@ -389,7 +488,11 @@ def test_without_threads_it_is_told(project: Path) -> None:
     )
     command = [sys.executable, "-c", program, "plan", "--local"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "lets no further thread start" in done.stderr and "defect" not in done.stderr
+    assert (
+        done.returncode == 1
+        and "lets no further thread start" in done.stderr
+        and "defect" not in done.stderr
+    )
 
 
 def test_an_environment_without_the_packages_is_one_line(project: Path) -> None:
@@ -398,7 +501,8 @@ def test_an_environment_without_the_packages_is_one_line(project: Path) -> None:
         "-I",
         "-S",
         "-c",
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; runpy.run_module('deployer', run_name='__main__')",
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import runpy; "
+        f"runpy.run_module('deployer', run_name='__main__')",
     ]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
@@ -408,10 +512,16 @@ def test_an_environment_without_the_packages_is_one_line(project: Path) -> None:
 
 def test_an_old_python_is_one_line(project: Path) -> None:
     program = (
-        "import sys; sys.version_info = (3, 9, 2, 'final', 0)\nfrom deployer.__main__ import main\nsys.exit(main())"
+        "import sys; sys.version_info = (3, 9, 2, 'final', 0)\nfrom deployer.__main__ "
+        "import main\nsys.exit(main())"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "deployer needs Python 3.10 or newer" in done.stderr.splitlines()[0]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (
+        done.returncode == 1
+        and "deployer needs Python 3.10 or newer" in done.stderr.splitlines()[0]
+    )
 
 
 # --json, hints, suggestions
@@ -434,20 +544,35 @@ def test_an_old_python_is_one_line(project: Path) -> None:
         (("image", "--json", "--output", "x.tar", "--builder", "direct"), "BuildError", 1),
     ],
 )
-def test_json_is_one_document_on_errors_too(project: Path, arguments: tuple[str, ...], kind: str, code: int) -> None:
+def test_json_is_one_document_on_errors_too(
+    project: Path, arguments: tuple[str, ...], kind: str, code: int
+) -> None:
     (project / "lambda_src" / "base.lock").write_text("5")
     environment = {**os.environ, "AWS_REGION": "us-east-1"}
     done = run(project, *arguments, environment=environment)
     assert done.returncode == code, done.stderr
     error = json.loads(done.stdout)["error"]
-    assert error["type"] == kind and error["message"] and set(error) == {"type", "message", "advice"}
+    assert (
+        error["type"] == kind and error["message"] and set(error) == {"type", "message", "advice"}
+    )
     assert "Traceback" not in done.stderr
 
 
-def test_a_failed_run_prints_one_document_with_what_it_was_to_change(project: Path, server: process.Server) -> None:
+def test_a_failed_run_prints_one_document_with_what_it_was_to_change(
+    project: Path, server: process.Server
+) -> None:
     reset(server)
     environment = {**os.environ, **keys(server), "DEPLOYER_BASE_IMAGE": "127.0.0.1:9/x/python:1"}
-    done = run(project, "up", "--json", "--endpoint-url", server.url, "--builder", "direct", environment=environment)
+    done = run(
+        project,
+        "up",
+        "--json",
+        "--endpoint-url",
+        server.url,
+        "--builder",
+        "direct",
+        environment=environment,
+    )
     document = json.loads(done.stdout)
     assert done.returncode == 1 and document["error"]["type"] in ("ApplyFailed", "BuildError")
     assert "base image 127.0.0.1:9/x/python:1" in document["error"]["message"]
@@ -466,13 +591,26 @@ def test_a_mistyped_command_gets_a_suggestion(project: Path, typed: str, meant: 
     assert done.returncode == 2 and re.search(rf"(?i)did you mean '?{meant}'?", done.stderr)
 
 
-def test_hints_keep_where_and_with_what_the_command_was_typed(project: Path, tmp_path: Path) -> None:
-    options = ("--stage", "side", "--service", "other", "--region", "eu-west-1", "--project", str(project))
+def test_hints_keep_where_and_with_what_the_command_was_typed(
+    project: Path, tmp_path: Path
+) -> None:
+    options = (
+        "--stage",
+        "side",
+        "--service",
+        "other",
+        "--region",
+        "eu-west-1",
+        "--project",
+        str(project),
+    )
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     try:
         ran = deployer(elsewhere, "up", "--local", *options)
-        hint = next(line for line in ran.err.splitlines() if line.startswith("next: ")).removeprefix("next: ")
+        hint = next(
+            line for line in ran.err.splitlines() if line.startswith("next: ")
+        ).removeprefix("next: ")
         done = subprocess.run(["sh", "-c", hint], cwd=elsewhere, capture_output=True, text=True)
         assert done.returncode == 0 and "linear_regression" in done.stdout, (hint, done.stderr)
         declined = deployer(elsewhere, "down", "--local", *options, code=1).err
@@ -482,18 +620,29 @@ def test_hints_keep_where_and_with_what_the_command_was_typed(project: Path, tmp
     finally:
         process.force_stop(project)
     missing = deployer(elsewhere, "invoke", "--sample", "--local", *options, code=1).err
-    assert f"-m deployer up --project {project} --service other --stage side --region eu-west-1 --local" in missing
+    assert (
+        f"-m deployer up --project {project} --service other --stage side --region eu-west-1 "
+        f"--local" in missing
+    )
 
 
 def test_the_sample_fits_the_models_that_are_there(project: Path) -> None:
-    """Of another table: a record made of the middle of each feature's range, where no file of samples/ fits."""
+    """Of another table: a record made of the middle of each feature's range, where no file of
+    samples/ fits.
+    """
     shutil.copy(ROOT / "tests" / "cases" / "other_table.csv", project / "table.csv")
-    subprocess.run([sys.executable, "train.py", "--data", "table.csv", "--target", "y"], cwd=project, check=True)
+    subprocess.run(
+        [sys.executable, "train.py", "--data", "table.csv", "--target", "y"],
+        cwd=project,
+        check=True,
+    )
     try:
         deployer(project, "up", "--local")
         results = deployer(project, "invoke", "--sample", "--local", "--json").json
         assert all("predictions" in entry for entry in results) and len(results) == 3
-        (project / "samples" / "own.json").write_text('{"instances": [{"a": 0.1, "b": 0.2}, {"b": 0.3, "a": 0.4}]}')
+        (project / "samples" / "own.json").write_text(
+            '{"instances": [{"a": 0.1, "b": 0.2}, {"b": 0.3, "a": 0.4}]}'
+        )
         results = deployer(project, "invoke", "--sample", "--local", "--json").json
         assert [len(entry["predictions"]) for entry in results] == [2, 2, 2]
     finally:
@@ -510,10 +659,20 @@ BROKEN: dict[str, Mapping[str, str]] = {
         "ALL_PROXY": "http://127.0.0.1:9",
     },
     "a profile that is gone": {"AWS_PROFILE": "gone"},
-    "a file that is no configuration": {"AWS_CONFIG_FILE": "/etc/passwd", "AWS_SHARED_CREDENTIALS_FILE": "/etc/passwd"},
+    "a file that is no configuration": {
+        "AWS_CONFIG_FILE": "/etc/passwd",
+        "AWS_SHARED_CREDENTIALS_FILE": "/etc/passwd",
+    },
     "another region": {"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "eu-west-3"},
-    "another endpoint": {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"},
-    "modes": {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true", "AWS_DEFAULTS_MODE": "nonsense"},
+    "another endpoint": {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+    },
+    "modes": {
+        "AWS_USE_FIPS_ENDPOINT": "true",
+        "AWS_USE_DUALSTACK_ENDPOINT": "true",
+        "AWS_DEFAULTS_MODE": "nonsense",
+    },
     "retries": {"AWS_MAX_ATTEMPTS": "x", "AWS_RETRY_MODE": "nonsense"},
     "keys of somebody": {
         "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
@@ -525,7 +684,10 @@ BROKEN: dict[str, Mapping[str, str]] = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_local_commands_read_nothing_of_the_users_configuration(deployed: Path, what: str) -> None:  # noqa: F811
-    environment = {**{name: value for name, value in os.environ.items() if name != "NO_PROXY"}, **BROKEN[what]}
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "NO_PROXY"},
+        **BROKEN[what],
+    }
     done = run(deployed, "plan", "--local", "--exit-code", environment=environment)
     assert done.returncode == 0 and "us-east-1" in done.stderr, done.stderr
     done = run(deployed, "invoke", "--sample", "--local", environment=environment)
@@ -543,7 +705,9 @@ def test_the_users_training_program_sees_the_users_configuration(project: Path) 
             "DEPLOYER_TRAIN": "env",
         }
         done = run(project, "up", "--local", environment=environment)
-        assert "AWS_PROFILE=mine" in done.stderr and "HTTPS_PROXY=http://proxy.example" in done.stderr
+        assert (
+            "AWS_PROFILE=mine" in done.stderr and "HTTPS_PROXY=http://proxy.example" in done.stderr
+        )
     finally:
         process.force_stop(project)
 
@@ -558,7 +722,10 @@ def test_a_silent_local_aws_is_told_kept_and_can_be_ended(project: Path) -> None
     try:
         for command in (("plan",), ("down", "--yes"), ("up",), ("check",)):
             done = run(project, *command, "--local")
-            assert done.returncode == 1 and f"(process {server.pid}) does not answer" in done.stderr + done.stdout, done
+            assert (
+                done.returncode == 1
+                and f"(process {server.pid}) does not answer" in done.stderr + done.stdout
+            ), done
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert deployer(project, "plan", "--local", "--json").json["changes"] == []
@@ -603,7 +770,12 @@ def test_five_versions_of_every_function_and_then_down(project: Path) -> None:
     """cases: the numbering of versions forgot where a living version stands."""
     try:
         for memory in (1024, 1025, 1026, 1027, 1028, 1029):
-            done = run(project, "up", "--local", environment={**os.environ, "DEPLOYER_MEMORY_MB": str(memory)})
+            done = run(
+                project,
+                "up",
+                "--local",
+                environment={**os.environ, "DEPLOYER_MEMORY_MB": str(memory)},
+            )
             assert done.returncode == 0, done.stderr
         assert deployer(project, "plan", "--local", "--json", code=0).json["changes"] != []
         assert "the local AWS has ended" in deployer(project, "down", "--local", "--yes").err

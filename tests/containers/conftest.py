@@ -1,6 +1,8 @@
-"""Real parts for images: a Docker engine, a registry on loopback, and in it a stand-in for AWS's base image.
+"""Real parts for images: a Docker engine, a registry on loopback, and in it a stand-in for AWS's
+base image.
 
-Where one is missing the tests skip with the reason; in CI, where .ci/run has to provide them, they fail.
+Where one is missing the tests skip with the reason; in CI, where .ci/run has to provide them, they
+fail.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ def unavailable(reason: str) -> NoReturn:
 def engine() -> Iterator[docker.DockerClient]:
     """The client of an engine that answers."""
     if platform.machine() != "x86_64":
-        unavailable(f"the stand-in for AWS's image is made for x86_64, and this is {platform.machine()}")
+        unavailable(
+            f"the stand-in for AWS's image is made for x86_64, and this is {platform.machine()}"
+        )
     try:
         client = docker.from_env(timeout=600)
         client.ping()
@@ -67,7 +71,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
         host = f"127.0.0.1:{probe.getsockname()[1]}"
     config = folder / "config.yml"
     config.write_text(
-        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {folder}/data\n  delete:\n    enabled: true\n"
+        f"version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {folder}/data\n  delete:\n   "
+        f" enabled: true\n"
         f"http:\n  addr: {host}\n"
     )
     with (folder / "log").open("w") as log:
@@ -82,10 +87,17 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 
 def forget_images(host: str) -> None:
-    """Take away the names that tests gave to images of this registry; the stand-in stays for the next run."""
+    """Take away the names that tests gave to images of this registry; the stand-in stays for the
+    next run.
+    """
     try:
         client = docker.from_env(timeout=60)
-        names = [name for image in client.images.list() for name in image.tags if name.startswith(f"{host}/")]
+        names = [
+            name
+            for image in client.images.list()
+            for name in image.tags
+            if name.startswith(f"{host}/")
+        ]
         for name in names:
             client.images.remove(name, force=True)
         client.close()

@@ -1,4 +1,6 @@
-"""ECR's API in front of a real registry: what the deployer calls, answered with the registry's own words and bytes."""
+"""ECR's API in front of a real registry: what the deployer calls, answered with the registry's own
+words and bytes.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ SMALLEST_PART = 5 << 20  # all parts but the last (botocore's ecr model, PartSiz
 
 
 class RegistryEcr:
-    """The part of aws.Aws that pushing needs. `uploaded`: (digest, size) of every blob that came through here."""
+    """The part of aws.Aws that pushing needs. `uploaded`: (digest, size) of every blob that came
+    through here.
+    """
 
     def __init__(self, host: str, part_size: int = SMALLEST_PART) -> None:
         self.host = host
@@ -34,13 +38,21 @@ class RegistryEcr:
 
     def _get_authorization_token(self, url: str) -> Any:
         token = base64.b64encode(b"AWS:password").decode()
-        return {"authorizationData": [{"authorizationToken": token, "proxyEndpoint": f"http://{self.host}"}]}
+        return {
+            "authorizationData": [
+                {"authorizationToken": token, "proxyEndpoint": f"http://{self.host}"}
+            ]
+        }
 
     def _batch_check_layer_availability(self, url: str, layerDigests: list[str]) -> Any:
         assert 1 <= len(layerDigests) <= 100
         found = {each: requests.head(f"{url}/blobs/{each}").ok for each in layerDigests}
         state = {True: "AVAILABLE", False: "UNAVAILABLE"}
-        return {"layers": [{"layerDigest": each, "layerAvailability": state[ok]} for each, ok in found.items()]}
+        return {
+            "layers": [
+                {"layerDigest": each, "layerAvailability": state[ok]} for each, ok in found.items()
+            ]
+        }
 
     def _initiate_layer_upload(self, url: str) -> Any:
         answer = requests.post(f"{url}/blobs/uploads/")
@@ -54,7 +66,9 @@ class RegistryEcr:
         location, received = self._uploads[uploadId]
         if partFirstByte != received or partLastByte - partFirstByte + 1 != len(layerPartBlob):
             raise AwsError("InvalidLayerPartException", f"expected a part from byte {received}")
-        answer = requests.patch(location, data=layerPartBlob, headers={"Content-Type": "application/octet-stream"})
+        answer = requests.patch(
+            location, data=layerPartBlob, headers={"Content-Type": "application/octet-stream"}
+        )
         answer.raise_for_status()
         self._uploads[uploadId] = (answer.headers["Location"], partLastByte + 1)
         return {"lastByteReceived": partLastByte}
@@ -67,25 +81,44 @@ class RegistryEcr:
         self.uploaded.append((layerDigests[0], size))
         return {"layerDigest": layerDigests[0]}
 
-    def _put_image(self, url: str, imageManifest: str, imageManifestMediaType: str, imageTag: str) -> Any:
+    def _put_image(
+        self, url: str, imageManifest: str, imageManifestMediaType: str, imageTag: str
+    ) -> Any:
         answer = requests.put(
-            f"{url}/manifests/{imageTag}", data=imageManifest.encode(), headers={"Content-Type": imageManifestMediaType}
+            f"{url}/manifests/{imageTag}",
+            data=imageManifest.encode(),
+            headers={"Content-Type": imageManifestMediaType},
         )
         if not answer.ok:
             raise AwsError("LayersNotFoundException", answer.text)
-        return {"image": {"imageId": {"imageDigest": answer.headers["Docker-Content-Digest"], "imageTag": imageTag}}}
+        return {
+            "image": {
+                "imageId": {
+                    "imageDigest": answer.headers["Docker-Content-Digest"],
+                    "imageTag": imageTag,
+                }
+            }
+        }
 
     def _manifest(self, url: str, version: str, types: list[str]) -> requests.Response:
         return requests.get(f"{url}/manifests/{version}", headers={"Accept": ", ".join(types)})
 
-    def _batch_get_image(self, url: str, imageIds: list[dict[str, str]], acceptedMediaTypes: list[str]) -> Any:
+    def _batch_get_image(
+        self, url: str, imageIds: list[dict[str, str]], acceptedMediaTypes: list[str]
+    ) -> Any:
         (wanted,) = imageIds
-        answer = self._manifest(url, wanted.get("imageDigest") or wanted["imageTag"], acceptedMediaTypes)
+        answer = self._manifest(
+            url, wanted.get("imageDigest") or wanted["imageTag"], acceptedMediaTypes
+        )
         if not answer.ok:
             return {"images": [], "failures": [{"imageId": wanted, "failureCode": "ImageNotFound"}]}
         digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
         media_type = answer.headers["Content-Type"]
-        image = {"imageId": {"imageDigest": digest}, "imageManifest": answer.text, "imageManifestMediaType": media_type}
+        image = {
+            "imageId": {"imageDigest": digest},
+            "imageManifest": answer.text,
+            "imageManifestMediaType": media_type,
+        }
         return {"images": [image], "failures": []}
 
     def _get_download_url_for_layer(self, url: str, layerDigest: str) -> Any:

@@ -18,17 +18,24 @@ from tests.containers.conftest import wait_for
 def running(
     engine: docker.DockerClient, image: str, environment: Mapping[str, str], **options: Any
 ) -> Iterator[Callable[[Any], Any]]:
-    """Run an image on the host's network, so that it reaches servers on loopback; yield what invokes it.
+    """Run an image on the host's network, so that it reaches servers on loopback; yield what
+    invokes it.
 
     Invoking returns the parsed answer. The container is removed in any case.
     """
     address = f"127.0.0.1:{unused_port()}"
     container = engine.containers.run(
-        image, detach=True, network_mode="host", environment={**environment, "RIE_ADDRESS": address}, **options
+        image,
+        detach=True,
+        network_mode="host",
+        environment={**environment, "RIE_ADDRESS": address},
+        **options,
     )
 
     def invoke(payload: Any) -> Any:
-        answer = requests.post(f"http://{address}/2015-03-31/functions/function/invocations", json=payload, timeout=60)
+        answer = requests.post(
+            f"http://{address}/2015-03-31/functions/function/invocations", json=payload, timeout=60
+        )
         assert answer.ok, f"{answer.text}\n{container.logs().decode()}"
         return answer.json()
 
@@ -40,7 +47,9 @@ def running(
 
 
 def unused_port() -> int:
-    """Return a port that nobody has, below those that systems give to outgoing connections: none takes it meanwhile."""
+    """Return a port that nobody has, below those that systems give to outgoing connections: none
+    takes it meanwhile.
+    """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as probe, suppress(OSError):

@@ -1,7 +1,8 @@
-"""A stand-in for AWS's base image, for machines that cannot pull it: Debian with AWS's own runtime client and emulator.
+"""A stand-in for AWS's base image, for machines that cannot pull it: Debian with AWS's own runtime
+client and emulator.
 
-Its layout is that of AWS's image as far as images built on it can tell: /var/task, LAMBDA_TASK_ROOT, an entry point that
-takes the handler as CMD, pip on the PATH.
+Its layout is that of AWS's image as far as images built on it can tell: /var/task,
+LAMBDA_TASK_ROOT, an entry point that takes the handler as CMD, pip on the PATH.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def build(engine: docker.DockerClient) -> str:
     with tempfile.TemporaryDirectory(prefix="standin-") as folder:
         work = Path(folder)
         _fetch(work)
-        (work / "Dockerfile").write_text(DOCKERFILE.format(system=_system(engine)).replace("COPY --chmod=755", "COPY"))
+        (work / "Dockerfile").write_text(
+            DOCKERFILE.format(system=_system(engine)).replace("COPY --chmod=755", "COPY")
+        )
         for script in ("aws-lambda-rie", "entrypoint.sh"):
             (work / script).chmod(0o755)
         engine.images.build(path=folder, tag=name, rm=True)
@@ -61,7 +64,9 @@ def _system(engine: docker.DockerClient) -> str:
         root, archive = Path(folder, "root"), Path(folder, "root.tar")
         packages = "--include=python3-minimal,python3-pip,ca-certificates"
         subprocess.run(
-            ["debootstrap", "--variant=minbase", packages, SUITE, str(root)], check=True, stdout=subprocess.DEVNULL
+            ["debootstrap", "--variant=minbase", packages, SUITE, str(root)],
+            check=True,
+            stdout=subprocess.DEVNULL,
         )
         for useless in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale"):
             shutil.rmtree(root / useless, ignore_errors=True)
@@ -74,9 +79,26 @@ def _system(engine: docker.DockerClient) -> str:
 
 def _fetch(work: Path) -> None:
     """Bring the emulator, wheels of the runtime client, and this machine's certificates."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    target = ["--python-version", PYTHON, "--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"]
-    subprocess.run([*pip, *target, "--dest", str(work / "wheels"), "awslambdaric", "boto3"], check=True)
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+    ]
+    target = [
+        "--python-version",
+        PYTHON,
+        "--platform",
+        "manylinux2014_x86_64",
+        "--platform",
+        "manylinux_2_28_x86_64",
+    ]
+    subprocess.run(
+        [*pip, *target, "--dest", str(work / "wheels"), "awslambdaric", "boto3"], check=True
+    )
     subprocess.run([*pip, "--no-deps", "--dest", str(work), "aws-sam-cli"], check=True)
     (wheel,) = work.glob("aws_sam_cli-*.whl")
     with zipfile.ZipFile(wheel) as archive:

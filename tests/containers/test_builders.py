@@ -1,4 +1,6 @@
-"""Both builders, for real: build, push, read back, run under Lambda's emulator, and get the very predictions."""
+"""Both builders, for real: build, push, read back, run under Lambda's emulator, and get the very
+predictions.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ from tests.containers.rie import running
 from tests.ml import zoo
 from tests.ml.test_deferred import made_zoo
 
-pytestmark = pytest.mark.xdist_group("containers")  # one worker has the engine, and makes its base once
+pytestmark = pytest.mark.xdist_group(
+    "containers"
+)  # one worker has the engine, and makes its base once
 NAMES = ("linear_regression", "random_forest", "support_vector")
 KINDS = ("direct", "docker")
 
@@ -65,7 +69,9 @@ def pinned_base(base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def context_in(folder: Path, base: str) -> Context:
-    source = shutil.copytree(ROOT / "lambda_src", folder / "lambda_src", ignore=shutil.ignore_patterns("__pycache__"))
+    source = shutil.copytree(
+        ROOT / "lambda_src", folder / "lambda_src", ignore=shutil.ignore_patterns("__pycache__")
+    )
     return Context(source, base, "x86_64", "3.11")
 
 
@@ -80,29 +86,42 @@ def ecr(registry: Registry) -> RegistryEcr:
     return RegistryEcr(registry.host)
 
 
-def push(context: Context, ecr: RegistryEcr, kind: str, repository: str, tell: Tell | None = None) -> str:
+def push(
+    context: Context, ecr: RegistryEcr, kind: str, repository: str, tell: Tell | None = None
+) -> str:
     return bring(context, ecr, repository, kind, Told() if tell is None else tell)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
-def pushed(registry: Registry, pinned_base: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def pushed(
+    registry: Registry, pinned_base: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """The shipped image by both builders, as references by digest."""
     found = {}
     for kind in KINDS:
         context = context_in(tmp_path_factory.mktemp(kind), pinned_base)
         repository = f"shipped-{kind}"
-        found[kind] = f"{registry.host}/{repository}@{push(context, RegistryEcr(registry.host), kind, repository)}"
+        found[kind] = (
+            f"{registry.host}/{repository}@{push(context, RegistryEcr(registry.host), kind, repository)}"
+        )
     return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
-    kind: str, pushed: dict[str, str], engine: docker.DockerClient, server: process.Server, trained: Path
+    kind: str,
+    pushed: dict[str, str],
+    engine: docker.DockerClient,
+    server: process.Server,
+    trained: Path,
 ) -> None:
     """For all three models, with the model's file fetched from the local S3, to 1e-9."""
     manifest = json.loads((trained / "manifest.json").read_text())
     if manifest["libraries"]["python"] != "3.11":
-        pytest.skip(f"the stand-in has Python 3.11, the models were trained with {manifest['libraries']['python']}")
+        pytest.skip(
+            f"the stand-in has Python 3.11, the models were trained with "
+            f"{manifest['libraries']['python']}"
+        )
     reset(server)
     aws = connect(server)
     aws.call("s3", "create_bucket", Bucket="models")
@@ -111,7 +130,13 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
     for name in NAMES:
         described = manifest["models"][name]
         features = [each["name"] for each in described["features"]]
-        aws.call("s3", "put_object", Bucket="models", Key=name, Body=(trained / f"{name}.joblib").read_bytes())
+        aws.call(
+            "s3",
+            "put_object",
+            Bucket="models",
+            Key=name,
+            Body=(trained / f"{name}.joblib").read_bytes(),
+        )
         environment = {
             "MODEL": name,
             "BUCKET": "models",
@@ -134,9 +159,13 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
 def test_every_kind_of_model_predicts_in_the_image_as_scikit_learn_does(
     kind: str, pushed: dict[str, str], engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    """With what is left of the packages, on either way: through numpy, and through scikit-learn imported in part."""
+    """With what is left of the packages, on either way: through numpy, and through scikit-learn
+    imported in part.
+    """
     if sys.version_info[:2] != (3, 11):
-        pytest.skip("the stand-in has Python 3.11, and models are made with the versions that its image has")
+        pytest.skip(
+            "the stand-in has Python 3.11, and models are made with the versions that its image has"
+        )
     made_zoo(tmp_path / "models")
     shutil.copy2(ROOT / "lambda_src" / "verify.py", tmp_path)
     engine.images.pull(pushed[kind])
@@ -152,13 +181,17 @@ def test_every_kind_of_model_predicts_in_the_image_as_scikit_learn_does(
     assert output == b""
 
 
-def test_the_packages_are_three_quarters_of_what_pip_leaves(pushed: dict[str, str], registry: Registry) -> None:
+def test_the_packages_are_three_quarters_of_what_pip_leaves(
+    pushed: dict[str, str], registry: Registry
+) -> None:
     """Compressed; what a layer of packages is made of is pinned, so this is exact for these wheels."""
     sizes = {}
     for kind in KINDS:
         repository, _, digest = pushed[kind].partition("/")[2].partition("@")
         accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
-        manifest = requests.get(f"{registry.url}/{repository}/manifests/{digest}", headers=accept).json()
+        manifest = requests.get(
+            f"{registry.url}/{repository}/manifests/{digest}", headers=accept
+        ).json()
         sizes[kind] = max(layer["size"] for layer in manifest["layers"][1:])
     assert sizes["direct"] <= 0.75 * sizes["docker"], sizes
 
@@ -168,10 +201,17 @@ def test_what_lambda_will_see_is_one_image_for_one_platform(
     kind: str, pushed: dict[str, str], registry: Registry
 ) -> None:
     repository, _, digest = pushed[kind].partition("/")[2].partition("@")
-    accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json"}
-    manifest = requests.get(f"{registry.url}/{repository}/manifests/{digest}", headers=accept).json()
+    accept = {
+        "Accept": "application/vnd.docker.distribution.manifest.v2+json, "
+        "application/vnd.oci.image.index.v1+json"
+    }
+    manifest = requests.get(
+        f"{registry.url}/{repository}/manifests/{digest}", headers=accept
+    ).json()
     assert manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
-    config = requests.get(f"{registry.url}/{repository}/blobs/{manifest['config']['digest']}").json()
+    config = requests.get(
+        f"{registry.url}/{repository}/blobs/{manifest['config']['digest']}"
+    ).json()
     assert (config["os"], config["architecture"]) == ("linux", "amd64")
     assert config["config"]["Cmd"] == ["predict.handler"]
     assert config["config"]["Entrypoint"] == ["/lambda-entrypoint.sh"]
@@ -204,12 +244,16 @@ def test_a_push_again_moves_no_byte_and_an_edited_handler_one_layer(
     push(context, ecr, kind, f"again-{kind}", told)
     assert ecr.uploaded == []
     assert any(re.search(r"0 layers pushed|uploaded 0.0 kB", line) for line in told), told
-    (context.folder / "predict.py").write_text((context.folder / "predict.py").read_text() + "\n# edited\n")
+    (context.folder / "predict.py").write_text(
+        (context.folder / "predict.py").read_text() + "\n# edited\n"
+    )
     edited = replace(context)
     push(edited, ecr, kind, f"again-{kind}")
     after = layers(registry, f"again-{kind}", edited.tag)
     assert len(set(after) - set(before)) == 1
-    assert kind == "docker" or [digest for digest, _ in ecr.uploaded if digest in after] == after[-1:]
+    assert (
+        kind == "docker" or [digest for digest, _ in ecr.uploaded if digest in after] == after[-1:]
+    )
 
 
 def layers(registry: Registry, repository: str, tag: str) -> list[str]:
@@ -226,8 +270,13 @@ def test_the_file_of_an_image_can_be_loaded_and_run(
     save(context, name, tmp_path / "image.tar", kind, Told())
     (loaded,) = engine.images.load((tmp_path / "image.tar").read_bytes())
     assert name in loaded.tags
-    program = "import sklearn, scipy, numpy, joblib, sys, predict; print(sklearn.__version__, predict.__file__)"
-    output = engine.containers.run(name, ["-c", program], entrypoint="/usr/bin/python3", remove=True).decode()
+    program = (
+        "import sklearn, scipy, numpy, joblib, sys, predict; print(sklearn.__version__, "
+        "predict.__file__)"
+    )
+    output = engine.containers.run(
+        name, ["-c", program], entrypoint="/usr/bin/python3", remove=True
+    ).decode()
     assert output.endswith("/var/task/predict.py\n")
     engine.images.remove(name, force=True)
 
@@ -238,7 +287,9 @@ def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> N
     with tarfile.open(tmp_path / "image.tar") as image:
         described = json.load(image.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
         for number in (-2, -1):
-            with tarfile.open(fileobj=image.extractfile(described["Layers"][number]), mode="r:gz") as layer:
+            with tarfile.open(
+                fileobj=image.extractfile(described["Layers"][number]), mode="r:gz"
+            ) as layer:
                 names = [entry.name for entry in layer if entry.isfile()]
                 compiled = {
                     re.sub(r"__pycache__/(.*)\.cpython-311\.pyc", r"\1.py", name)
@@ -253,20 +304,29 @@ def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> N
     assert "var/task/__pycache__/predict.cpython-311.pyc" in names
 
 
-def test_an_engine_that_goes_away_is_one_line(context: Context, ecr: RegistryEcr, engine: docker.DockerClient) -> None:
+def test_an_engine_that_goes_away_is_one_line(
+    context: Context, ecr: RegistryEcr, engine: docker.DockerClient
+) -> None:
     found = find_engine()
     assert found is not None
-    gone = Engine(docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"), "tcp://127.0.0.1:9")
-    with pytest.raises(BuildError, match="the engine at tcp://127.0.0.1:9 went away during build") as caught:
+    gone = Engine(
+        docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"), "tcp://127.0.0.1:9"
+    )
+    with pytest.raises(
+        BuildError, match="the engine at tcp://127.0.0.1:9 went away during build"
+    ) as caught:
         gone.build(context, "x:1", Told())
     assert "--builder direct" in caught.value.advice
 
 
-def test_a_failing_dockerfile_gives_the_engines_own_words(context: Context, ecr: RegistryEcr, engine: object) -> None:
+def test_a_failing_dockerfile_gives_the_engines_own_words(
+    context: Context, ecr: RegistryEcr, engine: object
+) -> None:
     with (context.folder / "Dockerfile").open("a") as file:
         file.write("RUN printf '%s words' last && exit 3\n")
     with pytest.raises(
-        BuildError, match=r"failed to build lambda_src/: .*returned a non-zero code: 3 .before it: last words"
+        BuildError,
+        match=r"failed to build lambda_src/: .*returned a non-zero code: 3 .before it: last words",
     ):
         push(replace(context), ecr, "docker", "failing")
     assert "put_image" not in ecr.operations
@@ -285,8 +345,12 @@ def test_a_refused_push_is_an_error(
     assert not [name for name in names if name.startswith("127.0.0.1:9/")]
 
 
-def test_a_half_pushed_image_is_no_image(context: Context, ecr: RegistryEcr, registry: Registry) -> None:
-    """A token that expires in mid-push: layers are there, but no tag; the next run sends what is missing."""
+def test_a_half_pushed_image_is_no_image(
+    context: Context, ecr: RegistryEcr, registry: Registry
+) -> None:
+    """A token that expires in mid-push: layers are there, but no tag; the next run sends what is
+    missing.
+    """
     ecr.fails["put_image"] = AwsError("ExpiredTokenException", "the token has expired")
     with pytest.raises(AwsError, match="ExpiredTokenException") as caught:
         push(context, ecr, "direct", "half")
@@ -301,7 +365,9 @@ def test_a_half_pushed_image_is_no_image(context: Context, ecr: RegistryEcr, reg
 def test_an_image_for_the_wrong_machine_is_refused_and_removed(
     context: Context, ecr: RegistryEcr, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Img-9: CreateFunction would take it. The tag must be free again, or the next run would take it too."""
+    """Img-9: CreateFunction would take it. The tag must be free again, or the next run would take
+    it too.
+    """
     monkeypatch.setattr(Engine, "_check_platform", lambda self, name, architecture: None)
     actual = Engine.build
 
@@ -310,7 +376,10 @@ def test_an_image_for_the_wrong_machine_is_refused_and_removed(
 
     monkeypatch.setattr(Engine, "build", wrong)
     arm = replace(context, architecture="arm64")
-    with pytest.raises(BuildError, match="the pushed image is for linux/amd64, but the functions are for linux/arm64"):
+    with pytest.raises(
+        BuildError,
+        match="the pushed image is for linux/amd64, but the functions are for linux/arm64",
+    ):
         push(arm, ecr, "docker", "wrong")
     assert not requests.head(f"{registry.url}/wrong/manifests/{arm.tag}").ok
 
@@ -326,7 +395,8 @@ def test_the_cache_spares_the_base_registry(
     """What is known by digest is read once: another build asks nobody."""
     save(context, "x:1", tmp_path / "one.tar", "direct", Told())
     monkeypatch.setattr(
-        "deployer.images.registry.Registry._get", lambda *arguments: pytest.fail("asked the registry")
+        "deployer.images.registry.Registry._get",
+        lambda *arguments: pytest.fail("asked the registry"),
     )
     save(context, "x:1", tmp_path / "two.tar", "direct", Told())
     assert (tmp_path / "one.tar").stat().st_size == (tmp_path / "two.tar").stat().st_size
@@ -348,7 +418,9 @@ def command(project: Path, *arguments: str, base: str, **environment: str) -> Re
         "DEPLOYER_BASE_IMAGE": base,
         **environment,
     }
-    result = CliRunner(env=variables).invoke(cli, [arguments[0], "--project", str(project), *arguments[1:]])
+    result = CliRunner(env=variables).invoke(
+        cli, [arguments[0], "--project", str(project), *arguments[1:]]
+    )
     assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
     return result
 
@@ -361,7 +433,9 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     first = command(cli_project, "up", *options, base=base, **keys(server))
     assert f"pinned {base} to sha256:" in first.stderr
     assert re.search(
-        r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code [0-9.]+ kB; uploaded [0-9.]+ MB, 0.0 kB were", first.stderr
+        r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code [0-9.]+ kB; uploaded [0-9.]+ MB, 0.0 "
+        r"kB were",
+        first.stderr,
     )
     assert first.stdout.startswith("http://")
     assert base in json.loads((cli_project / "lambda_src" / "base.lock").read_text())
@@ -373,26 +447,36 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     assert image_calls == ["describe_images"]
 
 
-def test_an_edited_handler_uploads_the_code_alone(cli_project: Path, base: str, server: process.Server) -> None:
+def test_an_edited_handler_uploads_the_code_alone(
+    cli_project: Path, base: str, server: process.Server
+) -> None:
     reset(server)
     options = ("--endpoint-url", server.url, "--builder", "direct")
     command(cli_project, "up", *options, base=base, **keys(server))
     with (cli_project / "lambda_src" / "predict.py").open("a") as file:
         file.write("# edited\n")
     again = command(cli_project, "up", *options, base=base, **keys(server))
-    assert re.search(r"uploaded [1-9][0-9.]* kB, [1-9][0-9.]+ MB were there", again.stderr), again.stderr
+    assert re.search(r"uploaded [1-9][0-9.]* kB, [1-9][0-9.]+ MB were there", again.stderr), (
+        again.stderr
+    )
 
 
-def test_the_image_command_calls_no_aws_and_says_what_it_made(cli_project: Path, base: str, tmp_path: Path) -> None:
+def test_the_image_command_calls_no_aws_and_says_what_it_made(
+    cli_project: Path, base: str, tmp_path: Path
+) -> None:
     output = tmp_path / "image.tar"
-    result = command(cli_project, "image", "--output", str(output), "--builder", "direct", "--json", base=base)
+    result = command(
+        cli_project, "image", "--output", str(output), "--builder", "direct", "--json", base=base
+    )
     document = json.loads(result.stdout)
     assert document["builder"] == "direct" and document["base"].startswith(f"{base}@sha256:")
     assert document["digest"].startswith("sha256:") and output.stat().st_size > sum(
         e["bytes"] for e in document["layers"]
     )
     (example,) = re.findall(
-        r"^python -m deployer (image --output image.tar .*)$", (ROOT / "docs/images.md").read_text(), re.M
+        r"^python -m deployer (image --output image.tar .*)$",
+        (ROOT / "docs/images.md").read_text(),
+        re.M,
     )
     arguments = example.replace("image.tar", str(output)).split()
     assert json.loads(command(cli_project, *arguments, "--json", base=base).stdout) == document

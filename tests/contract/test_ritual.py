@@ -1,6 +1,8 @@
-"""Every kind goes through the same ritual against the local AWS: create, nothing to do, each field, drift, delete.
+"""Every kind goes through the same ritual against the local AWS: create, nothing to do, each field,
+drift, delete.
 
-The resources are the service's own, from service.declare, so every declared property is covered. Calls are real HTTP.
+The resources are the service's own, from service.declare, so every declared property is covered.
+Calls are real HTTP.
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from deployer.service import declare
-from deployer.engine.apply import Run, needs_of, plan_changes, read_all
 from deployer.aws.access import Aws
+from deployer.engine.apply import Run, needs_of, plan_changes, read_all
 from deployer.engine.graph import in_order
-from deployer.images.context import NO_BASE
 from deployer.engine.plan import UNKNOWN, Action, Plan
-from deployer.service.release import load_project
-from deployer.resources.base import Ownership, Resource
+from deployer.images.context import NO_BASE
 from deployer.project.settings import load_settings
+from deployer.resources.base import Ownership, Resource
+from deployer.service import declare
+from deployer.service.release import load_project
 
 SUBJECTS = (
     "bucket",
@@ -94,7 +96,7 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("ephemeral_storage_mb", value=1024), {"ephemeral_storage_mb"}),
         (put("environment", "MODEL", value="other"), {"environment.MODEL"}),
         (lambda fields: fields["environment"].pop("FEATURES"), {"environment.FEATURES"}),
-        (put("environment", value={}), {f"environment.{name}" for name in "BUCKET FEATURES KEY MODEL SHA256".split()}
+        (put("environment", value={}), {f"environment.{name}" for name in ["BUCKET", "FEATURES", "KEY", "MODEL", "SHA256"]}
          | {"environment.SCIKIT_LEARN_VERSION"}),
         (put("tracing", value="Active"), {"tracing"}),
         (put("description", value=""), {"description"}),
@@ -125,7 +127,8 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
     ],
 }  # fmt: skip
 
-# By subject: what somebody does behind our back, with the resource at hand, and the paths that show.
+# By subject: what somebody does behind our back, with the resource at hand, and the paths that
+# show.
 Drift = tuple[Callable[[Aws, Any], Any], set[str]]
 DRIFTS: dict[str, list[Drift]] = {
     "bucket": [
@@ -198,7 +201,9 @@ DRIFTS: dict[str, list[Drift]] = {
 
 
 def delete_versions(aws: Aws, function: Any) -> None:
-    for each in aws.call("lambda", "list_versions_by_function", FunctionName=function.name)["Versions"][1:]:
+    for each in aws.call("lambda", "list_versions_by_function", FunctionName=function.name)[
+        "Versions"
+    ][1:]:
         aws.call("lambda", "delete_function", FunctionName=function.name, Qualifier=each["Version"])
 
 
@@ -207,7 +212,9 @@ def api_id(aws: Aws) -> str:
 
 
 class World:
-    """An account in which the subject's dependencies exist, and the means to plan and apply the subject alone."""
+    """An account in which the subject's dependencies exist, and the means to plan and apply the
+    subject alone.
+    """
 
     def __init__(self, aws: Aws, resources: list[Resource], key: str) -> None:
         self.aws = aws
@@ -244,7 +251,9 @@ class World:
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
-    settings = load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
+    settings = load_settings(project, {}, {}).located(
+        account="123456789012", partition="aws", region="us-east-1"
+    )
     from dataclasses import replace
 
     settings = replace(settings, base_image=NO_BASE)
@@ -265,8 +274,13 @@ subjects = pytest.mark.parametrize("world", SUBJECTS, indirect=True)
 
 
 def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
-    settings = load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1")
-    declared = {resource.key: type(resource) for resource in declare.declare(settings, load_project(settings))}
+    settings = load_settings(project, {}, {}).located(
+        account="123456789012", partition="aws", region="us-east-1"
+    )
+    declared = {
+        resource.key: type(resource)
+        for resource in declare.declare(settings, load_project(settings))
+    }
     assert {declared[key] for key in SUBJECTS} == set(declared.values())
     assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)
 
@@ -294,7 +308,9 @@ def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
         assert {field.path for field in shown.fields} == expected, expected
         forced = any(field.forces_replace for field in shown.fields)
         assert shown.action is (Action.REPLACE if forced else Action.UPDATE)
-        assert forced == bool({field.name for field in shown.fields} & set(world.subject.replace_on))
+        assert forced == bool(
+            {field.name for field in shown.fields} & set(world.subject.replace_on)
+        )
         world.apply([*world.before, edited])
         assert world.plan(edited).is_empty, expected
         world.apply([*world.before, world.subject])
@@ -326,11 +342,22 @@ def test_a_deleted_resource_is_gone_and_may_be_deleted_again(world: World) -> No
 
 @pytest.mark.parametrize("world", ["role/functions"], indirect=True)
 def test_a_role_goes_with_the_policies_that_somebody_added_to_it(world: World) -> None:
-    """Iam-9: the declared ones are deleted without looking; what else is there is looked for when IAM says so."""
+    """Iam-9: the declared ones are deleted without looking; what else is there is looked for when
+    IAM says so.
+    """
     world.apply([*world.before, world.subject])
-    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}]}
-    name = getattr(world.subject, "name")
-    world.aws.call("iam", "put_role_policy", RoleName=name, PolicyName="added", PolicyDocument=json.dumps(allow))
+    allow = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}],
+    }
+    name = world.subject.name
+    world.aws.call(
+        "iam",
+        "put_role_policy",
+        RoleName=name,
+        PolicyName="added",
+        PolicyDocument=json.dumps(allow),
+    )
     world.subject.delete(world.aws)
     assert world.subject.read(world.aws) is None
 
@@ -348,7 +375,7 @@ def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
     for look in (stranger.read, stranger.find):
         with pytest.raises(ForeignResource, match="already exists and belongs to") as error:
             look(world.aws)
-        assert getattr(stranger, "name") in error.value.message
+        assert stranger.name in error.value.message
 
 
 @pytest.mark.parametrize("world", ["function/random_forest"], indirect=True)
@@ -357,7 +384,9 @@ def test_versions_beyond_the_last_three_go_unless_something_refers_to_them(world
     world.apply([*world.before, function])
     aws = world.aws
     arn = f"arn:aws:states:us-east-1:123456789012:stateMachine:{function.pinned_by.rpartition(':')[2]}"
-    aws.call("lambda", "create_alias", FunctionName=function.name, Name="stable", FunctionVersion="1")
+    aws.call(
+        "lambda", "create_alias", FunctionName=function.name, Name="stable", FunctionVersion="1"
+    )
     for number in range(2, 8):
         if number == 4:
             task = {"Type": "Task", "End": True, "Resource": version_arn(aws, function)}
@@ -368,7 +397,13 @@ def test_versions_beyond_the_last_three_go_unless_something_refers_to_them(world
         fields = {**function.fields, "memory_mb": 128 + number}
         world.apply([*world.before, world.of(fields)])
     found = aws.call("lambda", "list_versions_by_function", FunctionName=function.name)["Versions"]
-    assert [each["Version"] for each in found if each["Version"] != "$LATEST"] == ["1", "3", "5", "6", "7"]
+    assert [each["Version"] for each in found if each["Version"] != "$LATEST"] == [
+        "1",
+        "3",
+        "5",
+        "6",
+        "7",
+    ]
 
 
 def version_arn(aws: Aws, function: Any) -> str:
@@ -389,13 +424,17 @@ def test_two_apis_with_our_tags_are_an_error_that_lists_both(world: World) -> No
 
 
 @pytest.mark.parametrize("world", ["api"], indirect=True)
-def test_an_api_that_another_run_created_at_the_same_time_is_the_one_that_stays(world: World) -> None:
+def test_an_api_that_another_run_created_at_the_same_time_is_the_one_that_stays(
+    world: World,
+) -> None:
     from deployer.errors import DeployerError
 
     world.apply([*world.before, world.subject])
     first = api_id(world.aws)
     created = int(time.time())
-    while int(time.time()) == created:  # within one second, ids would decide which of the two is older
+    while (
+        int(time.time()) == created
+    ):  # within one second, ids would decide which of the two is older
         time.sleep(0.02)
     with pytest.raises(DeployerError, match=f"another run created the HTTP API {first}"):
         world.subject.create(world.aws, world.subject.fields)
@@ -414,7 +453,9 @@ def test_a_function_that_is_still_to_change_makes_the_pinned_version_unknown(wor
 
 @pytest.mark.parametrize("world", ["bucket"], indirect=True)
 def test_a_bucket_that_was_only_just_created_is_finished(world: World) -> None:
-    """The run died between CreateBucket and PutBucketTagging: empty and untagged, it is taken for ours."""
+    """The run died between CreateBucket and PutBucketTagging: empty and untagged, it is taken for
+    ours.
+    """
     world.aws.call("s3", "create_bucket", Bucket=world.subject.name)  # type: ignore[attr-defined]
     change = change_of(world.plan(world.subject), "bucket")
     assert change.action is Action.UPDATE and "tags" in {field.name for field in change.fields}

@@ -1,4 +1,6 @@
-"""The difficult AWS: an account in this process, a project to deploy into it, and what its state is."""
+"""The difficult AWS: an account in this process, a project to deploy into it, and what its state
+is.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from deployer.service import runs
 from deployer.aws.access import Aws
 from deployer.engine.events import Event
 from deployer.images import registry
 from deployer.images.context import NO_BASE
 from deployer.project.settings import Settings, load_settings
+from deployer.service import runs
 from tests.conftest import make_project
 from tests.difficult.wire import REGION, Account
 from tests.unit.test_graph import SerialExecutor
@@ -46,7 +48,9 @@ def predictable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Service:
-    """A project of the test's own and the account it is deployed into, run step by step in one thread."""
+    """A project of the test's own and the account it is deployed into, run step by step in one
+    thread.
+    """
 
     def __init__(self, account: Account, project: Path) -> None:
         self.account = account
@@ -56,23 +60,34 @@ class Service:
 
     @property
     def settings(self) -> Settings:
-        located = load_settings(self.project, {}, {}).located(account="123456789012", partition="aws", region=REGION)
+        located = load_settings(self.project, {}, {}).located(
+            account="123456789012", partition="aws", region=REGION
+        )
         return replace(located, base_image=NO_BASE, **self.overrides)
 
     def up(self, aws: Aws | None = None, **overrides: Any) -> Any:
         """Plan and apply; return the plan and the outputs."""
         plan, run = runs.prepare_up(
-            aws or self.account.aws(), replace(self.settings, **overrides), SerialExecutor(), self.events.append
+            aws or self.account.aws(),
+            replace(self.settings, **overrides),
+            SerialExecutor(),
+            self.events.append,
         )
         return plan, run(lambda: False)
 
     def plan(self, aws: Aws | None = None, **overrides: Any) -> Any:
         settings = replace(self.settings, **overrides)
-        return runs.show_plan(aws or self.account.aws(), settings, SerialExecutor(), self.events.append)[0]
+        return runs.show_plan(
+            aws or self.account.aws(), settings, SerialExecutor(), self.events.append
+        )[0]
 
     def down(self, aws: Aws | None = None, **options: Any) -> Any:
         plan, run = runs.prepare_down(
-            aws or self.account.aws(), self.settings, SerialExecutor(), self.events.append, **options
+            aws or self.account.aws(),
+            self.settings,
+            SerialExecutor(),
+            self.events.append,
+            **options,
         )
         run(lambda: False)
         return plan
@@ -80,7 +95,7 @@ class Service:
     @property
     def told(self) -> list[str]:
         """What the runs said they wait for, or do."""
-        return [str(getattr(event, "text")) for event in self.events if hasattr(event, "text")]
+        return [str(event.text) for event in self.events if hasattr(event, "text")]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
-"""What an account holds, whole, without the ids and times that AWS chooses: two accounts are equal if their pictures are."""
+"""What an account holds, whole, without the ids and times that AWS chooses: two accounts are equal
+if their pictures are.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ def picture(aws: Aws) -> dict[str, Any]:
     """Return everything in an account that a service could have touched."""
     return {
         "buckets": {
-            bucket["Name"]: _bucket(aws, bucket["Name"]) for bucket in aws.call("s3", "list_buckets")["Buckets"]
+            bucket["Name"]: _bucket(aws, bucket["Name"])
+            for bucket in aws.call("s3", "list_buckets")["Buckets"]
         },
         "repositories": {
             each["repositoryName"]: _repository(aws, each)
@@ -29,23 +32,37 @@ def picture(aws: Aws) -> dict[str, Any]:
         "groups": {
             group["logGroupName"]: {
                 **_steady(group),
-                "tags": aws.call("logs", "list_tags_for_resource", resourceArn=group["arn"].removesuffix(":*"))["tags"],
+                "tags": aws.call(
+                    "logs", "list_tags_for_resource", resourceArn=group["arn"].removesuffix(":*")
+                )["tags"],
             }
             for group in aws.pages("logs", "describe_log_groups", "logGroups")
         },
-        "roles": {role["RoleName"]: _role(aws, role["RoleName"]) for role in aws.pages("iam", "list_roles", "Roles")},
+        "roles": {
+            role["RoleName"]: _role(aws, role["RoleName"])
+            for role in aws.pages("iam", "list_roles", "Roles")
+        },
         "functions": _functions(aws),
         "machines": {
             each["name"]: {
-                **_steady(aws.call("stepfunctions", "describe_state_machine", stateMachineArn=each["stateMachineArn"])),
-                "tags": aws.call("stepfunctions", "list_tags_for_resource", resourceArn=each["stateMachineArn"])[
-                    "tags"
-                ],
+                **_steady(
+                    aws.call(
+                        "stepfunctions",
+                        "describe_state_machine",
+                        stateMachineArn=each["stateMachineArn"],
+                    )
+                ),
+                "tags": aws.call(
+                    "stepfunctions", "list_tags_for_resource", resourceArn=each["stateMachineArn"]
+                )["tags"],
             }
             for each in aws.pages("stepfunctions", "list_state_machines", "stateMachines")
         },
         "apis": sorted(
-            ({**_steady(api), **_below(aws, api["ApiId"])} for api in aws.pages("apigatewayv2", "get_apis", "Items")),
+            (
+                {**_steady(api), **_below(aws, api["ApiId"])}
+                for api in aws.pages("apigatewayv2", "get_apis", "Items")
+            ),
             key=lambda api: json.dumps(api, sort_keys=True, default=str),
         ),
     }
@@ -61,7 +78,9 @@ def _bucket(aws: Aws, name: str) -> dict[str, Any]:
     absent = ("NoSuchTagSet", "NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration",
               "OwnershipControlsNotFoundError", "ServerSideEncryptionConfigurationNotFoundError")  # fmt: skip
     asked = ("tagging", "encryption", "ownership_controls", "policy", "versioning")
-    found = {what: _steady(aws.find(absent, "s3", f"get_bucket_{what}", Bucket=name)) for what in asked}
+    found = {
+        what: _steady(aws.find(absent, "s3", f"get_bucket_{what}", Bucket=name)) for what in asked
+    }
     found["access"] = _steady(aws.find(absent, "s3", "get_public_access_block", Bucket=name))
     versions = aws.pages("s3", "list_object_versions", "Versions", Bucket=name)
     return {**found, "objects": sorted((each["Key"], each["ETag"]) for each in versions)}
@@ -84,15 +103,21 @@ def _role(aws: Aws, name: str) -> dict[str, Any]:
     return {
         **_steady(aws.call("iam", "get_role", RoleName=name)["Role"]),
         "policies": {
-            each: aws.call("iam", "get_role_policy", RoleName=name, PolicyName=each)["PolicyDocument"]
+            each: aws.call("iam", "get_role_policy", RoleName=name, PolicyName=each)[
+                "PolicyDocument"
+            ]
             for each in policies
         },
-        "attached": list(aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)),
+        "attached": list(
+            aws.pages("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)
+        ),
     }
 
 
 def _functions(aws: Aws) -> dict[str, Any]:
-    names = sorted({each["FunctionName"] for each in aws.pages("lambda", "list_functions", "Functions")})
+    names = sorted(
+        {each["FunctionName"] for each in aws.pages("lambda", "list_functions", "Functions")}
+    )
     return {
         name: {
             "tags": aws.call("lambda", "get_function", FunctionName=name).get("Tags"),
@@ -105,11 +130,15 @@ def _functions(aws: Aws) -> dict[str, Any]:
 
 def _below(aws: Aws, api_id: str) -> dict[str, Any]:
     def items(what: str) -> list[Any]:
-        return [_steady(each) for each in aws.pages("apigatewayv2", f"get_{what}", "Items", ApiId=api_id)]
+        return [
+            _steady(each)
+            for each in aws.pages("apigatewayv2", f"get_{what}", "Items", ApiId=api_id)
+        ]
 
     routes = aws.call("apigatewayv2", "get_routes", ApiId=api_id)["Items"]
     integrations = {
-        each["IntegrationId"] for each in aws.call("apigatewayv2", "get_integrations", ApiId=api_id)["Items"]
+        each["IntegrationId"]
+        for each in aws.call("apigatewayv2", "get_integrations", ApiId=api_id)["Items"]
     }
     return {
         "integrations": items("integrations"),
@@ -124,8 +153,16 @@ def differences(found: Any, expected: Any, path: str = "") -> list[str]:
     """Say where two pictures differ, a line for each place."""
     if isinstance(found, dict) and isinstance(expected, dict):
         names = sorted(found.keys() | expected.keys(), key=str)
-        return [line for name in names for line in differences(found.get(name), expected.get(name), f"{path}.{name}")]
+        return [
+            line
+            for name in names
+            for line in differences(found.get(name), expected.get(name), f"{path}.{name}")
+        ]
     if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
         pairs = enumerate(zip(found, expected))
-        return [line for number, (one, other) in pairs for line in differences(one, other, f"{path}[{number}]")]
+        return [
+            line
+            for number, (one, other) in pairs
+            for line in differences(one, other, f"{path}[{number}]")
+        ]
     return [] if found == expected else [f"{path}: {found!r} instead of {expected!r}"]

@@ -1,4 +1,6 @@
-"""What the real AWS does and no other test shows: each test cites its ids of docs/aws-behaviours.md."""
+"""What the real AWS does and no other test shows: each test cites its ids of
+docs/aws-behaviours.md.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from deployer.service.check import all_findings
 from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
+from deployer.service.check import all_findings
 from deployer.service.invoke import Client
 from tests.cli.stub import Quiet, serve
 from tests.difficult.conftest import Service
@@ -24,7 +26,9 @@ def sent(service: Service, operation: str) -> list[Call]:
     return [call for call in service.account.calls if call.operation == operation]
 
 
-@pytest.mark.parametrize(("region", "constraint"), [("us-east-1", None), ("eu-west-1", "eu-west-1")])
+@pytest.mark.parametrize(
+    ("region", "constraint"), [("us-east-1", None), ("eu-west-1", "eu-west-1")]
+)
 def test_a_bucket_names_its_region_except_in_the_first_one(
     service: Service, region: str, constraint: str | None
 ) -> None:
@@ -32,7 +36,9 @@ def test_a_bucket_names_its_region_except_in_the_first_one(
     from deployer.resources.base import Ownership
     from deployer.resources.s3 import Bucket
 
-    bucket = Bucket("bucket", name="a-bucket", account="123456789012", ours=Ownership(service.settings.tags))
+    bucket = Bucket(
+        "bucket", name="a-bucket", account="123456789012", ours=Ownership(service.settings.tags)
+    )
     made: dict[str, Any] = {}
 
     class Recorded:
@@ -45,7 +51,9 @@ def test_a_bucket_names_its_region_except_in_the_first_one(
         def retry(self, call: Any, **_: Any) -> Any:
             return call()
 
-    fields = dict.fromkeys(("tags", "encryption", "public_access_block", "object_ownership", "policy"), {})
+    fields = dict.fromkeys(
+        ("tags", "encryption", "public_access_block", "object_ownership", "policy"), {}
+    )
     bucket.create(Recorded(region), fields)  # type: ignore[arg-type]
     found = made["create_bucket"].get("CreateBucketConfiguration")
     assert found == (None if constraint is None else {"LocationConstraint": constraint})
@@ -54,12 +62,21 @@ def test_a_bucket_names_its_region_except_in_the_first_one(
 def test_every_call_on_the_bucket_names_its_owner(service: Service) -> None:
     """S3-4: a bucket of this name that is somebody else's answers 403, not with success."""
     service.up()
-    calls = [call for call in service.account.calls if call.service == "s3" and call.operation != "CreateBucket"]
+    calls = [
+        call
+        for call in service.account.calls
+        if call.service == "s3" and call.operation != "CreateBucket"
+    ]
     assert calls
-    assert {call.headers.get("x-amz-expected-bucket-owner") for call in calls} <= {"123456789012", b"123456789012"}
+    assert {call.headers.get("x-amz-expected-bucket-owner") for call in calls} <= {
+        "123456789012",
+        b"123456789012",
+    }
 
 
-def test_a_setting_that_is_not_configured_is_an_error_of_s3_and_a_difference_here(service: Service) -> None:
+def test_a_setting_that_is_not_configured_is_an_error_of_s3_and_a_difference_here(
+    service: Service,
+) -> None:
     """S3-10."""
     service.up()
     aws, bucket = service.account.aws(), service.settings.bucket
@@ -67,7 +84,11 @@ def test_a_setting_that_is_not_configured_is_an_error_of_s3_and_a_difference_her
     aws.call("s3", "delete_bucket_encryption", Bucket=bucket)
     aws.call("s3", "delete_public_access_block", Bucket=bucket)
     (change,) = service.plan().effective
-    assert {field.path for field in change.fields} == {"policy", "encryption", "public_access_block"}
+    assert {field.path for field in change.fields} == {
+        "policy",
+        "encryption",
+        "public_access_block",
+    }
     service.up()
     assert service.plan().is_empty
 
@@ -88,24 +109,35 @@ def test_log_groups_functions_and_roles_come_before_what_would_miss_them(service
 
 
 def test_users_are_deleted_before_what_they_use(service: Service) -> None:
-    """GEN-14, GEN-15, Logs-9: no role goes before what runs under it, no log group before what writes into it."""
+    """GEN-14, GEN-15, Logs-9: no role goes before what runs under it, no log group before what
+    writes into it.
+    """
     service.up()
     service.account.calls.clear()
     service.down()
     calls = [call for call in service.account.calls if call.writes]
 
     def first(operation: str, text: str) -> int:
-        return next(n for n, call in enumerate(calls) if call.operation == operation and call.says(text))
+        return next(
+            n for n, call in enumerate(calls) if call.operation == operation and call.says(text)
+        )
 
     api, machine, function = (
         first("DeleteApi", "apis"),
         first("DeleteStateMachine", "inference-dev"),
         first("DeleteFunction", "random-forest"),
     )
-    assert api < first("DeleteRole", "us-east-1-api") and api < machine < first("DeleteRole", "us-east-1-workflow")
+    assert api < first("DeleteRole", "us-east-1-api") and api < machine < first(
+        "DeleteRole", "us-east-1-workflow"
+    )
     assert machine < function < first("DeleteRole", "us-east-1-functions")
     assert function < first("DeleteLogGroup", "/aws/lambda/inference-dev-random-forest")
-    assert calls[-1].operation in ("DeleteBucket", "DeleteRepository", "DeleteRole", "DeleteLogGroup")
+    assert calls[-1].operation in (
+        "DeleteBucket",
+        "DeleteRepository",
+        "DeleteRole",
+        "DeleteLogGroup",
+    )
 
 
 def test_a_function_that_fails_to_start_says_why(service: Service) -> None:
@@ -115,7 +147,10 @@ def test_a_function_that_fails_to_start_says_why(service: Service) -> None:
         answer = forward(call)
         if call.operation == "GetFunction" and answer.succeeded:
             found = answer.json
-            reason = {"StateReasonCode": "ImageAccessDenied", "StateReason": "Lambda may not pull the image."}
+            reason = {
+                "StateReasonCode": "ImageAccessDenied",
+                "StateReason": "Lambda may not pull the image.",
+            }
             found["Configuration"] |= {"State": "Failed", **reason}
             return answer.with_json(found)
         return answer
@@ -134,11 +169,15 @@ def test_a_version_is_published_of_the_image_that_was_just_set(service: Service)
     assert all("RevisionId" not in call.json for call in (*created, *published))
 
 
-def test_a_function_is_given_an_image_by_digest_and_its_architecture_by_name(service: Service) -> None:
+def test_a_function_is_given_an_image_by_digest_and_its_architecture_by_name(
+    service: Service,
+) -> None:
     """Img-11, Img-12, Lambda-7, Lambda-8."""
     service.up()
     for call in sent(service, "CreateFunction"):
-        assert "@sha256:" in call.json["Code"]["ImageUri"] and call.json["Architectures"] == ["x86_64"]
+        assert "@sha256:" in call.json["Code"]["ImageUri"] and call.json["Architectures"] == [
+            "x86_64"
+        ]
         assert not {"Runtime", "Handler", "Layers"} & set(call.json)
 
 
@@ -147,9 +186,14 @@ def test_a_removed_variable_is_sent_as_the_whole_rest(service: Service) -> None:
     service.up()
     aws = service.account.aws()
     name = service.settings.function_name("random_forest")
-    found = aws.call("lambda", "get_function_configuration", FunctionName=name)["Environment"]["Variables"]
+    found = aws.call("lambda", "get_function_configuration", FunctionName=name)["Environment"][
+        "Variables"
+    ]
     aws.call(
-        "lambda", "update_function_configuration", FunctionName=name, Environment={"Variables": {**found, "X": "1"}}
+        "lambda",
+        "update_function_configuration",
+        FunctionName=name,
+        Environment={"Variables": {**found, "X": "1"}},
     )
     service.account.calls.clear()
     service.up()
@@ -157,7 +201,9 @@ def test_a_removed_variable_is_sent_as_the_whole_rest(service: Service) -> None:
     assert call.json == {"Environment": {"Variables": found}}
 
 
-def test_an_update_of_the_workflow_repeats_definition_and_role_and_turns_off_what_is_gone(service: Service) -> None:
+def test_an_update_of_the_workflow_repeats_definition_and_role_and_turns_off_what_is_gone(
+    service: Service,
+) -> None:
     """Sfn-1, Sfn-10, Sfn-11, TEST-8."""
     service.up(tracing=True)
     service.account.calls.clear()
@@ -165,7 +211,9 @@ def test_an_update_of_the_workflow_repeats_definition_and_role_and_turns_off_wha
     assert sent(service, "CreateStateMachine") == []
     (call,) = sent(service, "UpdateStateMachine")
     assert call.json["tracingConfiguration"] == {"enabled": False}
-    assert call.json["roleArn"] == service.settings.role_arn("workflow") and json.loads(call.json["definition"])
+    assert call.json["roleArn"] == service.settings.role_arn("workflow") and json.loads(
+        call.json["definition"]
+    )
 
 
 def test_cors_that_is_gone_is_deleted_and_not_emptied(service: Service) -> None:
@@ -177,7 +225,9 @@ def test_cors_that_is_gone_is_deleted_and_not_emptied(service: Service) -> None:
 
 
 def test_an_integration_is_updated_with_all_that_it_consists_of(service: Service) -> None:
-    """Api-7, Api-8, Api-20, TEST-14: subtype and every parameter, and what is gone as an empty text."""
+    """Api-7, Api-8, Api-20, TEST-14: subtype and every parameter, and what is gone as an empty
+    text.
+    """
     service.up()
     aws = service.account.aws()
     (api,) = aws.call("apigatewayv2", "get_apis")["Items"]
@@ -194,8 +244,14 @@ def test_an_integration_is_updated_with_all_that_it_consists_of(service: Service
     (call,) = sent(service, "UpdateIntegration")
     arn = service.settings.workflow_arn
     assert call.json["integrationSubtype"] == "StepFunctions-StartSyncExecution"
-    assert call.json["integrationType"] == "AWS_PROXY" and call.json["payloadFormatVersion"] == "1.0"
-    assert call.json["requestParameters"] == {"StateMachineArn": arn, "Input": "$request.body", "Name": ""}
+    assert (
+        call.json["integrationType"] == "AWS_PROXY" and call.json["payloadFormatVersion"] == "1.0"
+    )
+    assert call.json["requestParameters"] == {
+        "StateMachineArn": arn,
+        "Input": "$request.body",
+        "Name": "",
+    }
     assert call.json["credentialsArn"] == service.settings.role_arn("api")
 
 
@@ -214,7 +270,10 @@ def test_the_api_is_made_of_parts_that_can_be_changed_and_deleted(service: Servi
     service.up()
     (call,) = sent(service, "CreateApi")
     assert not {"target", "routeKey", "credentialsArn"} & set(call.json)
-    assert sent(service, "CreateDeployment") == [] and sent(service, "CreateStage")[0].json["autoDeploy"] is True
+    assert (
+        sent(service, "CreateDeployment") == []
+        and sent(service, "CreateStage")[0].json["autoDeploy"] is True
+    )
 
 
 def test_a_deployment_that_failed_after_a_successful_call_is_shown(service: Service) -> None:
@@ -225,16 +284,24 @@ def test_a_deployment_that_failed_after_a_successful_call_is_shown(service: Serv
         if call.operation != "GetStage":
             return None
         answer = forward(call)
-        message = "Deployment attempt failed: Unable to deploy API because no routes exist in this API"
+        message = (
+            "Deployment attempt failed: Unable to deploy API because no routes exist in this API"
+        )
         return answer.with_json({**answer.json, "lastDeploymentStatusMessage": message})
 
     service.account.troubles = [failing]
     (change,) = service.plan().effective
     (field,) = change.fields
-    assert field.path == "stage.deployment_failure" and "no routes exist" in field.before and field.after is None
+    assert (
+        field.path == "stage.deployment_failure"
+        and "no routes exist" in field.before
+        and field.after is None
+    )
 
 
-def test_an_image_under_our_tag_that_lambda_would_refuse_stops_before_any_function(service: Service) -> None:
+def test_an_image_under_our_tag_that_lambda_would_refuse_stops_before_any_function(
+    service: Service,
+) -> None:
     """Img-4, Img-7, TEST-22."""
     service.up()
 
@@ -243,15 +310,21 @@ def test_an_image_under_our_tag_that_lambda_would_refuse_stops_before_any_functi
             return None
         answer = forward(call)
         found = answer.json
-        found["imageDetails"][0]["imageManifestMediaType"] = "application/vnd.oci.image.index.v1+json"
+        found["imageDetails"][0]["imageManifestMediaType"] = (
+            "application/vnd.oci.image.index.v1+json"
+        )
         return answer.with_json(found)
 
     service.account.troubles = [index]
-    with pytest.raises(AwsError, match="is a application/vnd.oci.image.index.v1.json, which Lambda refuses"):
+    with pytest.raises(
+        AwsError, match="is a application/vnd.oci.image.index.v1.json, which Lambda refuses"
+    ):
         service.up(tracing=True)
 
 
-def test_an_image_that_was_not_stored_is_noticed_before_a_function_asks_for_it(service: Service) -> None:
+def test_an_image_that_was_not_stored_is_noticed_before_a_function_asks_for_it(
+    service: Service,
+) -> None:
     """Img-14."""
 
     def forgetful(call: Call, forward: Forward) -> Answer | None:
@@ -266,7 +339,9 @@ def test_an_image_that_was_not_stored_is_noticed_before_a_function_asks_for_it(s
     assert sent(service, "CreateFunction") == []
 
 
-def test_the_role_of_the_workflow_can_only_be_assumed_for_this_state_machine(service: Service) -> None:
+def test_the_role_of_the_workflow_can_only_be_assumed_for_this_state_machine(
+    service: Service,
+) -> None:
     """Iam-15."""
     service.up()
     call = next(call for call in sent(service, "CreateRole") if call.says("us-east-1-workflow"))
@@ -303,7 +378,9 @@ def test_reading_alone_is_what_a_plan_needs(service: Service) -> None:
 
 
 def test_permissions_named_in_the_documentation_are_those_of_the_calls(service: Service) -> None:
-    """PERM-9 to PERM-11: every operation that a whole life makes is in docs/architecture.md, under IAM's name for it."""
+    """PERM-9 to PERM-11: every operation that a whole life makes is in docs/architecture.md, under
+    IAM's name for it.
+    """
     from tests.conftest import ROOT
 
     service.up()
@@ -336,13 +413,24 @@ def test_another_account_than_the_one_that_was_set_is_refused(service: Service) 
     from deployer.project.settings import load_settings
 
     named = replace(load_settings(service.project, {}, {}), account="111111111111")
-    with pytest.raises(ConfigError, match="of account 123456789012, but the settings name account 111111111111"):
+    with pytest.raises(
+        ConfigError, match="of account 123456789012, but the settings name account 111111111111"
+    ):
         named.located(account="123456789012", partition="aws", region="us-east-1")
-    assert named.located(account="111111111111", partition="aws", region="us-east-1").account == "111111111111"
+    assert (
+        named.located(account="111111111111", partition="aws", region="us-east-1").account
+        == "111111111111"
+    )
 
 
 def findings(service: Service) -> list[str]:
-    return all_findings(service.account.aws(), service.settings, SerialExecutor(), service.events.append, offline=False)
+    return all_findings(
+        service.account.aws(),
+        service.settings,
+        SerialExecutor(),
+        service.events.append,
+        offline=False,
+    )
 
 
 def test_a_quota_that_would_not_do_is_a_finding(service: Service) -> None:
@@ -356,7 +444,9 @@ def test_a_quota_that_would_not_do_is_a_finding(service: Service) -> None:
             answer = forward(call)
             body = re.sub(rb"(<key>Roles</key>\s*<value>)[0-9]+", rb"\g<1>999", answer.body)
             return Answer(
-                200, {"Content-Type": "text/xml"}, re.sub(rb"(RolesQuota</key>\s*<value>)[0-9]+", rb"\g<1>1000", body)
+                200,
+                {"Content-Type": "text/xml"},
+                re.sub(rb"(RolesQuota</key>\s*<value>)[0-9]+", rb"\g<1>1000", body),
             )
         return None
 
@@ -364,13 +454,17 @@ def test_a_quota_that_would_not_do_is_a_finding(service: Service) -> None:
     found = findings(service)
     assert len(found) == 2
     assert "room for 1 more IAM roles, but three are needed" in found[0]
-    assert "at most 2 requests at once in us-east-1, but one request to this service is 3" in found[1]
+    assert (
+        "at most 2 requests at once in us-east-1, but one request to this service is 3" in found[1]
+    )
 
 
 def test_what_may_not_be_asked_is_said_and_no_finding(service: Service) -> None:
     """Sfn-9, PRE-16."""
     denied = "User: u is not authorized to perform: states:ValidateStateMachineDefinition"
-    service.account.troubles = [Always("ValidateStateMachineDefinition", "AccessDeniedException", denied)]
+    service.account.troubles = [
+        Always("ValidateStateMachineDefinition", "AccessDeniedException", denied)
+    ]
     assert findings(service) == []
     assert any(text.startswith("not checked: ") and denied in text for text in service.told)
 
@@ -381,9 +475,18 @@ def test_what_step_functions_says_of_the_workflow_is_a_finding(service: Service)
     def strict(call: Call, forward: Forward) -> Answer | None:
         if call.operation != "ValidateStateMachineDefinition":
             return None
-        assert call.json["type"] == "EXPRESS" and "${" not in call.json["definition"].replace("${name}", "")
-        diagnostic = {"severity": "ERROR", "code": "SCHEMA", "message": "no good", "location": "/States/Predict"}
-        return forward(call).with_json({"result": "FAIL", "diagnostics": [diagnostic], "truncated": False})
+        assert call.json["type"] == "EXPRESS" and "${" not in call.json["definition"].replace(
+            "${name}", ""
+        )
+        diagnostic = {
+            "severity": "ERROR",
+            "code": "SCHEMA",
+            "message": "no good",
+            "location": "/States/Predict",
+        }
+        return forward(call).with_json(
+            {"result": "FAIL", "diagnostics": [diagnostic], "truncated": False}
+        )
 
     service.account.troubles = [strict]
     assert findings(service) == ["state_machine.json: /States/Predict: SCHEMA: no good"]
@@ -396,7 +499,9 @@ def test_a_failure_right_after_a_deploy_says_what_it_may_be(status: int) -> None
     class Failing(Quiet):
         def handle_any(self) -> None:
             self.body()
-            self.answer(status, b'{"message":"Internal Server Error"}', {"Content-Type": "application/json"})
+            self.answer(
+                status, b'{"message":"Internal Server Error"}', {"Content-Type": "application/json"}
+            )
 
     with serve(Failing) as url, Client(f"{url}/") as client:
         with pytest.raises(InvocationFailed, match=f"HTTP {status}") as caught:
@@ -405,7 +510,9 @@ def test_a_failure_right_after_a_deploy_says_what_it_may_be(status: int) -> None
 
 
 def test_tags_go_out_in_the_shape_of_each_service(service: Service) -> None:
-    """GEN-11: and every creating call marks its thing at once, so that nothing of ours is ever without a mark."""
+    """GEN-11: and every creating call marks its thing at once, so that nothing of ours is ever
+    without a mark.
+    """
     service.up()
     account = picture(service.account.aws())
     ours = service.settings.tags
@@ -419,5 +526,7 @@ def test_tags_go_out_in_the_shape_of_each_service(service: Service) -> None:
     ):
         for call in sent(service, operation):
             content = unquote(call.body.decode().replace("+", " "))
-            assert all(key in content and value in content for key, value in ours.items()), operation
+            assert all(key in content and value in content for key, value in ours.items()), (
+                operation
+            )
     assert account["functions"]["inference-dev-random-forest"]["tags"] == ours

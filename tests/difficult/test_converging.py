@@ -1,7 +1,8 @@
-"""A run that dies after any one of its calls, or never hears an answer, is completed by the next: the very same account.
+"""A run that dies after any one of its calls, or never hears an answer, is completed by the next:
+the very same account.
 
-The runs are `up` into an empty account, `up` with one change of each kind, and `down`. Only writing calls are counted: dying
-after a reading one leaves what dying after the write before it leaves.
+The runs are `up` into an empty account, `up` with one change of each kind, and `down`. Only writing
+calls are counted: dying after a reading one leaves what dying after the write before it leaves.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ CHANGED = {
 
 @dataclass
 class Dying:
-    """The process is killed right after its n-th writing call has taken effect, or (n = 0) before the first."""
+    """The process is killed right after its n-th writing call has taken effect, or (n = 0) before
+    the first.
+    """
 
     after: int
     written: int = 0
@@ -83,7 +86,9 @@ def edit_handler(project: Path) -> None:
     model = project / "models" / "linear_regression.joblib"
     model.write_bytes(model.read_bytes() + b"\0")
     manifest = json.loads((project / "models" / "manifest.json").read_text())
-    manifest["models"]["linear_regression"]["sha256"] = hashlib.sha256(model.read_bytes()).hexdigest()
+    manifest["models"]["linear_regression"]["sha256"] = hashlib.sha256(
+        model.read_bytes()
+    ).hexdigest()
     (project / "models" / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -91,7 +96,9 @@ Scenario = tuple[Callable[[], None], Callable[[], Any]]
 
 
 @pytest.fixture
-def scenario(request: pytest.FixtureRequest, account: Account, one_project: Path, tmp_path: Path) -> Scenario:
+def scenario(
+    request: pytest.FixtureRequest, account: Account, one_project: Path, tmp_path: Path
+) -> Scenario:
     """What brings the account to where the run begins, and the run."""
     first = Service(account, one_project)
     if request.param == "first up":
@@ -130,7 +137,9 @@ def undisturbed(account: Account, scenario: Scenario) -> tuple[Any, int]:
 
 
 @SCENARIOS
-def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(account: Account, scenario: Scenario) -> None:
+def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(
+    account: Account, scenario: Scenario
+) -> None:
     prepare, run = scenario
     expected, writes = undisturbed(account, scenario)
     assert writes > 15
@@ -149,7 +158,9 @@ def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(account: A
     [("first up", Deaf), ("changed up", Deaf), ("down", Deaf), ("first up", Failing)],
     indirect=["scenario"],
 )
-def test_a_lost_answer_changes_nothing_in_the_end(account: Account, scenario: Scenario, trouble: type[Deaf]) -> None:
+def test_a_lost_answer_changes_nothing_in_the_end(
+    account: Account, scenario: Scenario, trouble: type[Deaf]
+) -> None:
     """The very same run ends well: no second API, integration, route or function version."""
     prepare, run = scenario
     expected, writes = undisturbed(account, scenario)
@@ -159,4 +170,6 @@ def test_a_lost_answer_changes_nothing_in_the_end(account: Account, scenario: Sc
         run()
         account.troubles = []
         assert losing.lost
-        assert differences(picture(account.aws()), expected) == [], f"lost the answer of call {after}, {losing.lost}"
+        assert differences(picture(account.aws()), expected) == [], (
+            f"lost the answer of call {after}, {losing.lost}"
+        )

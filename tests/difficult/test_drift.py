@@ -1,8 +1,9 @@
-"""Drift, all of it: each field of each kind is changed behind our back, one at a time; the plan shows just that.
+"""Drift, all of it: each field of each kind is changed behind our back, one at a time; the plan
+shows just that.
 
-`up` undoes it. The cases are generated from what is declared: every leaf of every resource's fields gets another value,
-written with AWS's own calls. What cannot be changed behind our back is listed with the reason, so a new field without a
-case fails a test.
+`up` undoes it. The cases are generated from what is declared: every leaf of every resource's fields
+gets another value, written with AWS's own calls. What cannot be changed behind our back is listed
+with the reason, so a new field without a case fails a test.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any
 
 import pytest
 
-from deployer.service import runs
-from deployer.service import declare as service_module
-from deployer.engine.apply import Run, plan_changes, read_all
 from deployer.aws.access import Aws
+from deployer.engine.apply import Run, plan_changes, read_all
 from deployer.engine.compare import canonical_json
 from deployer.engine.plan import Change, resolve
 from deployer.resources.base import Resource
+from deployer.service import declare as service_module
+from deployer.service import runs
 from tests.difficult.conftest import Service
 from tests.difficult.picture import differences, picture
 from tests.unit.test_graph import SerialExecutor
@@ -31,7 +32,8 @@ OTHER_ROLE = "arn:aws:iam::123456789012:role/other"
 SUBJECTS = ("bucket", "repository", "logs/api", "role/functions", "role/workflow", "role/api", "function/random_forest",
             "workflow", "api")  # fmt: skip
 
-# Leaves that nobody can change while the thing stays the same thing, or that other tests cover, and why.
+# Leaves that nobody can change while the thing stays the same thing, or that other tests cover, and
+# why.
 NOT_CHANGEABLE: dict[str, str] = {
     r".*/tags\..*": "without its tags a thing is not ours: test_ownership.py",
     r"repository/encryption": "fixed at creation (ECR-2)",
@@ -42,7 +44,8 @@ NOT_CHANGEABLE: dict[str, str] = {
     r"api/stage\.deployment_failure": "AWS's own word on what it did (Api-26): test_catalogue.py",
     r"api/(stale_routes|orphan_integrations)": "made by cases of their own below",
     r"role/.*\.Version": "IAM as moto has it takes no older version",
-    r"function/.*/published": "follows from the other fields; a deleted version has a case of its own below",
+    r"function/.*/published": "follows from the other fields; a deleted version has a case of "
+    "its own below",
     r"function/.*/image_digest": "an image of its own is pushed for it below",
 }
 
@@ -78,10 +81,9 @@ VALUES: list[tuple[str, Any]] = [
     (r"api/route\.key", "POST /other"),
     (r"api/route\.authorization", "AWS_IAM"),
 ]
-# Of a workflow's states: numbers and comments, whose change leaves a sound definition, and the functions.
-DEFINITION = (
-    r"workflow/definition.*\.(TimeoutSeconds|Comment|IntervalSeconds|MaxAttempts|BackoffRate|MaxDelaySeconds|Resource)"
-)
+# Of a workflow's states: numbers and comments, whose change leaves a sound definition, and the
+# functions.
+DEFINITION = r"workflow/definition.*\.(TimeoutSeconds|Comment|IntervalSeconds|MaxAttempts|BackoffRate|MaxDelaySeconds|Resource)"
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -98,7 +100,9 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def spelled(path: Path) -> str:
     """As the plan spells it."""
-    return re.sub(r"^\.", "", "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in path))
+    return re.sub(
+        r"^\.", "", "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in path)
+    )
 
 
 def another(place: str, value: Any) -> Any:
@@ -124,7 +128,11 @@ def leaf(fields: Any, path: Path) -> Any:
 def places(path: Path, before: Any, after: Any) -> set[str]:
     """Where the plan shows the change of a leaf: lists of one length element by element."""
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return {spelled((*path, number)) for number, pair in enumerate(zip(before, after)) if pair[0] != pair[1]}
+        return {
+            spelled((*path, number))
+            for number, pair in enumerate(zip(before, after))
+            if pair[0] != pair[1]
+        }
     return {spelled(path)}
 
 
@@ -154,7 +162,10 @@ def put_api_stage(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None
     wanted = fields["stage"]
     settings = {"ThrottlingBurstLimit": wanted["burst_limit"], "ThrottlingRateLimit": wanted["rate_limit"],
                 "DetailedMetricsEnabled": wanted["detailed_metrics"]}  # fmt: skip
-    log = {"DestinationArn": wanted["access_log"]["destination"], "Format": wanted["access_log"]["format"]}
+    log = {
+        "DestinationArn": wanted["access_log"]["destination"],
+        "Format": wanted["access_log"]["format"],
+    }
     aws.call("apigatewayv2", "update_stage", ApiId=state.outputs["api_id"], StageName="$default",
              AutoDeploy=wanted["auto_deploy"], DefaultRouteSettings=settings, AccessLogSettings=log)  # fmt: skip
 
@@ -168,7 +179,13 @@ def put_cors(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
 
 def put_policies(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
     for name, document in fields["policies"].items():
-        aws.call("iam", "put_role_policy", RoleName=it.name, PolicyName=name, PolicyDocument=json.dumps(document))
+        aws.call(
+            "iam",
+            "put_role_policy",
+            RoleName=it.name,
+            PolicyName=name,
+            PolicyDocument=json.dumps(document),
+        )
 
 
 def put_logging(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
@@ -191,7 +208,10 @@ def configure(**names: str) -> dict[str, Write]:
         }
         shape = wrap.get(parameter, lambda value: value)
         return lambda aws, it, state, fields: aws.call(
-            "lambda", "update_function_configuration", FunctionName=it.name, **{parameter: shape(fields[field])}
+            "lambda",
+            "update_function_configuration",
+            FunctionName=it.name,
+            **{parameter: shape(fields[field])},
         )
 
     return {field: write(field, parameter) for field, parameter in names.items()}
@@ -323,13 +343,17 @@ def cases(it: Resource) -> Iterator[tuple[Path, str, Any]]:
 
 
 @pytest.mark.parametrize("key", SUBJECTS)
-def test_each_field_changed_behind_our_back_is_shown_exactly_and_put_right(deployed: Deployed, key: str) -> None:
+def test_each_field_changed_behind_our_back_is_shown_exactly_and_put_right(
+    deployed: Deployed, key: str
+) -> None:
     it = deployed.resources[key]
     before = picture(deployed.aws)
     tried = 0
     for path, place, other in cases(it):
         write = WRITES[type(it).__name__].get(str(path[0]))
-        assert write is not None, f"no way to change {place} behind our back: add it to WRITES, or say why not"
+        assert write is not None, (
+            f"no way to change {place} behind our back: add it to WRITES, or say why not"
+        )
         write(deployed.aws, it, it.read(deployed.aws), mutated(it.fields, path, other))
         expected = places(path, leaf(it.fields, path), other)
         if type(it).__name__ == "Function":
@@ -349,7 +373,10 @@ def test_each_field_changed_behind_our_back_is_shown_exactly_and_put_right(deplo
 
 def test_every_leaf_has_a_case_or_a_reason(deployed: Deployed) -> None:
     kinds = {type(it).__name__ for it in deployed.resources.values()}
-    assert {type(deployed.resources[key]).__name__ for key in SUBJECTS} == kinds - {"ModelFile", "Image"}
+    assert {type(deployed.resources[key]).__name__ for key in SUBJECTS} == kinds - {
+        "ModelFile",
+        "Image",
+    }
     used = set()
     for it in deployed.resources.values():
         for path, _ in leaves(it.fields):
@@ -366,7 +393,12 @@ def test_a_model_file_that_is_gone_or_another_is_put_back(deployed: Deployed) ->
     assert deployed.change(key).action.value == "create"
     deployed.mend(key)
     deployed.aws.call(
-        "s3", "put_object", Bucket=bucket, Key=it.fields["key"], Body=b"another", Metadata={"sha256": "0"}
+        "s3",
+        "put_object",
+        Bucket=bucket,
+        Key=it.fields["key"],
+        Body=b"another",
+        Metadata={"sha256": "0"},
     )
     assert deployed.paths(key) == {"sha256"}
     deployed.mend(key)
@@ -386,7 +418,9 @@ def test_another_image_behind_our_back_is_shown_and_put_right(deployed: Deployed
     key = "function/random_forest"
     it: Any = deployed.resources[key]
     digest = {"imageDigest": it.fields["image_digest"]}
-    found = deployed.aws.call("ecr", "batch_get_image", repositoryName="inference-dev", imageIds=[digest])["images"][0]
+    found = deployed.aws.call(
+        "ecr", "batch_get_image", repositoryName="inference-dev", imageIds=[digest]
+    )["images"][0]
     put = deployed.aws.call(
         "ecr",
         "put_image",
@@ -395,7 +429,13 @@ def test_another_image_behind_our_back_is_shown_and_put_right(deployed: Deployed
         imageTag="theirs",
     )
     uri = f"{it.repository_uri}@{put['image']['imageId']['imageDigest']}"
-    deployed.aws.call("lambda", "update_function_code", FunctionName=it.name, ImageUri=uri, Architectures=["x86_64"])
+    deployed.aws.call(
+        "lambda",
+        "update_function_code",
+        FunctionName=it.name,
+        ImageUri=uri,
+        Architectures=["x86_64"],
+    )
     assert deployed.paths(key) == {"image_digest", "published"}
     deployed.mend(key)
     assert deployed.paths(key) == set()
@@ -421,17 +461,40 @@ def test_fields_that_we_do_not_declare_are_left_alone(deployed: Deployed) -> Non
     aws, settings = deployed.aws, deployed.service.settings
     function = settings.function_name("random_forest")
     (api,) = aws.call("apigatewayv2", "get_apis")["Items"]
-    aws.call("s3", "put_bucket_versioning", Bucket=settings.bucket, VersioningConfiguration={"Status": "Enabled"})
+    aws.call(
+        "s3",
+        "put_bucket_versioning",
+        Bucket=settings.bucket,
+        VersioningConfiguration={"Status": "Enabled"},
+    )
     described = {"Description": "inference-dev: api"}  # moto clears what is not sent, against Iam-8
-    aws.call("iam", "update_role", RoleName=settings.role_name("api"), MaxSessionDuration=7200, **described)
-    aws.call("lambda", "put_function_concurrency", FunctionName=function, ReservedConcurrentExecutions=5)
+    aws.call(
+        "iam",
+        "update_role",
+        RoleName=settings.role_name("api"),
+        MaxSessionDuration=7200,
+        **described,
+    )
+    aws.call(
+        "lambda", "put_function_concurrency", FunctionName=function, ReservedConcurrentExecutions=5
+    )
     aws.call("lambda", "create_alias", FunctionName=function, Name="stable", FunctionVersion="1")
     aws.call("apigatewayv2", "update_api", ApiId=api["ApiId"], DisableExecuteApiEndpoint=True)
     assert deployed.service.plan().effective == ()
     deployed.service.up(tracing=True, log_retention_days=30, cors_origins=(), burst_limit=9)
     assert aws.call("s3", "get_bucket_versioning", Bucket=settings.bucket)["Status"] == "Enabled"
-    assert aws.call("iam", "get_role", RoleName=settings.role_name("api"))["Role"]["MaxSessionDuration"] == 7200
+    assert (
+        aws.call("iam", "get_role", RoleName=settings.role_name("api"))["Role"][
+            "MaxSessionDuration"
+        ]
+        == 7200
+    )
     concurrency = aws.call("lambda", "get_function_concurrency", FunctionName=function)
     assert concurrency["ReservedConcurrentExecutions"] == 5
-    assert aws.call("lambda", "get_alias", FunctionName=function, Name="stable")["FunctionVersion"] == "1"
-    assert aws.call("apigatewayv2", "get_api", ApiId=api["ApiId"])["DisableExecuteApiEndpoint"] is True
+    assert (
+        aws.call("lambda", "get_alias", FunctionName=function, Name="stable")["FunctionVersion"]
+        == "1"
+    )
+    assert (
+        aws.call("apigatewayv2", "get_api", ApiId=api["ApiId"])["DisableExecuteApiEndpoint"] is True
+    )

@@ -1,4 +1,6 @@
-"""Two hundred functions' worth of resources: within AWS's request rates, without a leak of threads or memory."""
+"""Two hundred functions' worth of resources: within AWS's request rates, without a leak of threads
+or memory.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,12 @@ def many(account: Account, one_project: Path, tmp_path: Path) -> Service:
     return Service(account, folder)
 
 
-def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(many: Service) -> None:
-    """Api-30, Lambda-29, Logs-12: one thread here, so that time passes by waiting alone, which is the hardest case."""
+def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(
+    many: Service,
+) -> None:
+    """Api-30, Lambda-29, Logs-12: one thread here, so that time passes by waiting alone, which is
+    the hardest case.
+    """
     clock = Clock()
     many.account.troubles = [rates := Rates(clock)]
     aws = many.account.aws(clock)
@@ -43,7 +49,9 @@ def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(
     planned = many.account.calls[made:]
     assert not any(call.writes for call in planned)
     listings = sum(call.operation == "DescribeLogGroups" for call in planned)
-    assert listings <= FUNCTIONS / 50 + 2, "five listings a second are allowed, but each of fifty groups (Logs-12)"
+    assert listings <= FUNCTIONS / 50 + 2, (
+        "five listings a second are allowed, but each of fifty groups (Logs-12)"
+    )
     assert rates.refused == {}
     many.down(aws)
     assert rates.refused == {}
@@ -60,7 +68,9 @@ def test_two_hundred_functions_survive_throttles_and_failures_without_a_leak(man
         many.account.troubles = []
         objects = []
         for _ in range(3):
-            plan, _ = runs.show_plan(many.account.aws(clock), many.settings, pool, lambda event: None)
+            plan, _ = runs.show_plan(
+                many.account.aws(clock), many.settings, pool, lambda event: None
+            )
             assert plan.effective == ()
             many.account.calls.clear()
             del plan
@@ -68,4 +78,6 @@ def test_two_hundred_functions_survive_throttles_and_failures_without_a_leak(man
             objects.append(len(gc.get_objects()))
         assert len(set(threading.enumerate()) - before) <= 16
     assert set(threading.enumerate()) - before == set()
-    assert objects[2] < objects[1] + 5 * FUNCTIONS, "one plan more keeps what the one before it needed"
+    assert objects[2] < objects[1] + 5 * FUNCTIONS, (
+        "one plan more keeps what the one before it needed"
+    )

@@ -1,4 +1,5 @@
-"""What is not ours is named and left alone in every path; what a deploy left untagged is taken over when asked.
+"""What is not ours is named and left alone in every path; what a deploy left untagged is taken over
+when asked.
 
 `down` proves that nothing of ours is left.
 """
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.errors import ApplyFailed, ForeignResource, NotSettled
 from deployer.engine.plan import Action
+from deployer.errors import ApplyFailed, ForeignResource, NotSettled
 from tests.difficult.conftest import Service
 from tests.difficult.picture import differences, picture
 from tests.difficult.troubles import Always, Script
@@ -22,7 +23,10 @@ from tests.difficult.wire import Answer, Call, Forward, refusal
 NAME = "inference-dev"
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 POLICY = json.dumps(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]}
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+    }
 )
 TAGS = ["deployer:service", "deployer:stage", "deployer:managed-by"]
 
@@ -32,7 +36,12 @@ def untag_bucket(aws: Aws) -> None:
 
 
 def untag_repository(aws: Aws) -> None:
-    aws.call("ecr", "untag_resource", resourceArn=f"arn:aws:ecr:us-east-1:123456789012:repository/{NAME}", tagKeys=TAGS)
+    aws.call(
+        "ecr",
+        "untag_resource",
+        resourceArn=f"arn:aws:ecr:us-east-1:123456789012:repository/{NAME}",
+        tagKeys=TAGS,
+    )
 
 
 def untag_logs(aws: Aws) -> None:
@@ -72,7 +81,9 @@ UNTAG: dict[str, Callable[[Aws], None]] = {
 
 
 @pytest.mark.parametrize("key", UNTAG)
-def test_what_lost_its_tags_is_refused_and_taken_over_only_when_asked(service: Service, key: str) -> None:
+def test_what_lost_its_tags_is_refused_and_taken_over_only_when_asked(
+    service: Service, key: str
+) -> None:
     service.up()
     account = service.account
     expected = picture(account.aws())
@@ -84,7 +95,11 @@ def test_what_lost_its_tags_is_refused_and_taken_over_only_when_asked(service: S
         assert "--adopt" in caught.value.advice
     assert differences(picture(account.aws()), untagged) == []
     plan = service.plan(adopt=True)
-    assert [change.key for change in plan.adopting] == [change.key for change in plan.effective] == [key]
+    assert (
+        [change.key for change in plan.adopting]
+        == [change.key for change in plan.effective]
+        == [key]
+    )
     assert {field.path for field in plan.adopting[0].fields} == {f"tags.{tag}" for tag in TAGS}
     assert all(field.before is None for field in plan.adopting[0].fields)
     service.up(adopt=True)
@@ -92,7 +107,9 @@ def test_what_lost_its_tags_is_refused_and_taken_over_only_when_asked(service: S
 
 
 @pytest.mark.parametrize("key", UNTAG)
-def test_down_leaves_what_lost_its_tags_deletes_the_rest_and_says_so(service: Service, key: str) -> None:
+def test_down_leaves_what_lost_its_tags_deletes_the_rest_and_says_so(
+    service: Service, key: str
+) -> None:
     service.up()
     aws = service.account.aws()
     UNTAG[key](aws)
@@ -109,10 +126,18 @@ def test_down_leaves_what_lost_its_tags_deletes_the_rest_and_says_so(service: Se
         service.down()
 
 
-def test_what_belongs_to_another_service_is_not_taken_over_even_when_asked(service: Service) -> None:
+def test_what_belongs_to_another_service_is_not_taken_over_even_when_asked(
+    service: Service,
+) -> None:
     aws = service.account.aws()
     tags = [{"Key": "deployer:service", "Value": "other"}]
-    aws.call("iam", "create_role", RoleName=f"{NAME}-us-east-1-api", AssumeRolePolicyDocument=TRUST, Tags=tags)
+    aws.call(
+        "iam",
+        "create_role",
+        RoleName=f"{NAME}-us-east-1-api",
+        AssumeRolePolicyDocument=TRUST,
+        Tags=tags,
+    )
     before = picture(aws)
     with pytest.raises(ForeignResource, match="belongs to"):
         service.up(adopt=True)
@@ -135,7 +160,9 @@ def test_a_bucket_of_another_account_stops_up_and_is_passed_over_by_down(service
     with pytest.raises(NotSettled, match="S3 bucket .* belongs to another account"):
         service.down()
     left = picture_without_troubles(service)
-    assert list(left["buckets"]) and not left["functions"] and not left["roles"] and not left["apis"]
+    assert (
+        list(left["buckets"]) and not left["functions"] and not left["roles"] and not left["apis"]
+    )
 
 
 def picture_without_troubles(service: Service) -> dict[str, Any]:
@@ -154,7 +181,9 @@ def test_a_role_with_foreign_policies_is_kept_and_the_rest_goes(service: Service
         policy = "arn:aws:iam::123456789012:policy/foreign"
         aws.call("iam", "attach_role_policy", RoleName=role, PolicyArn=policy)
         assert service.plan().is_empty
-        with pytest.raises(ApplyFailed, match=f"{role} has policies attached that are not ours: {policy}"):
+        with pytest.raises(
+            ApplyFailed, match=f"{role} has policies attached that are not ours: {policy}"
+        ):
             service.down()
         assert list(picture(aws)["roles"]) == [role] and picture(aws)["functions"] == {}
         aws.call("iam", "detach_role_policy", RoleName=role, PolicyArn=policy)
@@ -164,14 +193,20 @@ def test_a_role_with_foreign_policies_is_kept_and_the_rest_goes(service: Service
         aws.find(("NoSuchEntity",), "iam", "delete_policy", PolicyArn=policy)
 
 
-def test_a_repository_with_somebody_elses_images_is_kept_and_the_rest_goes(service: Service) -> None:
+def test_a_repository_with_somebody_elses_images_is_kept_and_the_rest_goes(
+    service: Service,
+) -> None:
     service.up()
     aws = service.account.aws()
-    manifest = aws.call("ecr", "batch_get_image", repositoryName=NAME, imageIds=[{"imageTag": tag_of(aws)}])
+    manifest = aws.call(
+        "ecr", "batch_get_image", repositoryName=NAME, imageIds=[{"imageTag": tag_of(aws)}]
+    )
     text = manifest["images"][0]["imageManifest"] + "\n"
     aws.call("ecr", "put_image", repositoryName=NAME, imageManifest=text, imageTag="theirs")
     assert service.plan().is_empty
-    with pytest.raises(ApplyFailed, match=f"ECR repository {NAME} holds images that are not ours: theirs"):
+    with pytest.raises(
+        ApplyFailed, match=f"ECR repository {NAME} holds images that are not ours: theirs"
+    ):
         service.down()
     left = picture(aws)
     assert list(left["repositories"]) == [NAME] and not left["functions"] and not left["buckets"]
@@ -190,7 +225,9 @@ def test_a_bucket_with_somebody_elses_objects_is_kept_and_the_rest_goes(service:
     with pytest.raises(ApplyFailed, match="holds what is not ours: reports/"):
         service.down()
     left = picture(aws)
-    assert [key for key, _ in left["buckets"][bucket]["objects"]] == ["reports/2026.csv"] and not left["functions"]
+    assert [key for key, _ in left["buckets"][bucket]["objects"]] == [
+        "reports/2026.csv"
+    ] and not left["functions"]
 
 
 def test_what_only_begins_like_our_names_is_neither_pruned_nor_deleted(service: Service) -> None:
@@ -198,11 +235,20 @@ def test_what_only_begins_like_our_names_is_neither_pruned_nor_deleted(service: 
     service.up()
     aws = service.account.aws()
     image = {"imageTag": tag_of(aws)}
-    (found,) = aws.call("ecr", "describe_images", repositoryName=NAME, imageIds=[image])["imageDetails"]
+    (found,) = aws.call("ecr", "describe_images", repositoryName=NAME, imageIds=[image])[
+        "imageDetails"
+    ]
     uri = f"{service.settings.repository_uri}@{found['imageDigest']}"
     theirs, group = f"{NAME}-theirs", f"/aws/lambda/{NAME}-theirs"
     role = service.settings.role_arn("functions")
-    aws.call("lambda", "create_function", FunctionName=theirs, PackageType="Image", Code={"ImageUri": uri}, Role=role)
+    aws.call(
+        "lambda",
+        "create_function",
+        FunctionName=theirs,
+        PackageType="Image",
+        Code={"ImageUri": uri},
+        Role=role,
+    )
     aws.call("logs", "create_log_group", logGroupName=group)
     assert service.plan().effective == ()
     service.up(tracing=True)
@@ -214,7 +260,9 @@ def test_what_only_begins_like_our_names_is_neither_pruned_nor_deleted(service: 
 def test_what_somebody_else_deleted_in_a_versioned_bucket_is_still_theirs(service: Service) -> None:
     service.up()
     aws, bucket = service.account.aws(), service.settings.bucket
-    aws.call("s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    aws.call(
+        "s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
     aws.call("s3", "put_object", Bucket=bucket, Key="report.csv", Body=b"theirs")
     aws.call("s3", "delete_object", Bucket=bucket, Key="report.csv")
     with pytest.raises(ApplyFailed, match="holds what is not ours: report.csv"):
@@ -228,7 +276,9 @@ def test_other_tags_and_undeclared_fields_are_left_alone(service: Service) -> No
     bucket = service.settings.bucket
     theirs = {"Key": "team", "Value": "data"}
     aws.call("s3", "put_bucket_tagging", Bucket=bucket, Tagging={"TagSet": [theirs]})
-    aws.call("s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    aws.call(
+        "s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
     aws.call("iam", "tag_role", RoleName=f"{NAME}-us-east-1-api", Tags=[theirs])
     service.up(adopt=True)
     tags = aws.call("s3", "get_bucket_tagging", Bucket=bucket)["TagSet"]
@@ -243,7 +293,9 @@ def test_down_takes_versions_and_delete_markers_along(service: Service) -> None:
     service.up()
     aws = service.account.aws()
     bucket = service.settings.bucket
-    aws.call("s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    aws.call(
+        "s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
     for _ in range(3):
         aws.call("s3", "put_object", Bucket=bucket, Key="models/old/x.joblib", Body=b"1")
         aws.call("s3", "delete_object", Bucket=bucket, Key="models/old/x.joblib")
@@ -259,8 +311,13 @@ def test_a_deletion_that_fails_inside_a_successful_answer_is_reported(service: S
     def partly(call: Call, forward: Forward) -> Answer | None:
         if call.operation != "DeleteObjects":
             return None
-        error = "<Error><Key>models/x</Key><Code>InternalError</Code><Message>We failed</Message></Error>"
-        xml = f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{error}</DeleteResult>'
+        error = (
+            "<Error><Key>models/x</Key><Code>InternalError</Code><Message>We "
+            "failed</Message></Error>"
+        )
+        xml = (
+            f'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{error}</DeleteResult>'
+        )
         return Answer(200, {"Content-Type": "application/xml"}, xml.encode())
 
     service.account.troubles = [partly]
@@ -276,19 +333,27 @@ def test_data_is_kept_when_asked_and_the_next_up_takes_it_up_again(service: Serv
     left = picture(aws)
     assert (
         differences(
-            {name: left[name] for name in ("buckets", "groups")}, {name: before[name] for name in ("buckets", "groups")}
+            {name: left[name] for name in ("buckets", "groups")},
+            {name: before[name] for name in ("buckets", "groups")},
         )
         == []
     )
     assert not any(left[name] for name in left if name not in ("buckets", "groups"))
     assert all(
-        change.action is Action.NOOP for change in plan.changes if change.key.startswith(("logs/", "model/", "bucket"))
+        change.action is Action.NOOP
+        for change in plan.changes
+        if change.key.startswith(("logs/", "model/", "bucket"))
     )
-    assert f"kept, with all that is in it: S3 bucket {service.settings.bucket}" in " ".join(service.told)
+    assert f"kept, with all that is in it: S3 bucket {service.settings.bucket}" in " ".join(
+        service.told
+    )
     assert "/aws/vendedlogs/states/inference-dev" in " ".join(service.told)
     service.up()
     after = picture(aws)
-    assert differences(after["buckets"], before["buckets"]) == [] and after["groups"] == before["groups"]
+    assert (
+        differences(after["buckets"], before["buckets"]) == []
+        and after["groups"] == before["groups"]
+    )
     service.down()
     assert not any(picture(aws).values())
 
@@ -297,7 +362,9 @@ def test_the_census_finds_what_carries_our_tags_under_another_name(service: Serv
     service.up()
     aws = service.account.aws()
     aws.call("logs", "create_log_group", logGroupName="/copied", tags=service.settings.tags)
-    with pytest.raises(NotSettled, match="log-group:/copied.* carries this service's tags, but not its name"):
+    with pytest.raises(
+        NotSettled, match="log-group:/copied.* carries this service's tags, but not its name"
+    ):
         service.down()
     with pytest.raises(NotSettled, match="/copied"):
         service.down()
@@ -306,14 +373,20 @@ def test_the_census_finds_what_carries_our_tags_under_another_name(service: Serv
 
 def test_a_census_by_tags_that_is_not_allowed_is_said_and_no_failure(service: Service) -> None:
     service.up()
-    denied = ("AccessDeniedException", "User: u is not authorized to perform: tag:GetResources", 400)
+    denied = (
+        "AccessDeniedException",
+        "User: u is not authorized to perform: tag:GetResources",
+        400,
+    )
     service.account.troubles = [Script({"GetResources": [denied]})]
     service.down()
     assert any("by names only" in text and "tag:GetResources" in text for text in service.told)
 
 
 def test_two_runs_at_once_end_in_one_service(service: Service) -> None:
-    """The other run does all of its work between any two calls of ours; whoever comes second goes on with what is there."""
+    """The other run does all of its work between any two calls of ours; whoever comes second goes
+    on with what is there.
+    """
     account = service.account
     service.up()
     expected = picture(account.aws())
@@ -341,7 +414,9 @@ def test_two_runs_at_once_end_in_one_service(service: Service) -> None:
         if after < writes - 5:
             assert any("another run" in text for text in service.told) or after == 0
         service.up()
-        assert differences(picture(account.aws()), expected) == [], f"overtaken before call {after + 1}"
+        assert differences(picture(account.aws()), expected) == [], (
+            f"overtaken before call {after + 1}"
+        )
 
 
 def test_an_error_of_a_stranger_is_not_taken_for_ours(service: Service) -> None:
@@ -351,12 +426,19 @@ def test_an_error_of_a_stranger_is_not_taken_for_ours(service: Service) -> None:
         if call.operation == "CreateRole" and call.says(f"{NAME}-us-east-1-api"):
             service.account.troubles = []
             aws = service.account.aws()
-            aws.call("iam", "create_role", RoleName=f"{NAME}-us-east-1-api", AssumeRolePolicyDocument=TRUST)
+            aws.call(
+                "iam",
+                "create_role",
+                RoleName=f"{NAME}-us-east-1-api",
+                AssumeRolePolicyDocument=TRUST,
+            )
             return refusal("iam", "EntityAlreadyExists", "Role with name x already exists.", 409)
         return None
 
     service.account.troubles = [appearing]
-    with pytest.raises(ApplyFailed, match=f"{NAME}-us-east-1-api already exists and does not carry"):
+    with pytest.raises(
+        ApplyFailed, match=f"{NAME}-us-east-1-api already exists and does not carry"
+    ):
         service.up()
     assert picture(service.account.aws())["roles"][f"{NAME}-us-east-1-api"]["policies"] == {}
 

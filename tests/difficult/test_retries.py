@@ -1,4 +1,5 @@
-"""Each code of AWS's that is transient at first, by its id: waited out and told, and in the end raised as AWS said it.
+"""Each code of AWS's that is transient at first, by its id: waited out and told, and in the end
+raised as AWS said it.
 
 TEST-n are the scripted answers of docs/aws-behaviours.md.
 """
@@ -15,13 +16,23 @@ from deployer.errors import ApplyFailed, DeployerError
 from tests.clock import Clock
 from tests.difficult.conftest import Service
 from tests.difficult.picture import differences, picture
-from tests.difficult.troubles import Always, BusyFunctions, Expired, ReturningLogs, Script, SlowDeletes, StaleReads
+from tests.difficult.troubles import (
+    Always,
+    BusyFunctions,
+    Expired,
+    ReturningLogs,
+    Script,
+    SlowDeletes,
+    StaleReads,
+)
 from tests.difficult.wire import Answer, Call, Forward
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the catalogue's retry table as it concerns one of our calls, and what the user is told meanwhile."""
+    """A row of the catalogue's retry table as it concerns one of our calls, and what the user is
+    told meanwhile.
+    """
 
     id: str
     run: str  # up, change (an up with other settings) or down
@@ -42,17 +53,39 @@ _API = "waiting for API Gateway: another change of this API is under way"
 _CALLS = "waiting for AWS: too many calls in this account"
 
 _ASSUME = "The role defined for the function cannot be assumed by Lambda."
-_PERMISSION = "The provided execution role does not have permissions to call CreateLogStream on LOGS"
-_GRANT = "Lambda was unable to configure access to your environment variables because the KMS key is invalid for CreateGrant."  # noqa: E501
-_PENDING = "The operation cannot be performed at this time. The function is currently in the following state: Pending"
-_UPDATING = "The operation cannot be performed at this time. An update is in progress for resource: x"
-_STATES = "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the provided role."  # noqa: E501
+_PERMISSION = (
+    "The provided execution role does not have permissions to call CreateLogStream on LOGS"
+)
+_GRANT = (
+    "Lambda was unable to configure access to your environment variables because the KMS "
+    "key is invalid for CreateGrant."
+)  # noqa: E501
+_PENDING = (
+    "The operation cannot be performed at this time. The function is currently in the "
+    "following state: Pending"
+)
+_UPDATING = (
+    "The operation cannot be performed at this time. An update is in progress for resource: x"
+)
+_STATES = (
+    "Neither the global service principal states.amazonaws.com, nor the regional one is "
+    "authorized to assume the provided role."
+)  # noqa: E501
 _DESTINATION = "The state machine IAM Role is not authorized to access the Log Destination"
-_ABORTED = "A conflicting conditional operation is currently in progress against this resource. Please try again."
+_ABORTED = (
+    "A conflicting conditional operation is currently in progress against this resource. "
+    "Please try again."
+)
 _BUSY = "Unable to complete operation due to concurrent modification. Please try again later."
-_MULTIPLE = "The request was rejected because multiple requests to change this object were submitted simultaneously."
+_MULTIPLE = (
+    "The request was rejected because multiple requests to change this object were "
+    "submitted simultaneously."
+)
 _PULL = "Lambda does not have permission to access the ECR image. Check the ECR permissions."
-_RETENTION = "User: u is not authorized to perform: logs:PutRetentionPolicy because no identity-based policy allows the logs:PutRetentionPolicy action"  # noqa: E501
+_RETENTION = (
+    "User: u is not authorized to perform: logs:PutRetentionPolicy because no "
+    "identity-based policy allows the logs:PutRetentionPolicy action"
+)  # noqa: E501
 
 ROWS = [
     Row("R-1", "up", "CreateFunction", "InvalidParameterValueException", _ASSUME, 400, _ROLE),
@@ -69,11 +102,14 @@ ROWS = [
     Row("R-8", "change", "UpdateStateMachine", "AccessDeniedException", _STATES, 400, _WORKFLOW),
     Row("R-9", "up", "CreateStateMachine", "AccessDeniedException", _DESTINATION, 400, _DELIVERY),
     Row("R-9", "change", "UpdateStateMachine", "AccessDeniedException", _DESTINATION, 400, _DELIVERY),
-    Row("R-10", "up", "CreateStateMachine", "StateMachineDeleting", "State machine is being deleted: x", 400,
+    Row("R-10", "up", "CreateStateMachine", "StateMachineDeleting", "State machine is being "
+                                                                    "deleted: x", 400,
         "waiting for Step Functions: the former state machine is still being deleted"),
-    Row("R-11", "up", "CreateRole", "MalformedPolicyDocument", "Invalid principal in policy: \"SERVICE\":\"x\"", 400,
+    Row("R-11", "up", "CreateRole", "MalformedPolicyDocument", "Invalid principal in policy: "
+                                                               "\"SERVICE\":\"x\"", 400,
         "waiting for IAM: a principal in the trust policy is not seen yet"),
-    Row("R-12", "down", "DeleteRole", "DeleteConflict", "Cannot delete entity, must delete policies first.", 409,
+    Row("R-12", "down", "DeleteRole", "DeleteConflict", "Cannot delete entity, must delete "
+                                                        "policies first.", 409,
         "waiting for IAM: the role's policies are not seen as deleted yet"),
     Row("R-13", "up", "PutRolePolicy", "ConcurrentModification", _MULTIPLE, 409,
         "waiting for IAM: another change of this role is under way"),
@@ -82,9 +118,11 @@ ROWS = [
     Row("GEN-8", "up", "PutRolePolicy", "NoSuchEntity", "The role with name x cannot be found.", 404,
         "waiting for IAM: the new role is not seen yet"),
     Row("R-14", "up", "SetRepositoryPolicy", "InvalidParameterException",
-        "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy provided'", 400,
+        "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository "
+        "policy provided'", 400,
         "waiting for ECR: the repository policy is not accepted yet"),
-    Row("R-15", "up", "SetRepositoryPolicy", "RepositoryNotFoundException", "The repository does not exist", 400,
+    Row("R-15", "up", "SetRepositoryPolicy", "RepositoryNotFoundException", "The repository does "
+                                                                            "not exist", 400,
         "waiting for ECR: the new repository is not seen yet"),
     Row("R-16", "up", "CreateFunction", "AccessDeniedException", _PULL, 403,
         "waiting for ECR: Lambda may not pull the image yet"),
@@ -138,8 +176,12 @@ def test_what_is_transient_is_waited_out_and_told(service: Service, row: Row) ->
 
 
 @pytest.mark.parametrize("row", ROWS, ids=ids)
-def test_what_stays_is_raised_as_aws_said_it_once_the_deadline_is_over(service: Service, row: Row) -> None:
-    """TEST-2. Some minutes of AWS's time, no more and no less; the rest of the run goes on, and the next one finishes."""
+def test_what_stays_is_raised_as_aws_said_it_once_the_deadline_is_over(
+    service: Service, row: Row
+) -> None:
+    """TEST-2. Some minutes of AWS's time, no more and no less; the rest of the run goes on, and the
+    next one finishes.
+    """
     if row.run != "up":
         service.up()
     clock = Clock()
@@ -154,26 +196,34 @@ def test_what_stays_is_raised_as_aws_said_it_once_the_deadline_is_over(service: 
 
 
 PERMANENT = [
-    ("CreateFunction", "InvalidParameterValueException", "The image manifest, config or layer media type for the source "
+    ("CreateFunction", "InvalidParameterValueException", "The image manifest, config or layer "
+                                                         "media type for the source "
      "image x is not supported.", 400, "TEST-3, Img-4"),
-    ("CreateFunction", "AccessDeniedException", "User: u is not authorized to perform: iam:PassRole on resource: r", 403, "GEN-5"),  # noqa: E501
+    ("CreateFunction", "AccessDeniedException", "User: u is not authorized to perform: "
+                                                "iam:PassRole on resource: r", 403, "GEN-5"),  # noqa: E501
     ("CreateFunction", "CodeStorageExceededException", "Code storage limit exceeded.", 400, "Lambda-30"),
-    ("CreateStateMachine", "InvalidDefinition", "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED'", 400, "Sfn-7"),  # noqa: E501
+    ("CreateStateMachine", "InvalidDefinition", "Invalid State Machine Definition: "
+                                                "'SCHEMA_VALIDATION_FAILED'", 400, "Sfn-7"),  # noqa: E501
     ("CreateStateMachine", "InvalidLoggingConfiguration", "Log Destination not found.", 400, "Sfn-5"),
-    ("CreateStateMachine", "StateMachineLimitExceeded", "The maximum number of state machines has been reached.", 400, "Sfn-31"),  # noqa: E501
-    ("CreateStateMachine", "AccessDeniedException", "User: u is not authorized to perform: iam:PassRole on resource: r", 400, "GEN-5"),  # noqa: E501
+    ("CreateStateMachine", "StateMachineLimitExceeded", "The maximum number of state machines "
+                                                        "has been reached.", 400, "Sfn-31"),  # noqa: E501
+    ("CreateStateMachine", "AccessDeniedException", "User: u is not authorized to perform: "
+                                                    "iam:PassRole on resource: r", 400, "GEN-5"),  # noqa: E501
     ("CreateRole", "LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000", 409, "Iam-11"),
     ("CreateRole", "MalformedPolicyDocument", "This policy contains invalid Json", 400, "Iam-7"),
     ("CreateLogGroup", "LimitExceededException", "Resource limit exceeded.", 400, "GEN-3"),
     ("CreateApi", "BadRequestException", "Invalid protocol", 400, "Api-8"),
     ("CreateStage", "BadRequestException", "Insufficient permissions to enable logging", 400, "Logs-7"),
     ("CreateBucket", "BucketAlreadyExists", "The requested bucket name is not available.", 409, "S3-3"),
-    ("CreateRepository", "AccessDeniedException", "User: u is not authorized to perform: ecr:CreateRepository", 400, "GEN-3"),  # noqa: E501
+    ("CreateRepository", "AccessDeniedException", "User: u is not authorized to perform: "
+                                                  "ecr:CreateRepository", 400, "GEN-3"),  # noqa: E501
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("operation", "code", "message", "status", "id"), PERMANENT, ids=[f"{e[4]}-{e[1]}" for e in PERMANENT]
+    ("operation", "code", "message", "status", "id"),
+    PERMANENT,
+    ids=[f"{e[4]}-{e[1]}" for e in PERMANENT],
 )
 def test_what_is_permanent_fails_at_once(
     service: Service, operation: str, code: str, message: str, status: int, id: str
@@ -208,7 +258,9 @@ def test_a_function_is_not_written_while_it_is_busy(service: Service) -> None:
     assert "waiting for Lambda: the function is being prepared" in service.told
 
 
-def test_a_state_machine_that_is_being_deleted_is_waited_for_and_its_role_comes_after(service: Service) -> None:
+def test_a_state_machine_that_is_being_deleted_is_waited_for_and_its_role_comes_after(
+    service: Service,
+) -> None:
     """TEST-10, Sfn-21, GEN-15."""
     service.up()
     clock = Clock()
@@ -237,7 +289,10 @@ def test_up_right_after_down_waits_until_the_name_is_free(service: Service) -> N
     service.account.aws().call("stepfunctions", "delete_state_machine", stateMachineArn=arn)
     service.up(service.account.aws(clock))
     assert clock.now >= 1100
-    assert "waiting for Step Functions: the former state machine is still being deleted" in service.told
+    assert (
+        "waiting for Step Functions: the former state machine is still being deleted"
+        in service.told
+    )
     service.account.troubles = []
     assert service.plan().is_empty
 
@@ -272,7 +327,9 @@ def test_down_finds_nothing_to_do_where_everything_answers_not_found(service: Se
     assert len(deleted) > 15
 
 
-def test_credentials_that_expire_in_the_middle_end_the_run_at_once_and_the_next_goes_on(service: Service) -> None:
+def test_credentials_that_expire_in_the_middle_end_the_run_at_once_and_the_next_goes_on(
+    service: Service,
+) -> None:
     service.up()
     expected = picture(service.account.aws())
     service.account.reset()
@@ -291,13 +348,17 @@ def test_credentials_that_expire_in_the_middle_end_the_run_at_once_and_the_next_
 
 
 def test_credentials_that_expire_before_the_plan_say_so(service: Service) -> None:
-    service.account.troubles = [Always("GetRole", "ExpiredToken", "The security token is expired", 403)]
+    service.account.troubles = [
+        Always("GetRole", "ExpiredToken", "The security token is expired", 403)
+    ]
     with pytest.raises(DeployerError, match="expired") as caught:
         service.up()
     assert "sign in again" in caught.value.advice
 
 
-def test_reads_that_lag_are_read_again_until_the_account_shows_what_was_applied(service: Service) -> None:
+def test_reads_that_lag_are_read_again_until_the_account_shows_what_was_applied(
+    service: Service,
+) -> None:
     """GEN-8, Sfn-12."""
     clock = Clock()
     service.account.troubles = [StaleReads(40, clock, random.Random(1), share=1.0)]

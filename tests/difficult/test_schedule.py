@@ -1,4 +1,6 @@
-"""All of AWS's difficulties at once, by a seeded schedule: every run ends well, and in the account of an undisturbed run."""
+"""All of AWS's difficulties at once, by a seeded schedule: every run ends well, and in the account
+of an undisturbed run.
+"""
 
 from __future__ import annotations
 

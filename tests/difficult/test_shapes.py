@@ -1,7 +1,7 @@
 """What AWS adds to an answer, leaves out or writes in another way never shows as a difference.
 
-Every read of a deployed service is rewritten by chance into another of AWS's own shapes (Lambda-25, Iam-4, Iam-5, ECR-5,
-Sfn-14, Api-18, Api-34).
+Every read of a deployed service is rewritten by chance into another of AWS's own shapes (Lambda-25,
+Iam-4, Iam-5, ECR-5, Sfn-14, Api-18, Api-34).
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Reshaped:
             return {kind: self._values(names) for kind, names in value.items()}
         if name == "Condition":
             return {
-                operator: {key: self._boolean(self._values(values)) for key, values in tests.items()}
+                operator: {
+                    key: self._boolean(self._values(values)) for key, values in tests.items()
+                }
                 for operator, tests in value.items()
             }
         return value
@@ -72,7 +74,11 @@ class Reshaped:
         return values[0] if len(values) == 1 and self.maybe() else values
 
     def _boolean(self, value: Any) -> Any:
-        return {"true": True, "false": False}.get(value, value) if isinstance(value, str) and self.maybe() else value
+        return (
+            {"true": True, "false": False}.get(value, value)
+            if isinstance(value, str) and self.maybe()
+            else value
+        )
 
     def _spelled(self, document: Any) -> str:
         return json.dumps(document, indent=self.chance.choice([None, 2]), sort_keys=self.maybe())
@@ -93,7 +99,9 @@ class Reshaped:
         return self._in_xml(answer, "PolicyDocument")
 
     def _GetBucketPolicy(self, answer: Answer) -> Answer:
-        return Answer(200, _without_length(answer), self._spelled(self._policy(answer.json)).encode())
+        return Answer(
+            200, _without_length(answer), self._spelled(self._policy(answer.json)).encode()
+        )
 
     def _GetRepositoryPolicy(self, answer: Answer) -> Answer:
         document = self._policy(json.loads(answer.json["policyText"]))
@@ -142,7 +150,10 @@ class Reshaped:
 
     def _ListVersionsByFunction(self, answer: Answer) -> Answer:
         return answer.with_json(
-            {**answer.json, "Versions": [self._configuration(each) for each in answer.json["Versions"]]}
+            {
+                **answer.json,
+                "Versions": [self._configuration(each) for each in answer.json["Versions"]],
+            }
         )
 
     # Sfn-13, Sfn-14
@@ -165,9 +176,15 @@ class Reshaped:
             cors = api.get("corsConfiguration")
             for name in ("allowHeaders", "allowMethods", "allowOrigins"):
                 if cors and name in cors:
-                    cors[name] = [self.chance.choice([each.lower(), each.upper()]) for each in cors[name]]
+                    cors[name] = [
+                        self.chance.choice([each.lower(), each.upper()]) for each in cors[name]
+                    ]
                     self.chance.shuffle(cors[name])
-            api |= {"apiKeySelectionExpression": "$request.header.x-api-key", "ipAddressType": "ipv4", "warnings": []}
+            api |= {
+                "apiKeySelectionExpression": "$request.header.x-api-key",
+                "ipAddressType": "ipv4",
+                "warnings": [],
+            }
         return answer.with_json(found)
 
     def _GetIntegrations(self, answer: Answer) -> Answer:
@@ -187,7 +204,10 @@ class Reshaped:
         return answer.with_json(found)
 
     def _GetStage(self, answer: Answer) -> Answer:
-        deployment = {"deploymentId": str(self.chance.random()), "lastUpdatedDate": "2026-01-01T00:00:00Z"}
+        deployment = {
+            "deploymentId": str(self.chance.random()),
+            "lastUpdatedDate": "2026-01-01T00:00:00Z",
+        }
         return answer.with_json({**answer.json, **deployment})
 
     # Logs-4: older answers have the ARN that ends in ":*" only
@@ -204,7 +224,9 @@ class Reshaped:
             "logGroupName": "/aws/lambda/inference-dev-random-forest-2",
             "arn": "arn:aws:logs:x:1:log-group:y:*",
         }
-        if self.maybe() and any(group["logGroupName"].endswith("random-forest") for group in found["logGroups"]):
+        if self.maybe() and any(
+            group["logGroupName"].endswith("random-forest") for group in found["logGroups"]
+        ):
             found["logGroups"].insert(0, neighbour)  # TEST-23, Logs-3
         return answer.with_json(found)
 
@@ -216,7 +238,9 @@ class Reshaped:
 
 
 def _without_length(answer: Answer) -> dict[str, str]:
-    return {name: value for name, value in answer.headers.items() if name.lower() != "content-length"}
+    return {
+        name: value for name, value in answer.headers.items() if name.lower() != "content-length"
+    }
 
 
 @pytest.fixture
@@ -236,9 +260,14 @@ def test_no_shape_of_an_answer_shows_as_a_difference(deployed: Service, seed: in
 
 def test_a_difference_shows_in_every_shape(deployed: Service) -> None:
     deployed.account.aws().call(
-        "lambda", "update_function_configuration", FunctionName="inference-dev-random-forest", Timeout=7
+        "lambda",
+        "update_function_configuration",
+        FunctionName="inference-dev-random-forest",
+        Timeout=7,
     )
     for seed in range(10):
         deployed.account.troubles = [Reshaped(random.Random(seed))]
-        shown = [change for change in deployed.plan().effective if change.key == "function/random_forest"]
+        shown = [
+            change for change in deployed.plan().effective if change.key == "function/random_forest"
+        ]
         assert {field.path for field in shown[0].fields} == {"timeout_s", "published"}

@@ -1,4 +1,5 @@
-"""What AWS does and emulators do not, each as a trouble on the wire; ids are those of docs/aws-behaviours.md.
+"""What AWS does and emulators do not, each as a trouble on the wire; ids are those of
+docs/aws-behaviours.md.
 
 Times are seconds on the run's own clock, which only sleeping moves.
 """
@@ -20,7 +21,9 @@ from tests.difficult.wire import Answer, Call, Forward, broken, refusal
 
 @dataclass
 class Script:
-    """The first calls of some operations get these answers in turn: `{"CreateRole": [(code, message, status), ...]}`."""
+    """The first calls of some operations get these answers in turn: `{"CreateRole": [(code,
+    message, status), ...]}`.
+    """
 
     answers: Mapping[str, Sequence[tuple[str, str, int]]]
     made: Counter[str] = field(default_factory=Counter)
@@ -77,7 +80,9 @@ class Throttle:
 
 @dataclass
 class Unreliable:
-    """A share of all calls fails: with a 500 before or after it took effect, or its answer is lost (GEN-3)."""
+    """A share of all calls fails: with a 500 before or after it took effect, or its answer is lost
+    (GEN-3).
+    """
 
     share: float
     chance: random.Random
@@ -122,7 +127,9 @@ class Expired:
             return None
         self.refused += 1
         code = "ExpiredToken" if call.service in ("s3", "iam", "sts") else "ExpiredTokenException"
-        return refusal(call.service, code, "The security token included in the request is expired", 403)
+        return refusal(
+            call.service, code, "The security token included in the request is expired", 403
+        )
 
 
 @dataclass
@@ -138,7 +145,9 @@ class NewRoles:
     def __call__(self, call: Call, forward: Forward) -> Answer | None:
         if call.operation in self._WRITES:
             role = parse_qs(call.body.decode())["RoleName"][0]
-            self.written[role] = self.clock() + self.seconds * (1 if call.operation == "CreateRole" else 2)
+            self.written[role] = self.clock() + self.seconds * (
+                1 if call.operation == "CreateRole" else 2
+            )
             return None
         name = {
             "CreateFunction": "Role",
@@ -154,11 +163,13 @@ class NewRoles:
             text = (
                 "The role defined for the function cannot be assumed by Lambda."
                 if left > self.seconds / 2
-                else "The provided execution role does not have permissions to call CreateLogStream on LOGS"
+                else "The provided execution role does not have permissions to call "
+                "CreateLogStream on LOGS"
             )
             return refusal("lambda", "InvalidParameterValueException", text)
         text = (
-            "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume the "
+            "Neither the global service principal states.amazonaws.com, nor the regional one is "
+            "authorized to assume the "
             "provided role."
             if left > self.seconds / 2
             else "The state machine IAM Role is not authorized to access the Log Destination"
@@ -168,8 +179,8 @@ class NewRoles:
 
 @dataclass
 class BusyFunctions:
-    """Functions and versions are Pending after creation and InProgress after updates; writes meanwhile conflict, and so does
-    deleting (Lambda-1, Lambda-2, Lambda-6, Lambda-18, R-4, R-5)."""
+    """Functions and versions are Pending after creation and InProgress after updates; writes
+    meanwhile conflict, and so does deleting (Lambda-1, Lambda-2, Lambda-6, Lambda-18, R-4, R-5)."""
 
     seconds: float
     clock: Clock
@@ -192,7 +203,8 @@ class BusyFunctions:
                 return self._conflict(f"The operation cannot be performed at this time. {state}")
             if now < self.updating.get(function, 0) and call.operation != "DeleteFunction":
                 return self._conflict(
-                    f"The operation cannot be performed at this time. An update is in progress for resource: {function}"
+                    f"The operation cannot be performed at this time. An update is in progress "
+                    f"for resource: {function}"
                 )
         answer = forward(call)
         if answer.succeeded and call.operation.startswith("UpdateFunction"):
@@ -209,7 +221,9 @@ class BusyFunctions:
         answer = forward(call)
         if answer.succeeded:
             self.pending[call.json["FunctionName"]] = self.clock() + self.seconds
-            return answer.with_json({**answer.json, "State": "Pending", "StateReasonCode": "Creating"})
+            return answer.with_json(
+                {**answer.json, "State": "Pending", "StateReasonCode": "Creating"}
+            )
         return answer
 
     def _get(self, call: Call, forward: Forward, function: str, now: float) -> Answer:
@@ -231,7 +245,9 @@ class BusyFunctions:
 
 @dataclass
 class StaleReads:
-    """A read within some seconds after a write of the same service may still give what it gave before (GEN-8, Sfn-12)."""
+    """A read within some seconds after a write of the same service may still give what it gave
+    before (GEN-8, Sfn-12).
+    """
 
     seconds: float
     clock: Clock
@@ -259,7 +275,9 @@ class StaleReads:
 
 @dataclass
 class SlowDeletes:
-    """State machine and function are still there for a while after their deletion (Sfn-21, R-10, Lambda-5, ECR-4)."""
+    """State machine and function are still there for a while after their deletion (Sfn-21, R-10,
+    Lambda-5, ECR-4).
+    """
 
     seconds: float
     clock: Clock
@@ -283,8 +301,14 @@ class SlowDeletes:
             return None
         if call.operation == "CreateStateMachine":
             name = call.json["name"]
-            if any(arn.endswith(f":{name}") and now < until for arn, until in self.deleting.items()):
-                return refusal("stepfunctions", "StateMachineDeleting", f"State machine is being deleted: {name}")
+            if any(
+                arn.endswith(f":{name}") and now < until for arn, until in self.deleting.items()
+            ):
+                return refusal(
+                    "stepfunctions",
+                    "StateMachineDeleting",
+                    f"State machine is being deleted: {name}",
+                )
             self.deleting.clear()
         return self._function(call, forward, now)
 
@@ -296,7 +320,11 @@ class SlowDeletes:
             if answer.succeeded:
                 self.last[call.url] = answer
             return answer
-        if call.operation == "DeleteFunction" and call.url in self.last and "Qualifier" not in call.url:
+        if (
+            call.operation == "DeleteFunction"
+            and call.url in self.last
+            and "Qualifier" not in call.url
+        ):
             self.deleting.setdefault(call.url, now + self.seconds)
         if call.operation == "CreateFunction":
             self.deleting.clear()
@@ -305,8 +333,8 @@ class SlowDeletes:
 
 @dataclass
 class Conflicts:
-    """A write soon after another on the same API, bucket, role or log group may be refused (R-13, R-17, R-18, R-19, R-21),
-    and a removal that IAM has not seen keeps a role in use (R-12)."""
+    """A write soon after another on the same API, bucket, role or log group may be refused (R-13,
+    R-17, R-18, R-19, R-21), and a removal that IAM has not seen keeps a role in use (R-12)."""
 
     seconds: float
     clock: Clock
@@ -315,10 +343,14 @@ class Conflicts:
     written: dict[str, float] = field(default_factory=dict)
 
     _REFUSALS = {
-        "apigatewayv2": ("ConflictException", "Unable to complete operation due to concurrent modification. Please try again later.", 409),  # noqa: E501
-        "s3": ("OperationAborted", "A conflicting conditional operation is currently in progress against this resource.", 409),  # noqa: E501
-        "iam": ("ConcurrentModification", "The request was rejected because multiple requests to change this object were submitted", 409),  # noqa: E501
-        "logs": ("OperationAbortedException", "A conflicting operation is currently in progress. Please try again", 400),
+        "apigatewayv2": ("ConflictException", "Unable to complete operation due to concurrent "
+                                              "modification. Please try again later.", 409),  # noqa: E501
+        "s3": ("OperationAborted", "A conflicting conditional operation is currently in progress "
+                                   "against this resource.", 409),  # noqa: E501
+        "iam": ("ConcurrentModification", "The request was rejected because multiple requests to "
+                                          "change this object were submitted", 409),  # noqa: E501
+        "logs": ("OperationAbortedException", "A conflicting operation is currently in progress. "
+                                              "Please try again", 400),
     }  # fmt: skip
     _OBJECTS = ("PutObject", "DeleteObjects")
 
@@ -330,7 +362,12 @@ class Conflicts:
         soon = self.clock() - self.written.get(thing, -1e9) < self.seconds
         if soon and self.chance.random() < self.share:
             if call.operation == "DeleteRole":
-                return refusal("iam", "DeleteConflict", "Cannot delete entity, must delete policies first.", 409)
+                return refusal(
+                    "iam",
+                    "DeleteConflict",
+                    "Cannot delete entity, must delete policies first.",
+                    409,
+                )
             if call.operation.startswith("PutBucket") and self.chance.random() < 0.5:
                 return refusal("s3", "NoSuchBucket", "The specified bucket does not exist", 404)
             return refusal(call.service, *known)
@@ -357,25 +394,36 @@ class ReturningLogs:
     returned: bool = False
 
     def __call__(self, call: Call, forward: Forward) -> Answer | None:
-        if call.operation != "DeleteLogGroup" or call.json.get("logGroupName") != self.name or self.returned:
+        if (
+            call.operation != "DeleteLogGroup"
+            or call.json.get("logGroupName") != self.name
+            or self.returned
+        ):
             return None
         self.returned = True
         answer = forward(call)
         arn = f"arn:aws:logs:us-east-1:123456789012:log-group:{self.name}"
         for operation, content in (
             ("CreateLogGroup", {"logGroupName": self.name}),
-            ("UntagResource", {"resourceArn": arn, "tagKeys": list(self.tags)}),  # moto keeps the tags of what is gone
+            (
+                "UntagResource",
+                {"resourceArn": arn, "tagKeys": list(self.tags)},
+            ),  # moto keeps the tags of what is gone
         ):
             body = json.dumps(content).encode()
             sent = {"X-Amz-Target": f"Logs_20140328.{operation}", "Content-Length": str(len(body))}
-            made = forward(Call("logs", operation, "POST", call.url, body, {**dict(call.headers), **sent}))
+            made = forward(
+                Call("logs", operation, "POST", call.url, body, {**dict(call.headers), **sent})
+            )
             assert made.succeeded
         return answer
 
 
 @dataclass
 class Rates:
-    """Refuses what goes beyond the rates that AWS documents (Api-30, Lambda-29, Logs-12, Sfn-31), and counts it."""
+    """Refuses what goes beyond the rates that AWS documents (Api-30, Lambda-29, Logs-12, Sfn-31),
+    and counts it.
+    """
 
     clock: Clock
     tokens: dict[str, float] = field(default_factory=dict)
@@ -403,7 +451,9 @@ class Rates:
         if call.service == "apigatewayv2":
             return "apigatewayv2", 10, 40
         if call.service == "lambda":
-            return ("GetFunction", 100, 100) if call.operation == "GetFunction" else ("lambda", 15, 45)
+            return (
+                ("GetFunction", 100, 100) if call.operation == "GetFunction" else ("lambda", 15, 45)
+            )
         if call.operation in ("CreateLogGroup", "DeleteLogGroup", "DescribeLogGroups"):
             return call.operation, 5, 15
         if call.operation in ("CreateStateMachine", "UpdateStateMachine", "DeleteStateMachine"):

@@ -1,8 +1,8 @@
 """The way from botocore to the local AWS, inside this process, on which troubles lie in wait.
 
-Each call of the deployer passes the troubles in force, in their order; each may answer in AWS's stead, break the
-connection, or pass the call on. What no trouble answers, the local AWS does. No socket lies between, so that a whole deploy
-takes half a second.
+Each call of the deployer passes the troubles in force, in their order; each may answer in AWS's
+stead, break the connection, or pass the call on. What no trouble answers, the local AWS does. No
+socket lies between, so that a whole deploy takes half a second.
 """
 
 from __future__ import annotations
@@ -95,7 +95,11 @@ def refusal(service: str, code: str, message: str, status: int = 400) -> Answer:
         xml = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
         return Answer(status, {"Content-Type": "text/xml"}, xml.encode())
     headers = {"Content-Type": "application/json", "X-Amzn-ErrorType": code}
-    return Answer(status, headers, json.dumps({"__type": code, "message": message, "Message": message}).encode())
+    return Answer(
+        status,
+        headers,
+        json.dumps({"__type": code, "message": message, "Message": message}).encode(),
+    )
 
 
 def broken(call: Call) -> Exception:
@@ -118,8 +122,12 @@ class Account:
         )  # for the layers, which are read by plain HTTP
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         port = self._server.server_port
-        self._gateway = Gateway(DomainDispatcherApplication(create_backend_app), folder, 0, port, CREDENTIALS)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._gateway = Gateway(
+            DomainDispatcherApplication(create_backend_app), folder, 0, port, CREDENTIALS
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
         self._clients = Aws(region=REGION, endpoint_url=self.endpoint, credentials=CREDENTIALS)
         self._hooked: set[str] = set()
@@ -139,10 +147,19 @@ class Account:
     def reset(self) -> None:
         """Empty the account and forget every trouble."""
         self.troubles, self.calls = (), []
-        self._ask("POST", f"{self.endpoint}{RESET}", b"", {"Authorization": "AWS4-HMAC-SHA256 Credential=local/"})
+        self._ask(
+            "POST",
+            f"{self.endpoint}{RESET}",
+            b"",
+            {"Authorization": "AWS4-HMAC-SHA256 Credential=local/"},
+        )
 
-    def aws(self, clock: Clock | None = None, record: Recorder = lambda service, operation: None) -> Aws:
-        """Return access for a run, whose waits pass on a clock of its own; botocore's clients are shared by all runs."""
+    def aws(
+        self, clock: Clock | None = None, record: Recorder = lambda service, operation: None
+    ) -> Aws:
+        """Return access for a run, whose waits pass on a clock of its own; botocore's clients are
+        shared by all runs.
+        """
         clock = clock or Clock()
         made = Aws(
             region=REGION,
@@ -163,13 +180,28 @@ class Account:
                 self._hooked.add(service)
         return client
 
-    def _send(self, service: str, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def _send(
+        self, service: str, event_name: str, request: AWSPreparedRequest, **_: Any
+    ) -> AWSResponse:
         operation = event_name.rpartition(".")[2]
         body = request.body or b""
-        body = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else body.read()
-        answer = self._pass(Call(service, operation, request.method, request.url, body, request.headers), self.troubles)
+        body = (
+            body
+            if isinstance(body, bytes)
+            else body.encode()
+            if isinstance(body, str)
+            else body.read()
+        )
+        answer = self._pass(
+            Call(service, operation, request.method, request.url, body, request.headers),
+            self.troubles,
+        )
         # A trouble may have written another body than the one that the local AWS measured.
-        headers = {name: value for name, value in answer.headers.items() if name.lower() != "content-length"}
+        headers = {
+            name: value
+            for name, value in answer.headers.items()
+            if name.lower() != "content-length"
+        }
         return AWSResponse(request.url, answer.status, headers, _Raw(answer.body))
 
     def _pass(self, call: Call, troubles: Sequence[Trouble]) -> Answer:
@@ -208,7 +240,9 @@ class Account:
             key = name.upper().replace("-", "_")
             environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = text
         answered: list[Any] = []
-        content = b"".join(self._gateway(environ, lambda status, headers, *_: answered.extend((status, headers))))
+        content = b"".join(
+            self._gateway(environ, lambda status, headers, *_: answered.extend((status, headers)))
+        )
         status, answer_headers = answered
         return Answer(int(status.split()[0]), dict(answer_headers), content)
 

@@ -1,4 +1,6 @@
-"""docs/aws-behaviours.md is whole and true: every id once, and for each a test that is there, or a reason."""
+"""docs/aws-behaviours.md is whole and true: every id once, and for each a test that is there, or a
+reason.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ ID = r"[A-Z][A-Za-z0-9]*-[0-9]+"
 
 
 def rows() -> Iterator[tuple[list[str], str, str, str]]:
-    """Yield (ids, what AWS does, where, test or reason) of each row; `Pc-1 to Pc-14` is fourteen ids."""
+    """Yield (ids, what AWS does, where, test or reason) of each row; `Pc-1 to Pc-14` is fourteen
+    ids.
+    """
     for line in DOCUMENT.read_text().splitlines():
         match = re.fullmatch(rf"\| ({ID})(?: to ({ID}))? \| (.+?) \| (.*?) ?\| (.+) \|", line)
         if match:
@@ -33,12 +37,18 @@ def rows() -> Iterator[tuple[list[str], str, str, str]]:
 
 def defined_tests() -> set[str]:
     paths = (ROOT / "tests").rglob("test_*.py")
-    return {name for path in paths for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+    return {
+        name
+        for path in paths
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
 
 
 def test_every_id_has_one_row() -> None:
     found = [id for ids, *_ in rows() for id in ids]
-    expected = [f"{family}-{number}" for family, count in FAMILIES.items() for number in range(1, count + 1)]
+    expected = [
+        f"{family}-{number}" for family, count in FAMILIES.items() for number in range(1, count + 1)
+    ]
     assert sorted(found) == sorted(expected)
 
 
@@ -56,7 +66,9 @@ def test_every_row_names_a_test_that_is_there_or_says_why_it_does_not_concern_us
 def test_every_row_names_code_that_is_there() -> None:
     for ids, _, where, shown in rows():
         for name in re.findall(r"`([^`]+)`", where):
-            assert (ROOT / "deployer" / name).is_file() or (ROOT / name).is_file(), f"{ids[0]}: {name}"
+            assert (ROOT / "deployer" / name).is_file() or (ROOT / name).is_file(), (
+                f"{ids[0]}: {name}"
+            )
         assert where or shown.startswith("not ours: ") or "`test_" in shown, ids[0]
 
 
@@ -82,7 +94,11 @@ def test_the_wait_that_the_readme_shows_is_one_that_a_run_prints() -> None:
     stream = io.StringIO()
     key = "function/random_forest"
     with Reporter(Console(file=stream, width=200)) as reporter:
-        for event in (StepStarted(key, "create"), StepProgress(key, told), StepFinished(key, "create", 9.4)):
+        for event in (
+            StepStarted(key, "create"),
+            StepProgress(key, told),
+            StepFinished(key, "create", 9.4),
+        ):
             reporter.emit(event)
     assert stream.getvalue() == shown
 
@@ -94,5 +110,9 @@ def test_every_retry_row_that_concerns_us_is_a_case() -> None:
     for ids, _, _, shown in rows():
         if ids[0].startswith("R-") and "`test_what_is_transient_is_waited_out_and_told`" in shown:
             assert ids[0] in cases
-    concerned = {ids[0] for ids, _, _, shown in rows() if ids[0].startswith("R-") and not shown.startswith("not ours")}
+    concerned = {
+        ids[0]
+        for ids, _, _, shown in rows()
+        if ids[0].startswith("R-") and not shown.startswith("not ours")
+    }
     assert concerned <= cases

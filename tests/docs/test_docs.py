@@ -33,7 +33,8 @@ def test_the_picture_of_the_workflow_is_drawn_from_state_machine_json() -> None:
 
 def test_the_table_of_settings_is_that_of_the_code(request: pytest.FixtureRequest) -> None:
     rows = [
-        f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |" for name, default, meaning in settings_table()
+        f"| `{name}` | {f'`{default}`' if default else ''} | {meaning} |"
+        for name, default, meaning in settings_table()
     ]
     table = "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
     before, _, rest = README.partition(BEGIN)
@@ -49,11 +50,20 @@ def test_every_command_is_in_the_readme_and_no_other() -> None:
 
 
 def test_the_makefile_runs_what_the_readme_says() -> None:
-    """Each command of the table's rows, but for flags of how pip looks, is a command of the Makefile."""
-    makefile = (ROOT / "Makefile").read_text().replace("$(BIN)", ".venv/bin").replace("$(PYTHON)", "python3")
+    """Each command of the table's rows, but for flags of how pip looks, is a command of the
+    Makefile.
+    """
+    makefile = (
+        (ROOT / "Makefile")
+        .read_text()
+        .replace("$(BIN)", ".venv/bin")
+        .replace("$(PYTHON)", "python3")
+    )
     makefile = makefile.replace(" $(PIP_FLAGS)", "")
     rows = [line for line in README.splitlines() if re.match(r"\| `make \w+` \|", line)]
-    commands = [command for row in rows for command in re.findall(r"`([^`]*(?:python|pip)[^`]*)`", row)]
+    commands = [
+        command for row in rows for command in re.findall(r"`([^`]*(?:python|pip)[^`]*)`", row)
+    ]
     assert len(commands) >= 5
     for command in commands:
         assert command in makefile, command
@@ -66,15 +76,24 @@ def test_the_benchmarks_that_the_docs_name_know_their_options() -> None:
         f"benchmarks/{name}.py" for name in ("deploy", "inference", "local", "many")
     }
     for script in {script for script, _ in named}:
-        done = subprocess.run([sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, script, "--help"], cwd=ROOT, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
-        for option in (each for own, options in named if own == script for each in re.findall(r"--[\w-]+", options)):
+        for option in (
+            each
+            for own, options in named
+            if own == script
+            for each in re.findall(r"--[\w-]+", options)
+        ):
             assert option in done.stdout, f"{script} {option}"
 
 
 def test_the_default_memory_is_the_recommended_one() -> None:
     """benchmarks/inference.py --memory says which; its table stands in docs/performance.md."""
-    (recommended,) = re.findall(r"^\| \*\*(\d+)\*\* \|", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE)
+    (recommended,) = re.findall(
+        r"^\| \*\*(\d+)\*\* \|", (ROOT / "docs" / "performance.md").read_text(), re.MULTILINE
+    )
     assert int(recommended) == FunctionSettings().memory_mb
 
 
@@ -103,18 +122,26 @@ def test_the_curl_example_predicts(deployed: Path) -> None:  # noqa: F811
     (command,) = (block for block in blocks("sh") if "curl" in block)
     url = deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"]
     done = subprocess.run(
-        ["sh", "-c", command], cwd=ROOT, env={"URL": url, "PATH": "/usr/bin:/bin"}, capture_output=True
+        ["sh", "-c", command],
+        cwd=ROOT,
+        env={"URL": url, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
     )
     assert json.loads(done.stdout)["status"] == "SUCCEEDED"
 
 
 def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:  # noqa: F811
-    """The same table; digits and versions are those of the libraries that trained, the rest must be equal."""
+    """The same table; digits and versions are those of the libraries that trained, the rest must be
+    equal.
+    """
     shown = next(block for block in blocks("text") if block.startswith("model "))
     printed = deployer(deployed, "invoke", "--sample", "--local").out
 
     def shape(text: str) -> list[str]:
-        return [re.sub(r"\b[0-9a-f]{12}\b|[0-9.]+", "#", line.rstrip()) for line in text.strip().splitlines()]
+        return [
+            re.sub(r"\b[0-9a-f]{12}\b|[0-9.]+", "#", line.rstrip())
+            for line in text.strip().splitlines()
+        ]
 
     assert shape(printed) == shape(shown)
 
@@ -127,7 +154,12 @@ def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F
     server = process.find(deployed)
     assert server is not None
     aws = connect(server)
-    aws.call("lambda", "update_function_configuration", FunctionName="inference-dev-random-forest", MemorySize=512)
+    aws.call(
+        "lambda",
+        "update_function_configuration",
+        FunctionName="inference-dev-random-forest",
+        MemorySize=512,
+    )
     printed = deployer(deployed, "plan", "--local").out
     deployer(deployed, "up", "--local")
     assert printed.splitlines() == shown.splitlines()[1:]
@@ -138,7 +170,10 @@ def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:  # noqa
         assert f"`{name}`" in README
     definition = json.loads((ROOT / "state_machine.json").read_text())
     task = definition["States"]["Predict"]["Branches"][0]["States"]["linear_regression"]
-    assert f"workflow {definition['TimeoutSeconds']} s" in README and f"model {task['TimeoutSeconds']} s" in README
+    assert (
+        f"workflow {definition['TimeoutSeconds']} s" in README
+        and f"model {task['TimeoutSeconds']} s" in README
+    )
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
@@ -148,4 +183,7 @@ def test_the_project_speaks_of_itself_alone() -> None:
         pytest.skip("not a git checkout")
     for name in listed.stdout.split():
         content = (ROOT / name).read_bytes().decode(errors="replace")
-        assert not re.search(r"/(?:home|Users|work|root)/[a-z]", content) or name == "tests/docs/test_docs.py", name
+        assert (
+            not re.search(r"/(?:home|Users|work|root)/[a-z]", content)
+            or name == "tests/docs/test_docs.py"
+        ), name

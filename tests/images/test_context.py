@@ -37,7 +37,16 @@ def test_the_files_are_named_with_slashes_in_order(context, folder):
         lambda folder: (folder / "new.txt").touch(),
         lambda folder: (folder / "package" / ".hidden").touch(),
     ],
-    ids=["content", "Dockerfile", "name", "folder", "run bit", "removed", "added", "added and hidden"],
+    ids=[
+        "content",
+        "Dockerfile",
+        "name",
+        "folder",
+        "run bit",
+        "removed",
+        "added",
+        "added and hidden",
+    ],
 )
 def test_the_tag_changes_with_all_that_goes_into_the_image(context, folder, change):
     before = replace(context).tag
@@ -47,7 +56,10 @@ def test_the_tag_changes_with_all_that_goes_into_the_image(context, folder, chan
 
 def test_the_tag_changes_with_base_architecture_and_python(folder):
     targets = [
-        (base, arch, python) for base in (NO_BASE, "b") for arch in ("x86_64", "arm64") for python in ("3.11", "3.12")
+        (base, arch, python)
+        for base in (NO_BASE, "b")
+        for arch in ("x86_64", "arm64")
+        for python in ("3.11", "3.12")
     ]
     assert len({Context(folder, *target).tag for target in targets}) == 8
 
@@ -108,14 +120,22 @@ def test_two_files_are_not_taken_for_one_that_holds_both(tmp_path):
 
 
 def test_a_folder_without_a_dockerfile_is_no_context(tmp_path):
-    with pytest.raises(BuildError, match=f"{tmp_path} has no Dockerfile\na function's folder needs one"):
+    with pytest.raises(
+        BuildError, match=f"{tmp_path} has no Dockerfile\na function's folder needs one"
+    ):
         _ = Context(tmp_path, NO_BASE, "x86_64").tag
 
 
 def test_dockerignore_is_honoured(context, folder):
     """The patterns are Docker's own: exceptions, **, comments."""
     add(".dockerignore", "# notes\n*.md\n**/secret\npackage/*\n!package/kept.py\n")(folder)
-    for name in ("README.md", "deep/secret", "package/lost.py", "package/kept.py", "deep/README.md"):
+    for name in (
+        "README.md",
+        "deep/secret",
+        "package/lost.py",
+        "package/kept.py",
+        "deep/README.md",
+    ):
         add(name)(folder)
     assert list(replace(context).files) == [
         ".dockerignore",
@@ -136,7 +156,9 @@ def test_an_ignored_file_does_not_change_the_tag(context, folder):
 @pytest.mark.parametrize("target", ["predict.py", "nothing", "package"])
 def test_a_link_is_refused_unless_it_is_ignored(context, folder, target):
     (folder / "link").symlink_to(target)
-    with pytest.raises(BuildError, match="link is no ordinary file\nreplace it by a copy, or name link in"):
+    with pytest.raises(
+        BuildError, match="link is no ordinary file\nreplace it by a copy, or name link in"
+    ):
         _ = replace(context).files
     add(".dockerignore", "link")(folder)
     assert "link" not in replace(context).files

@@ -15,7 +15,9 @@ ENVIRONMENT = {"LAMBDA_TASK_ROOT": "/var/task", "PATH": "/bin"}
 
 @pytest.fixture
 def recipe(folder):
-    """Follow a Dockerfile with this text, in a folder with a few files; `base` decides whether RUN counts."""
+    """Follow a Dockerfile with this text, in a folder with a few files; `base` decides whether RUN
+    counts.
+    """
 
     def follow(text, base="python:3.12"):
         (folder / "Dockerfile").write_text(text)
@@ -34,7 +36,11 @@ def recipe(folder):
         ('# CMD ["no"]\n\n  # ENV X=1\nCMD ["a"]\n# end', ("a",), {}),
         ('ENV A=1 B=2\nENV B=3\nCMD ["a"]', ("a",), {"A": "1", "B": "3"}),
         ('ENV A="one two" B=\'x=y\' C=\nCMD ["a"]', ("a",), {"A": "one two", "B": "x=y", "C": ""}),
-        ('ENV A=1 \\\n    B=2 \\\n    # between\n\n    C=3\nCMD ["a"]', ("a",), {"A": "1", "B": "2", "C": "3"}),
+        (
+            'ENV A=1 \\\n    B=2 \\\n    # between\n\n    C=3\nCMD ["a"]',
+            ("a",),
+            {"A": "1", "B": "2", "C": "3"},
+        ),
         (
             'ENV PATH=/opt/bin:$PATH HOME=${LAMBDA_TASK_ROOT}/x\nCMD ["a"]',
             ("a",),
@@ -42,7 +48,17 @@ def recipe(folder):
         ),
         ('CMD [ \\\n "a" \\\n ]', ("a",), {}),
     ],
-    ids=["plain", "lower case", "last wins", "comments", "ENV", "quotes", "continued", "variables", "continued CMD"],
+    ids=[
+        "plain",
+        "lower case",
+        "last wins",
+        "comments",
+        "ENV",
+        "quotes",
+        "continued",
+        "variables",
+        "continued CMD",
+    ],
 )
 def test_command_and_environment(recipe, text, command, environment):
     found = recipe(text)
@@ -57,7 +73,10 @@ def test_command_and_environment(recipe, text, command, environment):
         ("COPY predict.py answer.py", {"var/task/answer.py"}),
         ("COPY predict.py ${LAMBDA_TASK_ROOT}/", {"var/task/predict.py"}),
         ('COPY ["predict.py", "/opt/x/"]', {"opt/x/predict.py"}),
-        ("COPY predict.py requirements.txt ./", {"var/task/predict.py", "var/task/requirements.txt"}),
+        (
+            "COPY predict.py requirements.txt ./",
+            {"var/task/predict.py", "var/task/requirements.txt"},
+        ),
         ("COPY package ./package", {"var/task/package/__init__.py"}),
         ("COPY package ./", {"var/task/__init__.py"}),
         ("COPY *.py ./", {"var/task/predict.py"}),
@@ -72,11 +91,17 @@ def test_copy_puts_files_where_docker_would(recipe, instructions, names):
 
 def test_copying_everything_takes_the_whole_context(recipe):
     names = {"Dockerfile", "predict.py", "package/__init__.py", "requirements.txt"}
-    assert set(recipe('FROM x\nCOPY . .\nCMD ["a"]').files) == {f"var/task/{name}" for name in names}
+    assert set(recipe('FROM x\nCOPY . .\nCMD ["a"]').files) == {
+        f"var/task/{name}" for name in names
+    }
 
 
 @pytest.mark.parametrize(
-    "line", ["pip install -r requirements.txt", "python -m pip install --no-cache-dir --requirement requirements.txt"]
+    "line",
+    [
+        "pip install -r requirements.txt",
+        "python -m pip install --no-cache-dir --requirement requirements.txt",
+    ],
 )
 def test_pip_installs_from_a_copied_file(recipe, folder, line):
     found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
@@ -99,9 +124,15 @@ def test_pip_installs_from_a_copied_file(recipe, folder, line):
         ("COPY predict.py", "line 2: COPY predict.py: needs a source and a destination"),
         ("COPY nothing.py ./", "line 2: COPY nothing.py ./: source/ has no nothing.py"),
         ("COPY ../x ./", "line 2: COPY ../x ./: a source must lie in the context"),
-        ("COPY --from=other x ./", "line 2: COPY --from=other x ./: flags of COPY are not understood"),
+        (
+            "COPY --from=other x ./",
+            "line 2: COPY --from=other x ./: flags of COPY are not understood",
+        ),
         ("ADD predict.py ./", "line 2: ADD predict.py ./: is not understood without an engine"),
-        ("RUN dnf install -y gcc", "line 2: RUN dnf install -y gcc: RUN is understood for pip install -r alone"),
+        (
+            "RUN dnf install -y gcc",
+            "line 2: RUN dnf install -y gcc: RUN is understood for pip install -r alone",
+        ),
         ("RUN pip install numpy", "line 2: RUN pip install numpy: numpy is not understood"),
         (
             "RUN pip install -r requirements.txt",
@@ -155,7 +186,8 @@ def test_from_names_the_base(folder, text, chosen, base):
 
 
 @pytest.mark.parametrize(
-    "text, message", [("CMD x", "has no FROM"), ("FROM", "names no image"), ("FROM $X", "has no value")]
+    "text, message",
+    [("CMD x", "has no FROM"), ("FROM", "names no image"), ("FROM $X", "has no value")],
 )
 def test_a_dockerfile_without_a_base_is_refused(folder, text, message):
     (folder / "Dockerfile").write_text(text)
@@ -167,9 +199,15 @@ def test_the_shipped_dockerfile_is_understood():
     context = Context(ROOT / "lambda_src", "x", "x86_64", "3.12")
     found = interpret(context, ENVIRONMENT, "/var/task")
     assert found.command == ("predict.handler",)
-    assert {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}.items() <= found.environment.items()
+    assert {
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }.items() <= found.environment.items()
     assert set(found.files) == {
-        f"var/task/{name}" for name in ("predict.py", "storage.py", "estimators.py", "deferred.py", "requirements.txt")
+        f"var/task/{name}"
+        for name in ("predict.py", "storage.py", "estimators.py", "deferred.py", "requirements.txt")
     }
-    assert found.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
+    assert (
+        found.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
+    )
     assert context.dockerfile.takes_base

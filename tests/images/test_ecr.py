@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.errors import AwsError, BuildError
-from deployer.images.layers import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Blob, BuiltImage, digest_of
 from deployer.images.ecr import push
+from deployer.images.layers import (
+    CONFIG_TYPE,
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    Blob,
+    BuiltImage,
+    digest_of,
+)
 
 
 class Registry:
@@ -29,8 +36,15 @@ class Registry:
         return getattr(self, operation)(**parameters)
 
     def batch_check_layer_availability(self, layerDigests):
-        known = {digest: "AVAILABLE" if digest in self.layers else "UNAVAILABLE" for digest in layerDigests}
-        return {"layers": [{"layerDigest": digest, "layerAvailability": each} for digest, each in known.items()]}
+        known = {
+            digest: "AVAILABLE" if digest in self.layers else "UNAVAILABLE"
+            for digest in layerDigests
+        }
+        return {
+            "layers": [
+                {"layerDigest": digest, "layerAvailability": each} for digest, each in known.items()
+            ]
+        }
 
     def initiate_layer_upload(self):
         self.uploads[f"upload {len(self.uploads)}"] = []
@@ -49,7 +63,9 @@ class Registry:
     def put_image(self, imageManifest, imageManifestMediaType, imageTag):
         assert imageManifestMediaType == MANIFEST_TYPE
         self.images[imageTag] = imageManifest
-        return {"image": {"imageId": {"imageDigest": self.stores or digest_of(imageManifest.encode())}}}
+        return {
+            "image": {"imageId": {"imageDigest": self.stores or digest_of(imageManifest.encode())}}
+        }
 
 
 CONFIG = Blob.of(b"config", CONFIG_TYPE)
@@ -112,13 +128,20 @@ def test_any_other_refusal_ends_the_push_before_an_image_exists(operation, code)
 
 def test_an_image_stored_under_another_digest_is_refused():
     registry = Registry(stores="sha256:other")
-    with pytest.raises(BuildError, match=f"ECR stored housing-dev:t as sha256:other, but .* as {IMAGE.digest}"):
+    with pytest.raises(
+        BuildError, match=f"ECR stored housing-dev:t as sha256:other, but .* as {IMAGE.digest}"
+    ):
         push(registry, "housing-dev", "t", IMAGE)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=3), st.integers(1, 50))
 def test_whatever_the_part_size_the_registry_gets_the_same_bytes(contents, part_size):
     registry = Registry(part_size)
-    push(registry, "housing-dev", "t", BuiltImage("{}", tuple(Blob.of(each, LAYER_TYPE) for each in contents), CONFIG))
+    push(
+        registry,
+        "housing-dev",
+        "t",
+        BuiltImage("{}", tuple(Blob.of(each, LAYER_TYPE) for each in contents), CONFIG),
+    )
     assert registry.layers == {digest_of(each): each for each in (*contents, b"config")}
     assert all(len(part) == part_size for parts in registry.uploads.values() for part in parts[:-1])

@@ -14,11 +14,11 @@ from deployer.images import build as building
 from deployer.images import engine as engines
 from deployer.images.build import bring, choose_engine
 from deployer.images.context import Context
-from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES
+from deployer.images.ecr import verify
 from deployer.images.engine import _follow_push, find_engine
 from deployer.images.packages import package_layer
 from deployer.images.recipe import interpret
-from deployer.images.ecr import verify
+from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES
 from tests.cli.stub import Quiet, serve
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -68,15 +68,23 @@ def test_the_docker_context_comes_before_the_usual_sockets_and_podmans_after(tmp
     meta.mkdir(parents=True)
     (config / "config.json").write_text(json.dumps({"currentContext": "mine"}))
     endpoint = {"docker": {"Host": "tcp://127.0.0.1:9", "SkipTLSVerify": False}}
-    (meta / "meta.json").write_text(json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint}))
+    (meta / "meta.json").write_text(
+        json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint})
+    )
     found = [where for where, _ in engines._candidates()]
     assert found[:2] == ["tcp://127.0.0.1:9", "unix:///var/run/docker.sock"]
-    assert found[-2:] == [f"unix://{tmp_path}/run/podman/podman.sock", "unix:///run/podman/podman.sock"]
+    assert found[-2:] == [
+        f"unix://{tmp_path}/run/podman/podman.sock",
+        "unix:///run/podman/podman.sock",
+    ]
 
 
 def test_auto_without_an_engine_is_direct_and_says_so(on_a_base, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
-    assert choose_engine("auto", on_a_base) == (None, "builder: direct, because no Docker engine answers")
+    assert choose_engine("auto", on_a_base) == (
+        None,
+        "builder: direct, because no Docker engine answers",
+    )
 
 
 def test_an_engine_that_was_asked_for_must_answer(on_a_base, monkeypatch):
@@ -114,23 +122,34 @@ def test_a_package_without_a_wheel_for_lambda_is_named(folder, monkeypatch):
     )
     context = Context(folder, "x", "arm64", "3.11")
     with pytest.raises(BuildError) as caught:
-        package_layer(context, interpret(context, {}, "/var/task"), lambda text, lasting=False: None)
-    assert caught.value.message.startswith("there is no wheel of numpy==2.2.6 for Python 3.11, arm64 and glibc 2.26")
+        package_layer(
+            context, interpret(context, {}, "/var/task"), lambda text, lasting=False: None
+        )
+    assert caught.value.message.startswith(
+        "there is no wheel of numpy==2.2.6 for Python 3.11, arm64 and glibc 2.26"
+    )
     assert "train with Python 3.12 or newer" in caught.value.advice
 
 
 def test_a_requirement_that_is_not_pinned_is_refused(folder):
     (folder / "requirements.txt").write_text("# all\nnumpy>=2\n")
-    (folder / "Dockerfile").write_text('FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n')
+    (folder / "Dockerfile").write_text(
+        'FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n'
+    )
     context = Context(folder, "x", "x86_64", "3.12")
     with pytest.raises(BuildError, match="requirements.txt line 2: numpy>=2: is not pinned"):
-        package_layer(context, interpret(context, {}, "/var/task"), lambda text, lasting=False: None)
+        package_layer(
+            context, interpret(context, {}, "/var/task"), lambda text, lasting=False: None
+        )
 
 
 @pytest.mark.parametrize(
     "error, advice",
     [
-        ("denied: Your authorization token has expired. Reauthenticate and try again.", "lasts twelve hours"),
+        (
+            "denied: Your authorization token has expired. Reauthenticate and try again.",
+            "lasts twelve hours",
+        ),
         ("no basic auth credentials", "lasts twelve hours"),
         ("received unexpected HTTP status: 500", "what was pushed is not pushed again"),
     ],
@@ -150,7 +169,11 @@ def test_a_refusal_in_the_stream_of_a_push_is_an_error(error, advice):
 def test_a_push_gives_the_registrys_digest_and_counts_layers():
     told = []
     stream = [
-        {"status": "Pushing", "id": "a", "progressDetail": {"current": 1_000_000, "total": 2_000_000}},
+        {
+            "status": "Pushing",
+            "id": "a",
+            "progressDetail": {"current": 1_000_000, "total": 2_000_000},
+        },
         {"status": "Pushed", "id": "a", "progressDetail": {}},
         {"status": "Layer already exists", "id": "b"},
         {"status": "t: digest: sha256:1 size: 2"},
@@ -174,7 +197,9 @@ class Ecr:
     def call(self, service, operation, **parameters):
         if operation == "batch_get_image":
             assert set(parameters["acceptedMediaTypes"]) == {*IMAGE_TYPES, *INDEX_TYPES}
-            return {"images": [{"imageManifest": json.dumps(self.manifest)}] if self.manifest else []}
+            return {
+                "images": [{"imageManifest": json.dumps(self.manifest)}] if self.manifest else []
+            }
         assert operation == "get_download_url_for_layer"
         return {"downloadUrl": self.url}
 
@@ -182,7 +207,9 @@ class Ecr:
 @pytest.mark.parametrize("media_type", INDEX_TYPES)
 def test_an_index_is_refused_with_the_reason(media_type):
     """Img-4: ECR takes it, Lambda does not."""
-    with pytest.raises(BuildError, match=f"is a {media_type[:20]}.*an index.*which Lambda refuses") as caught:
+    with pytest.raises(
+        BuildError, match=f"is a {media_type[:20]}.*an index.*which Lambda refuses"
+    ) as caught:
         verify(Ecr({"mediaType": media_type, "manifests": []}), "r", "sha256:0", "x86_64")
     assert "--builder direct" in caught.value.advice
 
@@ -198,7 +225,8 @@ def test_an_image_that_is_not_there_is_said():
 
 
 @pytest.mark.parametrize(
-    "found, wanted, accepted", [("amd64", "x86_64", True), ("arm64", "arm64", True), ("amd64", "arm64", False)]
+    "found, wanted, accepted",
+    [("amd64", "x86_64", True), ("arm64", "arm64", True), ("amd64", "arm64", False)],
 )
 def test_the_architecture_is_that_of_the_functions(found, wanted, accepted):
     """Img-9."""
@@ -212,7 +240,9 @@ def test_the_architecture_is_that_of_the_functions(found, wanted, accepted):
         if accepted:
             verify(ecr, "r", "sha256:0", wanted)
             return
-        with pytest.raises(BuildError, match=f"is for linux/{found}, but the functions are for linux/arm64"):
+        with pytest.raises(
+            BuildError, match=f"is for linux/{found}, but the functions are for linux/arm64"
+        ):
             verify(ecr, "r", "sha256:0", wanted)
 
 

@@ -13,7 +13,14 @@ import pytest
 
 from deployer.images.context import NO_BASE, Context
 from deployer.images.direct import assemble
-from deployer.images.layers import CONFIG_TYPE, LAYER_TYPE, MANIFEST_TYPE, Blob, BuiltImage, digest_of
+from deployer.images.layers import (
+    CONFIG_TYPE,
+    LAYER_TYPE,
+    MANIFEST_TYPE,
+    Blob,
+    BuiltImage,
+    digest_of,
+)
 from tests.images.conftest import add, touch_everything
 
 
@@ -61,8 +68,18 @@ def test_manifest_and_config_describe_the_parts(folder, architecture, platform):
     assert json.loads(image.manifest) == {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
-        "config": {"mediaType": CONFIG_TYPE, "size": len(config.content), "digest": digest_of(config.content)},
-        "layers": [{"mediaType": LAYER_TYPE, "size": len(layer.content), "digest": digest_of(layer.content)}],
+        "config": {
+            "mediaType": CONFIG_TYPE,
+            "size": len(config.content),
+            "digest": digest_of(config.content),
+        },
+        "layers": [
+            {
+                "mediaType": LAYER_TYPE,
+                "size": len(layer.content),
+                "digest": digest_of(layer.content),
+            }
+        ],
     }
     assert json.loads(config.content) == {
         "architecture": platform,

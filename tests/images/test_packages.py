@@ -68,9 +68,14 @@ def test_byte_code_is_never_checked_and_names_the_file_of_the_image(tmp_path):
     assert content[:4] == importlib.util.MAGIC_NUMBER and content[4:8] == b"\x01\0\0\0"
     assert marshal.loads(content[16:]).co_filename == "/var/task/module.py"
     (tmp_path / "module.py").write_text("changed = 1\n")  # not looked at
-    program = "import module\ntry:\n    module.fail()\nexcept ValueError as error:\n    print(error)"
+    program = (
+        "import module\ntry:\n    module.fail()\nexcept ValueError as error:\n    print(error)"
+    )
     assert (
-        subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True).stdout == "here\n"
+        subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+        ).stdout
+        == "here\n"
     )
 
 

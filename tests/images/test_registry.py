@@ -1,4 +1,6 @@
-"""Reading from registries: the token handshake, platforms, digests, broken connections. Against a registry of our own."""
+"""Reading from registries: the token handshake, platforms, digests, broken connections. Against a
+registry of our own.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from deployer.errors import BuildError
 from deployer.images import registry
 from deployer.images.base import read_base
 from deployer.images.cache import cache_folder, kept, replacing, room_needed
-from deployer.images.registry import Reference, Registry
 from deployer.images.pins import pinned
+from deployer.images.registry import Reference, Registry
 from tests.cli.stub import Quiet, serve
 
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
@@ -40,7 +42,9 @@ def digest_of(content: bytes) -> str:
 
 
 class Store:
-    """A registry's content and its manners: `token` demands a Bearer token, `user` credentials for it."""
+    """A registry's content and its manners: `token` demands a Bearer token, `user` credentials for
+    it.
+    """
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
@@ -61,8 +65,19 @@ class Store:
             self.manifests[version] = (media_type, text)
         return digest_of(text)
 
-    def image(self, *tags: str, architecture: str = "amd64", layer_type: str = LAYER, layer: bytes = b"layer") -> str:
-        config = {"architecture": architecture, "os": "linux", "config": {"Env": ["A=1"]}, "rootfs": {"diff_ids": []}}
+    def image(
+        self,
+        *tags: str,
+        architecture: str = "amd64",
+        layer_type: str = LAYER,
+        layer: bytes = b"layer",
+    ) -> str:
+        config = {
+            "architecture": architecture,
+            "os": "linux",
+            "config": {"Env": ["A=1"]},
+            "rootfs": {"diff_ids": []},
+        }
         described = {"mediaType": layer_type, **self.blob(gzip.compress(layer, mtime=0))}
         parts = {"config": self.blob(json.dumps(config).encode()), "layers": [described]}
         return self.manifest({"schemaVersion": 2, "mediaType": IMAGE, **parts}, IMAGE, *tags)
@@ -90,7 +105,9 @@ class StoreHandler(Quiet):
             self.find(kind, version)
 
     def challenge(self) -> None:
-        details = f'realm="http://{self.headers["Host"]}/token",service="s",scope="repository:a/b:pull"'
+        details = (
+            f'realm="http://{self.headers["Host"]}/token",service="s",scope="repository:a/b:pull"'
+        )
         header = 'Basic realm="x"' if self.store.basic else f"Bearer {details}"
         self.answer(401, b"", {"WWW-Authenticate": header})
 
@@ -104,12 +121,22 @@ class StoreHandler(Quiet):
             self.answer(404, b"", {})
 
     def allowed(self) -> bool:
-        wanted = f"Basic {encoded(self.store.basic)}" if self.store.basic else f"Bearer {self.store.token}"
-        return not (self.store.token or self.store.basic) or self.headers.get("Authorization") == wanted
+        wanted = (
+            f"Basic {encoded(self.store.basic)}"
+            if self.store.basic
+            else f"Bearer {self.store.token}"
+        )
+        return (
+            not (self.store.token or self.store.basic)
+            or self.headers.get("Authorization") == wanted
+        )
 
     def give_token(self, query: dict[str, list[str]]) -> None:
         assert query == {"service": ["s"], "scope": ["repository:a/b:pull"]}
-        if self.store.user and self.headers.get("Authorization") != f"Basic {encoded(self.store.user)}":
+        if (
+            self.store.user
+            and self.headers.get("Authorization") != f"Basic {encoded(self.store.user)}"
+        ):
             return self.answer(401, b"{}", {})
         self.answer(200, json.dumps({"token": self.store.token}).encode(), {})
 
@@ -160,7 +187,9 @@ def test_a_reference_is_taken_apart_as_docker_does(text, host, repository, tag, 
     assert Reference.parse(text) == Reference(host, repository, tag, digest)
 
 
-@pytest.mark.parametrize("text", ["", "Python", "a b", "r.io/a@sha256:1", "r.io/../x", "http://r.io/a"])
+@pytest.mark.parametrize(
+    "text", ["", "Python", "a b", "r.io/a@sha256:1", "r.io/../x", "http://r.io/a"]
+)
 def test_what_is_no_reference_is_refused(text):
     with pytest.raises(BuildError, match="is no image reference"):
         Reference.parse(text)
@@ -170,33 +199,49 @@ def test_what_is_no_reference_is_refused(text):
 def test_an_index_is_resolved_to_the_platform(store, architecture, platform):
     """Attestations, which an index also holds, are for no platform at all."""
     wanted = {name: store.image(architecture=name) for name in ("amd64", "arm64")}
-    entries = [{"digest": digest, "platform": {"os": "linux", "architecture": name}} for name, digest in wanted.items()]
-    entries.insert(0, {"digest": "sha256:0", "platform": {"os": "unknown", "architecture": "unknown"}})
+    entries = [
+        {"digest": digest, "platform": {"os": "linux", "architecture": name}}
+        for name, digest in wanted.items()
+    ]
+    entries.insert(
+        0, {"digest": "sha256:0", "platform": {"os": "unknown", "architecture": "unknown"}}
+    )
     index = store.manifest({"mediaType": INDEX, "manifests": entries}, INDEX, "3.12")
     with served(store) as name:
         assert Registry(f"{name}:3.12").resolve() == index
         assert Registry(f"{name}@{index}").image(architecture).digest == wanted[platform]
         base = read_base(f"{name}@{index}", architecture, silent)
     assert base.config["architecture"] == platform
-    assert [layer.media_type for layer in base.layers] == ["application/vnd.docker.image.rootfs.diff.tar.gzip"]
+    assert [layer.media_type for layer in base.layers] == [
+        "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    ]
 
 
 def test_a_platform_that_is_missing_is_named_with_those_that_are_there(store):
     entry = {"digest": store.image(), "platform": {"os": "linux", "architecture": "amd64"}}
     store.manifest({"mediaType": INDEX, "manifests": [entry]}, INDEX, "1")
-    with served(store) as name, pytest.raises(BuildError, match="has no image for linux/arm64; it has linux/amd64"):
+    with (
+        served(store) as name,
+        pytest.raises(BuildError, match="has no image for linux/arm64; it has linux/amd64"),
+    ):
         Registry(f"{name}:1").image("arm64")
 
 
 def test_a_base_for_another_machine_is_refused(store):
     store.image("1", architecture="arm64")
-    with served(store) as name, pytest.raises(BuildError, match="is for arm64, but architecture is x86_64"):
+    with (
+        served(store) as name,
+        pytest.raises(BuildError, match="is for arm64, but architecture is x86_64"),
+    ):
         read_base(f"{name}:1", "x86_64", silent)
 
 
 def test_a_layer_that_lambda_does_not_take_is_refused(store):
     store.image("1", layer_type="application/vnd.oci.image.layer.v1.tar+zstd")
-    with served(store) as name, pytest.raises(BuildError, match="layer 1 of base image .* is a .*zstd, which Lambda"):
+    with (
+        served(store) as name,
+        pytest.raises(BuildError, match="layer 1 of base image .* is a .*zstd, which Lambda"),
+    ):
         read_base(f"{name}:1", "x86_64", silent)
 
 
@@ -261,8 +306,13 @@ def test_a_registry_that_goes_away_in_mid_blob_leaves_nothing_behind(store):
     store.blobs[described["digest"]] = b"x" * 500
     Handler = store.handler()
     send = Handler.send_header
-    Handler.send_header = lambda self, name, value: send(self, name, "1000" if name == "Content-Length" else value)
-    with serve(Handler) as url, pytest.raises(BuildError, match="the registry (broke off after|sent other bytes)"):
+    Handler.send_header = lambda self, name, value: send(
+        self, name, "1000" if name == "Content-Length" else value
+    )
+    with (
+        serve(Handler) as url,
+        pytest.raises(BuildError, match="the registry (broke off after|sent other bytes)"),
+    ):
         Registry(f"{url.removeprefix('http://')}/a/b:1").blob(described["digest"], 1000)
     assert not [path for path in cache_folder().rglob("*") if path.is_file()]
 
@@ -280,13 +330,20 @@ def test_wrong_bytes_are_refused_and_not_kept(store):
 def test_a_manifest_of_another_digest_is_refused(store):
     digest = store.image()
     store.manifests[digest] = (IMAGE, b"{}")
-    with served(store) as name, pytest.raises(BuildError, match=f"sent sha256:.* when asked for {digest}"):
+    with (
+        served(store) as name,
+        pytest.raises(BuildError, match=f"sent sha256:.* when asked for {digest}"),
+    ):
         Registry(f"{name}@{digest}").image("x86_64")
 
 
 @pytest.mark.parametrize(
     "media_type, text, message",
-    [(IMAGE, b"[", "no JSON object"), (IMAGE, b"[]", "no JSON object"), ("text/html", b"{}", "type text/html is not")],
+    [
+        (IMAGE, b"[", "no JSON object"),
+        (IMAGE, b"[]", "no JSON object"),
+        ("text/html", b"{}", "type text/html is not"),
+    ],
 )
 def test_what_is_no_manifest_is_refused(store, media_type, text, message):
     store.manifests["1"] = (media_type, text)
@@ -296,7 +353,12 @@ def test_what_is_no_manifest_is_refused(store, media_type, text, message):
 
 @pytest.mark.parametrize(
     "status, message",
-    [(403, "refuses access .HTTP 403"), (404, "does not exist"), (418, "answered HTTP 418"), (503, "503")],
+    [
+        (403, "refuses access .HTTP 403"),
+        (404, "does not exist"),
+        (418, "answered HTTP 418"),
+        (503, "503"),
+    ],
 )
 def test_a_refusal_is_one_line(store, status, message):
     store.status = status
@@ -362,7 +424,9 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that cannot be written")
-def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_moved(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_moved(
+    tmp_path, monkeypatch
+):
     """XDG_CACHE_HOME moves the cache; the folder of --output or of base.lock it does not."""
     folder = tmp_path / "fixed"
     folder.mkdir()

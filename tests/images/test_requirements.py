@@ -10,10 +10,21 @@ from deployer.errors import BuildError
 from deployer.images.context import Context
 from deployer.images.packages import _pins, glibc, interpreter, platforms
 from deployer.images.recipe import interpret
-from deployer.images.requirements import check_complete, mismatches, read_requirements, target_environment
+from deployer.images.requirements import (
+    check_complete,
+    mismatches,
+    read_requirements,
+    target_environment,
+)
 from tests.conftest import ROOT
 
-TRAINED = {"numpy": "2.2.6", "scipy": "1.15.3", "scikit-learn": "1.7.2", "joblib": "1.6.0", "python": "3.11"}
+TRAINED = {
+    "numpy": "2.2.6",
+    "scipy": "1.15.3",
+    "scikit-learn": "1.7.2",
+    "joblib": "1.6.0",
+    "python": "3.11",
+}
 SERVED = "numpy==2.2.6\nscipy==1.15.3\nscikit_learn==1.7.2\njoblib==1.6.0\n"
 
 
@@ -29,18 +40,26 @@ def requirements(tmp_path):
 
 def test_extras_count_whatever_way_the_name_is_written(folder):
     (folder / "requirements.txt").write_text("Some_Package[more]==1\n")
-    (folder / "Dockerfile").write_text('FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n')
+    (folder / "Dockerfile").write_text(
+        'FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n'
+    )
     context = Context(folder, "x", "x86_64", "3.12")
-    assert _pins(context, interpret(context, {}, "/")) == (["Some_Package[more]==1"], {"some-package": {"more"}})
+    assert _pins(context, interpret(context, {}, "/")) == (
+        ["Some_Package[more]==1"],
+        {"some-package": {"more"}},
+    )
 
 
 def lines(path, python="3.12", architecture="x86_64"):
-    return [line for _, _, line in read_requirements(path, target_environment(python, architecture))]
+    return [
+        line for _, _, line in read_requirements(path, target_environment(python, architecture))
+    ]
 
 
 def test_markers_mean_the_machine_that_serves(requirements):
     path = requirements(
-        'a==1; python_version < "3.12"\nb==1; python_version >= "3.12"\nc==1; sys_platform == "linux"\n'
+        'a==1; python_version < "3.12"\nb==1; python_version >= "3.12"\nc==1; sys_platform == '
+        '"linux"\n'
         'd==1; sys_platform == "darwin"\ne==1; platform_machine == "aarch64"\n'
     )
     assert lines(path) == ["b==1", "c==1"]
@@ -48,7 +67,9 @@ def test_markers_mean_the_machine_that_serves(requirements):
 
 
 def test_comments_extras_hashes_and_continued_lines(requirements):
-    path = requirements("# all\n\na[x,w]==1 # why\nb==2 \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\n")
+    path = requirements(
+        "# all\n\na[x,w]==1 # why\nb==2 \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\n"
+    )
     assert lines(path) == ["a[w,x]==1", "b==2 --hash=sha256:0 --hash=sha256:1"]
 
 
@@ -66,11 +87,27 @@ def test_the_versions_that_trained_are_the_ones_that_serve(requirements):
 @pytest.mark.parametrize(
     "old, new, expected",
     [
-        ("numpy==2.2.6", "numpy==2.2.5", " line 1: numpy==2.2.5: the models were trained with numpy==2.2.6"),
-        ("numpy==2.2.6", "numpy>=2.2.6", " line 1: numpy>=2.2.6: the models were trained with numpy==2.2.6"),
-        ("numpy==2.2.6", "numpy==2.2.*", " line 1: numpy==2.2.*: the models were trained with numpy==2.2.6"),
+        (
+            "numpy==2.2.6",
+            "numpy==2.2.5",
+            " line 1: numpy==2.2.5: the models were trained with numpy==2.2.6",
+        ),
+        (
+            "numpy==2.2.6",
+            "numpy>=2.2.6",
+            " line 1: numpy>=2.2.6: the models were trained with numpy==2.2.6",
+        ),
+        (
+            "numpy==2.2.6",
+            "numpy==2.2.*",
+            " line 1: numpy==2.2.*: the models were trained with numpy==2.2.6",
+        ),
         ("scipy==1.15.3\n", "", " does not name scipy; the models were trained with scipy==1.15.3"),
-        ("joblib==1.6.0", '-r x\njoblib==1.6.0; python_version < "3"', " does not name joblib; the models"),
+        (
+            "joblib==1.6.0",
+            '-r x\njoblib==1.6.0; python_version < "3"',
+            " does not name joblib; the models",
+        ),
     ],
 )
 def test_another_version_is_told_with_its_line(requirements, old, new, expected):
@@ -134,6 +171,8 @@ def test_the_python_to_compile_with_is_this_one_or_on_the_path(monkeypatch, tmp_
 def test_the_shipped_requirements_pin_what_trains_on_every_python(python):
     found = {
         r.name
-        for _, r, _ in read_requirements(ROOT / "lambda_src/requirements.txt", target_environment(python, "x86_64"))
+        for _, r, _ in read_requirements(
+            ROOT / "lambda_src/requirements.txt", target_environment(python, "x86_64")
+        )
     }
     assert {"numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "cloudpickle"} <= found

@@ -1,4 +1,6 @@
-"""Symbol tables go, whatever the loader reads stays, and what is no module of Lambda's kind is left alone."""
+"""Symbol tables go, whatever the loader reads stays, and what is no module of Lambda's kind is left
+alone.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,13 @@ MODULES = sorted(Path(scipy.__file__).parent.rglob("*.so"))
 
 def tables(content):
     """The kinds of a file's sections, and their number."""
-    start, (size, count) = struct.unpack_from("<Q", content, 40)[0], struct.unpack_from("<HH", content, 58)
-    return [struct.unpack_from("<I", content, start + number * size + 4)[0] for number in range(count)]
+    start, (size, count) = (
+        struct.unpack_from("<Q", content, 40)[0],
+        struct.unpack_from("<HH", content, 58),
+    )
+    return [
+        struct.unpack_from("<I", content, start + number * size + 4)[0] for number in range(count)
+    ]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="wheels of another system hold no ELF files")
@@ -65,10 +72,21 @@ def test_libraries_with_a_version_after_their_suffix_are_seen(tmp_path):
     body = b"S" * 24 + b"T" * 8 + strings + b"C" * 16 + b"N" * 16
     offset, headers = 64, 64 + len(body)
     rows = [(0,) * 10]
-    for name, kind, size, link in ((1, 2, 24, 2), (9, 3, 8, 0), (17, 3, len(strings), 0), (27, 1, 16, 0), (36, 1, 16, 0)):
+    for name, kind, size, link in (
+        (1, 2, 24, 2),
+        (9, 3, 8, 0),
+        (17, 3, len(strings), 0),
+        (27, 1, 16, 0),
+        (36, 1, 16, 0),
+    ):
         rows.append((name, kind, 0, 0, offset, size, link, 0, 1, 0))
         offset += size
-    content = b"\x7fELF\x02\x01".ljust(40, b"\0") + struct.pack("<Q", headers) + bytes(10) + struct.pack("<HHH", 64, 6, 3)
+    content = (
+        b"\x7fELF\x02\x01".ljust(40, b"\0")
+        + struct.pack("<Q", headers)
+        + bytes(10)
+        + struct.pack("<HHH", 64, 6, 3)
+    )
     content += body + b"".join(section.pack(*row) for row in rows)
     (tmp_path / "libx.so.5.0.0").write_bytes(content)
     assert drop_symbols(tmp_path) == 24 + 8 + 16

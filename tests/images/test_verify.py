@@ -29,7 +29,9 @@ def asked(folder, context, models):
     def ask(program):
         (folder / "verify.py").write_text(program)
         told = []
-        with verifying(replace(context, base="x"), models, lambda text, lasting=False: told.append(text)) as verified:
+        with verifying(
+            replace(context, base="x"), models, lambda text, lasting=False: told.append(text)
+        ) as verified:
             verified()
         return told
 
@@ -43,9 +45,12 @@ def test_it_is_asked_about_the_models_that_the_image_serves(asked, models):
 
 def test_what_differs_is_an_error_line_by_line(asked):
     with pytest.raises(BuildError) as caught:
-        asked("print('one: 1.0 where scikit-learn has 2.0')\nprint('two: worse')\nraise SystemExit(1)")
+        asked(
+            "print('one: 1.0 where scikit-learn has 2.0')\nprint('two: worse')\nraise SystemExit(1)"
+        )
     assert caught.value.message == (
-        "the handler of source/ does not predict as the models do:\none: 1.0 where scikit-learn has 2.0\ntwo: worse"
+        "the handler of source/ does not predict as the models do:\none: 1.0 where scikit-learn "
+        "has 2.0\ntwo: worse"
     )
     assert "SHORTCUTS = False" in caught.value.advice
 
@@ -53,7 +58,10 @@ def test_what_differs_is_an_error_line_by_line(asked):
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
-        ("import sys\nprint('no scikit-learn here', file=sys.stderr)\nraise SystemExit(2)", "no scikit-learn here"),
+        (
+            "import sys\nprint('no scikit-learn here', file=sys.stderr)\nraise SystemExit(2)",
+            "no scikit-learn here",
+        ),
         ("raise LookupError('lost')", "LookupError: lost"),  # Python's own exit code for that is 1
         ("raise SystemExit(3)", "verify.py ended with 3"),
     ],
@@ -74,16 +82,25 @@ def test_a_context_without_one_or_an_image_without_a_base_is_not_asked(folder, c
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_it_ends_with_a_build_that_fails(folder, context, models, tmp_path):
     """And so does what it started."""
-    child = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}.'); time.sleep(60)"
-    (folder / "verify.py").write_text(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])\n")
+    child = (
+        f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}.'); "
+        f"time.sleep(60)"
+    )
+    (folder / "verify.py").write_text(
+        f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])\n"
+    )
     with pytest.raises(BuildError, match="no room"):
         with verifying(replace(context, base="x"), models, print):
             until = time.monotonic() + 10
-            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("."):
+            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith(
+                "."
+            ):
                 assert time.monotonic() < until
             raise BuildError("no room", "")
     status = Path(f"/proc/{(tmp_path / 'pid').read_text()[:-1]}/status")
-    while status.exists() and "State:\tZ" not in status.read_text():  # nobody may have reaped it yet
+    while (
+        status.exists() and "State:\tZ" not in status.read_text()
+    ):  # nobody may have reaped it yet
         assert time.monotonic() < until
 
 
@@ -102,7 +119,16 @@ def test_an_image_that_predicts_otherwise_is_neither_pushed_nor_written(
     on_a_base = replace(context, base="x")
     with pytest.raises(BuildError, match="one: wrong"):
         if make == "bring":
-            bring(on_a_base, None, "housing-dev", "direct", lambda text, lasting=False: None, models)
+            bring(
+                on_a_base, None, "housing-dev", "direct", lambda text, lasting=False: None, models
+            )
         else:
-            save(on_a_base, "x:1", tmp_path / "image.tar", "direct", lambda text, lasting=False: None, models)
+            save(
+                on_a_base,
+                "x:1",
+                tmp_path / "image.tar",
+                "direct",
+                lambda text, lasting=False: None,
+                models,
+            )
     assert not (tmp_path / "image.tar").exists()

@@ -32,8 +32,12 @@ class Ran:
 def deployer(folder: Path, *arguments: str, code: int = 0, stdin: str = "") -> Ran:
     """Run `python -m deployer ...` in a project folder and check its exit code."""
     command = [sys.executable, "-m", "deployer", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, input=stdin, timeout=120)
-    assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, input=stdin, timeout=120
+    )
+    assert done.returncode == code, (
+        f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    )
     return Ran(done.returncode, done.stdout, done.stderr)
 
 

@@ -17,10 +17,21 @@ from tests.conftest import connect
 from tests.local.conftest import deployer
 
 # Without the flags about the background, Chromium calls home at its start.
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
---disable-component-update --disable-sync --virtual-time-budget=20000 --dump-dom""".split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--virtual-time-budget=20000",
+    "--dump-dom",
+]
 
-# A page of another origin, and one that DNS rebinding has put at this server's address; each tries what it should not.
+# A page of another origin, and one that DNS rebinding has put at this server's address; each tries
+# what it should not.
 PAGE = """<!DOCTYPE html><title>a page</title><pre id="out"></pre><script>
 const attempts = {
   reset: ["POST", "/moto-api/reset", {}, ""],
@@ -47,7 +58,11 @@ const attempts = {
 
 def browse(url: str, home: Path, *flags: str) -> dict[str, tuple[str, int, str]]:
     """Open a page, and return what it found: type, status and beginning of each answer."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    chromium = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if chromium is None:
         assert not os.environ.get("CI"), "CI must have a browser"
         pytest.skip("no Chromium is installed")
@@ -73,8 +88,14 @@ def test_a_page_can_call_the_api_and_nothing_else(deployed: Path, tmp_path: Path
         base = ""
 
         def handle_any(self) -> None:
-            page = PAGE.replace("BASE", json.dumps(self.base)).replace("PATH", json.dumps(url.removeprefix(server.url)))
-            self.answer(200, page.replace("SAMPLE", json.dumps(sample)).encode(), {"Content-Type": "text/html"})
+            page = PAGE.replace("BASE", json.dumps(self.base)).replace(
+                "PATH", json.dumps(url.removeprefix(server.url))
+            )
+            self.answer(
+                200,
+                page.replace("SAMPLE", json.dumps(sample)).encode(),
+                {"Content-Type": "text/html"},
+            )
 
     class Foreign(Site):
         base = server.url
@@ -84,18 +105,32 @@ def test_a_page_can_call_the_api_and_nothing_else(deployed: Path, tmp_path: Path
 
     with serve(Foreign) as site:
         found = browse(site, tmp_path / "foreign")
-    assert found["api cors"][:2] == ["cors", 200] and '"status": "SUCCEEDED"' in found["api cors"][2]
-    assert all(kind in ("error", "opaque") for name, (kind, _, _) in found.items() if not name.startswith("api"))
+    assert (
+        found["api cors"][:2] == ["cors", 200] and '"status": "SUCCEEDED"' in found["api cors"][2]
+    )
+    assert all(
+        kind in ("error", "opaque")
+        for name, (kind, _, _) in found.items()
+        if not name.startswith("api")
+    )
     assert picture(server) == before
     with serve(Rebound) as site:
         rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
         found = browse(site.replace("127.0.0.1", "evil.example"), tmp_path / "rebound", rules)
-    assert all(kind in ("error", "opaque") for name, (kind, _, _) in found.items() if not name.startswith("api"))
+    assert all(
+        kind in ("error", "opaque")
+        for name, (kind, _, _) in found.items()
+        if not name.startswith("api")
+    )
     assert picture(server) == before
 
 
 def picture(server: process.Server) -> tuple[list[str], list[str]]:
     aws = connect(server)
     bucket = "inference-dev-123456789012-us-east-1"
-    objects = [each["Key"] for each in aws.pages("s3", "list_objects_v2", "Contents", Bucket=bucket)]
-    return objects, sorted(each["FunctionName"] for each in aws.pages("lambda", "list_functions", "Functions"))
+    objects = [
+        each["Key"] for each in aws.pages("s3", "list_objects_v2", "Contents", Bucket=bucket)
+    ]
+    return objects, sorted(
+        each["FunctionName"] for each in aws.pages("lambda", "list_functions", "Functions")
+    )

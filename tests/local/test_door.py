@@ -1,4 +1,6 @@
-"""The local AWS is a server on a developer's machine: it answers what is meant for it, and nothing stalls it."""
+"""The local AWS is a server on a developer's machine: it answers what is meant for it, and nothing
+stalls it.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def ask(
 
 def signed(server: process.Server) -> str:
     return (
-        f"AWS4-HMAC-SHA256 Credential={server.credentials.access_key}/20260101/us-east-1/sts/aws4_request, Signature=0"
+        f"AWS4-HMAC-SHA256 "
+        f"Credential={server.credentials.access_key}/20260101/us-east-1/sts/aws4_request, "
+        f"Signature=0"
     )
 
 
@@ -52,14 +56,19 @@ WHO = b"Action=GetCallerIdentity&Version=2011-06-15"
 FORM = "application/x-www-form-urlencoded"
 
 
-def test_whoever_has_the_key_is_answered_by_either_name_of_this_machine(server: process.Server) -> None:
+def test_whoever_has_the_key_is_answered_by_either_name_of_this_machine(
+    server: process.Server,
+) -> None:
     for host in (f"127.0.0.1:{server.port}", f"localhost:{server.port}"):
-        status, _, body = ask(server, "POST", "/", WHO, Host=host, Authorization=signed(server), Content_Type=FORM)
+        status, _, body = ask(
+            server, "POST", "/", WHO, Host=host, Authorization=signed(server), Content_Type=FORM
+        )
         assert status == 200 and b"123456789012" in body
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}", ""]
+    "host",
+    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "0.0.0.0:{port}", ""],
 )
 def test_another_host_is_misdirected_even_with_the_key(server: process.Server, host: str) -> None:
     """DNS rebinding: the page's own name leads here."""
@@ -68,7 +77,9 @@ def test_another_host_is_misdirected_even_with_the_key(server: process.Server, h
         assert ask(server, "POST", path, WHO, Host=name, Authorization=signed(server))[0] == 421
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost"]
+)
 def test_no_page_reaches_the_control_plane(server: process.Server, origin: str) -> None:
     assert ask(server, "POST", "/", WHO, Origin=origin, Authorization=signed(server))[0] == 403
     assert ask(server, "PUT", "/bucket/key", b"x", Origin=origin)[0] == 403
@@ -76,10 +87,16 @@ def test_no_page_reaches_the_control_plane(server: process.Server, origin: str) 
 
 @pytest.mark.parametrize("credential", ["", "AKIDEXAMPLE", "LKIA" + "A" * 16])
 @pytest.mark.parametrize(
-    ("service", "path"), [("sts", "/"), ("s3", "/bucket/key"), ("lambda", "/2015-03-31/functions"), ("states", "/")]
+    ("service", "path"),
+    [("sts", "/"), ("s3", "/bucket/key"), ("lambda", "/2015-03-31/functions"), ("states", "/")],
 )
-def test_without_the_key_nothing_is_told(server: process.Server, credential: str, service: str, path: str) -> None:
-    authorization = f"AWS4-HMAC-SHA256 Credential={credential}/20260101/us-east-1/{service}/aws4_request, Signature=0"
+def test_without_the_key_nothing_is_told(
+    server: process.Server, credential: str, service: str, path: str
+) -> None:
+    authorization = (
+        f"AWS4-HMAC-SHA256 "
+        f"Credential={credential}/20260101/us-east-1/{service}/aws4_request, Signature=0"
+    )
     for extra in (
         {"Authorization": authorization} if credential else {},
         {"X_Amz_Target": "AWSStepFunctions.ListStateMachines"},
@@ -88,7 +105,9 @@ def test_without_the_key_nothing_is_told(server: process.Server, credential: str
         assert status == 403 and b"security token" in body
 
 
-@pytest.mark.parametrize("path", ["/moto-api/reset", "/moto-api/data.json", "/moto-api/", "/moto-api"])
+@pytest.mark.parametrize(
+    "path", ["/moto-api/reset", "/moto-api/data.json", "/moto-api/", "/moto-api"]
+)
 def test_motos_own_interface_is_not_there(server: process.Server, path: str) -> None:
     assert ask(server, "POST", path, Authorization=signed(server))[0] == 404
     assert ask(server, "POST", path)[0] in (403, 404)
@@ -106,13 +125,19 @@ def test_motos_own_interface_is_not_there(server: process.Server, path: str) -> 
         "/_apis%2fabc",
     ],
 )
-def test_nothing_that_only_looks_like_an_api_gets_behind_the_door(server: process.Server, path: str) -> None:
+def test_nothing_that_only_looks_like_an_api_gets_behind_the_door(
+    server: process.Server, path: str
+) -> None:
     status, headers, body = ask(server, "POST", path.replace(" ", "%20"))
     assert status in (403, 404) and headers["Content-Type"] == "application/json", body
 
 
-def test_a_client_with_another_key_is_told_what_to_do_in_its_services_words(server: process.Server) -> None:
-    stranger = process.Server(server.pid, server.port, server.log, process.Credentials("LKIAOTHER", "x"))
+def test_a_client_with_another_key_is_told_what_to_do_in_its_services_words(
+    server: process.Server,
+) -> None:
+    stranger = process.Server(
+        server.pid, server.port, server.log, process.Credentials("LKIAOTHER", "x")
+    )
     for service, operation, code in (
         ("sts", "get_caller_identity", "InvalidClientTokenId"),
         ("s3", "list_buckets", "InvalidAccessKeyId"),
@@ -143,13 +168,18 @@ def test_env_prints_what_lets_any_client_in(deployed: Path) -> None:
     done = subprocess.run(["sh", "-c", command], input=printed.out, capture_output=True, text=True)
     assert done.stdout == "123456789012\n", done.stderr
     variables = deployer(deployed, "env", "--local", "--json").json
-    assert {line.split("=")[0].removeprefix("export ") for line in printed.out.splitlines()} == set(variables)
+    assert {line.split("=")[0].removeprefix("export ") for line in printed.out.splitlines()} == set(
+        variables
+    )
     assert "add --local" in deployer(deployed, "env", code=2).err
 
 
 def test_a_signed_url_opens_a_layer_and_nothing_else_does(server: process.Server) -> None:
     assert ask(server, "GET", "/_layers/sha256:0")[0] == 403
-    assert ask(server, "GET", f"/_layers/sha256:0?AWSAccessKeyId={server.credentials.access_key}")[0] == 404
+    assert (
+        ask(server, "GET", f"/_layers/sha256:0?AWSAccessKeyId={server.credentials.access_key}")[0]
+        == 404
+    )
 
 
 # What a Runtime API answers is for the function's own process
@@ -166,7 +196,9 @@ def runtime_ports(pid: int) -> list[int]:
         if target.startswith("socket:["):
             inodes.add(target[8:-1])
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return [int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes]
+    return [
+        int(row[1].partition(":")[2], 16) for row in rows if row[3] == "0A" and row[9] in inodes
+    ]
 
 
 def test_the_runtime_api_answers_the_functions_process_alone(deployed: Path) -> None:
@@ -228,7 +260,10 @@ def test_half_a_request_stalls_nobody_else(deployed: Path, api: tuple[process.Se
     stalled = []
     for target in ["/", path, "/bucket/key"] * 20:
         connection = socket.create_connection(("127.0.0.1", server.port))
-        head = f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: {signed(server)}\r\n"
+        head = (
+            f"POST {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: "
+            f"{signed(server)}\r\n"
+        )
         connection.sendall(f"{head}Content-Length: 1000\r\n\r\nhalf".encode())
         stalled.append(connection)
     begun = time.monotonic()
@@ -242,8 +277,14 @@ def test_half_a_request_stalls_nobody_else(deployed: Path, api: tuple[process.Se
 def test_a_chunked_body_is_read_whole(api: tuple[process.Server, str]) -> None:
     server, path = api
     half = len(SAMPLE) // 2
-    chunks = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (SAMPLE[:half], SAMPLE[half:], b""))
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    chunks = b"".join(
+        f"{len(part):x}\r\n".encode() + part + b"\r\n"
+        for part in (SAMPLE[:half], SAMPLE[half:], b"")
+    )
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: "
+        f"close\r\n\r\n"
+    )
     answer = raw(server, head.encode() + chunks)
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == "SUCCEEDED"
 
@@ -261,7 +302,9 @@ def test_a_chunked_body_is_read_whole(api: tuple[process.Server, str]) -> None:
         ("Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     ],
 )
-def test_an_impossible_body_is_refused_in_json(api: tuple[process.Server, str], head: str, status: int) -> None:
+def test_an_impossible_body_is_refused_in_json(
+    api: tuple[process.Server, str], head: str, status: int
+) -> None:
     server, path = api
     answer = raw(server, f"POST {path} HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n{{}}".encode())
     headers, _, body = answer.partition(b"\r\n\r\n")
@@ -270,7 +313,8 @@ def test_an_impossible_body_is_refused_in_json(api: tuple[process.Server, str], 
 
 
 @pytest.mark.parametrize(
-    "content", [b"\r\n\r\n", b"no http at all\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\r\n\r\n"]
+    "content",
+    [b"\r\n\r\n", b"no http at all\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x02\x00\r\n\r\n"],
 )
 def test_what_is_no_http_ends_no_server(api: tuple[process.Server, str], content: bytes) -> None:
     server, path = api
@@ -282,7 +326,9 @@ def test_what_is_no_http_ends_no_server(api: tuple[process.Server, str], content
 
 
 @pytest.mark.parametrize("depth", [251, 500, 900, 1000, 20_000])
-def test_endless_nesting_is_refused_as_an_input(api: tuple[process.Server, str], depth: int) -> None:
+def test_endless_nesting_is_refused_as_an_input(
+    api: tuple[process.Server, str], depth: int
+) -> None:
     server, path = api
     status, _, body = ask(server, "POST", path, b"[" * depth + b"]" * depth)
     assert (status, json.loads(body)["__type"]) == (400, "InvalidExecutionInput")
@@ -298,22 +344,36 @@ def test_deep_nesting_is_the_contracts_matter(api: tuple[process.Server, str], d
     assert (status, record["error"]) == (200, "InvalidInput") and "Recursion" not in record["cause"]
 
 
-@pytest.mark.parametrize("number", ["1e309", "1e400", "-1e999", "9" * 400, "9" * 5000, f"{'9' * 400}.5"])
-def test_a_number_beyond_floats_is_the_contracts_matter(api: tuple[process.Server, str], number: str) -> None:
+@pytest.mark.parametrize(
+    "number", ["1e309", "1e400", "-1e999", "9" * 400, "9" * 5000, f"{'9' * 400}.5"]
+)
+def test_a_number_beyond_floats_is_the_contracts_matter(
+    api: tuple[process.Server, str], number: str
+) -> None:
     server, path = api
     body = json.dumps({**json.loads(SAMPLE), "CRIM": 77}).replace("77", number, 1).encode()
     record = json.loads(ask(server, "POST", path, body)[2])
     assert (record["error"], record["cause"]) == ("InvalidInput", "CRIM: larger than 3.4e38")
 
 
-def test_an_error_of_the_local_aws_itself_is_json_too(deployed: Path, api: tuple[process.Server, str]) -> None:
+def test_an_error_of_the_local_aws_itself_is_json_too(
+    deployed: Path, api: tuple[process.Server, str]
+) -> None:
     """A stage whose settings no gateway could have: whatever goes wrong inside, a client gets JSON."""
     server, path = api
     aws = connect(server)
     found = aws.call("apigatewayv2", "get_apis")["Items"][0]["ApiId"]
-    integration = aws.call("apigatewayv2", "get_integrations", ApiId=found)["Items"][0]["IntegrationId"]
+    integration = aws.call("apigatewayv2", "get_integrations", ApiId=found)["Items"][0][
+        "IntegrationId"
+    ]
     broken: Any = {"StateMachineArn": "arn:broken", "Input": "$request.body"}
-    aws.call("apigatewayv2", "update_integration", ApiId=found, IntegrationId=integration, RequestParameters=broken)
+    aws.call(
+        "apigatewayv2",
+        "update_integration",
+        ApiId=found,
+        IntegrationId=integration,
+        RequestParameters=broken,
+    )
     status, headers, body = ask(server, "POST", path, SAMPLE)
     assert status >= 400 and headers["Content-Type"] == "application/json" and json.loads(body)
     deployer(deployed, "up", "--local")
@@ -322,7 +382,11 @@ def test_an_error_of_the_local_aws_itself_is_json_too(deployed: Path, api: tuple
 
 def test_a_door_knows_its_own_port_alone() -> None:
     door = Door(4000, "KEY")
-    good = {"HTTP_HOST": "localhost:4000", "PATH_INFO": "/", "HTTP_AUTHORIZATION": "AWS4 Credential=KEY/x"}
+    good = {
+        "HTTP_HOST": "localhost:4000",
+        "PATH_INFO": "/",
+        "HTTP_AUTHORIZATION": "AWS4 Credential=KEY/x",
+    }
     assert door.refusal(good) is None
     assert door.refusal({**good, "HTTP_ORIGIN": "http://localhost:4000"}) is None
     for change in (
@@ -333,7 +397,9 @@ def test_a_door_knows_its_own_port_alone() -> None:
         assert door.refusal({**good, **change}) is not None
 
 
-def test_many_clients_at_once_are_answered_and_leave_no_memory_behind(server: process.Server) -> None:
+def test_many_clients_at_once_are_answered_and_leave_no_memory_behind(
+    server: process.Server,
+) -> None:
     """Held by the number of live threads: what each keeps of its requests is glibc's to give back."""
     reset(server)
     before = len(os.listdir(f"/proc/{server.pid}/task")) if Path("/proc").exists() else 0
@@ -363,7 +429,11 @@ def quickly(server: process.Server, content: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "line",
-    ["GET a://" + "1" * 50_000 + " x HTTP/1.1", "GET /a://" + "1" * 50_000 + " HTTP/1.1", "GET http://[/ HTTP/1.1"]
+    [
+        "GET a://" + "1" * 50_000 + " x HTTP/1.1",
+        "GET /a://" + "1" * 50_000 + " HTTP/1.1",
+        "GET http://[/ HTTP/1.1",
+    ]
     + [
         "GET http://127.0.0.1/moto-api/reset HTTP/1.1",
         "GET " + "/" * 200_000 + " HTTP/1.1",
@@ -373,20 +443,28 @@ def quickly(server: process.Server, content: bytes) -> bytes:
 )
 def test_a_request_line_is_refused_before_it_costs_time(server: process.Server, line: str) -> None:
     """waitress's pattern takes hours for the first, in the one thread that reads."""
-    answer = quickly(server, f"{line}\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n".encode())
+    answer = quickly(
+        server, f"{line}\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n".encode()
+    )
     assert answer.split(b" ")[1] in (b"400", b"431", b"403"), answer[:100]
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["message"]
 
 
 @pytest.mark.parametrize(
     "header",
-    ["Authorization: " + "Credential=" * 5000, "Content-Length: " + "9" * 60_000, "X: " + "y" * 100_000]
+    [
+        "Authorization: " + "Credential=" * 5000,
+        "Content-Length: " + "9" * 60_000,
+        "X: " + "y" * 100_000,
+    ]
     + ["Authorization: AWS4 Credential=" + "K/1/" * 12_000],
     ids=["credentials", "a length", "a long header", "scopes"],
 )
 def test_a_header_is_refused_before_it_costs_time(server: process.Server, header: str) -> None:
     answer = quickly(
-        server, f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n{header}\r\n\r\n".encode()
+        server,
+        f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: "
+        f"close\r\n{header}\r\n\r\n".encode(),
     )
     assert answer.split(b" ")[1] in (b"400", b"403", b"431"), answer[:100]
 
@@ -394,21 +472,32 @@ def test_a_header_is_refused_before_it_costs_time(server: process.Server, header
 def test_a_number_of_very_many_digits_costs_no_time(api: tuple[process.Server, str]) -> None:
     server, path = api
     body = b'{"CRIM": ' + b"9" * 250_000 + b"}"
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: "
+        f"{len(body)}\r\n\r\n"
+    )
     assert b"InvalidInput" in quickly(server, head.encode() + body)
 
 
 @pytest.mark.parametrize("length", ["abc", "1e3", "5000000000"])
-def test_nobody_is_asked_for_a_body_that_is_not_read(api: tuple[process.Server, str], length: str) -> None:
+def test_nobody_is_asked_for_a_body_that_is_not_read(
+    api: tuple[process.Server, str], length: str
+) -> None:
     server, path = api
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+        f"{length}\r\n\r\n"
+    )
     assert raw(server, head.encode()).split(b" ")[1] in (b"400", b"413")
 
 
 def test_a_stranger_s_body_is_not_read(server: process.Server) -> None:
     """Neither kept on the disk: it would be refused whatever it says."""
     for headers, status in (("", b"413"), (f"Authorization: {signed(server)}\r\n", b"")):
-        head = f"PUT /bucket/key HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n{headers}Content-Length: 1000000\r\n\r\n"
+        head = (
+            f"PUT /bucket/key HTTP/1.1\r\nHost: "
+            f"127.0.0.1:{server.port}\r\n{headers}Content-Length: 1000000\r\n\r\n"
+        )
         with socket.create_connection(("127.0.0.1", server.port), timeout=2) as connection:
             connection.sendall(head.encode())
             try:
@@ -430,10 +519,14 @@ def test_a_refused_client_that_goes_on_sending_reads_why(api: tuple[process.Serv
         answer = b""
         while chunk := connection.recv(65536):
             answer += chunk
-    assert answer.startswith(b"HTTP/1.1 413 ") and answer.endswith(b'{"message": "Request Entity Too Large"}'), answer
+    assert answer.startswith(b"HTTP/1.1 413 ") and answer.endswith(
+        b'{"message": "Request Entity Too Large"}'
+    ), answer
 
 
-@pytest.mark.parametrize("chunk", [b"2;" + b"a" * 10_000, b"0\r\n" + b"x: y\r\n" * 20_000], ids=["line", "trailer"])
+@pytest.mark.parametrize(
+    "chunk", [b"2;" + b"a" * 10_000, b"0\r\n" + b"x: y\r\n" * 20_000], ids=["line", "trailer"]
+)
 def test_a_chunk_s_line_is_bounded(api: tuple[process.Server, str], chunk: bytes) -> None:
     server, path = api
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
@@ -446,7 +539,8 @@ def test_the_answer_to_head_has_no_body(api: tuple[process.Server, str]) -> None
     server, path = api
     for target in (path, "/"):
         answer = raw(
-            server, f"HEAD {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n".encode()
+            server,
+            f"HEAD {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n".encode(),
         )
         assert answer.partition(b"\r\n\r\n")[2] == b"", answer
 
@@ -469,7 +563,9 @@ def test_connections_that_send_half_make_room_for_others() -> None:
     began = time.time() - REQUEST_S - 1
     for channel in list(server.active_channels.values()):
         channel.began = min(channel.began, began)
-    server.trigger.pull_trigger(lambda: server.maintenance(time.time()))  # in the thread that owns the connections
+    server.trigger.pull_trigger(
+        lambda: server.maintenance(time.time())
+    )  # in the thread that owns the connections
     end = time.monotonic() + 10
     while any(channel.request is not None for channel in list(server.active_channels.values())):
         assert time.monotonic() < end

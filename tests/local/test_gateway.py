@@ -21,7 +21,9 @@ from tests.local.conftest import deployer
 SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
 
 
-def send(url: str, method: str, body: bytes | None = None, headers: Mapping[str, str] = {}) -> tuple[int, Any, Any]:
+def send(
+    url: str, method: str, body: bytes | None = None, headers: Mapping[str, str] = {}
+) -> tuple[int, Any, Any]:
     request = urllib.request.Request(url, body, dict(headers), method=method)
     try:
         with urllib.request.urlopen(request) as response:
@@ -42,7 +44,9 @@ def account(folder: Path) -> Any:
     return connect(server)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("PUT", ""), ("POST", "other"), ("DELETE", "")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("PUT", ""), ("POST", "other"), ("DELETE", "")]
+)
 def test_another_method_or_path_is_not_found(url: str, method: str, path: str) -> None:
     status, _, content = send(url + path, method, b"{}")
     assert (status, json.loads(content)) == (404, {"message": "Not Found"})
@@ -60,19 +64,36 @@ def test_more_than_ten_megabytes_are_too_large(url: str) -> None:
 def test_a_page_of_any_origin_may_call(url: str) -> None:
     status, headers, content = send(url, "OPTIONS", None, {"Origin": "https://example.com"})
     assert (status, content) == (204, b"")
-    assert headers["Access-Control-Allow-Origin"] == "*" and "POST" in headers["Access-Control-Allow-Methods"]
-    assert send(url, "POST", SAMPLE, {"Origin": "https://example.com"})[1]["Access-Control-Allow-Origin"] == "*"
+    assert (
+        headers["Access-Control-Allow-Origin"] == "*"
+        and "POST" in headers["Access-Control-Allow-Methods"]
+    )
+    assert (
+        send(url, "POST", SAMPLE, {"Origin": "https://example.com"})[1][
+            "Access-Control-Allow-Origin"
+        ]
+        == "*"
+    )
     assert send(url, "POST", SAMPLE)[1]["Access-Control-Allow-Origin"] is None
 
 
-def test_cors_that_is_removed_is_really_gone(deployed: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cors_that_is_removed_is_really_gone(
+    deployed: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DEPLOYER_CORS_ORIGINS", "https://one.example")
     deployer(deployed, "up", "--local")
     assert (
-        send(url, "POST", SAMPLE, {"Origin": "https://one.example"})[1]["Access-Control-Allow-Origin"]
+        send(url, "POST", SAMPLE, {"Origin": "https://one.example"})[1][
+            "Access-Control-Allow-Origin"
+        ]
         == "https://one.example"
     )
-    assert send(url, "POST", SAMPLE, {"Origin": "https://two.example"})[1]["Access-Control-Allow-Origin"] is None
+    assert (
+        send(url, "POST", SAMPLE, {"Origin": "https://two.example"})[1][
+            "Access-Control-Allow-Origin"
+        ]
+        is None
+    )
     monkeypatch.setenv("DEPLOYER_CORS_ORIGINS", "")
     deployer(deployed, "up", "--local")
     assert send(url, "OPTIONS", None, {"Origin": "https://one.example"})[0] == 404
@@ -80,7 +101,9 @@ def test_cors_that_is_removed_is_really_gone(deployed: Path, url: str, monkeypat
     deployer(deployed, "up", "--local")
 
 
-def test_requests_beyond_rate_and_burst_are_refused(deployed: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_beyond_rate_and_burst_are_refused(
+    deployed: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DEPLOYER_RATE_LIMIT", "1")
     monkeypatch.setenv("DEPLOYER_BURST_LIMIT", "2")
     deployer(deployed, "up", "--local")
@@ -107,24 +130,52 @@ def test_a_token_bucket_refills_with_time() -> None:
 def test_a_workflow_that_outlasts_the_integration_is_unavailable(deployed: Path, url: str) -> None:
     aws = account(deployed)
     machine = "arn:aws:states:us-east-1:123456789012:stateMachine:inference-dev"
-    definition = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine)["definition"]
+    definition = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine)[
+        "definition"
+    ]
     slow = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}}}
-    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=json.dumps(slow))
+    aws.call(
+        "stepfunctions",
+        "update_state_machine",
+        stateMachineArn=machine,
+        definition=json.dumps(slow),
+    )
     api = aws.call("apigatewayv2", "get_apis")["Items"][0]["ApiId"]
-    integration = aws.call("apigatewayv2", "get_integrations", ApiId=api)["Items"][0]["IntegrationId"]
-    aws.call("apigatewayv2", "update_integration", ApiId=api, IntegrationId=integration, TimeoutInMillis=200)
+    integration = aws.call("apigatewayv2", "get_integrations", ApiId=api)["Items"][0][
+        "IntegrationId"
+    ]
+    aws.call(
+        "apigatewayv2",
+        "update_integration",
+        ApiId=api,
+        IntegrationId=integration,
+        TimeoutInMillis=200,
+    )
     status, _, content = send(url, "POST", SAMPLE)
     assert (status, json.loads(content)) == (503, {"message": "Service Unavailable"})
-    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=definition)
+    aws.call(
+        "stepfunctions", "update_state_machine", stateMachineArn=machine, definition=definition
+    )
     deployer(deployed, "up", "--local")
     assert send(url, "POST", SAMPLE)[0] == 200
 
 
-def test_a_workflow_beyond_its_own_timeout_is_timed_out_in_the_record(deployed: Path, url: str) -> None:
+def test_a_workflow_beyond_its_own_timeout_is_timed_out_in_the_record(
+    deployed: Path, url: str
+) -> None:
     aws = account(deployed)
     machine = "arn:aws:states:us-east-1:123456789012:stateMachine:inference-dev"
-    slow = {"StartAt": "Wait", "TimeoutSeconds": 1, "States": {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}}}
-    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=json.dumps(slow))
+    slow = {
+        "StartAt": "Wait",
+        "TimeoutSeconds": 1,
+        "States": {"Wait": {"Type": "Wait", "Seconds": 3, "End": True}},
+    }
+    aws.call(
+        "stepfunctions",
+        "update_state_machine",
+        stateMachineArn=machine,
+        definition=json.dumps(slow),
+    )
     record = json.loads(send(url, "POST", SAMPLE)[2])
     assert (record["status"], "output" in record) == ("TIMED_OUT", False)
     assert "TIMED_OUT" in deployer(deployed, "invoke", "--sample", "--local", code=1).err
@@ -142,32 +193,51 @@ def test_one_model_that_fails_leaves_the_others_answers(deployed: Path, url: str
     aws.call("lambda", "update_function_configuration", FunctionName=name, MemorySize=2000)
     version = aws.call("lambda", "publish_version", FunctionName=name)["FunctionArn"]
     machine = "arn:aws:states:us-east-1:123456789012:stateMachine:inference-dev"
-    found = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine)["definition"]
+    found = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine)[
+        "definition"
+    ]
     definition = json.loads(found)
     definition["States"]["Predict"]["Branches"][2]["States"]["support_vector"]["Resource"] = version
-    aws.call("stepfunctions", "update_state_machine", stateMachineArn=machine, definition=json.dumps(definition))
+    aws.call(
+        "stepfunctions",
+        "update_state_machine",
+        stateMachineArn=machine,
+        definition=json.dumps(definition),
+    )
     failed = deployer(deployed, "invoke", "--sample", "--local", "--json", code=1)
     assert failed.err == "2 of 3 models answered\n"
     ran = failed.json
-    assert [sorted(entry) for entry in ran] == [["model", "predictions", "version"]] * 2 + [["error", "model"]]
+    assert [sorted(entry) for entry in ran] == [["model", "predictions", "version"]] * 2 + [
+        ["error", "model"]
+    ]
     assert ran[2] == {"model": "support_vector", "error": "ModelError"}
     assert "failed: ModelError" in deployer(deployed, "invoke", "--sample", "--local", code=1).out
     allowed = deployer(deployed, "invoke", "--sample", "--local", "--allow-partial")
     assert "failed: ModelError" in allowed.out and allowed.err == ""
     lines = [
-        each["message"] for each in aws.pages("logs", "filter_log_events", "events", logGroupName=f"/aws/lambda/{name}")
+        each["message"]
+        for each in aws.pages(
+            "logs", "filter_log_events", "events", logGroupName=f"/aws/lambda/{name}"
+        )
     ]
     assert any("is missing or forbidden" in line for line in lines)
     deployer(deployed, "up", "--local")
-    assert all("predictions" in entry for entry in deployer(deployed, "invoke", "--sample", "--local", "--json").json)
+    assert all(
+        "predictions" in entry
+        for entry in deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    )
 
 
 def test_invoke_of_a_function_answers_as_lambda_does(deployed: Path) -> None:
     aws = account(deployed)
-    answer = aws.call("lambda", "invoke", FunctionName="inference-dev-random-forest", Payload=SAMPLE)
+    answer = aws.call(
+        "lambda", "invoke", FunctionName="inference-dev-random-forest", Payload=SAMPLE
+    )
     assert answer["StatusCode"] == 200 and "FunctionError" not in answer
     assert json.loads(answer["Payload"].read())["model"] == "random_forest"
-    answer = aws.call("lambda", "invoke", FunctionName="inference-dev-random-forest", Qualifier="1", Payload=b"{}")
+    answer = aws.call(
+        "lambda", "invoke", FunctionName="inference-dev-random-forest", Qualifier="1", Payload=b"{}"
+    )
     assert answer["FunctionError"] == "Unhandled"
     assert json.loads(answer["Payload"].read())["errorType"] == "InvalidInput"
     for name, qualifier in (("no-such-function", "1"), ("inference-dev-random-forest", "99")):
@@ -179,7 +249,10 @@ def test_invoke_of_a_function_answers_as_lambda_does(deployed: Path) -> None:
 def test_a_payload_beyond_six_megabytes_is_refused(deployed: Path) -> None:
     with pytest.raises(AwsError) as error:
         account(deployed).call(
-            "lambda", "invoke", FunctionName="inference-dev-random-forest", Payload=b'"' + b"x" * 6 * 1024 * 1024 + b'"'
+            "lambda",
+            "invoke",
+            FunctionName="inference-dev-random-forest",
+            Payload=b'"' + b"x" * 6 * 1024 * 1024 + b'"',
         )
     assert (error.value.code, error.value.status) == ("RequestTooLargeException", 413)
 
@@ -191,7 +264,9 @@ def test_start_sync_execution_answers_to_boto3(deployed: Path) -> None:
     )
     assert answer["status"] == "SUCCEEDED" and len(json.loads(answer["output"])) == 3
     with pytest.raises(AwsError) as error:
-        account(deployed).call("stepfunctions", "start_sync_execution", stateMachineArn=machine + "x", input="{}")
+        account(deployed).call(
+            "stepfunctions", "start_sync_execution", stateMachineArn=machine + "x", input="{}"
+        )
     assert error.value.code == "StateMachineDoesNotExist"
 
 
@@ -204,9 +279,14 @@ def test_a_log_that_never_ends_is_cut_at_its_beginning(deployed: Path) -> None:
     deployer(deployed, "invoke", "--sample", "--local")
     lines: list[str] = []
     deadline = time.monotonic() + 60
-    while "line 5999" not in lines and time.monotonic() < deadline:  # lines arrive behind the answer, as on AWS
+    while (
+        "line 5999" not in lines and time.monotonic() < deadline
+    ):  # lines arrive behind the answer, as on AWS
         events = account(deployed).pages(
-            "logs", "filter_log_events", "events", logGroupName="/aws/lambda/inference-dev-linear-regression"
+            "logs",
+            "filter_log_events",
+            "events",
+            logGroupName="/aws/lambda/inference-dev-linear-regression",
         )
         lines = [event["message"] for event in events]
     assert "line 0" not in lines and "line 5999" in lines and len(lines) < 6000
@@ -219,14 +299,27 @@ def test_a_log_that_never_ends_is_cut_at_its_beginning(deployed: Path) -> None:
     [({"OutputPath": "$.predictions[0]"}, float), ({}, dict), ({"ResultPath": "$.answer"}, dict)],
     ids=["a number", "an object", "the input with the answer"],
 )
-def test_a_workflow_of_another_shape_is_printed_as_json(deployed: Path, end: dict[str, str], shape: type) -> None:
+def test_a_workflow_of_another_shape_is_printed_as_json(
+    deployed: Path, end: dict[str, str], shape: type
+) -> None:
     workflow = deployed / "state_machine.json"
     kept = workflow.read_text()
-    ask = {"Type": "Task", "Resource": "${linear_regression}", "TimeoutSeconds": 25, "End": True, **end}
-    workflow.write_text(json.dumps({"TimeoutSeconds": 28, "StartAt": "Ask", "States": {"Ask": ask}}))
+    ask = {
+        "Type": "Task",
+        "Resource": "${linear_regression}",
+        "TimeoutSeconds": 25,
+        "End": True,
+        **end,
+    }
+    workflow.write_text(
+        json.dumps({"TimeoutSeconds": 28, "StartAt": "Ask", "States": {"Ask": ask}})
+    )
     deployer(deployed, "up", "--local", "--yes")
     assert isinstance(deployer(deployed, "invoke", "--sample", "--local", "--json").json, shape)
     shown = deployer(deployed, "invoke", "--sample", "--local")
-    assert isinstance(json.loads(shown.out.rpartition("\n\n")[0]), shape) and "answered in" in shown.out
+    assert (
+        isinstance(json.loads(shown.out.rpartition("\n\n")[0]), shape)
+        and "answered in" in shown.out
+    )
     workflow.write_text(kept)
     deployer(deployed, "up", "--local")

@@ -32,7 +32,10 @@ def account(folder: Path) -> Aws:
 def records(count: int) -> list[dict[str, float]]:
     with (ROOT / "data" / "boston_housing.csv").open() as lines:
         rows = list(csv.DictReader(lines))
-    return [{name: float(cell) for name, cell in rows[i % len(rows)].items() if name != "MEDV"} for i in range(count)]
+    return [
+        {name: float(cell) for name, cell in rows[i % len(rows)].items() if name != "MEDV"}
+        for i in range(count)
+    ]
 
 
 def predicted(folder: Path, name: str, rows: list[dict[str, float]]) -> Any:
@@ -65,7 +68,9 @@ def test_the_sample_is_answered_as_the_saved_models_predict(deployed: Path) -> N
     sample = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
     assert [entry["model"] for entry in results] == list(MODELS)
     for entry in results:
-        assert entry["predictions"] == pytest.approx(list(predicted(deployed, entry["model"], [sample])), abs=1e-9)
+        assert entry["predictions"] == pytest.approx(
+            list(predicted(deployed, entry["model"], [sample])), abs=1e-9
+        )
 
 
 def test_the_answer_is_a_table_with_model_version_prediction_and_latency(deployed: Path) -> None:
@@ -78,7 +83,11 @@ def test_the_answer_is_a_table_with_model_version_prediction_and_latency(deploye
 
 def test_a_second_up_makes_no_writing_call(deployed: Path) -> None:
     ran = deployer(deployed, "up", "--local", "-v")
-    calls = Calls(tuple(line.split(" ")) for line in ran.err.splitlines() if len(line.split(" ")) == 2 and "_" in line)
+    calls = Calls(
+        tuple(line.split(" "))
+        for line in ran.err.splitlines()
+        if len(line.split(" ")) == 2 and "_" in line
+    )
     assert len(calls) > 30
     assert calls.writing() == []
 
@@ -86,9 +95,20 @@ def test_a_second_up_makes_no_writing_call(deployed: Path) -> None:
 def test_the_plan_after_up_is_empty(deployed: Path) -> None:
     document = deployer(deployed, "plan", "--local", "--json", "--exit-code").json
     assert document["changes"] == []
-    assert {"service", "stage", "account", "region", "endpoint", "changes", "outputs", "seconds"} <= document.keys()
+    assert {
+        "service",
+        "stage",
+        "account",
+        "region",
+        "endpoint",
+        "changes",
+        "outputs",
+        "seconds",
+    } <= document.keys()
     assert set(document["outputs"]["functions"]) == set(MODELS)
-    assert all(arn.rpartition(":")[2].isdigit() for arn in document["outputs"]["functions"].values())
+    assert all(
+        arn.rpartition(":")[2].isdigit() for arn in document["outputs"]["functions"].values()
+    )
 
 
 def test_a_thousand_records_come_back_as_three_thousand_predictions(deployed: Path) -> None:
@@ -96,26 +116,43 @@ def test_a_thousand_records_come_back_as_three_thousand_predictions(deployed: Pa
     status, record = post(url_of(deployed), json.dumps({"instances": rows}).encode())
     assert (status, record["status"]) == (200, "SUCCEEDED")
     for entry in json.loads(record["output"]):
-        assert entry["predictions"] == pytest.approx(list(predicted(deployed, entry["model"], rows)), abs=1e-9)
+        assert entry["predictions"] == pytest.approx(
+            list(predicted(deployed, entry["model"], rows)), abs=1e-9
+        )
 
 
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        (json.dumps({"instances": records(1001)}), "instances: holds 1001 records, but 1 to 1000 are allowed"),
+        (
+            json.dumps({"instances": records(1001)}),
+            "instances: holds 1001 records, but 1 to 1000 are allowed",
+        ),
         ("{}", "CRIM: missing"),
         ("[]", "must be a record"),
-        (json.dumps({name: value for name, value in records(1)[0].items() if name != "RM"}), "RM: missing"),
+        (
+            json.dumps({name: value for name, value in records(1)[0].items() if name != "RM"}),
+            "RM: missing",
+        ),
         (json.dumps({**records(1)[0], "RM": "six"}), "RM: must be a number, not string"),
-        (json.dumps({**records(1)[0], "RM": None, "AGE": True}), "RM: must be a number, not null; AGE: must be"),
+        (
+            json.dumps({**records(1)[0], "RM": None, "AGE": True}),
+            "RM: must be a number, not null; AGE: must be",
+        ),
     ],
     ids=["1001", "{}", "[]", "missing", "string", "null and true"],
 )
-def test_a_breach_of_the_contract_fails_the_execution_with_a_cause(deployed: Path, body: str, cause: str) -> None:
+def test_a_breach_of_the_contract_fails_the_execution_with_a_cause(
+    deployed: Path, body: str, cause: str
+) -> None:
     status, record = post(url_of(deployed), body.encode())
     assert (status, record["status"], record["error"]) == (200, "FAILED", "InvalidInput")
     assert cause in record["cause"]
-    assert "Traceback" not in record["cause"] and "arn:" not in record["cause"] and "output" not in record
+    assert (
+        "Traceback" not in record["cause"]
+        and "arn:" not in record["cause"]
+        and "output" not in record
+    )
     ran = deployer(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1)
     assert "InvalidInput" in ran.err and cause in ran.err and ran.out == ""
     assert deployer(deployed, "invoke", "--sample", "--local").code == 0
@@ -130,10 +167,14 @@ def test_a_breach_of_the_contract_fails_the_execution_with_a_cause(deployed: Pat
     ],
     ids=["NaN", "300 KB", "no json"],
 )
-def test_what_step_functions_itself_refuses_is_http_400(deployed: Path, body: str, error: str) -> None:
+def test_what_step_functions_itself_refuses_is_http_400(
+    deployed: Path, body: str, error: str
+) -> None:
     status, answer = post(url_of(deployed), body.encode())
     assert (status, answer["__type"]) == (400, error)
-    assert "HTTP 400" in deployer(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1).err
+    assert (
+        "HTTP 400" in deployer(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1).err
+    )
     assert deployer(deployed, "invoke", "--sample", "--local").code == 0
 
 
@@ -144,14 +185,23 @@ def test_repeated_requests_show_how_latency_spreads(deployed: Path) -> None:
 
 def test_a_failing_json_invocation_prints_the_record_and_exits_with_1(deployed: Path) -> None:
     ran = deployer(deployed, "invoke", "--local", "--json", "--data", "{}", code=1)
-    assert ran.json["execution"]["status"] == "FAILED" and ran.json["execution"]["error"] == "InvalidInput"
-    assert ran.json["error"]["type"] == "InvocationFailed" and "InvalidInput" in ran.json["error"]["message"]
+    assert (
+        ran.json["execution"]["status"] == "FAILED"
+        and ran.json["execution"]["error"] == "InvalidInput"
+    )
+    assert (
+        ran.json["error"]["type"] == "InvocationFailed"
+        and "InvalidInput" in ran.json["error"]["message"]
+    )
 
 
 def test_output_of_handlers_is_in_the_log_group(deployed: Path) -> None:
     deployer(deployed, "invoke", "--sample", "--local")
     events = account(deployed).pages(
-        "logs", "filter_log_events", "events", logGroupName="/aws/lambda/inference-dev-random-forest"
+        "logs",
+        "filter_log_events",
+        "events",
+        logGroupName="/aws/lambda/inference-dev-random-forest",
     )
     lines = [event["message"] for event in events]
     assert any(line.startswith("START RequestId") for line in lines)
@@ -169,7 +219,9 @@ def test_memory_changed_behind_our_back_is_shown_and_put_right(deployed: Path) -
     shown = deployer(deployed, "plan", "--local").out
     assert "function/random_forest" in shown and "memory_mb: 512 -> 1024" in shown
     deployer(deployed, "up", "--local")
-    assert aws.call("lambda", "get_function", FunctionName=name)["Configuration"]["MemorySize"] == 1024
+    assert (
+        aws.call("lambda", "get_function", FunctionName=name)["Configuration"]["MemorySize"] == 1024
+    )
     deployer(deployed, "plan", "--local", "--exit-code")
 
 
@@ -187,25 +239,37 @@ def test_an_edited_handler_is_live_only_after_the_next_up(deployed: Path) -> Non
     assert deployer(deployed, "invoke", "--sample", "--local", "--json").json == before
 
 
-def test_a_retrained_model_is_one_object_one_function_one_workflow_and_no_image(deployed: Path) -> None:
+def test_a_retrained_model_is_one_object_one_function_one_workflow_and_no_image(
+    deployed: Path,
+) -> None:
     script = deployed / "train.py"
     script.write_text(script.read_text().replace("min_samples_leaf=2", "min_samples_leaf=3"))
     subprocess.run([sys.executable, "train.py"], cwd=deployed, check=True, capture_output=True)
     document = deployer(deployed, "up", "--local", "--json").json
     changed = {change["resource"]: change["action"] for change in document["changes"]}
-    assert changed == {"model/random_forest": "create", "function/random_forest": "update", "workflow": "update"}
+    assert changed == {
+        "model/random_forest": "create",
+        "function/random_forest": "update",
+        "workflow": "update",
+    }
     sample = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
     for entry in deployer(deployed, "invoke", "--sample", "--local", "--json").json:
-        assert entry["predictions"] == pytest.approx(list(predicted(deployed, entry["model"], [sample])), abs=1e-9)
+        assert entry["predictions"] == pytest.approx(
+            list(predicted(deployed, entry["model"], [sample])), abs=1e-9
+        )
 
 
 def add_model(folder: Path) -> None:
-    """What the README says about a fourth model: one entry in train.py, one branch in state_machine.json."""
+    """What the README says about a fourth model: one entry in train.py, one branch in
+    state_machine.json.
+    """
     script = folder / "train.py"
     entry = '    "nearest": KNeighborsRegressor(),\n}\n'
     text = script.read_text().replace("}\n\n# Units", entry + "\n# Units")
     script.write_text(
-        text.replace("import joblib\n", "import joblib\nfrom sklearn.neighbors import KNeighborsRegressor\n")
+        text.replace(
+            "import joblib\n", "import joblib\nfrom sklearn.neighbors import KNeighborsRegressor\n"
+        )
     )
     workflow = folder / "state_machine.json"
     definition = json.loads(workflow.read_text())
@@ -232,7 +296,10 @@ def test_a_fourth_model_is_added_and_removed_again(deployed: Path) -> None:
     deleted = [change["resource"] for change in document["changes"] if change["action"] == "delete"]
     assert deleted == ["function/nearest", "logs/nearest", "model/nearest"]
     deployer(deployed, "plan", "--local", "--exit-code")
-    names = [each["FunctionName"] for each in account(deployed).pages("lambda", "list_functions", "Functions")]
+    names = [
+        each["FunctionName"]
+        for each in account(deployed).pages("lambda", "list_functions", "Functions")
+    ]
     assert sorted(names) == [f"inference-dev-{name.replace('_', '-')}" for name in MODELS]
     assert len(deployer(deployed, "invoke", "--sample", "--local", "--json").json) == 3
 
@@ -260,7 +327,14 @@ def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path)
         assert first != second
         ran = deployer(project, "down", "--local", "--yes")
         assert "goes on" in ran.err
-        assert len(deployer(project, "invoke", "--sample", "--local", "--stage", "other", "--json").json) == 3
+        assert (
+            len(
+                deployer(
+                    project, "invoke", "--sample", "--local", "--stage", "other", "--json"
+                ).json
+            )
+            == 3
+        )
         assert "no HTTP API" in deployer(project, "invoke", "--sample", "--local", code=1).err
     finally:
         process.stop(project)
@@ -276,8 +350,14 @@ def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Pa
     tags = ["deployer:service", "deployer:stage", "deployer:managed-by"]
     connect(server).call("iam", "untag_role", RoleName=role, TagKeys=tags)
     refused = deployer(project, "up", "--local", code=1).err
-    assert f"IAM role {role} already exists and does not carry this service's tags" in refused and "--adopt" in refused
-    assert 'tags.deployer:service: null -> "inference"' in deployer(project, "plan", "--local", "--adopt").out
+    assert (
+        f"IAM role {role} already exists and does not carry this service's tags" in refused
+        and "--adopt" in refused
+    )
+    assert (
+        'tags.deployer:service: null -> "inference"'
+        in deployer(project, "plan", "--local", "--adopt").out
+    )
     asked = deployer(project, "up", "--local", "--adopt", code=1).err
     assert "this would take over role/api; nobody can be asked here" in asked and "--yes" in asked
     deployer(project, "up", "--local", "--adopt", "--yes")
@@ -301,7 +381,9 @@ def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     ran = deployer(project, "down", "--local", "--yes", "--json")
     assert "by names only" not in ran.err and "waiting" not in ran.err
     document = ran.json
-    assert len(document["changes"]) == 18 and {change["action"] for change in document["changes"]} == {"delete"}
+    assert len(document["changes"]) == 18 and {
+        change["action"] for change in document["changes"]
+    } == {"delete"}
     assert process.find(project) is None
     assert all(ends(pid, 2) for pid in [running.pid, *children])
     assert "nothing to delete" in deployer(project, "down", "--local", "--yes").err

@@ -1,4 +1,6 @@
-"""`up --local` killed at any moment and run again ends where an undisturbed run ends, with exactly one HTTP API."""
+"""`up --local` killed at any moment and run again ends where an undisturbed run ends, with exactly
+one HTTP API.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def state_of(folder: Path) -> Any:
     server = process.find(folder)
     assert server is not None
     aws = connect(server)
-    functions = [each for each in aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")]
+    functions = [
+        each for each in aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")
+    ]
     apis = aws.call("apigatewayv2", "get_apis")["Items"]
     below = [
         [
@@ -34,12 +38,13 @@ def state_of(folder: Path) -> Any:
         for api in apis
     ]
     machine = aws.call("stepfunctions", "list_state_machines")["stateMachines"][0]
-    definition = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=machine["stateMachineArn"])[
-        "definition"
-    ]
+    definition = aws.call(
+        "stepfunctions", "describe_state_machine", stateMachineArn=machine["stateMachineArn"]
+    )["definition"]
     return {
         "functions": sorted(
-            (each["FunctionName"], each["Version"], each["CodeSha256"], each["MemorySize"]) for each in functions
+            (each["FunctionName"], each["Version"], each["CodeSha256"], each["MemorySize"])
+            for each in functions
         ),
         "apis": below,
         "definition": definition,
@@ -58,15 +63,20 @@ def started(project: Path) -> Any:
     process.stop(project)
 
 
-def test_a_run_killed_at_any_moment_is_completed_by_the_next(project: Path, started: process.Server) -> None:
+def test_a_run_killed_at_any_moment_is_completed_by_the_next(
+    project: Path, started: process.Server
+) -> None:
     deployer(project, "up", "--local")
     undisturbed = state_of(project)
     command = [sys.executable, "-m", "deployer", "up", "--local"]
     for part in range(1, 9):
         reset(started)
-        run = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        run = subprocess.Popen(
+            command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         assert run.stderr is not None
-        # Killed within the writing part of the run: after some of its steps have ended, and a little later still.
+        # Killed within the writing part of the run: after some of its steps have ended, and a
+        # little later still.
         finished = 0
         for line in run.stderr:
             finished += "created (" in line
@@ -82,13 +92,17 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(project: Path, star
 
 
 class Behind:
-    """A run of `up --local` with a proxy between it and the local AWS, and the lines that it prints."""
+    """A run of `up --local` with a proxy between it and the local AWS, and the lines that it
+    prints.
+    """
 
     def __init__(self, project: Path, url: str) -> None:
         self.claim = claimed(project, url)
         self.claim.__enter__()
         command = [sys.executable, "-m", "deployer", "up", "--local"]
-        self.run = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.run = subprocess.Popen(
+            command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
     def until(self, beginning: str) -> None:
         assert self.run.stderr is not None
@@ -125,16 +139,28 @@ def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
     assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
 
 
-def test_an_interrupted_run_does_not_wait_for_aws_any_longer(project: Path, started: process.Server) -> None:
+def test_an_interrupted_run_does_not_wait_for_aws_any_longer(
+    project: Path, started: process.Server
+) -> None:
     """IAM may take minutes; the signal ends the wait at once."""
-    message = "Neither the global service principal nor the regional one is authorized to assume the provided role."
-    with serve(refusing(started.url, "CreateStateMachine", "AccessDeniedException", message)) as url:
+    message = (
+        "Neither the global service principal nor the regional one is authorized to assume "
+        "the provided role."
+    )
+    with serve(
+        refusing(started.url, "CreateStateMachine", "AccessDeniedException", message)
+    ) as url:
         behind = Behind(project, url)
-        behind.until("workflow: waiting for IAM: Step Functions cannot assume the workflow's role yet")
+        behind.until(
+            "workflow: waiting for IAM: Step Functions cannot assume the workflow's role yet"
+        )
         behind.run.send_signal(signal.SIGINT)
         code, _, rest = behind.end()
     assert code == 130
-    assert "interrupted while waiting for IAM: Step Functions cannot assume the workflow's role yet" in rest
+    assert (
+        "interrupted while waiting for IAM: Step Functions cannot assume the workflow's role yet"
+        in rest
+    )
     deployer(project, "up", "--local")
 
 
@@ -143,13 +169,19 @@ def test_two_runs_at_once_end_in_one_service_and_the_loser_says_what_happened(
 ) -> None:
     command = [sys.executable, "-m", "deployer", "up", "--local"]
     runs = [
-        subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     ended = [(*run.communicate(timeout=120), run.returncode) for run in runs]
     for out, err, code in ended:
-        assert code == 0 and out.startswith("http") or code == 1 and "run the command again" in err, err
-    assert any("another run" in err for _, err, _ in ended) or any("Plan: 0 to create" in err for _, err, _ in ended)
+        assert (
+            code == 0 and out.startswith("http") or code == 1 and "run the command again" in err
+        ), err
+    assert any("another run" in err for _, err, _ in ended) or any(
+        "Plan: 0 to create" in err for _, err, _ in ended
+    )
     deployer(project, "up", "--local")
     assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
     apis = state_of(project)["apis"]

@@ -1,4 +1,6 @@
-"""Each gap of moto, shown on an unmended server and mended in ours. A probe that passes on moto means: remove the mend."""
+"""Each gap of moto, shown on an unmended server and mended in ours. A probe that passes on moto
+means: remove the mend.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ import sys
 import tarfile
 import time
 import urllib.request
-from pathlib import Path
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployer.aws.access import Aws
 from deployer.errors import AwsError
-from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.images.ecr import push
+from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.local import process
 from tests.conftest import connect, reset
 
@@ -42,7 +44,10 @@ def plain() -> Iterator[process.Server]:
         port = free.getsockname()[1]
     environment = {"PATH": "/usr/bin:/bin", "MOTO_LAMBDA_STUB_ECR": "false"}
     server = subprocess.Popen(
-        [sys.executable, "-c", PLAIN, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+        [sys.executable, "-c", PLAIN, str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
     )
     end = time.monotonic() + 60
     while time.monotonic() < end:
@@ -63,10 +68,27 @@ def image(aws: Aws) -> str:
     for blob in blobs:
         upload = aws.call("ecr", "initiate_layer_upload", repositoryName="probe")["uploadId"]
         one = {"repositoryName": "probe", "uploadId": upload}
-        aws.call("ecr", "upload_layer_part", **one, partFirstByte=0, partLastByte=len(blob) - 1, layerPartBlob=blob)
-        aws.call("ecr", "complete_layer_upload", **one, layerDigests=[f"sha256:{hashlib.sha256(blob).hexdigest()}"])
+        aws.call(
+            "ecr",
+            "upload_layer_part",
+            **one,
+            partFirstByte=0,
+            partLastByte=len(blob) - 1,
+            layerPartBlob=blob,
+        )
+        aws.call(
+            "ecr",
+            "complete_layer_upload",
+            **one,
+            layerDigests=[f"sha256:{hashlib.sha256(blob).hexdigest()}"],
+        )
     parts = [
-        {"digest": f"sha256:{hashlib.sha256(blob).hexdigest()}", "size": len(blob), "mediaType": "x"} for blob in blobs
+        {
+            "digest": f"sha256:{hashlib.sha256(blob).hexdigest()}",
+            "size": len(blob),
+            "mediaType": "x",
+        }
+        for blob in blobs
     ]
     manifest = {"schemaVersion": 2, "config": parts[1], "layers": parts[:1]}
     text = json.dumps(manifest)
@@ -100,7 +122,9 @@ def conflicts(call: Callable[[], Any]) -> bool:
 
 def hashes_manifests(aws: Aws) -> bool:
     digest = image(aws).partition("@")[2]
-    stored = aws.call("ecr", "batch_get_image", repositoryName="probe", imageIds=[{"imageTag": "t"}])["images"][0]
+    stored = aws.call(
+        "ecr", "batch_get_image", repositoryName="probe", imageIds=[{"imageTag": "t"}]
+    )["images"][0]
     return bool(digest == f"sha256:{hashlib.sha256(stored['imageManifest'].encode()).hexdigest()}")
 
 
@@ -145,15 +169,25 @@ def updates_tracing_tmp_and_overrides(aws: Aws) -> bool:
     found = aws.call("lambda", "get_function", FunctionName="probe")["Configuration"]
     command = found["ImageConfigResponse"]["ImageConfig"]["Command"]
     return bool(
-        (found["TracingConfig"]["Mode"], found["EphemeralStorage"]["Size"], command) == ("Active", 1024, ["a.b"])
+        (found["TracingConfig"]["Mode"], found["EphemeralStorage"]["Size"], command)
+        == ("Active", 1024, ["a.b"])
     )
 
 
 def updates_the_architecture(aws: Aws) -> bool:
     function(aws)
     uri = aws.call("lambda", "get_function", FunctionName="probe")["Code"]["ImageUri"]
-    aws.call("lambda", "update_function_code", FunctionName="probe", ImageUri=uri, Architectures=["arm64"])
-    return bool(aws.call("lambda", "get_function", FunctionName="probe")["Configuration"]["Architectures"] == ["arm64"])
+    aws.call(
+        "lambda",
+        "update_function_code",
+        FunctionName="probe",
+        ImageUri=uri,
+        Architectures=["arm64"],
+    )
+    return bool(
+        aws.call("lambda", "get_function", FunctionName="probe")["Configuration"]["Architectures"]
+        == ["arm64"]
+    )
 
 
 def answers(call: Callable[[], Any]) -> Any:
@@ -167,8 +201,18 @@ def answers(call: Callable[[], Any]) -> Any:
 def validates_definitions(aws: Aws) -> bool:
     sound = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}
     found = [
-        answers(lambda: aws.call("stepfunctions", "validate_state_machine_definition", definition=text, type="EXPRESS"))
-        for text in (json.dumps(sound), json.dumps({**sound, "States": {"a": {"Type": "Nonsense"}}}))
+        answers(
+            lambda: aws.call(
+                "stepfunctions",
+                "validate_state_machine_definition",
+                definition=text,
+                type="EXPRESS",
+            )
+        )
+        for text in (
+            json.dumps(sound),
+            json.dumps({**sound, "States": {"a": {"Type": "Nonsense"}}}),
+        )
     ]
     return bool(all(found) and [each["result"] for each in found] == ["OK", "FAIL"])
 
@@ -206,7 +250,10 @@ def updates_a_stage(aws: Aws) -> bool:
 
 def deletes_access_log_settings(aws: Aws) -> bool:
     stage = {"ApiId": api(aws), "StageName": "$default"}
-    log = {"DestinationArn": "arn:aws:logs:us-east-1:123456789012:log-group:x", "Format": "$context.requestId"}
+    log = {
+        "DestinationArn": "arn:aws:logs:us-east-1:123456789012:log-group:x",
+        "Format": "$context.requestId",
+    }
     aws.call("apigatewayv2", "create_stage", **stage, AccessLogSettings=log)
     try:
         aws.call("apigatewayv2", "delete_access_log_settings", **stage)
@@ -216,13 +263,17 @@ def deletes_access_log_settings(aws: Aws) -> bool:
 
 
 def runs_image_functions(aws: Aws) -> bool:
-    """A layer without the handler's module: AWS answers with the error of the import, so the image was run."""
+    """A layer without the handler's module: AWS answers with the error of the import, so the image
+    was run.
+    """
     aws.call("iam", "create_role", RoleName="probe", AssumeRolePolicyDocument="{}")
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w"):
         pass
     layer = Blob.of(gzip.compress(stream.getvalue(), mtime=0), LAYER_TYPE)
-    config = Blob.of(json.dumps({"config": {"Cmd": ["nowhere.handler"]}}).encode(), "application/json")
+    config = Blob.of(
+        json.dumps({"config": {"Cmd": ["nowhere.handler"]}}).encode(), "application/json"
+    )
     manifest = json.dumps({"config": config.descriptor(), "layers": [layer.descriptor()]})
     aws.call("ecr", "create_repository", repositoryName="probe")
     built = BuiltImage(manifest, (layer,), config)
@@ -244,37 +295,53 @@ def offers_layers(aws: Aws) -> bool:
     aws.call("ecr", "create_repository", repositoryName="probe")
     upload = aws.call("ecr", "initiate_layer_upload", repositoryName="probe")["uploadId"]
     part = {"repositoryName": "probe", "uploadId": upload}
-    aws.call("ecr", "upload_layer_part", **part, partFirstByte=0, partLastByte=4, layerPartBlob=b"bytes")
+    aws.call(
+        "ecr", "upload_layer_part", **part, partFirstByte=0, partLastByte=4, layerPartBlob=b"bytes"
+    )
     digest = f"sha256:{hashlib.sha256(b'bytes').hexdigest()}"
     aws.call("ecr", "complete_layer_upload", **part, layerDigests=[digest])
     try:
-        url = aws.call("ecr", "get_download_url_for_layer", repositoryName="probe", layerDigest=digest)["downloadUrl"]
+        url = aws.call(
+            "ecr", "get_download_url_for_layer", repositoryName="probe", layerDigest=digest
+        )["downloadUrl"]
     except AwsError:
         return False
     return bool(urllib.request.urlopen(url).read() == b"bytes")
 
 
 def starts_executions_synchronously(aws: Aws) -> bool:
-    definition = json.dumps({"StartAt": "a", "States": {"a": {"Type": "Pass", "Result": 7, "End": True}}})
+    definition = json.dumps(
+        {"StartAt": "a", "States": {"a": {"Type": "Pass", "Result": 7, "End": True}}}
+    )
     arn = aws.call(
         "stepfunctions", "create_state_machine", name="probe", definition=definition, type="EXPRESS",
         roleArn="arn:aws:iam::123456789012:role/probe",
     )["stateMachineArn"]  # fmt: skip
     try:
-        return bool(aws.call("stepfunctions", "start_sync_execution", stateMachineArn=arn)["output"] == "7")
+        return bool(
+            aws.call("stepfunctions", "start_sync_execution", stateMachineArn=arn)["output"] == "7"
+        )
     except AwsError:
         return False
 
 
 def names_a_refused_invocation_as_step_functions_does(aws: Aws) -> bool:
-    """A function that does not exist: Step Functions calls the task's error Lambda.ResourceNotFoundException."""
-    task = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:nowhere:1", "End": True}
+    """A function that does not exist: Step Functions calls the task's error
+    Lambda.ResourceNotFoundException.
+    """
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:lambda:us-east-1:123456789012:function:nowhere:1",
+        "End": True,
+    }
     definition = json.dumps({"StartAt": "a", "States": {"a": task}})
     arn = aws.call(
         "stepfunctions", "create_state_machine", name="probe", definition=definition, type="STANDARD",
         roleArn="arn:aws:iam::123456789012:role/probe",
     )["stateMachineArn"]  # fmt: skip
-    execution = aws.call("stepfunctions", "start_execution", stateMachineArn=arn, name="x", input="{}")["executionArn"]
+    execution = aws.call(
+        "stepfunctions", "start_execution", stateMachineArn=arn, name="x", input="{}"
+    )["executionArn"]
     end = time.monotonic() + 30
     while time.monotonic() < end:
         found = aws.call("stepfunctions", "describe_execution", executionArn=execution)
@@ -314,5 +381,7 @@ def test_the_local_aws_is_right(server: process.Server, probe: Callable[[Aws], b
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
 def test_moto_alone_is_not_yet(plain: process.Server, probe: Callable[[Aws], bool]) -> None:
     """When this fails, moto has closed the gap: raise the required version and remove the mend."""
-    urllib.request.urlopen(urllib.request.Request(f"{plain.url}/moto-api/reset", method="POST")).read()
+    urllib.request.urlopen(
+        urllib.request.Request(f"{plain.url}/moto-api/reset", method="POST")
+    ).read()
     assert not probe(connect(plain))

@@ -19,7 +19,10 @@ from deployer.errors import LocalError
 from deployer.local import process
 from tests.local.conftest import ends
 
-PROGRAM = "from pathlib import Path; from deployer.local import process; print(process.start(Path({folder!r})).pid)"
+PROGRAM = (
+    "from pathlib import Path; from deployer.local import process; "
+    "print(process.start(Path({folder!r})).pid)"
+)
 
 
 @pytest.fixture
@@ -47,7 +50,9 @@ def test_starts_at_the_same_time_end_in_one_server(folder: Path) -> None:
     program = PROGRAM.format(folder=str(folder))
 
     def start(_: int) -> str:
-        return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
 
     with ThreadPoolExecutor(3) as pool:
         assert len(set(pool.map(start, range(3)))) == 1
@@ -77,7 +82,9 @@ def test_a_port_that_another_program_has_by_now_is_not_believed(folder: Path) ->
     try:
         home = process.folder(folder)
         home.mkdir(parents=True)
-        (home / "server.json").write_text(json.dumps({"pid": os.getpid(), "port": other.server_port}))
+        (home / "server.json").write_text(
+            json.dumps({"pid": os.getpid(), "port": other.server_port})
+        )
         assert process.find(folder) is None
         assert process.start(folder).port != other.server_port
     finally:
@@ -95,7 +102,11 @@ def test_a_damaged_record_is_no_server(folder: Path, content: str) -> None:
 def test_the_server_survives_the_session_that_started_it(folder: Path) -> None:
     program = PROGRAM.format(folder=str(folder))
     started = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, start_new_session=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
     )
     pid = int(started.stdout)
     assert os.getsid(pid) == pid
@@ -120,7 +131,9 @@ def test_a_server_that_cannot_start_says_why(folder: Path, monkeypatch: pytest.M
     assert "werkzeug is broken here" in error.value.advice
 
 
-def test_the_server_does_not_see_the_users_aws_settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_does_not_see_the_users_aws_settings(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
     environment = Path(f"/proc/{process.start(folder).pid}/environ")
     if not environment.exists():

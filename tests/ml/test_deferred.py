@@ -1,4 +1,6 @@
-"""Models that numpy does not know: scikit-learn imported in part predicts the same; what cannot be deferred is imported."""
+"""Models that numpy does not know: scikit-learn imported in part predicts the same; what cannot be
+deferred is imported.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +27,30 @@ from tests.ml import zoo
 VERIFY = ROOT / "lambda_src" / "verify.py"
 
 
-def run(program: str, *arguments: str, site: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a program text, or a file, in a Python of its own whose packages are those of `site` first."""
+def run(
+    program: str, *arguments: str, site: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program text, or a file, in a Python of its own whose packages are those of `site`
+    first.
+    """
     paths = [site, str(ROOT / "lambda_src")] if site else [str(ROOT / "lambda_src")]
-    environment |= {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    environment |= {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(paths),
+        "OMP_NUM_THREADS": "1",
+    }
     first = ["-c", program] if "\n" in program else [program]
     command = [sys.executable, "-B", *first, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
 def made_zoo(folder: Path, site: str = "") -> Path:
-    done = run(str(ROOT / "tests" / "ml" / "zoo.py"), str(ROOT / "data" / "boston_housing.csv"), str(folder), site=site)
+    done = run(
+        str(ROOT / "tests" / "ml" / "zoo.py"),
+        str(ROOT / "data" / "boston_housing.csv"),
+        str(folder),
+        site=site,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -60,12 +75,18 @@ def check_zoo(models: Path, site: str = "") -> None:
     done = run(str(VERIFY), str(models), *zoo.KNOWN, *zoo.OTHERS, site=site)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     found = ways(models, site)
-    assert {name: way for name, way in found.items() if way == "numpy"} == dict.fromkeys(zoo.KNOWN, "numpy")
+    assert {name: way for name, way in found.items() if way == "numpy"} == dict.fromkeys(
+        zoo.KNOWN, "numpy"
+    )
     for name in zoo.OTHERS:
-        assert re.fullmatch(r"scikit-learn, imported in part \(sklearn\.[\w.]+\)", found[name]), f"{name}: {found[name]}"
+        assert re.fullmatch(r"scikit-learn, imported in part \(sklearn\.[\w.]+\)", found[name]), (
+            f"{name}: {found[name]}"
+        )
 
 
-def test_every_kind_of_model_predicts_the_same_and_none_imports_all_of_scikit_learn(animals: Path) -> None:
+def test_every_kind_of_model_predicts_the_same_and_none_imports_all_of_scikit_learn(
+    animals: Path,
+) -> None:
     check_zoo(animals)
 
 
@@ -94,7 +115,12 @@ def test_half_of_the_modules_are_imported(animals: Path, name: str) -> None:
         count, *modules = done.stdout.split()
         counts[way] = int(count)
         if way == "part":
-            assert not {"scipy.stats._distn_infrastructure", "sklearn.datasets._base", "pandas", "boto3"} & set(modules)
+            assert not {
+                "scipy.stats._distn_infrastructure",
+                "sklearn.datasets._base",
+                "pandas",
+                "boto3",
+            } & set(modules)
     assert counts["part"] < 0.7 * counts["whole"], counts
 
 
@@ -118,7 +144,9 @@ def test_what_cannot_be_deferred_is_imported_whole_and_predicts_the_same(animals
         found[program] = json.loads(done.stdout.splitlines()[-1])["network"]
     broken, usual = found.values()
     assert broken["predictions"] == usual["predictions"]
-    assert re.search(r"imported whole \(.*MLPRegressor; NotDeferred: \S+: no such luck\)", broken["way"])
+    assert re.search(
+        r"imported whole \(.*MLPRegressor; NotDeferred: \S+: no such luck\)", broken["way"]
+    )
 
 
 # The stand-ins themselves, on packages that a test makes.
@@ -160,10 +188,13 @@ def loaded(package: str) -> set[str]:
     return {name.rpartition(".")[2] for name in sys.modules if name.startswith(f"{package}.")}
 
 
-def test_a_name_imports_the_module_that_defines_it_and_no_other(deferred: ModuleType, make: Make) -> None:
+def test_a_name_imports_the_module_that_defines_it_and_no_other(
+    deferred: ModuleType, make: Make
+) -> None:
     make(
         "fake_a",
-        __init__="from ._one import first\nfrom ._two import second as other\nfrom ._three import *\nraise SystemExit",
+        __init__="from ._one import first\nfrom ._two import second as other\nfrom ._three "
+        "import *\nraise SystemExit",
         _one="first = 1",
         _two="second = 2",
         _three="__all__ = [\n    'third',\n]\nthird = 3",
@@ -187,7 +218,11 @@ def test_a_name_imports_the_module_that_defines_it_and_no_other(deferred: Module
         ("try:\n    from ._missing import first\nexcept ImportError:\n    first = 7", 7),
         ("from fractions import Fraction as first", "Fraction"),
         ("from ._unlisted import *", 9),
-        ("def __getattr__(name):\n    if name == 'first':\n        return 11\n    raise AttributeError(name)", 11),
+        (
+            "def __getattr__(name):\n    if name == 'first':\n        return 11\n    raise "
+            "AttributeError(name)",
+            11,
+        ),
     ],
 )
 def test_a_name_that_the_package_itself_makes_runs_its_init(
@@ -202,7 +237,12 @@ def test_a_name_that_the_package_itself_makes_runs_its_init(
 
 
 def test_a_submodule_that_the_init_hides_stays_hidden(deferred: ModuleType, make: Make) -> None:
-    make("fake_c", __init__="from ._one import first\nfrom fractions import Fraction as shape", shape="", _one="first = 1")
+    make(
+        "fake_c",
+        __init__="from ._one import first\nfrom fractions import Fraction as shape",
+        shape="",
+        _one="first = 1",
+    )
     with deferred.packages():
         assert importlib.import_module("fake_c").shape.__name__ == "Fraction"
 
@@ -235,7 +275,9 @@ def test_a_name_that_is_not_there_is_missing_as_ever(deferred: ModuleType, make:
             exec("from fake_d import nothing")
 
 
-def test_a_function_of_a_late_package_imports_it_when_it_is_called(deferred: ModuleType, make: Make) -> None:
+def test_a_function_of_a_late_package_imports_it_when_it_is_called(
+    deferred: ModuleType, make: Make
+) -> None:
     make(
         "fake_late",
         __init__="from ._work import work, CONSTANT",
@@ -263,7 +305,9 @@ def test_after_a_failure_no_stand_in_is_left(deferred: ModuleType, make: Make) -
     assert not any(isinstance(each, deferred.Finder) for each in sys.meta_path)
 
 
-def test_a_missing_module_is_not_taken_for_an_optional_one(deferred: ModuleType, make: Make) -> None:
+def test_a_missing_module_is_not_taken_for_an_optional_one(
+    deferred: ModuleType, make: Make
+) -> None:
     make("fake_g", __init__="from ._gone import first")
     with pytest.raises(deferred.NotDeferred), deferred.packages():
         try:
@@ -324,7 +368,9 @@ verify.main()
 def test_a_shortcut_that_is_wrong_is_found(animals: Path) -> None:
     done = run(WRONG, str(animals), "linear", "forest")
     assert done.returncode == 1, done.stderr
-    assert re.fullmatch(r"linear, evaluated with numpy: [-\d.]+ where scikit-learn has [-\d.]+\n", done.stdout)
+    assert re.fullmatch(
+        r"linear, evaluated with numpy: [-\d.]+ where scikit-learn has [-\d.]+\n", done.stdout
+    )
 
 
 def test_a_handler_that_dies_is_found(animals: Path, tmp_path: Path) -> None:
@@ -334,7 +380,10 @@ def test_a_handler_that_dies_is_found(animals: Path, tmp_path: Path) -> None:
         file.write("\n\ndef load(*given):\n    import os\n    os._exit(9)\n")
     done = run(str(tmp_path / "verify.py"), str(animals), "linear", site=str(tmp_path))
     assert done.returncode == 1
-    assert re.fullmatch(r"linear, evaluated with nothing: handler ended with 9 where scikit-learn has .*\n", done.stdout)
+    assert re.fullmatch(
+        r"linear, evaluated with nothing: handler ended with 9 where scikit-learn has .*\n",
+        done.stdout,
+    )
 
 
 def test_what_predicts_nothing_is_not_verified(tmp_path: Path, trained: Path) -> None:
@@ -345,18 +394,27 @@ def test_what_predicts_nothing_is_not_verified(tmp_path: Path, trained: Path) ->
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     done = run(str(VERIFY), str(tmp_path), "linear_regression")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("linear_regression predicts nothing that could be compared: NotFittedError")
+    assert done.stderr.startswith(
+        "linear_regression predicts nothing that could be compared: NotFittedError"
+    )
 
 
 def test_without_shortcuts_scikit_learn_evaluates_everything(trained: Path) -> None:
-    program = "import hashlib, sys\nimport predict\npredict.SHORTCUTS = False\ncontent = open(sys.argv[1], 'rb').read()\n"
-    program += "print(predict.load(content, hashlib.sha256(content).hexdigest(), sys.argv[2], 13)[1])"
+    program = (
+        "import hashlib, sys\nimport predict\npredict.SHORTCUTS = False\ncontent = "
+        "open(sys.argv[1], 'rb').read()\n"
+    )
+    program += (
+        "print(predict.load(content, hashlib.sha256(content).hexdigest(), sys.argv[2], 13)[1])"
+    )
     version = json.loads((trained / "manifest.json").read_text())["libraries"]["scikit-learn"]
     done = run(program, str(trained / "linear_regression.joblib"), version)
     assert (done.returncode, done.stdout) == (0, "scikit-learn\n"), done.stderr
 
 
-def test_models_of_another_scikit_learn_cannot_be_verified_here(trained: Path, tmp_path: Path) -> None:
+def test_models_of_another_scikit_learn_cannot_be_verified_here(
+    trained: Path, tmp_path: Path
+) -> None:
     content = (trained / "linear_regression.joblib").read_bytes()
     (tmp_path / "linear_regression.joblib").write_bytes(content)
     manifest = json.loads((trained / "manifest.json").read_text())

@@ -1,4 +1,6 @@
-"""Estimators without scikit-learn predict as scikit-learn does, and a file that holds anything else is left to it."""
+"""Estimators without scikit-learn predict as scikit-learn does, and a file that holds anything else
+is left to it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ KNOWN: dict[str, Any] = {
     "elastic net": ElasticNet(),
     "forest": RandomForestRegressor(n_estimators=7, random_state=1),
     "one tree of a forest": RandomForestRegressor(n_estimators=1, max_depth=2, random_state=1),
-    "stumps that never split": RandomForestRegressor(n_estimators=3, min_samples_leaf=506, random_state=1),
+    "stumps that never split": RandomForestRegressor(
+        n_estimators=3, min_samples_leaf=506, random_state=1
+    ),
     "extra trees": ExtraTreesRegressor(n_estimators=7, random_state=1),
     "tree": DecisionTreeRegressor(max_depth=6, random_state=1),
     "vectors": SVR(C=10.0),
@@ -47,9 +51,15 @@ KNOWN: dict[str, Any] = {
     "scaled twice": make_pipeline(StandardScaler(with_std=False), StandardScaler(), Ridge()),
 }
 UNKNOWN: dict[str, tuple[Any, str]] = {
-    "boosting": (GradientBoostingRegressor(n_estimators=3), "sklearn.ensemble._gb.GradientBoostingRegressor"),
+    "boosting": (
+        GradientBoostingRegressor(n_estimators=3),
+        "sklearn.ensemble._gb.GradientBoostingRegressor",
+    ),
     "another kernel": (SVR(kernel="sigmoid"), "SVR with kernel sigmoid"),
-    "another step": (make_pipeline(MinMaxScaler(), Ridge()), "sklearn.preprocessing._data.MinMaxScaler"),
+    "another step": (
+        make_pipeline(MinMaxScaler(), Ridge()),
+        "sklearn.preprocessing._data.MinMaxScaler",
+    ),
 }
 
 
@@ -69,7 +79,9 @@ def dumped(model: Any, **options: Any) -> bytes:
 def largest_difference(predict: Any, model: Any) -> float:
     """Over the whole table at once, each row by itself, and inputs far from it."""
     whole = np.abs(predict(X) - model.predict(X)).max()
-    single = max(abs(float(predict(row[None])[0]) - one) for row, one in zip(X[:60], model.predict(X[:60])))
+    single = max(
+        abs(float(predict(row[None])[0]) - one) for row, one in zip(X[:60], model.predict(X[:60]))
+    )
     return max(whole, single, np.abs(predict(RANDOM) - model.predict(RANDOM)).max())
 
 
@@ -91,9 +103,13 @@ def test_every_known_estimator_predicts_the_same(estimators: ModuleType, name: s
 
 
 @pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 506])
-def test_a_forest_gives_the_same_whatever_the_size_of_the_batch(estimators: ModuleType, count: int) -> None:
+def test_a_forest_gives_the_same_whatever_the_size_of_the_batch(
+    estimators: ModuleType, count: int
+) -> None:
     model = KNOWN["forest"].fit(X, Y)
-    assert (estimators.load(dumped(model), sklearn.__version__)(X[:count]) == model.predict(X[:count])).all()
+    assert (
+        estimators.load(dumped(model), sklearn.__version__)(X[:count]) == model.predict(X[:count])
+    ).all()
 
 
 FOREST = RandomForestRegressor(n_estimators=5, random_state=1).fit(X, Y)
@@ -102,14 +118,18 @@ largest = float(np.finfo(np.float32).max)
 
 @given(arrays(np.float64, (3, 13), elements=st.floats(-largest, largest)))
 @settings(max_examples=50)
-def test_any_numbers_go_the_same_way_through_the_trees(estimators: ModuleType, rows: np.ndarray) -> None:
+def test_any_numbers_go_the_same_way_through_the_trees(
+    estimators: ModuleType, rows: np.ndarray
+) -> None:
     """Thresholds are compared with float32, as scikit-learn compares them."""
     predict = estimators.load(dumped(FOREST), sklearn.__version__)
     assert np.abs(predict(rows) - FOREST.predict(rows)).max() <= 1e-9
 
 
 @given(st.integers(0, 505), st.integers(0, 12))
-def test_values_on_a_threshold_go_the_same_way(estimators: ModuleType, row: int, feature: int) -> None:
+def test_values_on_a_threshold_go_the_same_way(
+    estimators: ModuleType, row: int, feature: int
+) -> None:
     predict = estimators.load(dumped(FOREST), sklearn.__version__)
     tree = FOREST.estimators_[0].tree_
     rows = np.repeat(X[row][None], tree.node_count, axis=0)
@@ -118,7 +138,9 @@ def test_values_on_a_threshold_go_the_same_way(estimators: ModuleType, row: int,
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_what_is_not_known_is_named_and_left_to_scikit_learn(estimators: ModuleType, name: str) -> None:
+def test_what_is_not_known_is_named_and_left_to_scikit_learn(
+    estimators: ModuleType, name: str
+) -> None:
     model, what = UNKNOWN[name]
     with np.errstate(all="ignore"):
         fitted = model.fit(X[:50], Y[:50])
@@ -134,7 +156,9 @@ def test_several_targets_are_left_to_scikit_learn(estimators: ModuleType) -> Non
 
 
 def test_another_scikit_learn_is_left_to_scikit_learn_to_refuse(estimators: ModuleType) -> None:
-    with pytest.raises(estimators.Unknown, match=f"LinearRegression of scikit-learn {sklearn.__version__}"):
+    with pytest.raises(
+        estimators.Unknown, match=f"LinearRegression of scikit-learn {sklearn.__version__}"
+    ):
         estimators.load(dumped(LinearRegression().fit(X, Y)), "0.24.2")
 
 
@@ -158,8 +182,12 @@ def test_a_file_cannot_run_code(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", [b"", b"\x78", b"\x78\x9cnothing", b"nothing at all", dumped(KNOWN["tree"])[:200]])
-def test_a_file_that_cannot_be_read_is_left_to_scikit_learn(estimators: ModuleType, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"\x78", b"\x78\x9cnothing", b"nothing at all", dumped(KNOWN["tree"])[:200]]
+)
+def test_a_file_that_cannot_be_read_is_left_to_scikit_learn(
+    estimators: ModuleType, content: bytes
+) -> None:
     with pytest.raises(estimators.Unknown):
         estimators.load(content, sklearn.__version__)
 

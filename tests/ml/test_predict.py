@@ -1,4 +1,6 @@
-"""lambda_src/predict.py without AWS: the contract of requests, predictions against the models' own, and loading."""
+"""lambda_src/predict.py without AWS: the contract of requests, predictions against the models' own,
+and loading.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ EXACT = {"rel": 1e-9, "abs": 1e-9}
 
 
 def import_handler() -> ModuleType:
-    """Import the handler as a module of its own; without a Lambda runtime around, it fetches no model."""
+    """Import the handler as a module of its own; without a Lambda runtime around, it fetches no
+    model.
+    """
     assert "AWS_LAMBDA_RUNTIME_API" not in os.environ
     spec = importlib.util.spec_from_file_location("predict", ROOT / "lambda_src" / "predict.py")
     assert spec is not None and spec.loader is not None
@@ -77,7 +81,10 @@ def models(trained: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def predictors(predict: ModuleType, models: dict[str, Any]) -> dict[str, Any]:
-    return {name: predict.Predictor(name, "0123456789ab", model.predict, FEATURES) for name, model in models.items()}
+    return {
+        name: predict.Predictor(name, "0123456789ab", model.predict, FEATURES)
+        for name, model in models.items()
+    }
 
 
 @pytest.fixture
@@ -112,7 +119,9 @@ def test_the_sample_gets_the_models_own_prediction(
     answer = predictors[name].answer(SAMPLE)
     assert list(answer) == ["model", "version", "predictions"]
     assert (answer["model"], answer["version"]) == (name, "0123456789ab")
-    assert answer["predictions"] == pytest.approx(models[name].predict([[*SAMPLE.values()]]).tolist(), **EXACT)
+    assert answer["predictions"] == pytest.approx(
+        models[name].predict([[*SAMPLE.values()]]).tolist(), **EXACT
+    )
 
 
 @pytest.mark.parametrize("size", [1, 2, 506, 1000])
@@ -133,8 +142,12 @@ def test_a_batch_of_1000_is_one_call_of_predict(small: Any) -> None:
     assert answer["predictions"] == [3 * n + 0.5 for n in range(1000)]
 
 
-def test_the_largest_numbers_that_are_taken_get_an_answer_of_every_model(predictors: dict[str, Any]) -> None:
-    """Trees compare float32; what is beyond would be a ValueError in one model and Infinity in another."""
+def test_the_largest_numbers_that_are_taken_get_an_answer_of_every_model(
+    predictors: dict[str, Any],
+) -> None:
+    """Trees compare float32; what is beyond would be a ValueError in one model and Infinity in
+    another.
+    """
     largest = float(np.finfo(np.float32).max)
     for predictor in predictors.values():
         for value in (largest, -largest):
@@ -157,7 +170,9 @@ def test_the_first_call_of_predict_is_made_before_any_request(small: Any) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_order_of_keys_in_a_record_does_not_matter(predictors: dict[str, Any], name: str) -> None:
+def test_the_order_of_keys_in_a_record_does_not_matter(
+    predictors: dict[str, Any], name: str
+) -> None:
     turned = dict(reversed(SAMPLE.items()))
     assert list(turned) != list(SAMPLE)
     expected = predictors[name].answer(SAMPLE)
@@ -169,7 +184,7 @@ def test_the_order_of_keys_in_a_record_does_not_matter(predictors: dict[str, Any
 
 # A random forest compares in single precision, so this is as far as all three models reach.
 NUMBERS = st.floats(-1e30, 1e30) | st.integers(-(10**30), 10**30)
-RECORDS = st.fixed_dictionaries({feature: NUMBERS for feature in FEATURES})
+RECORDS = st.fixed_dictionaries(dict.fromkeys(FEATURES, NUMBERS))
 
 
 @given(batch=st.lists(RECORDS, min_size=1, max_size=5), shuffle=st.randoms(use_true_random=False))
@@ -190,7 +205,10 @@ def test_any_numbers_in_any_order_get_the_models_own_predictions(
 def test_a_model_of_one_feature_answers(predict: ModuleType) -> None:
     single = predict.Predictor("one", "0123456789ab", Sum(), ["LONG NAME"])
     assert single.answer({"LONG NAME": 4})["predictions"] == [4.0]
-    assert single.answer({"instances": [{"LONG NAME": 1.5}, {"LONG NAME": -2}]})["predictions"] == [1.5, -2.0]
+    assert single.answer({"instances": [{"LONG NAME": 1.5}, {"LONG NAME": -2}]})["predictions"] == [
+        1.5,
+        -2.0,
+    ]
     assert refused(single, {}) == "LONG NAME: missing"
 
 
@@ -202,7 +220,10 @@ BREACHES: list[tuple[Any, str]] = [
     ({"A": 1, "B": 1, "C": 1, "Z": 1, "D": 1}, "D: unknown feature; Z: unknown feature"),
     ({"A": 1, "B": 1, "c": 1}, "C: missing; c: unknown feature"),
     ({"A": "1", "B": 1, "C": 1}, "A: must be a number, not string"),
-    ({"A": True, "B": False, "C": 1}, "A: must be a number, not boolean; B: must be a number, not boolean"),
+    (
+        {"A": True, "B": False, "C": 1},
+        "A: must be a number, not boolean; B: must be a number, not boolean",
+    ),
     ({"A": 1, "B": None, "C": 1}, "B: must be a number, not null"),
     ({"A": 1, "B": [1], "C": 1}, "B: must be a number, not array"),
     ({"A": 1, "B": 1, "C": {"C": 1}}, "C: must be a number, not object"),
@@ -222,7 +243,10 @@ BREACHES: list[tuple[Any, str]] = [
     ({"instances": {"A": 1, "B": 1, "C": 1}}, "instances: must be a list of records, not object"),
     ({"instances": None}, "instances: must be a list of records, not null"),
     ({"instances": []}, "instances: holds 0 records, but 1 to 1000 are allowed"),
-    ({"instances": [{"A": 1, "B": 1, "C": 1}] * 1001}, "instances: holds 1001 records, but 1 to 1000 are allowed"),
+    (
+        {"instances": [{"A": 1, "B": 1, "C": 1}] * 1001},
+        "instances: holds 1001 records, but 1 to 1000 are allowed",
+    ),
     (
         {"instances": [{"A": 1, "B": 1, "C": 1}], "signature": "x", "A": 1},
         "beside instances the request must hold nothing, but it holds A, signature",
@@ -233,16 +257,29 @@ BREACHES: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("request_", "message"), BREACHES, ids=[message[:60] for _, message in BREACHES])
-def test_a_breach_of_the_contract_is_refused_naming_all_that_is_wrong(small: Any, request_: Any, message: str) -> None:
+@pytest.mark.parametrize(
+    ("request_", "message"), BREACHES, ids=[message[:60] for _, message in BREACHES]
+)
+def test_a_breach_of_the_contract_is_refused_naming_all_that_is_wrong(
+    small: Any, request_: Any, message: str
+) -> None:
     small.evaluate.shapes.clear()
     assert refused(small, request_) == message
     assert small.evaluate.shapes == []
 
 
-def test_a_batch_is_refused_naming_each_fault_once_with_the_records_that_have_it(small: Any) -> None:
+def test_a_batch_is_refused_naming_each_fault_once_with_the_records_that_have_it(
+    small: Any,
+) -> None:
     good = {"A": 1, "B": 1, "C": 1}
-    batch = [good, {**good, "A": "x"}, "no record", {**good, "A": "y", "B": None}, {"A": 1, "B": 1}, {**good, "D": 1}]
+    batch = [
+        good,
+        {**good, "A": "x"},
+        "no record",
+        {**good, "A": "y", "B": None},
+        {"A": 1, "B": 1},
+        {**good, "D": 1},
+    ]
     assert refused(small, {"instances": batch}) == (
         "A: must be a number, not string (in instances 1, 3); "
         "a record must be an object of features, not string (in instance 2); "
@@ -252,30 +289,45 @@ def test_a_batch_is_refused_naming_each_fault_once_with_the_records_that_have_it
     )
 
 
-@pytest.mark.parametrize(("size", "listing"), [(5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more")])
+@pytest.mark.parametrize(
+    ("size", "listing"), [(5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4 and 1 more")]
+)
 def test_at_most_five_records_are_named_for_one_fault(small: Any, size: int, listing: str) -> None:
     message = refused(small, {"instances": [{"A": 1, "B": 1}] * size})
     assert message == f"C: missing (in instances {listing})"
 
 
-def test_a_batch_that_is_wrong_throughout_gets_a_message_under_10_kilobytes(predictors: dict[str, Any]) -> None:
+def test_a_batch_that_is_wrong_throughout_gets_a_message_under_10_kilobytes(
+    predictors: dict[str, Any],
+) -> None:
     values = ["x", None, True, [], {}, math.nan]
     batch: list[Any] = [
-        {name: values[(place + number) % 7] for place, name in enumerate(FEATURES) if (place + number) % 7 < 6}
+        {
+            name: values[(place + number) % 7]
+            for place, name in enumerate(FEATURES)
+            if (place + number) % 7 < 6
+        }
         for number in range(999)
     ]
     for number, record in enumerate(batch):
         record[f"{number} unknown of a very long name {'x' * 500}"] = 1
     message = refused(predictors["linear_regression"], {"instances": [*batch, 7]})
     assert len(message.encode()) < 10_000
-    assert "CRIM: must be a number, not string (in instances 0, 7, 14, 21, 28 and 138 more); " in message
+    assert (
+        "CRIM: must be a number, not string (in instances 0, 7, 14, 21, 28 and 138 more); "
+        in message
+    )
     assert all(f"{name}: missing (in instances " in message for name in FEATURES)
     assert message.endswith("; and 979 more unknown features")
     assert "a record must be an object of features, not number (in instance 999)" in message
 
 
-@pytest.mark.parametrize(("count", "end"), [(20, "unknown feature"), (21, "; and 1 more unknown features")])
-def test_at_most_twenty_unknown_features_are_named_each_by_64_characters(small: Any, count: int, end: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "end"), [(20, "unknown feature"), (21, "; and 1 more unknown features")]
+)
+def test_at_most_twenty_unknown_features_are_named_each_by_64_characters(
+    small: Any, count: int, end: str
+) -> None:
     unknown = {f"{number:03}{'x' * 1000}": 0 for number in range(count)}
     message = refused(small, {"A": 1, "B": 1, "C": 1, **unknown})
     named = message.split("; ")[:20]
@@ -309,7 +361,9 @@ def trap(tmp_path: Path) -> tuple[bytes, Path]:
     return pickle.dumps(Touch(tmp_path / "unpickled")), tmp_path / "unpickled"
 
 
-def test_a_model_file_of_the_right_hash_and_version_is_unpickled(predict: ModuleType, trap: tuple[bytes, Path]) -> None:
+def test_a_model_file_of_the_right_hash_and_version_is_unpickled(
+    predict: ModuleType, trap: tuple[bytes, Path]
+) -> None:
     with pytest.raises(AttributeError):  # it is no estimator
         predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__, 1)
     assert trap[1].exists()
@@ -325,12 +379,18 @@ def test_a_model_file_of_another_hash_is_refused_before_it_is_unpickled(
     assert not trap[1].exists()
 
 
-@pytest.mark.parametrize("estimator", [LinearRegression(), KNeighborsRegressor()], ids=["numpy", "scikit-learn"])
-def test_a_model_of_other_features_than_were_deployed_is_refused(predict: ModuleType, estimator: Any) -> None:
+@pytest.mark.parametrize(
+    "estimator", [LinearRegression(), KNeighborsRegressor()], ids=["numpy", "scikit-learn"]
+)
+def test_a_model_of_other_features_than_were_deployed_is_refused(
+    predict: ModuleType, estimator: Any
+) -> None:
     stream = io.BytesIO()
     joblib.dump(estimator.fit(TABLE[:, :12], TABLE[:, 12]), stream)
     content = stream.getvalue()
-    with pytest.raises(predict.ModelError, match="trained with 12 features, but the deployed manifest names 13"):
+    with pytest.raises(
+        predict.ModelError, match="trained with 12 features, but the deployed manifest names 13"
+    ):
         predict.load(content, hashlib.sha256(content).hexdigest(), sklearn.__version__, 13)
 
 
@@ -363,13 +423,17 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
 
 
 class Storage(http.server.ThreadingHTTPServer):
-    """Answers as S3 on loopback: the prepared answers in turn, the last one for ever. Keeps the paths asked for."""
+    """Answers as S3 on loopback: the prepared answers in turn, the last one for ever. Keeps the
+    paths asked for.
+    """
 
     ERRORS = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError"}
     daemon_threads = True
 
     def __init__(self, *answers: bytes | int, cut: int = 0) -> None:
-        """An answer is an object's bytes or an HTTP status; `cut` bytes of an object are announced and never sent."""
+        """An answer is an object's bytes or an HTTP status; `cut` bytes of an object are announced
+        and never sent.
+        """
         super().__init__(("127.0.0.1", 0), StorageRequest)
         self.answers = list(answers)
         self.cut = cut
@@ -387,7 +451,10 @@ class StorageRequest(http.server.BaseHTTPRequestHandler):
         status, body, cut = 200, answer, self.server.cut
         if isinstance(answer, int):
             status, cut = answer, 0
-            body = f"<Error><Code>{Storage.ERRORS[answer]}</Code><Message>of the test</Message></Error>".encode()
+            body = (
+                f"<Error><Code>{Storage.ERRORS[answer]}</Code><Message>of the "
+                f"test</Message></Error>"
+            ).encode()
         assert isinstance(body, bytes)
         self.send_response(status)
         self.send_header("Content-Length", str(len(body) + cut))
@@ -424,7 +491,9 @@ def handler(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The handler's module with a clock that only notes the waiting."""
     module = import_handler()
     monkeypatch.setattr(
-        module.storage, "time", SimpleNamespace(sleep=waits.append, strftime=time.strftime, gmtime=time.gmtime)
+        module.storage,
+        "time",
+        SimpleNamespace(sleep=waits.append, strftime=time.strftime, gmtime=time.gmtime),
     )
     return module
 
@@ -472,22 +541,31 @@ def test_a_failure_of_s3_is_a_model_error_that_says_which_one(
     handler: ModuleType, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(
-        handler.storage.NotFetched, match=r"cannot read s3://a-bucket/models/a/b.joblib: .*InternalError"
+        handler.storage.NotFetched,
+        match=r"cannot read s3://a-bucket/models/a/b.joblib: .*InternalError",
     ):
         fetch(handler, Storage(500), monkeypatch)
     assert len(waits) == 3
 
 
-def test_an_answer_that_breaks_off_is_a_model_error(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(handler.storage.NotFetched, match="cannot read s3://a-bucket/models/a/b.joblib: "):
+def test_an_answer_that_breaks_off_is_a_model_error(
+    handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        handler.storage.NotFetched, match="cannot read s3://a-bucket/models/a/b.joblib: "
+    ):
         fetch(handler, Storage(b"the by", cut=3), monkeypatch)
 
 
-def test_an_endpoint_that_nobody_serves_is_a_model_error(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_that_nobody_serves_is_a_model_error(
+    handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     storage = Storage(b"")
     storage.server_close()
     monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
-    with pytest.raises(handler.storage.NotFetched, match="cannot read s3://a-bucket/models/a/b.joblib: "):
+    with pytest.raises(
+        handler.storage.NotFetched, match="cannot read s3://a-bucket/models/a/b.joblib: "
+    ):
         handler.storage.fetch("a-bucket", "models/a/b.joblib")
 
 

@@ -1,4 +1,6 @@
-"""Handlers in a process of their own behind the Runtime API, under AWS's client and under ours alike."""
+"""Handlers in a process of their own behind the Runtime API, under AWS's client and under ours
+alike.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,9 @@ CLIENTS: dict[str, Callable[[], list[str]]] = {
 
 
 class Log:
-    """Takes what functions write; a test can wait for a line, since a process's output comes in its own time."""
+    """Takes what functions write; a test can wait for a line, since a process's output comes in its
+    own time.
+    """
 
     def __init__(self) -> None:
         self.written: list[tuple[str, str, str]] = []
@@ -129,7 +133,12 @@ class Runner:
         self.code = code
         self.log = Log()
         self.functions = Functions(
-            code.parent, "http://127.0.0.1:9", "eu-west-3", self.log.write, Credentials("key", "secret"), client
+            code.parent,
+            "http://127.0.0.1:9",
+            "eu-west-3",
+            self.log.write,
+            Credentials("key", "secret"),
+            client,
         )
 
     def version(self, command: str, **fields: Any) -> Version:
@@ -223,7 +232,9 @@ def test_a_handler_that_raised_answers_the_next_call_in_the_same_process(runner:
 
 
 def test_an_exception_at_import_ends_the_init_and_every_call_tells_it(runner: Runner) -> None:
-    (runner.code / "broken.py").write_text("print('importing')\nraise ArithmeticError('at import')\n", encoding="utf-8")
+    (runner.code / "broken.py").write_text(
+        "print('importing')\nraise ArithmeticError('at import')\n", encoding="utf-8"
+    )
     version = runner.version("broken.main")
     for _ in range(2):
         error = runner.error(version)
@@ -250,7 +261,11 @@ def test_a_module_mended_after_a_failed_init_answers(runner: Runner) -> None:
             "Runtime.ImportModuleError",
             "Unable to import module 'needs': No module named 'nothing_of_the_kind'",
         ),
-        ("nowhere.main", "Runtime.ImportModuleError", "Unable to import module 'nowhere': No module named 'nowhere'"),
+        (
+            "nowhere.main",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'nowhere': No module named 'nowhere'",
+        ),
         ("typo.main", "Runtime.UserCodeSyntaxError", "Syntax error in module 'typo': "),
         ("app.nothing", "Runtime.HandlerNotFound", "Handler 'nothing' missing on module 'app'"),
         ("app", "Runtime.MalformedHandlerName", "Bad handler 'app': "),
@@ -285,13 +300,19 @@ def test_a_call_in_mid_air_hears_at_once_that_its_process_was_ended(runner: Runn
             time.sleep(0.01)
         runner.functions.close()
         error = waiting.result(timeout=60)
-    assert error["errorType"] == "Runtime.ExitError" and "the environment was ended" in error["errorMessage"]
+    assert (
+        error["errorType"] == "Runtime.ExitError"
+        and "the environment was ended" in error["errorMessage"]
+    )
 
 
 def test_an_init_that_ends_the_process_is_an_exit_error(runner: Runner) -> None:
     (runner.code / "quits.py").write_text("import os\nos._exit(4)\n", encoding="utf-8")
     error = runner.error(runner.version("quits.main"))
-    assert error == {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: exit status 4"}
+    assert error == {
+        "errorType": "Runtime.ExitError",
+        "errorMessage": "Runtime exited with error: exit status 4",
+    }
 
 
 def test_output_reaches_the_functions_log_between_its_marks(runner: Runner) -> None:
@@ -299,7 +320,9 @@ def test_output_reaches_the_functions_log_between_its_marks(runner: Runner) -> N
     for line in ("one line", "and another ü", "to stderr"):
         assert runner.log.wait_for(line) == line
     lines = runner.log.lines()
-    start, end, report = (next(line for line in lines if line.startswith(mark)) for mark in ("START", "END", "REPORT"))
+    start, end, report = (
+        next(line for line in lines if line.startswith(mark)) for mark in ("START", "END", "REPORT")
+    )
     found = re.fullmatch(r"START RequestId: ([0-9a-f-]{36}) Version: 4", start)
     assert found is not None
     assert end == f"END RequestId: {found[1]}"
@@ -312,19 +335,26 @@ def test_one_process_writes_to_one_stream_of_the_functions_group(runner: Runner)
     version = runner.version("app.leave")
     for event in ("stay", "stay", "leave", "stay"):
         runner.invoke(version, event)
-    marks = [(group, stream) for group, stream, line in runner.log.written if line.startswith("START")]
+    marks = [
+        (group, stream) for group, stream, line in runner.log.written if line.startswith("START")
+    ]
     assert {group for group, _ in marks} == {"/aws/lambda/inference-dev-a"}
     first, second, third, fourth = (stream for _, stream in marks)
     assert first == second == third != fourth
     assert all(re.fullmatch(r"\d{4}/\d\d/\d\d/\[4\][0-9a-f]{32}", stream) for _, stream in marks)
 
 
-def test_a_call_that_takes_too_long_is_ended_and_the_next_one_gets_a_new_process(runner: Runner) -> None:
+def test_a_call_that_takes_too_long_is_ended_and_the_next_one_gets_a_new_process(
+    runner: Runner,
+) -> None:
     version = runner.version("app.hang", timeout_s=0.75)
     before = runner.answer(version, "go")
     error = runner.error(version, "hang")
     assert error["errorType"] == "Sandbox.Timedout"
-    found = re.fullmatch(r"RequestId: ([0-9a-f-]{36}) Error: Task timed out after 0.75 seconds", error["errorMessage"])
+    found = re.fullmatch(
+        r"RequestId: ([0-9a-f-]{36}) Error: Task timed out after 0.75 seconds",
+        error["errorMessage"],
+    )
     assert found is not None
     assert not alive(before)
     after = runner.answer(version, "go")
@@ -333,13 +363,16 @@ def test_a_call_that_takes_too_long_is_ended_and_the_next_one_gets_a_new_process
     assert f"END RequestId: {found[1]}" in runner.log.lines()
 
 
-def test_a_process_that_ends_itself_is_an_exit_error_and_the_next_call_gets_a_new_one(runner: Runner) -> None:
+def test_a_process_that_ends_itself_is_an_exit_error_and_the_next_call_gets_a_new_one(
+    runner: Runner,
+) -> None:
     version = runner.version("app.leave")
     before = runner.answer(version, "stay")
     error = runner.error(version, "leave")
     assert error["errorType"] == "Runtime.ExitError"
     assert re.fullmatch(
-        r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 7", error["errorMessage"]
+        r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 7",
+        error["errorMessage"],
     )
     after = runner.answer(version, "stay")
     assert after != before
@@ -416,7 +449,9 @@ def test_versions_with_other_environments_run_apart(runner: Runner) -> None:
 
 
 def test_keep_ends_the_processes_of_unwanted_versions_alone(runner: Runner) -> None:
-    wanted, unwanted = (runner.version("app.count", environment={"MODEL": name}) for name in ("a", "b"))
+    wanted, unwanted = (
+        runner.version("app.count", environment={"MODEL": name}) for name in ("a", "b")
+    )
     (_, staying), (_, going) = runner.answer(wanted), runner.answer(unwanted)
     runner.functions.keep(lambda version: version.environment["MODEL"] == "a")
     assert not alive(going)
@@ -446,9 +481,13 @@ def test_close_ends_every_process(runner: Runner) -> None:
     ],
     ids=lambda fields: "_".join(fields),
 )
-def test_the_identity_changes_with_whatever_a_running_process_could_not_take_over(fields: dict[str, Any]) -> None:
+def test_the_identity_changes_with_whatever_a_running_process_could_not_take_over(
+    fields: dict[str, Any],
+) -> None:
     arn = "arn:aws:lambda:eu-west-3:123456789012:function:a:1"
-    version = Version(arn, "a", "1", Path("/task"), "predict.handler", {"MODEL": "a", "KEY": "k"}, 20.0, 512)
+    version = Version(
+        arn, "a", "1", Path("/task"), "predict.handler", {"MODEL": "a", "KEY": "k"}, 20.0, 512
+    )
     turned = dataclasses.replace(version, environment={"KEY": "k", "MODEL": "a"})
     assert turned.identity == version.identity
     assert dataclasses.replace(version, **fields).identity != version.identity
@@ -457,17 +496,30 @@ def test_the_identity_changes_with_whatever_a_running_process_could_not_take_ove
 # The handler that is deployed.
 
 
-def predicting(trained: Path, name: str, client: list[str], endpoint: str, **other: str) -> tuple[Functions, Version]:
+def predicting(
+    trained: Path, name: str, client: list[str], endpoint: str, **other: str
+) -> tuple[Functions, Version]:
     """The version that a deployment would publish for a model."""
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
     entry = manifest["models"][name]
-    model = Model(trained / f"{name}.joblib", entry["sha256"], tuple(each["name"] for each in entry["features"]))
+    model = Model(
+        trained / f"{name}.joblib",
+        entry["sha256"],
+        tuple(each["name"] for each in entry["features"]),
+    )
     variables = model_environment(name, model, manifest["libraries"]["scikit-learn"], "a-bucket")
     arn = "arn:aws:lambda:eu-west-3:123456789012:function:inference-dev-a:4"
     code = ROOT / "lambda_src"
-    version = Version(arn, "inference-dev-a", "4", code, "predict.handler", {**variables, **other}, 20.0, 512)
+    version = Version(
+        arn, "inference-dev-a", "4", code, "predict.handler", {**variables, **other}, 20.0, 512
+    )
     return Functions(
-        code, endpoint, "eu-west-3", lambda group, stream, lines: None, Credentials("key", "secret"), client
+        code,
+        endpoint,
+        "eu-west-3",
+        lambda group, stream, lines: None,
+        Credentials("key", "secret"),
+        client,
     ), version
 
 
@@ -481,8 +533,14 @@ def test_the_deployed_handler_answers_with_the_models_own_predictions_and_refuse
         batch = functions.invoke(version, json.dumps({"instances": [SAMPLE] * 1000}).encode())
         refused = functions.invoke(version, json.dumps({**SAMPLE, "CRIM": "x", "ü": 1}).encode())
         functions.close()
-    assert storage.paths == [f"/a-bucket/models/random_forest/{version.environment['SHA256']}.joblib"]
-    expected = joblib.load(trained / "random_forest.joblib").predict([[SAMPLE[name] for name in FEATURES]]).tolist()
+    assert storage.paths == [
+        f"/a-bucket/models/random_forest/{version.environment['SHA256']}.joblib"
+    ]
+    expected = (
+        joblib.load(trained / "random_forest.joblib")
+        .predict([[SAMPLE[name] for name in FEATURES]])
+        .tolist()
+    )
     answer = json.loads(response.payload)
     assert not response.is_error, answer
     assert answer == {

@@ -1,4 +1,6 @@
-"""state_machine.json: what its text must hold, and what it does in moto's interpreter with callables for functions."""
+"""state_machine.json: what its text must hold, and what it does in moto's interpreter with
+callables for functions.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import (
+    StateTaskLambda,
+)
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -23,8 +27,8 @@ from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from deployer.local import moto_gaps
 from deployer.local.workflow import DATA_LIMIT, Refused, start_sync_execution
-from deployer.service.release import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
 from deployer.project.settings import FunctionSettings
+from deployer.service.release import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
 from tests.conftest import ROOT
 
 Json = dict[str, Any]
@@ -50,7 +54,9 @@ def with_branch(name: str) -> Json:
 
 
 FOUR = with_branch("nearest_neighbours")
-EACH = pytest.mark.parametrize("definition", [DEFINITION, FOUR], ids=["three models", "four models"])
+EACH = pytest.mark.parametrize(
+    "definition", [DEFINITION, FOUR], ids=["three models", "four models"]
+)
 
 
 def machines(definition: Json) -> Iterator[Json]:
@@ -76,13 +82,17 @@ def test_every_branch_asks_one_function_and_has_its_name(definition: Json) -> No
     assert predict["Type"] == "Parallel"
     names = [branch["StartAt"] for branch in predict["Branches"]]
     assert names[:3] == NAMES
-    resources = [(path, name) for path, name in placeholders(definition) if not path.endswith(".Comment")]
+    resources = [
+        (path, name) for path, name in placeholders(definition) if not path.endswith(".Comment")
+    ]
     assert [name for _, name in resources] == names
     assert all(path.endswith(f".{name}.Resource") for path, name in resources)
 
 
 @EACH
-def test_every_task_retries_the_four_transient_errors_of_lambda_with_backoff_and_jitter(definition: Json) -> None:
+def test_every_task_retries_the_four_transient_errors_of_lambda_with_backoff_and_jitter(
+    definition: Json,
+) -> None:
     found = list(tasks(definition))
     assert len(found) == len(definition["States"]["Predict"]["Branches"])
     for task in found:
@@ -102,12 +112,20 @@ def test_every_task_retries_the_four_transient_errors_of_lambda_with_backoff_and
 def test_all_waits_between_retries_fit_into_the_machines_time(definition: Json) -> None:
     for task in tasks(definition):
         (retry,) = task["Retry"]
-        waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** n for n in range(retry["MaxAttempts"])]
-        assert sum(min(wait, retry["MaxDelaySeconds"]) for wait in waits) < definition["TimeoutSeconds"] / 2
+        waits = [
+            retry["IntervalSeconds"] * retry["BackoffRate"] ** n
+            for n in range(retry["MaxAttempts"])
+        ]
+        assert (
+            sum(min(wait, retry["MaxDelaySeconds"]) for wait in waits)
+            < definition["TimeoutSeconds"] / 2
+        )
 
 
 @EACH
-def test_the_timeouts_nest_so_that_whoever_waits_outlives_what_it_waits_for(definition: Json) -> None:
+def test_the_timeouts_nest_so_that_whoever_waits_outlives_what_it_waits_for(
+    definition: Json,
+) -> None:
     assert INTEGRATION_TIMEOUT_S == 29
     assert FunctionSettings().timeout_s == 20
     for task in tasks(definition):
@@ -180,7 +198,9 @@ class LambdaError(Exception):
 def refused(code: str, status: int) -> ClientError:
     """What boto3 raises when Lambda itself refuses an invocation."""
     metadata: Any = {"HTTPStatusCode": status, "RequestId": "2"}
-    return ClientError({"Error": {"Code": code, "Message": "secret"}, "ResponseMetadata": metadata}, "Invoke")
+    return ClientError(
+        {"Error": {"Code": code, "Message": "secret"}, "ResponseMetadata": metadata}, "Invoke"
+    )
 
 
 def answers(name: str, predictions: int = 1) -> Function:
@@ -188,7 +208,11 @@ def answers(name: str, predictions: int = 1) -> Function:
 
 
 def entry(name: str, predictions: int = 1) -> Json:
-    return {"model": name, "version": "0123456789ab", "predictions": [24.583333333333332] * predictions}
+    return {
+        "model": name,
+        "version": "0123456789ab",
+        "predictions": [24.583333333333332] * predictions,
+    }
 
 
 def fails(error: Exception) -> Function:
@@ -212,13 +236,19 @@ class Workflow:
             return json.dumps(self.functions[arn.split(":")[6]](json.loads(payload))).encode(), None
         except LambdaError as error:
             trace = ['  File "/var/task/predict.py", line 7, in handler\n']
-            described = {"errorMessage": error.message, "errorType": error.kind, "requestId": "1", "stackTrace": trace}
+            described = {
+                "errorMessage": error.message,
+                "errorType": error.kind,
+                "requestId": "1",
+                "stackTrace": trace,
+            }
             return json.dumps(described).encode(), "Unhandled"
 
     def create(self, definition: Json, kind: str = "EXPRESS") -> str:
         """Create the machine anew and return its ARN."""
         arns = {
-            name: f"arn:aws:lambda:us-east-1:{self.ACCOUNT}:function:{name}:3" for _, name in placeholders(definition)
+            name: f"arn:aws:lambda:us-east-1:{self.ACCOUNT}:function:{name}:3"
+            for _, name in placeholders(definition)
         }
         self.backend.reset()
         machine = self.backend.create_state_machine(
@@ -230,17 +260,21 @@ class Workflow:
         arn: str = machine.arn
         return arn
 
-    def run(self, functions: dict[str, Function], request: Any = None, definition: Json = DEFINITION) -> Json:
+    def run(
+        self, functions: dict[str, Function], request: Any = None, definition: Json = DEFINITION
+    ) -> Json:
         """Run to the end; functions that are not named answer."""
         arn = self.create(definition)
         self.functions = {name: answers(name) for _, name in placeholders(definition)} | functions
-        return start_sync_execution(self.ACCOUNT, {"stateMachineArn": arn, "input": json.dumps(request or {})})
+        return start_sync_execution(
+            self.ACCOUNT, {"stateMachineArn": arn, "input": json.dumps(request or {})}
+        )
 
 
 @pytest.fixture(scope="module")
 def workflow() -> Iterator[Workflow]:
-    """The mends of moto that tasks need are for the whole process, so its own ways are put back afterwards; all but those
-    that change nothing that a test could see."""
+    """The mends of moto that tasks need are for the whole process, so its own ways are put back
+    afterwards; all but those that change nothing that a test could see."""
     found = Workflow()
     patch = pytest.MonkeyPatch()
     for owner, name in (
@@ -273,7 +307,9 @@ def test_an_execution_leaves_no_thread_behind(workflow: Workflow) -> None:
     assert len(TMP_THREADS) == kept
 
 
-def test_the_answers_stand_in_the_machines_order_and_every_model_gets_the_request(workflow: Workflow) -> None:
+def test_the_answers_stand_in_the_machines_order_and_every_model_gets_the_request(
+    workflow: Workflow,
+) -> None:
     asked: dict[str, Any] = {}
 
     def noting(name: str) -> Function:
@@ -282,7 +318,7 @@ def test_the_answers_stand_in_the_machines_order_and_every_model_gets_the_reques
     request = {"instances": [{"CRIM": 0.00632, "B": None}]}
     record = workflow.run({name: noting(name) for name in NAMES}, request)
     assert output(record) == [entry(name) for name in NAMES]
-    assert asked == {name: request for name in NAMES}
+    assert asked == dict.fromkeys(NAMES, request)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +329,9 @@ def test_a_model_that_fails_gets_an_entry_of_the_errors_name_and_the_others_answ
     workflow: Workflow, broken: str, kind: str
 ) -> None:
     record = workflow.run({broken: fails(LambdaError(kind))})
-    assert output(record) == [{"model": name, "error": kind} if name == broken else entry(name) for name in NAMES]
+    assert output(record) == [
+        {"model": name, "error": kind} if name == broken else entry(name) for name in NAMES
+    ]
 
 
 def test_a_refusal_by_lambda_that_is_not_transient_is_not_tried_again(workflow: Workflow) -> None:
@@ -309,24 +347,38 @@ def test_a_refusal_by_lambda_that_is_not_transient_is_not_tried_again(workflow: 
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("refusing", [NAMES, NAMES[:1], NAMES[2:]], ids=["all", "the first", "the last"])
+@pytest.mark.parametrize(
+    "refusing", [NAMES, NAMES[:1], NAMES[2:]], ids=["all", "the first", "the last"]
+)
 def test_an_input_that_any_model_refuses_fails_the_execution_with_the_bare_message(
     workflow: Workflow, refusing: list[str]
 ) -> None:
-    message = 'CRIM: must be a number, not string; "Ü": unknown feature\n(in instances 0, 1 and 7 more)'
+    message = (
+        'CRIM: must be a number, not string; "Ü": unknown feature\n(in instances 0, 1 and 7 more)'
+    )
     record = workflow.run({name: fails(LambdaError("InvalidInput", message)) for name in refusing})
-    assert (record["status"], record["error"], record["cause"]) == ("FAILED", "InvalidInput", message)
+    assert (record["status"], record["error"], record["cause"]) == (
+        "FAILED",
+        "InvalidInput",
+        message,
+    )
     assert "output" not in record
     assert "predict.py" not in json.dumps(record)
 
 
-def test_an_input_that_one_model_refuses_fails_the_execution_even_when_another_model_fails(workflow: Workflow) -> None:
+def test_an_input_that_one_model_refuses_fails_the_execution_even_when_another_model_fails(
+    workflow: Workflow,
+) -> None:
     functions = {
         "linear_regression": fails(LambdaError("ModelError")),
         "random_forest": fails(LambdaError("InvalidInput", "B: missing")),
     }
     record = workflow.run(functions)
-    assert (record["status"], record["error"], record["cause"]) == ("FAILED", "InvalidInput", "B: missing")
+    assert (record["status"], record["error"], record["cause"]) == (
+        "FAILED",
+        "InvalidInput",
+        "B: missing",
+    )
 
 
 def test_when_no_model_answers_the_execution_fails_and_leaks_no_cause(workflow: Workflow) -> None:
@@ -337,7 +389,9 @@ def test_when_no_model_answers_the_execution_fails_and_leaks_no_cause(workflow: 
 
 
 def with_one_retry(definition: Json) -> Json:
-    """Return a copy in which a task is retried once: the three retries of the original would wait for up to 7 s."""
+    """Return a copy in which a task is retried once: the three retries of the original would wait
+    for up to 7 s.
+    """
     changed = copy.deepcopy(definition)
     for task in tasks(changed):
         task["Retry"][0]["MaxAttempts"] = 1
@@ -345,7 +399,10 @@ def with_one_retry(definition: Json) -> Json:
 
 
 def test_a_throttled_call_is_tried_again_and_then_answers(workflow: Workflow) -> None:
-    outcomes: list[Function] = [fails(refused("TooManyRequestsException", 429)), answers("support_vector")]
+    outcomes: list[Function] = [
+        fails(refused("TooManyRequestsException", 429)),
+        answers("support_vector"),
+    ]
     record = workflow.run({"support_vector": lambda request: outcomes.pop(0)(request)})
     assert output(record) == [entry(name) for name in NAMES]
     assert outcomes == []
@@ -359,7 +416,10 @@ def test_a_call_that_stays_throttled_becomes_the_models_error(workflow: Workflow
         raise refused("TooManyRequestsException", 429)
 
     record = workflow.run({"random_forest": function}, definition=with_one_retry(DEFINITION))
-    assert output(record)[1] == {"model": "random_forest", "error": "Lambda.TooManyRequestsException"}
+    assert output(record)[1] == {
+        "model": "random_forest",
+        "error": "Lambda.TooManyRequestsException",
+    }
     assert len(asked) == 2
 
 
@@ -367,11 +427,15 @@ def test_four_models_answer_and_fail_like_three(workflow: Workflow) -> None:
     names = [*NAMES, "nearest_neighbours"]
     assert output(workflow.run({}, definition=FOUR)) == [entry(name) for name in names]
     broken = {"nearest_neighbours": fails(LambdaError("ModelError"))}
-    assert output(workflow.run(broken, definition=FOUR))[3] == {"model": "nearest_neighbours", "error": "ModelError"}
+    assert output(workflow.run(broken, definition=FOUR))[3] == {
+        "model": "nearest_neighbours",
+        "error": "ModelError",
+    }
     refusing = {"nearest_neighbours": fails(LambdaError("InvalidInput", "B: missing"))}
     assert workflow.run(refusing, definition=FOUR)["cause"] == "B: missing"
     assert (
-        workflow.run({name: fails(LambdaError("X")) for name in names}, definition=FOUR)["error"] == "NoModelAnswered"
+        workflow.run({name: fails(LambdaError("X")) for name in names}, definition=FOUR)["error"]
+        == "NoModelAnswered"
     )
 
 
@@ -394,7 +458,9 @@ def refusal(workflow: Workflow, text: str, arn: str | None = None) -> Refused:
     """Start with this input, expect a refusal before any function is asked, and return it."""
     workflow.functions = {}
     with pytest.raises(Refused) as caught:
-        start_sync_execution(workflow.ACCOUNT, {"stateMachineArn": arn or workflow.create(DEFINITION), "input": text})
+        start_sync_execution(
+            workflow.ACCOUNT, {"stateMachineArn": arn or workflow.create(DEFINITION), "input": text}
+        )
     return caught.value
 
 
@@ -419,7 +485,9 @@ def test_an_input_of_one_byte_more_is_refused(workflow: Workflow) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_an_input_of_a_number_that_json_does_not_know_is_refused(workflow: Workflow, value: float) -> None:
+def test_an_input_of_a_number_that_json_does_not_know_is_refused(
+    workflow: Workflow, value: float
+) -> None:
     found = refusal(workflow, json.dumps({"CRIM": value}))
     assert found.code == "InvalidExecutionInput"
     assert repr(value).strip("-").lower()[:3] in str(found).lower()
@@ -434,7 +502,10 @@ def test_a_machine_that_does_not_exist_or_is_not_express_is_refused(workflow: Wo
     arn = workflow.create(DEFINITION)
     assert refusal(workflow, "{}", f"{arn}-2").code == "StateMachineDoesNotExist"
     assert refusal(workflow, "{}", "inference").code == "InvalidArn"
-    assert refusal(workflow, "{}", workflow.create(DEFINITION, "STANDARD")).code == "StateMachineTypeNotSupported"
+    assert (
+        refusal(workflow, "{}", workflow.create(DEFINITION, "STANDARD")).code
+        == "StateMachineTypeNotSupported"
+    )
 
 
 def test_executions_share_what_the_definition_was_parsed_to_and_nothing_else(
@@ -442,7 +513,9 @@ def test_executions_share_what_the_definition_was_parsed_to_and_nothing_else(
 ) -> None:
     parsed: list[str] = []
     parse = AmazonStateLanguageParser.parse
-    monkeypatch.setattr(AmazonStateLanguageParser, "parse", lambda text: parsed.append(text) or parse(text))
+    monkeypatch.setattr(
+        AmazonStateLanguageParser, "parse", lambda text: parsed.append(text) or parse(text)
+    )
     arn = workflow.create({**DEFINITION, "Comment": "shared"})
     parsed.clear()  # creating it checks it
     busy: Counter[str] = Counter()

@@ -32,11 +32,14 @@ def storage() -> ModuleType:
 
 
 @given(
-    st.from_regex(r"models/[a-z_]{1,20}/[0-9a-f]{64}\.joblib", fullmatch=True) | st.text("ab /+~é=&%", min_size=1),
+    st.from_regex(r"models/[a-z_]{1,20}/[0-9a-f]{64}\.joblib", fullmatch=True)
+    | st.text("ab /+~é=&%", min_size=1),
     st.sampled_from(["", "a/session+token=="]),
     st.sampled_from(["us-east-1", "eu-central-1", "cn-north-1"]),
 )
-def test_a_request_is_signed_as_botocore_signs_it(storage: ModuleType, key: str, token: str, region: str) -> None:
+def test_a_request_is_signed_as_botocore_signs_it(
+    storage: ModuleType, key: str, token: str, region: str
+) -> None:
     sent: dict[str, object] = {}
 
     class Connection:
@@ -58,10 +61,14 @@ def test_a_request_is_signed_as_botocore_signs_it(storage: ModuleType, key: str,
             patch.setenv(name, value)
         patch.setenv("AWS_SESSION_TOKEN", token)
         patch.setattr(storage, "connect", lambda secure, host: Connection())
-        patch.setattr(storage, "time", SimpleNamespace(strftime=lambda *arguments: NOW, gmtime=lambda: None))
+        patch.setattr(
+            storage, "time", SimpleNamespace(strftime=lambda *arguments: NOW, gmtime=lambda: None)
+        )
         storage.get("a-bucket", key)
         host = f"a-bucket.s3.{region}.amazonaws.com{'.cn' if region == 'cn-north-1' else ''}"
-        request = AWSRequest("GET", f"https://{host}{sent['path']}", headers={"x-amz-content-sha256": storage.EMPTY})
+        request = AWSRequest(
+            "GET", f"https://{host}{sent['path']}", headers={"x-amz-content-sha256": storage.EMPTY}
+        )
         request.context.update(timestamp=NOW, client_config=None)
         signer = S3SigV4Auth(Credentials("AKID", "secret", token or None), "s3", region)
         request.headers["X-Amz-Date"] = NOW
@@ -99,11 +106,15 @@ def test_an_init_imports_numpy_and_nothing_that_is_slow(trained: Path, name: str
             "SCIKIT_LEARN_VERSION": sklearn.__version__,
         }
         command = [sys.executable, "-c", PROGRAM]
-        done = subprocess.run(command, env=environment, cwd=ROOT / "lambda_src", capture_output=True, text=True)
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT / "lambda_src", capture_output=True, text=True
+        )
     assert done.returncode == 0, done.stderr
     way, modules = done.stdout.splitlines()
     assert way == f"{name} is evaluated with numpy"
     count, *names = modules.split()
     assert "numpy" in names
-    assert not {"sklearn", "scipy", "joblib", "pandas", "boto3", "botocore", "requests"} & set(names)
+    assert not {"sklearn", "scipy", "joblib", "pandas", "boto3", "botocore", "requests"} & set(
+        names
+    )
     assert int(count) < 260, "numpy 2.2 and the standard library make 230"

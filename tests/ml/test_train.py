@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -29,18 +29,38 @@ from sklearn.model_selection import train_test_split
 from tests.conftest import ROOT
 
 DATA = ROOT / "data" / "boston_housing.csv"
-FEATURES = ["CRIM", "ZN", "INDUS", "CHAS", "NOX", "RM", "AGE", "DIS", "RAD", "TAX", "PTRATIO", "B", "LSTAT"]
+FEATURES = [
+    "CRIM",
+    "ZN",
+    "INDUS",
+    "CHAS",
+    "NOX",
+    "RM",
+    "AGE",
+    "DIS",
+    "RAD",
+    "TAX",
+    "PTRATIO",
+    "B",
+    "LSTAT",
+]
 NAMES = ["linear_regression", "random_forest", "support_vector"]
 ROWS = [f"{number},{number * 7 % 11},{3 * number - 2 * (number * 7 % 11)}" for number in range(25)]
 
 
 def train(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def write(path: Path, header: str, *rows: str) -> Path:
@@ -90,7 +110,9 @@ def test_it_leaves_the_models_the_manifest_and_nothing_else(again: tuple[str, Pa
     assert [path.name for path in again[1].parent.iterdir()] == ["models"]
 
 
-def test_the_manifest_names_the_hash_and_size_of_each_model_file(trained: Path, manifest: dict[str, Any]) -> None:
+def test_the_manifest_names_the_hash_and_size_of_each_model_file(
+    trained: Path, manifest: dict[str, Any]
+) -> None:
     assert list(manifest["models"]) == NAMES
     for name, entry in manifest["models"].items():
         content = (trained / f"{name}.joblib").read_bytes()
@@ -98,12 +120,18 @@ def test_the_manifest_names_the_hash_and_size_of_each_model_file(trained: Path, 
         assert entry["size_bytes"] == len(content)
 
 
-def test_the_manifest_names_the_features_in_the_order_of_the_columns_with_units(manifest: dict[str, Any]) -> None:
+def test_the_manifest_names_the_features_in_the_order_of_the_columns_with_units(
+    manifest: dict[str, Any],
+) -> None:
     for entry in manifest["models"].values():
         units = {feature["name"]: feature["unit"] for feature in entry["features"]}
         assert list(units) == FEATURES
         assert all(units.values())
-        assert (units["NOX"], units["RM"], units["CRIM"]) == ("parts per 10 million", "rooms", "crimes per capita")
+        assert (units["NOX"], units["RM"], units["CRIM"]) == (
+            "parts per 10 million",
+            "rooms",
+            "crimes per capita",
+        )
     assert manifest["target"] == {"name": "MEDV", "unit": "$1000"}
 
 
@@ -112,7 +140,9 @@ def test_the_manifest_names_how_many_threads_each_model_takes(manifest: dict[str
 
 
 @pytest.mark.parametrize("threads", [None, 1, 3, -1])
-def test_threads_are_found_inside_a_pipeline_too(threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_found_inside_a_pipeline_too(
+    threads: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.pipeline import make_pipeline
 
@@ -122,17 +152,24 @@ def test_threads_are_found_inside_a_pipeline_too(threads: int | None, monkeypatc
     assert n_jobs(make_pipeline(forest)) == n_jobs(forest) == (threads or 1)
 
 
-def test_the_manifest_names_the_data_the_seed_and_the_library_versions(manifest: dict[str, Any]) -> None:
+def test_the_manifest_names_the_data_the_seed_and_the_library_versions(
+    manifest: dict[str, Any],
+) -> None:
     digest = hashlib.sha256(DATA.read_bytes()).hexdigest()
     assert manifest["data"] == {"file": "boston_housing.csv", "sha256": digest, "rows": 506}
     assert isinstance(manifest["seed"], int)
-    libraries = {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "scikit-learn", "joblib")}
+    libraries = {
+        name: importlib.metadata.version(name)
+        for name in ("numpy", "scipy", "scikit-learn", "joblib")
+    }
     major, minor, _ = platform.python_version_tuple()
     assert manifest["libraries"] == {"python": f"{major}.{minor}", **libraries}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_model_beats_the_baseline_in_every_metric(manifest: dict[str, Any], name: str) -> None:
+def test_every_model_beats_the_baseline_in_every_metric(
+    manifest: dict[str, Any], name: str
+) -> None:
     metrics, baseline = manifest["models"][name]["metrics"], manifest["baseline"]
     assert set(metrics) == set(baseline) == {"rmse", "mae", "r2", "cv_rmse"}
     for error in ("rmse", "mae", "cv_rmse"):
@@ -145,12 +182,16 @@ def test_the_metrics_are_those_of_the_saved_model_on_the_held_out_fifth(
     trained: Path, manifest: dict[str, Any], name: str
 ) -> None:
     table = np.loadtxt(DATA, delimiter=",", skiprows=1)
-    _, x, _, y = train_test_split(table[:, :-1], table[:, -1], test_size=0.2, random_state=manifest["seed"])
+    _, x, _, y = train_test_split(
+        table[:, :-1], table[:, -1], test_size=0.2, random_state=manifest["seed"]
+    )
     missed = joblib.load(trained / f"{name}.joblib").predict(x) - y
     metrics = manifest["models"][name]["metrics"]
     assert metrics["rmse"] == pytest.approx(np.sqrt(np.mean(missed**2)), rel=1e-9)
     assert metrics["mae"] == pytest.approx(np.mean(np.abs(missed)), rel=1e-9)
-    assert metrics["r2"] == pytest.approx(1 - np.sum(missed**2) / np.sum((y - y.mean()) ** 2), rel=1e-9)
+    assert metrics["r2"] == pytest.approx(
+        1 - np.sum(missed**2) / np.sum((y - y.mean()) ** 2), rel=1e-9
+    )
 
 
 def test_the_printed_table_shows_the_manifests_metrics_with_the_baseline_first(
@@ -171,8 +212,11 @@ def test_the_printed_table_shows_the_manifests_metrics_with_the_baseline_first(
 def test_another_table_of_the_fewest_rows_is_trained_beside_what_is_there(tmp_path: Path) -> None:
     rows = [",".join([cells[0], cells[2], cells[1]]) for cells in (row.split(",") for row in ROWS)]
     data = tmp_path / "prices.csv"
-    # As a spreadsheet saves it: byte order mark, CRLF, a quoted name, a blank line at the end; the target in the middle.
-    data.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(['"size, net",price,RM', *rows, "", ""]).encode())
+    # As a spreadsheet saves it: byte order mark, CRLF, a quoted name, a blank line at the end; the
+    # target in the middle.
+    data.write_bytes(
+        b"\xef\xbb\xbf" + "\r\n".join(['"size, net",price,RM', *rows, "", ""]).encode()
+    )
     output = tmp_path / "models"
     output.mkdir()
     write(output / "retired.joblib", "old")
@@ -191,7 +235,9 @@ def test_another_table_of_the_fewest_rows_is_trained_beside_what_is_there(tmp_pa
             {"name": "size, net", "unit": None, "range": [0.0, 24.0]},
             {"name": "RM", "unit": None, "range": [0.0, 10.0]},
         ]
-    assert joblib.load(output / "linear_regression.joblib").predict([[100.0, 10.0]]) == pytest.approx([280.0])
+    assert joblib.load(output / "linear_regression.joblib").predict(
+        [[100.0, 10.0]]
+    ) == pytest.approx([280.0])
     assert done.stdout.splitlines()[0] == "25 rows, 2 features, target price"
 
 
@@ -204,40 +250,74 @@ def text(*lines: str) -> bytes:
     return "\n".join([*lines, ""]).encode()
 
 
-# By what is wrong: the file's bytes (None: no file), and what stderr says after "train.py: ", with {path} for the file.
+# By what is wrong: the file's bytes (None: no file), and what stderr says after "train.py: ", with
+# {path} for the file.
 REFUSED: dict[str, tuple[bytes | None, str]] = {
     "a missing file": (None, "cannot read {path}: No such file or directory"),
     "an empty file": (b"", "{path} is empty; the first line must name the columns"),
     "not UTF-8": (
         b"a,b,y\n1,\xff,3\n",
-        "{path} is not a CSV file in UTF-8: 'utf-8' codec can't decode byte 0xff in position 8: invalid start byte",
+        "{path} is not a CSV file in UTF-8: 'utf-8' codec can't decode byte 0xff in position 8: "
+        "invalid start byte",
     ),
-    "an open quote": (b'a,b,y\n1,"2,3\n', "{path} is not a CSV file in UTF-8: unexpected end of data"),
+    "an open quote": (
+        b'a,b,y\n1,"2,3\n',
+        "{path} is not a CSV file in UTF-8: unexpected end of data",
+    ),
     "a missing target": (
         text("a,b,MEDV", *ROWS),
         "{path} has no column 'y' to predict; it has a, b, MEDV (see --target)",
     ),
-    "a word": (text("a,b,y", *with_row(4, "1,many,2")), "{path} row 4, column b: 'many' is not a number"),
-    "an empty cell": (text("a,b,y", *with_row(2, ",1,2")), "{path} row 2, column a: '' is not a number"),
-    "not a number": (text("a,b,y", *with_row(9, "1,2,nan")), "{path} row 9, column y: 'nan' is not a finite number"),
-    "infinity": (text("a,b,y", *with_row(26, "1,-inf,2")), "{path} row 26, column b: '-inf' is not a finite number"),
+    "a word": (
+        text("a,b,y", *with_row(4, "1,many,2")),
+        "{path} row 4, column b: 'many' is not a number",
+    ),
+    "an empty cell": (
+        text("a,b,y", *with_row(2, ",1,2")),
+        "{path} row 2, column a: '' is not a number",
+    ),
+    "not a number": (
+        text("a,b,y", *with_row(9, "1,2,nan")),
+        "{path} row 9, column y: 'nan' is not a finite number",
+    ),
+    "infinity": (
+        text("a,b,y", *with_row(26, "1,-inf,2")),
+        "{path} row 26, column b: '-inf' is not a finite number",
+    ),
     "too large": (
         text("a,b,y", *with_row(7, "1,1e308,2")),
         "{path} row 7, column b: '1e308' is too large to train with",
     ),
-    "Python's digits": (text("a,b,y", *with_row(7, "1,1_0,2")), "{path} row 7, column b: '1_0' is not a number"),
-    "a short row": (text("a,b,y", *with_row(5, "1,2")), "{path} row 5: 2 cells, but the header names 3 columns"),
-    "a long row": (text("a,b,y", *with_row(5, "1,2,3,4")), "{path} row 5: 4 cells, but the header names 3 columns"),
+    "Python's digits": (
+        text("a,b,y", *with_row(7, "1,1_0,2")),
+        "{path} row 7, column b: '1_0' is not a number",
+    ),
+    "a short row": (
+        text("a,b,y", *with_row(5, "1,2")),
+        "{path} row 5: 2 cells, but the header names 3 columns",
+    ),
+    "a long row": (
+        text("a,b,y", *with_row(5, "1,2,3,4")),
+        "{path} row 5: 4 cells, but the header names 3 columns",
+    ),
     "a column twice": (text("a,a,y", *ROWS), "{path} row 1, column 2: the name 'a' stands twice"),
     "an unnamed column": (text("a, ,y", *ROWS), "{path} row 1, column 2: the column has no name"),
-    "too few rows": (text("a,b,y", *ROWS[:24]), "{path} has 24 rows of data; training needs at least 25"),
+    "too few rows": (
+        text("a,b,y", *ROWS[:24]),
+        "{path} has 24 rows of data; training needs at least 25",
+    ),
     "no row at all": (text("a,b,y"), "{path} has 0 rows of data; training needs at least 25"),
-    "no feature left": (text("y", *map(str, range(25))), "{path} has no column besides 'y' to predict from"),
+    "no feature left": (
+        text("y", *map(str, range(25))),
+        "{path} has no column besides 'y' to predict from",
+    ),
 }
 
 
 def refusal(folder: Path, trained: Path, content: bytes | None, output: str = "models") -> str:
-    """Train in vain beside old models, check that nothing changed, and return the one line on stderr."""
+    """Train in vain beside old models, check that nothing changed, and return the one line on
+    stderr.
+    """
     models, data = folder / "models", folder / "bad.csv"
     shutil.copytree(trained, models)
     if content is not None:
@@ -252,7 +332,7 @@ def refusal(folder: Path, trained: Path, content: bytes | None, output: str = "m
     return done.stderr[:-1]
 
 
-Refusals = dict[str, tuple[Path, "Future[str]"]]
+Refusals = dict[str, tuple[Path, Future[str]]]
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +347,9 @@ def refusals(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterato
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_bad_data_are_refused_in_one_line_that_names_the_place(refusals: Refusals, what: str) -> None:
+def test_bad_data_are_refused_in_one_line_that_names_the_place(
+    refusals: Refusals, what: str
+) -> None:
     folder, said = refusals[what]
     assert said.result() == "train.py: " + REFUSED[what][1].format(path=folder / "bad.csv")
 
@@ -359,14 +441,19 @@ def write_into(path: Path) -> None:
 
 
 @pytest.mark.parametrize("what", FOREIGN)
-def test_what_this_program_did_not_write_is_never_replaced(program: ModuleType, tmp_path: Path, what: str) -> None:
+def test_what_this_program_did_not_write_is_never_replaced(
+    program: ModuleType, tmp_path: Path, what: str
+) -> None:
     folder = tmp_path / "models"
     save(program, folder, one=b"1", two=b"2")
     FOREIGN[what](folder)
 
     def picture() -> dict[str, object]:
         paths = sorted(tmp_path.rglob("*"))
-        return {str(path): path.read_bytes() if path.is_file() else path.lstat().st_mode for path in paths}
+        return {
+            str(path): path.read_bytes() if path.is_file() else path.lstat().st_mode
+            for path in paths
+        }
 
     before = picture()
     with pytest.raises(SystemExit, match="move it away"):
@@ -374,7 +461,9 @@ def test_what_this_program_did_not_write_is_never_replaced(program: ModuleType, 
     assert picture() == before
 
 
-def test_a_manifest_of_a_former_version_is_still_its_own(program: ModuleType, tmp_path: Path) -> None:
+def test_a_manifest_of_a_former_version_is_still_its_own(
+    program: ModuleType, tmp_path: Path
+) -> None:
     folder = tmp_path / "models"
     save(program, folder, linear_regression=b"1")
     known = json.loads((folder / "manifest.json").read_text())
@@ -400,6 +489,8 @@ def test_another_table_with_the_same_target_has_no_unit(tmp_path: Path) -> None:
     assert "target MEDV\n" in done.stdout
 
 
-def test_an_output_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path, trained: Path) -> None:
+def test_an_output_folder_that_cannot_be_made_is_refused_in_one_line(
+    tmp_path: Path, trained: Path
+) -> None:
     said = refusal(tmp_path, trained, text("a,b,y", *ROWS), output="bad.csv/models")
     assert said.startswith(f"train.py: cannot write {tmp_path / 'bad.csv' / 'models'}: ")

@@ -1,4 +1,6 @@
-"""The shortcuts are exact with the oldest scikit-learn that is supported, and with the newest, as with the one at hand."""
+"""The shortcuts are exact with the oldest scikit-learn that is supported, and with the newest, as
+with the one at hand.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,17 @@ def test_every_kind_of_model_predicts_the_same(version: str, tmp_path: Path) -> 
     if version == VERSIONS[1] and sys.version_info < (3, 11):
         pytest.skip("this scikit-learn wants a newer Python")
     site = tmp_path / "site"
-    options = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--target", str(site)]
+    options = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+        "--target",
+        str(site),
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, f"scikit-learn=={version}"], capture_output=True, text=True
+        [sys.executable, "-m", "pip", "install", *options, f"scikit-learn=={version}"],
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         unavailable(f"pip cannot fetch scikit-learn {version}: {done.stderr}")

@@ -1,6 +1,8 @@
-"""Fit one regressor of many kinds, and save them as train.py saves models.  python zoo.py DATA FOLDER
+"""Fit one regressor of many kinds, and save them as train.py saves models.  python zoo.py DATA
+FOLDER
 
-A program, so that any scikit-learn can run it: it uses nothing that one of those the project supports lacks.
+A program, so that any scikit-learn can run it: it uses nothing that one of those the project
+supports lacks.
 """
 
 import hashlib
@@ -27,12 +29,25 @@ from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.impute import KNNImputer
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import HuberRegressor, Lasso, LinearRegression, PoissonRegressor, Ridge, RidgeCV
+from sklearn.linear_model import (
+    HuberRegressor,
+    Lasso,
+    LinearRegression,
+    PoissonRegressor,
+    Ridge,
+    RidgeCV,
+)
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, PowerTransformer, QuantileTransformer, StandardScaler
+from sklearn.preprocessing import (
+    OneHotEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    StandardScaler,
+)
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 
@@ -50,9 +65,14 @@ KNOWN = {
 OTHERS = {
     "ada_boost": AdaBoostRegressor(n_estimators=5, random_state=1),
     "categories": make_pipeline(
-        ColumnTransformer([("scaled", StandardScaler(), [0, 5]), ("category", OneHotEncoder(), [3])]), Ridge()
+        ColumnTransformer(
+            [("scaled", StandardScaler(), [0, 5]), ("category", OneHotEncoder(), [3])]
+        ),
+        Ridge(),
     ),
-    "no_zero": make_pipeline(ColumnTransformer([("category", OneHotEncoder(), [8])]), Ridge()),  # RAD begins at 1
+    "no_zero": make_pipeline(
+        ColumnTransformer([("category", OneHotEncoder(), [8])]), Ridge()
+    ),  # RAD begins at 1
     "components": make_pipeline(PCA(3), Ridge()),
     "gaussian_process": GaussianProcessRegressor(),
     "gradient_boosting": GradientBoostingRegressor(n_estimators=5, random_state=1),
@@ -78,16 +98,22 @@ def main(data, folder):
     names = Path(data).read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
     x, y = table[:, :-1], table[:, -1]
     features = [
-        {"name": name, "range": [float(column.min()), float(column.max())]} for name, column in zip(names, x.T)
+        {"name": name, "range": [float(column.min()), float(column.max())]}
+        for name, column in zip(names, x.T)
     ]
     folder.mkdir(parents=True)
     models = {}
     for name, model in {**KNOWN, **OTHERS}.items():
         path = folder / f"{name}.joblib"
         joblib.dump(model.fit(x, y), path, compress=3)
-        models[name] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "features": features}
+        models[name] = {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "features": features,
+        }
     libraries = {"scikit-learn": sklearn.__version__, "python": platform.python_version()}
-    (folder / "manifest.json").write_text(json.dumps({"libraries": libraries, "models": models}), encoding="utf-8")
+    (folder / "manifest.json").write_text(
+        json.dumps({"libraries": libraries, "models": models}), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -35,13 +35,17 @@ GOLDEN = Path(__file__).parent / "golden"
 PLAN = Plan(
     (
         Change("bucket", Action.NOOP),
-        Change("model/random_forest", Action.CREATE, (FieldChange("key", None, "models/[x].joblib"),)),
+        Change(
+            "model/random_forest", Action.CREATE, (FieldChange("key", None, "models/[x].joblib"),)
+        ),
         Change(
             "function/random_forest",
             Action.UPDATE,
             (
                 FieldChange("memory_mb", 512, 1024),
-                FieldChange("environment.KEY", "models/a.joblib", "models/" + "b" * 100 + ".joblib"),
+                FieldChange(
+                    "environment.KEY", "models/a.joblib", "models/" + "b" * 100 + ".joblib"
+                ),
                 FieldChange("description", "[/red]", None),
             ),
         ),
@@ -57,16 +61,24 @@ PLAN = Plan(
     )
 )
 EVENTS: list[events.Event] = [
-    events.RunStarted("up", "inference", "dev", "123456789012", "eu-central-1", "http://127.0.0.1:4000"),
+    events.RunStarted(
+        "up", "inference", "dev", "123456789012", "eu-central-1", "http://127.0.0.1:4000"
+    ),
     events.RunStarted("up", "inference", "dev", "123456789012", "eu-central-1", None),
     events.Note("models/manifest.json is missing: training first (python train.py)"),
     events.PlanReady(PLAN),
     events.StepStarted("model/random_forest", "create"),
     events.StepStarted("function/random_forest", "update"),
     events.StepFinished("model/random_forest", "create", 0.34),
-    events.StepProgress("function/random_forest", "waiting for IAM: Lambda cannot use the execution role yet"),
-    events.StepProgress("function/random_forest", "waiting for IAM: Lambda cannot use the execution role yet"),
-    events.StepFailed("function/random_forest", "update", "failed to update: [red]no[/red]", "try again"),
+    events.StepProgress(
+        "function/random_forest", "waiting for IAM: Lambda cannot use the execution role yet"
+    ),
+    events.StepProgress(
+        "function/random_forest", "waiting for IAM: Lambda cannot use the execution role yet"
+    ),
+    events.StepFailed(
+        "function/random_forest", "update", "failed to update: [red]no[/red]", "try again"
+    ),
     events.StepSkipped("workflow", "replace", "function/random_forest failed"),
     events.RunFinished("up", {"created": 1, "failed": 1, "skipped": 1}, 12.34),
 ]
@@ -97,7 +109,9 @@ def test_every_event_has_a_rendering() -> None:
 
 
 @pytest.mark.parametrize("width", [200, 80])
-def test_a_plan_on_a_terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+def test_a_plan_on_a_terminal(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", str(width))
     stream = Terminal()
@@ -115,7 +129,9 @@ def test_colour_repeats_what_words_say(monkeypatch: pytest.MonkeyPatch) -> None:
     print_plan(make_console(plain, color=False), PLAN)
     print_plan(make_console(coloured, color=True), PLAN)
     assert "\x1b[32m" in coloured.getvalue()
-    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue()) == re.sub(r"\x1b\[[0-9;]*m", "", plain.getvalue())
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue()) == re.sub(
+        r"\x1b\[[0-9;]*m", "", plain.getvalue()
+    )
 
 
 def test_an_empty_plan_is_one_line() -> None:
@@ -172,9 +188,17 @@ def test_a_run_goes_on_when_stderr_takes_nothing_any_more(stream: str) -> None:
     program = STORM.replace("range(1000)", "range(20)") + "\nprint('done')"
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-c", program]
-        kept = {"stderr": full} if stream == "full" else {"stderr": None, "preexec_fn": lambda: os.close(2)}
+        kept = (
+            {"stderr": full}
+            if stream == "full"
+            else {"stderr": None, "preexec_fn": lambda: os.close(2)}
+        )
         if stream == "closed":
-            command = [sys.executable, "-c", "import deployer.__main__ as m; m.open_streams()\n" + program]
+            command = [
+                sys.executable,
+                "-c",
+                "import deployer.__main__ as m; m.open_streams()\n" + program,
+            ]
         done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, **kept)
     assert (done.returncode, done.stdout) == (0, b"done\n")
 
@@ -193,19 +217,39 @@ def test_a_paused_reporter_shows_what_came_meanwhile_when_it_goes_on() -> None:
 
 def test_two_lists_that_differ_show_the_entries_that_go_and_come() -> None:
     """Both begin and end alike, as the resources of an IAM policy do."""
-    before = [f"arn:aws:lambda:eu-central-1:123456789012:function:inference-dev-model-{name}:*" for name in "abcdef"]
-    after = [*before[:2], before[2].replace("model-c", "model-x"), *before[3:], "arn:aws:lambda:::new"]
+    before = [
+        f"arn:aws:lambda:eu-central-1:123456789012:function:inference-dev-model-{name}:*"
+        for name in "abcdef"
+    ]
+    after = [
+        *before[:2],
+        before[2].replace("model-c", "model-x"),
+        *before[3:],
+        "arn:aws:lambda:::new",
+    ]
     change = Change(
-        "role/workflow", Action.UPDATE, (FieldChange("policies.invoke.Statement[0].Resource", before, after),)
+        "role/workflow",
+        Action.UPDATE,
+        (FieldChange("policies.invoke.Statement[0].Resource", before, after),),
     )
     stream = io.StringIO()
     print_plan(make_console(stream), Plan((change,)))
     shown = stream.getvalue().splitlines()
     assert shown[1].strip() == "policies.invoke.Statement[0].Resource: 6 entries -> 7 entries"
-    assert [line.strip() for line in shown[2:5]] == [f'- "{before[2]}"', f'+ "{after[2]}"', '+ "arn:aws:lambda:::new"']
+    assert [line.strip() for line in shown[2:5]] == [
+        f'- "{before[2]}"',
+        f'+ "{after[2]}"',
+        '+ "arn:aws:lambda:::new"',
+    ]
 
 
-@given(st.text(min_size=60), st.text(min_size=1), st.text(min_size=1), st.text(min_size=60), st.sampled_from([80, 120]))
+@given(
+    st.text(min_size=60),
+    st.text(min_size=1),
+    st.text(min_size=1),
+    st.text(min_size=60),
+    st.sampled_from([80, 120]),
+)
 def test_two_values_that_differ_are_never_shown_as_the_same(
     head: str, one: str, other: str, tail: str, width: int
 ) -> None:
@@ -217,7 +261,9 @@ def test_two_values_that_differ_are_never_shown_as_the_same(
 
 
 def test_an_api_that_is_made_anew_tells_of_its_new_url() -> None:
-    change = Change("api", Action.CREATE, note="the service gets a new URL, which its clients must be told")
+    change = Change(
+        "api", Action.CREATE, note="the service gets a new URL, which its clients must be told"
+    )
     stream = io.StringIO()
     print_plan(make_console(stream), Plan((Change("bucket", Action.NOOP), change)))
     assert "the service gets a new URL" in stream.getvalue()
@@ -226,12 +272,18 @@ def test_an_api_that_is_made_anew_tells_of_its_new_url() -> None:
 
 RESULTS = [
     {"model": "linear_regression", "version": "3f2a9c01d4e5", "predictions": [30.003843]},
-    {"model": "random_forest", "version": "0123456789ab", "predictions": [float(number) for number in range(1000)]},
+    {
+        "model": "random_forest",
+        "version": "0123456789ab",
+        "predictions": [float(number) for number in range(1000)],
+    },
     {"model": "[support]", "error": "Sandbox.Timedout"},
 ]
 
 
-def test_results_are_a_table_with_the_error_in_place_of_a_prediction(request: pytest.FixtureRequest) -> None:
+def test_results_are_a_table_with_the_error_in_place_of_a_prediction(
+    request: pytest.FixtureRequest,
+) -> None:
     stream = io.StringIO()
     print_results(make_console(stream), RESULTS, [0.0123])
     text = "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())

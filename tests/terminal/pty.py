@@ -21,7 +21,9 @@ import pyte
 class Terminal:
     """A program that runs in a terminal of a width. Everything it draws is kept in `drawn`."""
 
-    def __init__(self, folder: Path, *command: str, columns: int = 120, environment: Mapping[str, str] = {}) -> None:
+    def __init__(
+        self, folder: Path, *command: str, columns: int = 120, environment: Mapping[str, str] = {}
+    ) -> None:
         self.drawn = ""
         self._columns = columns
         self._screen, inner = pty.openpty()
@@ -35,16 +37,23 @@ class Terminal:
             stderr=inner,
             env=variables,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # the terminal is its own, so Ctrl-C reaches it
+            preexec_fn=lambda: fcntl.ioctl(
+                0, termios.TIOCSCTTY, 0
+            ),  # the terminal is its own, so Ctrl-C reaches it
         )
         os.close(inner)
 
     @property
     def text(self) -> str:
-        """What a person sees who scrolls back to the beginning, as a terminal of that width shows it."""
+        """What a person sees who scrolls back to the beginning, as a terminal of that width shows
+        it.
+        """
         screen = pyte.HistoryScreen(self._columns, 40, history=100_000)
         pyte.Stream(screen).feed(self.drawn)
-        above = ["".join(line[column].data for column in range(self._columns)) for line in screen.history.top]
+        above = [
+            "".join(line[column].data for column in range(self._columns))
+            for line in screen.history.top
+        ]
         return "\n".join(line.rstrip() for line in [*above, *screen.display])
 
     def type(self, keys: str) -> None:
@@ -83,6 +92,8 @@ class Terminal:
         return bool(content)
 
 
-def deployer(folder: Path, *arguments: str, columns: int = 120, environment: Mapping[str, str] = {}) -> Terminal:
+def deployer(
+    folder: Path, *arguments: str, columns: int = 120, environment: Mapping[str, str] = {}
+) -> Terminal:
     command = (sys.executable, "-m", "deployer", *arguments)
     return Terminal(folder, *command, columns=columns, environment=environment)

@@ -1,4 +1,6 @@
-"""Commands in a real terminal: they end, they draw within its width, and Ctrl-C ends them in good order."""
+"""Commands in a real terminal: they end, they draw within its width, and Ctrl-C ends them in good
+order.
+"""
 
 from __future__ import annotations
 
@@ -44,15 +46,16 @@ def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
         terminal = deployer(folder, "up", "--local", columns=columns)
         assert terminal.end() == 0, terminal.text
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/_apis/[a-z0-9]+/", lines(terminal)[-1])
-        assert HIDDEN_CURSOR in terminal.drawn and terminal.drawn.rindex(SHOWN_CURSOR) > terminal.drawn.rindex(
-            HIDDEN_CURSOR
-        )
+        assert HIDDEN_CURSOR in terminal.drawn and terminal.drawn.rindex(
+            SHOWN_CURSOR
+        ) > terminal.drawn.rindex(HIDDEN_CURSOR)
         assert "workflow: created (" in terminal.text
         assert "creating" not in terminal.text  # the live area leaves nothing behind
         terminal = deployer(folder, "plan", "--local", columns=columns)
         assert terminal.end() == 0
         assert lines(terminal)[-1] == "Plan: no changes, resources checked: 19"
-        # Another stage keeps the local AWS from ending, which would make the next round wait for it.
+        # Another stage keeps the local AWS from ending, which would make the next round wait for
+        # it.
         if not kept.exists():
             assert deployer(folder, "up", "--local", "--stage", "kept", columns=columns).end() == 0
             kept.touch()
@@ -64,7 +67,9 @@ def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
 
 @pytest.mark.parametrize("command", ["up", "plan", "down"])
 def test_ctrl_c_in_the_first_second_is_one_line_and_130(folder: Path, command: str) -> None:
-    """From the first instant on that Python gives: before that, it prints what interrupted its own start."""
+    """From the first instant on that Python gives: before that, it prints what interrupted its own
+    start.
+    """
     for pause_s in (0.08, 0.2, 0.4):
         terminal = deployer(folder, command, "--local")
         time.sleep(pause_s)
@@ -108,7 +113,8 @@ def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: 
         assert terminal.end() == 130, terminal.text
         assert "interrupted: what runs is finished, nothing new begins" in terminal.text
         assert (
-            "repository: created (" in terminal.text and "workflow: not created, because interrupted" in terminal.text
+            "repository: created (" in terminal.text
+            and "workflow: not created, because interrupted" in terminal.text
         )
         assert terminal.drawn.rindex(SHOWN_CURSOR) > terminal.drawn.rindex(HIDDEN_CURSOR)
     with serve(slowing(server.url, "CreateRepository", 8.0)) as url, claimed(folder, url):
@@ -121,7 +127,9 @@ def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: 
         assert terminal.end() == 130 and time.monotonic() - begun < 5
         assert terminal.drawn.rindex(SHOWN_CURSOR) > terminal.drawn.rindex(HIDDEN_CURSOR)
         end = time.monotonic() + 30
-        while len(connect(server).call("ecr", "describe_repositories")["repositories"]) < 2:  # it is on its way still
+        while (
+            len(connect(server).call("ecr", "describe_repositories")["repositories"]) < 2
+        ):  # it is on its way still
             assert time.monotonic() < end
             time.sleep(0.1)
     for each in (other, stage):
@@ -147,13 +155,18 @@ def test_a_terminal_that_cannot_animate_gets_lines(folder: Path) -> None:
 
 
 def test_ctrl_c_while_the_process_is_being_taken_down_changes_no_exit_code() -> None:
-    """Python puts the default action of SIGINT back before it takes its modules down, but not in place of "ignored"."""
+    """Python puts the default action of SIGINT back before it takes its modules down, but not in
+    place of "ignored".
+    """
     program = (
         "import atexit, signal, sys\n"
-        "atexit.register(lambda: print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN))\n"  # the last to run
+        # the last to run
+        "atexit.register(lambda: print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN))\n"
         "sys.argv = ['deployer', '--version']\n"
         "from deployer.__main__ import main\n"
         "sys.exit(main())"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "True", done

@@ -1,4 +1,6 @@
-"""A run over resources that live in a dict: what is called, in what order, what is told, and what happens after failures."""
+"""A run over resources that live in a dict: what is called, in what order, what is told, and what
+happens after failures.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.engine.apply import Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.aws.access import Aws
-from deployer.errors import AwsError, BuildError, ForeignResource
+from deployer.engine.apply import Run, RunResult, plan_changes, plan_teardown, read_all
 from deployer.engine.events import StepFailed, StepFinished, StepProgress, StepSkipped, StepStarted
 from deployer.engine.graph import Fate, Outcome
 from deployer.engine.plan import Action, Ref, State
+from deployer.errors import AwsError, BuildError, ForeignResource
 from deployer.resources.base import Resource
 from tests.unit.test_graph import SerialExecutor
 
@@ -37,7 +39,9 @@ class World:
 
 
 class Thing(Resource):
-    """A resource in a World. Its id stays until it is made anew; its version moves when `code` changes."""
+    """A resource in a World. Its id stays until it is made anew; its version moves when `code`
+    changes.
+    """
 
     replace_on = ("kind",)
 
@@ -63,10 +67,14 @@ class Thing(Resource):
         return outputs
 
     def update(self, aws, desired, actual, change):
-        self.world.write("update " + "+".join(sorted(each.path for each in change.fields)) + " of", self.key)
+        self.world.write(
+            "update " + "+".join(sorted(each.path for each in change.fields)) + " of", self.key
+        )
         assert actual == self.world.states[self.key]
         moved = {"version": desired.get("code")} if "code" in change.names else {}
-        self.world.states[self.key] = State({**actual.fields, **desired}, {**actual.outputs, **moved})
+        self.world.states[self.key] = State(
+            {**actual.fields, **desired}, {**actual.outputs, **moved}
+        )
         return moved
 
     def delete(self, aws):
@@ -86,7 +94,9 @@ def up(world, resources, undeclared=(), stopped=lambda: False, executor=None):
     plan = plan_changes(resources, actual, undeclared)
     events = []
     ticks = itertools.count(0, 2)
-    result = Run(AWS, events.append, executor, stopped, lambda: next(ticks)).up(plan, resources, actual, undeclared)
+    result = Run(AWS, events.append, executor, stopped, lambda: next(ticks)).up(
+        plan, resources, actual, undeclared
+    )
     world.plan = plan
     return result, events
 
@@ -99,7 +109,9 @@ def down(resources, stopped=lambda: False):
 
 
 def service(world, code="1", **fields):
-    """A role, a function that needs it, a workflow that refers to the function, and logs on their own."""
+    """A role, a function that needs it, a workflow that refers to the function, and logs on their
+    own.
+    """
     return [
         Thing(world, "workflow", {"resource": Ref("function", "version")}),
         Thing(world, "function", {"code": code, **fields}, needs=["role"]),
@@ -115,8 +127,20 @@ def fates(result):
 def test_the_first_up_creates_everything_after_what_it_needs(world):
     result, _ = up(world, service(world))
     assert result.succeeded
-    assert result.counts == {"created": 4, "updated": 0, "replaced": 0, "deleted": 0, "failed": 0, "skipped": 0}
-    assert sorted(world.writes) == ["create function", "create logs", "create role", "create workflow"]
+    assert result.counts == {
+        "created": 4,
+        "updated": 0,
+        "replaced": 0,
+        "deleted": 0,
+        "failed": 0,
+        "skipped": 0,
+    }
+    assert sorted(world.writes) == [
+        "create function",
+        "create logs",
+        "create role",
+        "create workflow",
+    ]
     order = [write.removeprefix("create ") for write in world.writes]
     assert order.index("role") < order.index("function") < order.index("workflow")
     assert world.states["workflow"].fields == {"resource": "1"}
@@ -194,12 +218,27 @@ def test_a_replacement_deletes_first_and_its_users_get_the_new_outputs(world):
 def test_a_failure_skips_what_depends_on_it_and_the_others_go_on(world):
     world.errors["create", "function"] = AwsError("Conflict", "busy", advice="wait")
     result, events = up(world, service(world))
-    assert fates(result) == {"role": "done", "logs": "done", "function": "failed", "workflow": "skipped"}
+    assert fates(result) == {
+        "role": "done",
+        "logs": "done",
+        "function": "failed",
+        "workflow": "skipped",
+    }
     assert result.outcomes["workflow"].because == "function"
     assert not result.succeeded
-    assert result.counts == {"created": 2, "updated": 0, "replaced": 0, "deleted": 0, "failed": 1, "skipped": 1}
+    assert result.counts == {
+        "created": 2,
+        "updated": 0,
+        "replaced": 0,
+        "deleted": 0,
+        "failed": 1,
+        "skipped": 1,
+    }
     assert result.outputs.keys() == {"role", "logs"}
-    assert StepFailed("function", "create", "failed to create function: Conflict: busy", "wait") in events
+    assert (
+        StepFailed("function", "create", "failed to create function: Conflict: busy", "wait")
+        in events
+    )
     assert StepSkipped("workflow", "create", "function failed") in events
     assert "create workflow" not in world.writes
     assert not any(isinstance(event, StepFinished) and event.key == "function" for event in events)
@@ -220,7 +259,12 @@ def test_what_would_not_have_changed_is_skipped_without_a_word(world):
     world.errors["update trust of", "role"] = AwsError("Conflict", "busy")
     world.states["role"] = State({"trust": "other"}, world.states["role"].outputs)
     result, events = up(world, service(world))
-    assert fates(result) == {"role": "failed", "function": "skipped", "workflow": "skipped", "logs": "done"}
+    assert fates(result) == {
+        "role": "failed",
+        "function": "skipped",
+        "workflow": "skipped",
+        "logs": "done",
+    }
     assert {event.key for event in events} == {"role"}
 
 
@@ -233,9 +277,16 @@ def test_an_error_that_is_not_of_aws_keeps_its_own_words(world):
 def test_a_defect_of_the_deployer_fails_its_step_only_and_is_called_one(world):
     world.errors["create", "logs"] = ZeroDivisionError("division by zero")
     result, events = up(world, service(world))
-    failed = StepFailed("logs", "create", "ZeroDivisionError: division by zero", "this is a defect of the deployer")
+    failed = StepFailed(
+        "logs", "create", "ZeroDivisionError: division by zero", "this is a defect of the deployer"
+    )
     assert failed in events
-    assert fates(result) == {"role": "done", "logs": "failed", "function": "done", "workflow": "done"}
+    assert fates(result) == {
+        "role": "done",
+        "logs": "failed",
+        "function": "done",
+        "workflow": "done",
+    }
 
 
 def test_a_replacement_that_fails_half_way_is_finished_by_the_next_up(world):
@@ -243,7 +294,10 @@ def test_a_replacement_that_fails_half_way_is_finished_by_the_next_up(world):
     world.errors["create", "function"] = AwsError("Conflict", "busy")
     result, events = up(world, service(world, kind="image"))
     assert result.outcomes["function"].fate is Fate.FAILED
-    assert any(isinstance(event, StepFailed) and event.message.startswith("failed to replace") for event in events)
+    assert any(
+        isinstance(event, StepFailed) and event.message.startswith("failed to replace")
+        for event in events
+    )
     world.errors.clear()
     assert up(world, service(world, kind="image"))[0].succeeded
     assert up(world, service(world, kind="image"))[1] == []
@@ -261,7 +315,14 @@ def test_what_is_no_longer_declared_is_deleted_in_turn_after_everything_else(wor
     result, events = up(world, service(world), undeclared)
     assert world.writes[-2:] == ["delete function/old", "delete logs/old"]
     assert len(world.writes) == 6
-    assert result.counts == {"created": 4, "updated": 0, "replaced": 0, "deleted": 2, "failed": 0, "skipped": 0}
+    assert result.counts == {
+        "created": 4,
+        "updated": 0,
+        "replaced": 0,
+        "deleted": 2,
+        "failed": 0,
+        "skipped": 0,
+    }
     assert [event.action for event in events if event.key == "logs/old"] == ["delete", "delete"]
 
 
@@ -277,7 +338,11 @@ def test_after_a_failure_nothing_is_deleted(world):
     world.errors["create", "logs"] = AwsError("Conflict", "busy")
     result, events = up(world, service(world), undeclared)
     assert not any(write.startswith("delete") for write in world.writes)
-    assert result.outcomes["function/old"] == result.outcomes["logs/old"] == Outcome(Fate.SKIPPED, because="logs")
+    assert (
+        result.outcomes["function/old"]
+        == result.outcomes["logs/old"]
+        == Outcome(Fate.SKIPPED, because="logs")
+    )
     assert events[-2:] == [
         StepSkipped("function/old", "delete", "logs failed"),
         StepSkipped("logs/old", "delete", "logs failed"),
@@ -296,9 +361,16 @@ def test_a_deletion_that_fails_skips_the_ones_behind_it(world):
 def test_once_stopped_nothing_new_begins_and_what_was_meant_is_told(world):
     result, events = up(world, service(world), stopped=lambda: len(world.writes) >= 2)
     assert len(world.writes) == 2
-    assert fates(result) == {"role": "done", "logs": "done", "function": "skipped", "workflow": "skipped"}
+    assert fates(result) == {
+        "role": "done",
+        "logs": "done",
+        "function": "skipped",
+        "workflow": "skipped",
+    }
     skipped = [event for event in events if isinstance(event, StepSkipped)]
-    assert skipped == [StepSkipped(key, "create", "interrupted") for key in ("function", "workflow")]
+    assert skipped == [
+        StepSkipped(key, "create", "interrupted") for key in ("function", "workflow")
+    ]
 
 
 def test_once_stopped_nothing_undeclared_is_deleted(world):
@@ -345,9 +417,16 @@ def test_a_failed_deletion_spares_what_it_still_uses(world):
     up(world, service(world))
     world.errors["delete", "function"] = AwsError("Conflict", "busy")
     result, events = down(service(world))
-    assert fates(result) == {"workflow": "done", "logs": "done", "function": "failed", "role": "skipped"}
+    assert fates(result) == {
+        "workflow": "done",
+        "logs": "done",
+        "function": "failed",
+        "role": "skipped",
+    }
     assert world.states.keys() == {"function", "role"}
-    assert StepFailed("function", "delete", "failed to delete function: Conflict: busy", "") in events
+    assert (
+        StepFailed("function", "delete", "failed to delete function: Conflict: busy", "") in events
+    )
     assert StepSkipped("role", "delete", "function failed") in events
 
 
@@ -356,8 +435,17 @@ def test_down_can_be_stopped(world):
     world.writes.clear()
     result, events = down(service(world), stopped=lambda: len(world.writes) >= 1)
     assert len(world.writes) == 1
-    assert result.counts == {"created": 0, "updated": 0, "replaced": 0, "deleted": 1, "failed": 0, "skipped": 3}
-    assert [event.because for event in events if isinstance(event, StepSkipped)] == ["interrupted"] * 3
+    assert result.counts == {
+        "created": 0,
+        "updated": 0,
+        "replaced": 0,
+        "deleted": 1,
+        "failed": 0,
+        "skipped": 3,
+    }
+    assert [event.because for event in events if isinstance(event, StepSkipped)] == [
+        "interrupted"
+    ] * 3
 
 
 def test_the_plan_of_a_teardown_is_in_reverse_order_of_need(world):
@@ -371,7 +459,12 @@ def test_the_plan_of_a_teardown_is_in_reverse_order_of_need(world):
 def test_reading_returns_the_state_of_each_resource(world):
     world.states["role"] = State({"trust": "x"})
     actual = read_all(AWS, service(world), SerialExecutor())
-    assert actual == {"workflow": None, "function": None, "role": State({"trust": "x"}), "logs": None}
+    assert actual == {
+        "workflow": None,
+        "function": None,
+        "role": State({"trust": "x"}),
+        "logs": None,
+    }
 
 
 def test_every_resource_that_is_not_ours_is_told_at_once(world):
@@ -421,9 +514,9 @@ def test_what_turns_out_to_exist_is_read_and_finished(world):
     result, events = up(world, resources)
     assert result.succeeded and result.outputs["role"]["id"] == "role#other"
     assert world.states["role"].fields == {"trust": "lambda"}
-    assert [event.text for event in events if isinstance(event, StepProgress) and event.key == "role"] == [
-        "it exists already: another run made it, or the answer to an attempt was lost; going on"
-    ]
+    assert [
+        event.text for event in events if isinstance(event, StepProgress) and event.key == "role"
+    ] == ["it exists already: another run made it, or the answer to an attempt was lost; going on"]
 
 
 def test_what_turns_out_to_exist_and_cannot_become_what_is_desired_is_the_error(world):
@@ -437,7 +530,9 @@ def test_what_turns_out_to_exist_and_cannot_become_what_is_desired_is_the_error(
 
     thing.create = create
     result, _ = up(world, [thing])
-    assert result.outcomes["thing"].error is taken and world.states["thing"].fields == {"kind": "old"}
+    assert result.outcomes["thing"].error is taken and world.states["thing"].fields == {
+        "kind": "old"
+    }
 
 
 def test_an_error_of_another_call_than_the_creating_one_does_not_mean_that_it_exists(world):
@@ -455,22 +550,41 @@ def test_a_result_with_anything_skipped_has_not_succeeded():
 
 @st.composite
 def services(draw):
-    """Recipes of up to six things: their fields, and the earlier things that they refer to or merely need."""
+    """Recipes of up to six things: their fields, and the earlier things that they refer to or
+    merely need.
+    """
     recipes = []
     for number in range(draw(st.integers(1, 6))):
-        fields = draw(st.dictionaries(st.sampled_from(["code", "kind", "size"]), st.sampled_from("abc")))
-        earlier = st.lists(st.sampled_from(range(number)), max_size=2, unique=True) if number else st.just([])
-        refs = {f"to{each}": Ref(f"t{each}", draw(st.sampled_from(["id", "version"]))) for each in draw(earlier)}
+        fields = draw(
+            st.dictionaries(st.sampled_from(["code", "kind", "size"]), st.sampled_from("abc"))
+        )
+        earlier = (
+            st.lists(st.sampled_from(range(number)), max_size=2, unique=True)
+            if number
+            else st.just([])
+        )
+        refs = {
+            f"to{each}": Ref(f"t{each}", draw(st.sampled_from(["id", "version"])))
+            for each in draw(earlier)
+        }
         recipes.append(({**fields, **refs}, [f"t{each}" for each in draw(earlier)]))
     return recipes
 
 
 def things(world, recipes):
-    return [Thing(world, f"t{number}", fields, needs) for number, (fields, needs) in enumerate(recipes)]
+    return [
+        Thing(world, f"t{number}", fields, needs) for number, (fields, needs) in enumerate(recipes)
+    ]
 
 
-@given(services(), services(), st.sets(st.tuples(st.sampled_from(["create", "delete"]), st.integers(0, 5))))
-def test_however_a_service_changes_and_whatever_fails_two_more_ups_settle_it(first, second, failures):
+@given(
+    services(),
+    services(),
+    st.sets(st.tuples(st.sampled_from(["create", "delete"]), st.integers(0, 5))),
+)
+def test_however_a_service_changes_and_whatever_fails_two_more_ups_settle_it(
+    first, second, failures
+):
     world = World()
     up(world, things(world, first))
     world.errors = {(verb, f"t{number}"): AwsError("Conflict", "busy") for verb, number in failures}

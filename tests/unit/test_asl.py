@@ -73,33 +73,44 @@ def test_the_shipped_workflow_has_no_problem():
         (broken("StartAt", value="Nowhere"), ["$.StartAt: 'Nowhere' is none of its States"]),
         (broken("States", "Done", value="x"), ["$.States.Done: must be an object"]),
         (broken("States", "Done", "Type", value="Stop"),
-         ["$.States.Done.Type: 'Stop' is none of Task, Pass, Choice, Wait, Succeed, Fail, Parallel, Map"]),
+         ["$.States.Done.Type: 'Stop' is none of Task, Pass, Choice, Wait, Succeed, Fail, "
+          "Parallel, Map"]),
         (broken("States", "Ask", "Next", value="Judges"),
-         ["$.States.Ask.Next: 'Judges' is no state beside it", "$.States.Judge: no state leads here",
+         ["$.States.Ask.Next: 'Judges' is no state beside it", "$.States.Judge: no state leads "
+                                                               "here",
           "$.States.Done: no state leads here", "$.States.Bad: no state leads here"]),
         (broken("States", "Judge", "Default", remove=True), ["$.States.Bad: no state leads here"]),
         (broken("States", "Judge", "Choices", 0, "Next", value="Gone"),
-         ["$.States.Judge.Choices[0].Next: 'Gone' is no state beside it", "$.States.Done: no state leads here"]),
+         ["$.States.Judge.Choices[0].Next: 'Gone' is no state beside it", "$.States.Done: no "
+                                                                          "state leads here"]),
         (broken("States", "Judge", "Choices", value=[]),
          ["$.States.Judge.Choices: must not be empty", "$.States.Done: no state leads here"]),
-        (broken("States", "Judge", "End", value=True), ["$.States.Judge: a Choice state has neither Next nor End"]),
-        (broken("States", "Done", "Next", value="Bad"), ["$.States.Done: a Succeed state has neither Next nor End"]),
+        (broken("States", "Judge", "End", value=True), ["$.States.Judge: a Choice state has "
+                                                        "neither Next nor End"]),
+        (broken("States", "Done", "Next", value="Bad"), ["$.States.Done: a Succeed state has "
+                                                         "neither Next nor End"]),
         (broken("States", "Ask", "Next", remove=True),
          ["$.States.Ask: needs either Next or End", "$.States.Judge: no state leads here",
           "$.States.Done: no state leads here", "$.States.Bad: no state leads here"]),
-        (broken(*ONE, "Next", value="failed"), ["$.States.Ask.Branches[0].States.one: needs either Next or End"]),
+        (broken(*ONE, "Next", value="failed"), ["$.States.Ask.Branches[0].States.one: needs "
+                                                "either Next or End"]),
         (broken(*ONE, "Catch", 0, "Next", value="Done"),
          ["$.States.Ask.Branches[0].States.one.Catch[0].Next: 'Done' is no state beside it",
           "$.States.Ask.Branches[0].States.failed: no state leads here"]),
         (broken(*ONE, "Resource", value=""),
-         ["$.States.Ask.Branches[0].States.one.Resource: must be ${name} of a trained model, or an ARN"]),
+         ["$.States.Ask.Branches[0].States.one.Resource: must be ${name} of a trained model, or "
+          "an ARN"]),
         (broken(*ONE, "Resource", value="arn:aws:states:::lambda:invoke.waitForTaskToken"),
-         ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for invoke.waitForTaskToken (Sfn-7)"]),  # noqa: E501
+         ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for "
+          "invoke.waitForTaskToken (Sfn-7)"]),  # noqa: E501
         (broken(*ONE, "Resource", value="arn:aws:states:eu-west-1:1:activity:people"),
-         ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for people (Sfn-7)"]),
-        (broken(*BRANCH, "StartAt", remove=True), ["$.States.Ask.Branches[0].StartAt: None is none of its States"]),
+         ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for "
+          "people (Sfn-7)"]),
+        (broken(*BRANCH, "StartAt", remove=True), ["$.States.Ask.Branches[0].StartAt: None is "
+                                                   "none of its States"]),
         (broken(*BRANCH, "States", "x" * 81, value={"Type": "Pass", "End": True}),
-         [f"$.States.Ask.Branches[0].States.{'x' * 81}: the name has 81 characters; at most 80 are allowed",
+         [f"$.States.Ask.Branches[0].States.{'x' * 81}: the name has 81 characters; at most 80 "
+          f"are allowed",
           f"$.States.Ask.Branches[0].States.{'x' * 81}: no state leads here"]),
     ],
 )  # fmt: skip
@@ -110,8 +121,13 @@ def test_a_broken_workflow_says_where(definition, expected):
 def test_the_processor_of_a_map_is_looked_at_as_well():
     inner = {"StartAt": "a", "States": {"a": {"Type": "Pass"}}}
     for name in ("ItemProcessor", "Iterator"):
-        definition = {"StartAt": "each", "States": {"each": {"Type": "Map", name: inner, "End": True}}}
-        assert list(problems(definition)) == [f"$.States.each.{name}.States.a: needs either Next or End"]
+        definition = {
+            "StartAt": "each",
+            "States": {"each": {"Type": "Map", name: inner, "End": True}},
+        }
+        assert list(problems(definition)) == [
+            f"$.States.each.{name}.States.a: needs either Next or End"
+        ]
 
 
 @pytest.mark.parametrize("name", ["Choices", "Catch", "Branches"])

@@ -1,4 +1,6 @@
-"""The door to AWS: retries and waits on an injected clock, errors translated once, clients made once."""
+"""The door to AWS: retries and waits on an injected clock, errors translated once, clients made
+once.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from botocore import exceptions
 from botocore.stub import Stubber
 
 from deployer.aws.access import Aws, Identity
-from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
 from deployer.aws.signin import KNOWN, SERVICES
+from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
 from tests.clock import Clock
 
 REGION = "eu-central-1"
@@ -34,7 +36,9 @@ def aws(clock):
 
 @pytest.fixture
 def stub(aws):
-    """Return a function that makes the stub of a service's client; all that is queued must be used up."""
+    """Return a function that makes the stub of a service's client; all that is queued must be used
+    up.
+    """
     stubs = []
 
     def stub(service):
@@ -64,7 +68,10 @@ def role_is_new(error):
     return "the role is new" if error.code == "InvalidParameterValueException" else None
 
 
-NEW_ROLE = AwsError("InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda.")
+NEW_ROLE = AwsError(
+    "InvalidParameterValueException",
+    "The role defined for the function cannot be assumed by Lambda.",
+)
 
 
 def test_a_call_that_works_is_made_once(aws, clock):
@@ -164,7 +171,9 @@ def test_what_is_found_may_be_false(aws, found):
 
 
 def test_waiting_gives_up_at_the_deadline_and_says_for_what(aws, clock):
-    with pytest.raises(AwsError, match="TimedOut: gave up after 30 s for the function to become active") as caught:
+    with pytest.raises(
+        AwsError, match="TimedOut: gave up after 30 s for the function to become active"
+    ) as caught:
         aws.wait_until(lambda: None, reason="for the function to become active", deadline_s=30)
     assert caught.value.code == "TimedOut"
     assert caught.value.advice == "run the command again"
@@ -186,7 +195,11 @@ def test_a_refusal_becomes_one_error_with_all_that_aws_said(aws, stub):
     with pytest.raises(AwsError) as caught:
         aws.call("lambda", "get_function", FunctionName="x")
     error = caught.value
-    assert (error.code, error.aws_message, error.operation) == ("AccessDeniedException", "no", "GetFunction")
+    assert (error.code, error.aws_message, error.operation) == (
+        "AccessDeniedException",
+        "no",
+        "GetFunction",
+    )
     assert (error.status, error.request_id) == (403, "r-1")
     assert error.advice.startswith("these credentials may not do that")
     assert isinstance(error.__cause__, exceptions.ClientError)
@@ -216,9 +229,13 @@ def test_finding_raises_every_other_error(aws, stub):
 
 def test_pages_are_asked_for_one_by_one_and_joined():
     recorded = []
-    aws = Aws(region=REGION, credentials=("key", "secret"), record=lambda *call: recorded.append(call))
+    aws = Aws(
+        region=REGION, credentials=("key", "secret"), record=lambda *call: recorded.append(call)
+    )
     with Stubber(aws.client("logs")) as stub:
-        stub.add_response("describe_log_groups", {"logGroups": [{"logGroupName": "a"}], "nextToken": "t"})
+        stub.add_response(
+            "describe_log_groups", {"logGroups": [{"logGroupName": "a"}], "nextToken": "t"}
+        )
         stub.add_response("describe_log_groups", {})
         stub.add_response("describe_log_groups", {"logGroups": []})
         found = aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix="x")
@@ -236,9 +253,13 @@ def test_a_page_that_is_refused_is_translated_as_well(aws, stub):
 
 def test_a_page_that_is_throttled_is_asked_for_again_and_nothing_of_the_listing_is_lost(aws, stub):
     logs = stub("logs")
-    logs.add_response("describe_log_groups", {"logGroups": [{"logGroupName": "a"}], "nextToken": "t"})
+    logs.add_response(
+        "describe_log_groups", {"logGroups": [{"logGroupName": "a"}], "nextToken": "t"}
+    )
     logs.add_client_error("describe_log_groups", "ThrottlingException", "Rate exceeded", 400)
-    logs.add_response("describe_log_groups", {"logGroups": [{"logGroupName": "b"}]}, {"nextToken": "t"})
+    logs.add_response(
+        "describe_log_groups", {"logGroups": [{"logGroupName": "b"}]}, {"nextToken": "t"}
+    )
     found = aws.pages("logs", "describe_log_groups", "logGroups")
     assert [each["logGroupName"] for each in found] == ["a", "b"]
 
@@ -255,16 +276,20 @@ def test_a_page_that_is_throttled_is_asked_for_again_and_nothing_of_the_listing_
         ("s3", "list_buckets", "SlowDown", 503),
     ],
 )
-def test_a_throttle_is_waited_out_with_growing_delays_and_told(aws, stub, clock, service, operation, code, status):
+def test_a_throttle_is_waited_out_with_growing_delays_and_told(
+    aws, stub, clock, service, operation, code, status
+):
     """R-23, R-26, TEST-26: each service in its own words."""
     told = []
     client = stub(service)
     for _ in range(4):
         client.add_client_error(operation, code, "Slow down", status)
-    client.add_response(operation, {"iam": {"Roles": []}, "stepfunctions": {"stateMachines": []}}.get(service, {}))
+    client.add_response(
+        operation, {"iam": {"Roles": []}, "stepfunctions": {"stateMachines": []}}.get(service, {})
+    )
     aws.telling(told.append).call(service, operation)
     assert told == ["waiting for AWS: too many calls in this account"] * 4
-    assert all(2 * 0.7 < later / earlier for earlier, later in zip(clock.slept, clock.slept[1:]))
+    assert all(later / earlier > 2 * 0.7 for earlier, later in zip(clock.slept, clock.slept[1:]))
 
 
 def test_a_throttle_that_says_so_only_in_its_message_is_one(aws, stub):
@@ -275,7 +300,9 @@ def test_a_throttle_that_says_so_only_in_its_message_is_one(aws, stub):
     assert aws.call("ecr", "describe_repositories")["repositories"] == []
 
 
-@pytest.mark.parametrize("code", ["LimitExceededException", "LimitExceeded", "StateMachineLimitExceeded"])
+@pytest.mark.parametrize(
+    "code", ["LimitExceededException", "LimitExceeded", "StateMachineLimitExceeded"]
+)
 def test_a_quota_that_is_used_up_fails_at_once(aws, stub, clock, code):
     """GEN-3: botocore's standard mode would try it again and again."""
     stub("logs").add_client_error("create_log_group", code, "Resource limit exceeded.", 400)
@@ -314,7 +341,9 @@ def test_calls_keep_to_the_documented_rate(aws, stub, clock):
 
 def test_every_call_is_recorded_even_one_that_is_refused():
     recorded = []
-    aws = Aws(region=REGION, credentials=("key", "secret"), record=lambda *call: recorded.append(call))
+    aws = Aws(
+        region=REGION, credentials=("key", "secret"), record=lambda *call: recorded.append(call)
+    )
     with Stubber(aws.client("iam")) as stub:
         stub.add_client_error("get_role", "NoSuchEntity")
         aws.find(("NoSuchEntity",), "iam", "get_role", RoleName="x")
@@ -324,7 +353,9 @@ def test_every_call_is_recorded_even_one_that_is_refused():
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_the_identity_is_asked_once_and_knows_its_partition(aws, stub, partition):
     arn = f"arn:{partition}:sts::123456789012:assumed-role/x/y"
-    stub("sts").add_response("get_caller_identity", {"Account": "123456789012", "Arn": arn, "UserId": "u"})
+    stub("sts").add_response(
+        "get_caller_identity", {"Account": "123456789012", "Arn": arn, "UserId": "u"}
+    )
     assert aws.identity == aws.identity == Identity("123456789012", partition, arn)
 
 
@@ -361,7 +392,9 @@ def test_without_credentials_the_advice_leads_to_the_local_mode():
 
 
 def test_a_connection_that_breaks_is_told_as_not_reached():
-    """A server on the loopback that closes each connection without an answer: a few attempts, then the error."""
+    """A server on the loopback that closes each connection without an answer: a few attempts, then
+    the error.
+    """
     clock = Clock()
     attempts = []
 
@@ -376,7 +409,13 @@ def test_a_connection_that_breaks_is_told_as_not_reached():
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         pool.submit(hang_up, server)
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        aws = Aws(region=REGION, endpoint_url=url, credentials=("key", "secret"), clock=clock, sleep=clock.sleep)
+        aws = Aws(
+            region=REGION,
+            endpoint_url=url,
+            credentials=("key", "secret"),
+            clock=clock,
+            sleep=clock.sleep,
+        )
         with pytest.raises(NotReached) as caught:
             aws.call("sts", "get_caller_identity")
         server.shutdown(socket.SHUT_RDWR)
@@ -390,8 +429,16 @@ def test_a_connection_that_is_refused_names_the_endpoint():
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
     clock = Clock()
-    aws = Aws(region=REGION, endpoint_url=url, credentials=("key", "secret"), clock=clock, sleep=clock.sleep)
-    with pytest.raises(AwsError, match=f'GetCallerIdentity: .*Could not connect to the endpoint URL: "{url}/"'):
+    aws = Aws(
+        region=REGION,
+        endpoint_url=url,
+        credentials=("key", "secret"),
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    with pytest.raises(
+        AwsError, match=f'GetCallerIdentity: .*Could not connect to the endpoint URL: "{url}/"'
+    ):
         aws.call("sts", "get_caller_identity")
 
 
@@ -420,7 +467,9 @@ def test_an_unknown_profile_is_told_by_name():
 
 def test_an_endpoint_that_is_no_url_is_told():
     with pytest.raises(AwsError, match="localhost"):
-        Aws(region=REGION, endpoint_url="localhost", credentials=("k", "s")).call("sts", "get_caller_identity")
+        Aws(region=REGION, endpoint_url="localhost", credentials=("k", "s")).call(
+            "sts", "get_caller_identity"
+        )
 
 
 def test_a_client_is_made_once_however_many_threads_ask(aws):

@@ -1,4 +1,6 @@
-"""Canonical forms: what AWS writes in several ways compares as equal, and what differs stays different."""
+"""Canonical forms: what AWS writes in several ways compares as equal, and what differs stays
+different.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.engine.compare import canonical_json, canonical_lifecycle, canonical_policy, parse_document, tag_list, tags_from
+from deployer.engine.compare import (
+    canonical_json,
+    canonical_lifecycle,
+    canonical_policy,
+    parse_document,
+    tag_list,
+    tags_from,
+)
 
 TRUST = {
     "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
 }
 LIFECYCLE = {
     "rules": [
@@ -33,7 +48,13 @@ def one_statement(**fields):
 
 @pytest.mark.parametrize(
     "document",
-    [TRUST, json.dumps(TRUST), json.dumps(TRUST, indent=4), f"\n {json.dumps(TRUST)}", quote(json.dumps(TRUST))],
+    [
+        TRUST,
+        json.dumps(TRUST),
+        json.dumps(TRUST, indent=4),
+        f"\n {json.dumps(TRUST)}",
+        quote(json.dumps(TRUST)),
+    ],
     ids=["parsed", "text", "indented", "leading white space", "URL-encoded"],
 )
 def test_a_document_is_the_same_in_each_shape_that_iam_sends_it_in(document):
@@ -69,12 +90,16 @@ def test_a_scalar_is_a_list_of_one(field):
 
 def test_order_and_repetition_of_values_do_not_count():
     """Iam-5."""
-    assert one_statement(Action=["s3:Get*", "s3:Put*"]) == one_statement(Action=["s3:Put*", "s3:Get*", "s3:Put*"])
+    assert one_statement(Action=["s3:Get*", "s3:Put*"]) == one_statement(
+        Action=["s3:Put*", "s3:Get*", "s3:Put*"]
+    )
 
 
 def test_one_statement_is_a_list_of_one_statement():
     single = TRUST["Statement"][0]
-    assert canonical_policy({"Version": "2012-10-17", "Statement": single}) == canonical_policy(TRUST)
+    assert canonical_policy({"Version": "2012-10-17", "Statement": single}) == canonical_policy(
+        TRUST
+    )
 
 
 def test_a_missing_version_is_the_old_one():
@@ -88,21 +113,32 @@ def test_a_missing_version_is_the_old_one():
 def test_an_account_id_is_its_root_arn(partition):
     """Iam-5."""
     root = f"arn:{partition}:iam::123456789012:root"
-    assert one_statement(Principal={"AWS": root}) == one_statement(Principal={"AWS": ["123456789012"]})
+    assert one_statement(Principal={"AWS": root}) == one_statement(
+        Principal={"AWS": ["123456789012"]}
+    )
 
 
 def test_the_root_arn_of_another_account_is_another_principal():
     root = "arn:aws:iam::210987654321:root"
-    assert one_statement(Principal={"AWS": root}) != one_statement(Principal={"AWS": "123456789012"})
+    assert one_statement(Principal={"AWS": root}) != one_statement(
+        Principal={"AWS": "123456789012"}
+    )
 
 
 @pytest.mark.parametrize(
     "principal",
-    ["arn:aws:iam::123456789012:role/root", "arn:aws:iam::123456789012:user/x", "AROAEXAMPLE", "lambda.amazonaws.com"],
+    [
+        "arn:aws:iam::123456789012:role/root",
+        "arn:aws:iam::123456789012:user/x",
+        "AROAEXAMPLE",
+        "lambda.amazonaws.com",
+    ],
 )
 def test_other_principals_are_not_taken_for_an_account(principal):
     """Iam-6: a principal rewritten to its unique id must show as drift."""
-    assert one_statement(Principal={"AWS": principal})["Statement"][0]["Principal"] == {"AWS": [principal]}
+    assert one_statement(Principal={"AWS": principal})["Statement"][0]["Principal"] == {
+        "AWS": [principal]
+    }
 
 
 @pytest.mark.parametrize("field", ["Principal", "NotPrincipal"])
@@ -111,7 +147,8 @@ def test_everyone_is_every_aws_principal(field):
 
 
 @pytest.mark.parametrize(
-    "written, answered", [(False, "false"), (True, "true"), (3600, "3600"), ([True, 1], ["1", "true"])]
+    "written, answered",
+    [(False, "false"), (True, "true"), (3600, "3600"), ([True, 1], ["1", "true"])],
 )
 def test_booleans_and_numbers_in_conditions_are_text(written, answered):
     """Iam-5: they come back as strings."""
@@ -130,7 +167,11 @@ def test_a_different_effect_sid_or_condition_operator_is_a_difference():
 def test_lifecycle_rules_are_in_order_of_priority():
     """ECR-5; priorities are numbers, so 10 comes after 9."""
     rules = [{"rulePriority": number, "action": {"type": "expire"}} for number in (10, 9, 1)]
-    assert [each["rulePriority"] for each in canonical_lifecycle({"rules": rules})["rules"]] == [1, 9, 10]
+    assert [each["rulePriority"] for each in canonical_lifecycle({"rules": rules})["rules"]] == [
+        1,
+        9,
+        10,
+    ]
 
 
 def test_lifecycle_tag_lists_are_sorted_and_empty_ones_dropped():
@@ -140,7 +181,9 @@ def test_lifecycle_tag_lists_are_sorted_and_empty_ones_dropped():
         "selection": {"tagPatternList": [], "tagPrefixList": ["a", "b"], "tagStatus": "tagged"},
         "rulePriority": 1,
     }
-    assert canonical_lifecycle({"rules": [written]}) == canonical_lifecycle(json.dumps({"rules": [answered]}, indent=1))
+    assert canonical_lifecycle({"rules": [written]}) == canonical_lifecycle(
+        json.dumps({"rules": [answered]}, indent=1)
+    )
 
 
 def test_a_different_count_in_a_lifecycle_is_a_difference():
@@ -175,12 +218,19 @@ def test_tags_of_aws_itself_do_not_count():
 
 def test_tag_lists_are_sorted_and_of_the_services_own_shape():
     """GEN-11: Step Functions alone writes them in lower case."""
-    assert tag_list({"b": "2", "a": "1"}) == [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
+    assert tag_list({"b": "2", "a": "1"}) == [
+        {"Key": "a", "Value": "1"},
+        {"Key": "b", "Value": "2"},
+    ]
     assert tag_list({"b": "2"}, lower=True) == [{"key": "b", "value": "2"}]
 
 
-words = st.sampled_from(["s3:GetObject", "s3:*", "*", "arn:aws:s3:::x/*", "lambda:InvokeFunction", "é"])
-principals = st.sampled_from(["*", "123456789012", "arn:aws:iam::123456789012:root", "AROAEXAMPLE", "x.amazonaws.com"])
+words = st.sampled_from(
+    ["s3:GetObject", "s3:*", "*", "arn:aws:s3:::x/*", "lambda:InvokeFunction", "é"]
+)
+principals = st.sampled_from(
+    ["*", "123456789012", "arn:aws:iam::123456789012:root", "AROAEXAMPLE", "x.amazonaws.com"]
+)
 condition_values = st.one_of(st.booleans(), st.integers(), words)
 
 
@@ -194,11 +244,17 @@ statements = st.fixed_dictionaries(
         "Sid": st.sampled_from(["A", "B"]),
         "Resource": one_or_many(words),
         "Principal": st.one_of(
-            st.just("*"), st.dictionaries(st.sampled_from(["AWS", "Service"]), one_or_many(principals), min_size=1)
+            st.just("*"),
+            st.dictionaries(
+                st.sampled_from(["AWS", "Service"]), one_or_many(principals), min_size=1
+            ),
         ),
         "Condition": st.dictionaries(
             st.sampled_from(["Bool", "ArnLike"]),
-            st.dictionaries(st.sampled_from(["aws:SourceArn", "aws:SecureTransport"]), one_or_many(condition_values)),
+            st.dictionaries(
+                st.sampled_from(["aws:SourceArn", "aws:SecureTransport"]),
+                one_or_many(condition_values),
+            ),
         ),
     },
 )
@@ -211,17 +267,23 @@ rules = st.fixed_dictionaries(
     optional={
         "selection": st.fixed_dictionaries(
             {"tagStatus": st.sampled_from(["any", "tagged"])},
-            optional={name: st.lists(words, max_size=3) for name in ("tagPrefixList", "tagPatternList")},
+            optional={
+                name: st.lists(words, max_size=3) for name in ("tagPrefixList", "tagPatternList")
+            },
         )
     },
 )
 lifecycles = st.lists(rules, max_size=4).map(
-    lambda found: {"rules": [{"rulePriority": number, **rule} for number, rule in enumerate(found, start=1)]}
+    lambda found: {
+        "rules": [{"rulePriority": number, **rule} for number, rule in enumerate(found, start=1)]
+    }
 )
 
 
 def rewritten(value, random):
-    """Write a policy as AWS might: keys and lists in another order, lists of one as scalars, scalars as lists."""
+    """Write a policy as AWS might: keys and lists in another order, lists of one as scalars,
+    scalars as lists.
+    """
     if isinstance(value, dict):
         items = [(name, rewritten(each, random)) for name, each in value.items()]
         random.shuffle(items)
@@ -262,6 +324,9 @@ def test_canonical_lifecycles_are_idempotent_and_free_of_order(lifecycle, random
     assert canonical_lifecycle(shuffled) == once
 
 
-@given(st.dictionaries(st.text(min_size=1).filter(lambda key: not key.startswith("aws:")), st.text()), st.booleans())
+@given(
+    st.dictionaries(st.text(min_size=1).filter(lambda key: not key.startswith("aws:")), st.text()),
+    st.booleans(),
+)
 def test_tags_survive_every_shape(tags, lower):
     assert tags_from(tag_list(tags, lower=lower)) == tags == tags_from(tags)

@@ -49,9 +49,12 @@ def test_a_code_that_the_user_can_do_something_about_comes_with_advice(code, adv
 
 def test_a_missing_pass_role_is_told_from_other_denials():
     message = (
-        "User: arn:aws:iam::1:user/x is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/y"
+        "User: arn:aws:iam::1:user/x is not authorized to perform: iam:PassRole on "
+        "resource: arn:aws:iam::1:role/y"
     )
-    assert advise("AccessDeniedException", message).startswith("allow iam:PassRole on the service's roles")
+    assert advise("AccessDeniedException", message).startswith(
+        "allow iam:PassRole on the service's roles"
+    )
 
 
 def test_pass_role_in_another_error_is_no_denial():
@@ -69,7 +72,12 @@ def test_an_unknown_code_has_no_advice_and_one_line():
 def test_an_error_of_aws_tells_operation_code_message_and_request():
     error = AwsError("Conflict", "busy", operation="CreateApi", status=409, request_id="r-1")
     assert str(error) == "CreateApi: Conflict: busy (request r-1)"
-    assert (error.code, error.aws_message, error.operation, error.status) == ("Conflict", "busy", "CreateApi", 409)
+    assert (error.code, error.aws_message, error.operation, error.status) == (
+        "Conflict",
+        "busy",
+        "CreateApi",
+        409,
+    )
 
 
 def test_advice_given_at_the_place_beats_the_general_one():
@@ -100,7 +108,9 @@ def test_a_call_that_was_never_made_is_an_error_of_aws_to_whoever_catches():
 
 
 def test_the_tree_in_the_docstring_is_the_real_one():
-    described = {line.split("+-- ")[1].split()[0] for line in errors.__doc__.splitlines() if "+-- " in line}
+    described = {
+        line.split("+-- ")[1].split()[0] for line in errors.__doc__.splitlines() if "+-- " in line
+    }
     defined = {
         name
         for name, each in vars(errors).items()
@@ -130,5 +140,8 @@ def test_only_what_may_pass_is_worth_another_run(error, passes):
 
 
 def test_a_failure_of_aws_is_worth_another_run_and_says_so():
-    assert AwsError("ServiceUnavailable", "", status=503).advice == "AWS failed to answer; run the command again"
+    assert (
+        AwsError("ServiceUnavailable", "", status=503).advice
+        == "AWS failed to answer; run the command again"
+    )
     assert AwsError("Other", "", status=400).advice == ""

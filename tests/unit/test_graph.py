@@ -1,7 +1,7 @@
 """Walking the graph, serial and in threads.
 
-A scenario is one line: `A -> B` means that B needs A, `C fails` that visiting C raises, a lone `D` that D needs nothing.
-So is its outcome: `A done, B failed, C skipped (B)`.
+A scenario is one line: `A -> B` means that B needs A, `C fails` that visiting C raises, a lone `D`
+that D needs nothing. So is its outcome: `A done, B failed, C skipped (B)`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def parse(scenario):
 
 def line(outcomes):
     blame = {node: f" ({each.because})" if each.because else "" for node, each in outcomes.items()}
-    return ", ".join(f"{node} {outcomes[node].fate.value}{blame[node]}" for node in sorted(outcomes))
+    return ", ".join(
+        f"{node} {outcomes[node].fate.value}{blame[node]}" for node in sorted(outcomes)
+    )
 
 
 def visitor(failing, visited):
@@ -81,9 +83,15 @@ def visitor(failing, visited):
         ("A -> B, C -> D, A fails", "A failed, B skipped (A), C done, D done"),
         ("A -> B -> D, A -> C -> D", "A done, B done, C done, D done"),
         ("A -> B -> D, A -> C -> D, B fails", "A done, B failed, C done, D skipped (B)"),
-        ("A -> B -> D, A -> C -> D, A fails", "A failed, B skipped (A), C skipped (A), D skipped (A)"),
+        (
+            "A -> B -> D, A -> C -> D, A fails",
+            "A failed, B skipped (A), C skipped (A), D skipped (A)",
+        ),
         ("A -> C, B -> C, A fails, B fails", "A failed, B failed, C skipped (A)"),
-        ("A -> B -> C -> D -> E, B fails", "A done, B failed, C skipped (B), D skipped (B), E skipped (B)"),
+        (
+            "A -> B -> C -> D -> E, B fails",
+            "A done, B failed, C skipped (B), D skipped (B), E skipped (B)",
+        ),
     ],
 )
 def test_a_walk_ends_as_the_scenario_says(scenario, expected, executor):
@@ -91,7 +99,9 @@ def test_a_walk_ends_as_the_scenario_says(scenario, expected, executor):
     visited = []
     outcomes = walk(needs, visitor(failing, visited), executor)
     assert line(outcomes) == expected
-    assert sorted(visited) == [node for node in sorted(needs) if outcomes[node].fate is not Fate.SKIPPED]
+    assert sorted(visited) == [
+        node for node in sorted(needs) if outcomes[node].fate is not Fate.SKIPPED
+    ]
 
 
 def test_a_walk_through_nothing_ends_at_once(executor):
@@ -130,7 +140,10 @@ def test_a_fast_branch_does_not_wait_for_a_slow_one():
 def test_once_stopped_nothing_begins_and_what_has_not_begun_is_skipped():
     visited = []
     outcomes = walk(
-        {"A": (), "B": ("A",), "C": ("B",)}, visitor((), visited), SerialExecutor(), stopped=lambda: len(visited) == 1
+        {"A": (), "B": ("A",), "C": ("B",)},
+        visitor((), visited),
+        SerialExecutor(),
+        stopped=lambda: len(visited) == 1,
     )
     assert visited == ["A"]
     assert line(outcomes) == "A done, B skipped, C skipped"
@@ -156,7 +169,12 @@ def test_what_runs_when_stopped_may_end():
 
 def test_a_failure_is_blamed_even_when_the_walk_was_stopped_as_well():
     visited = []
-    outcomes = walk({"A": (), "B": ("A",)}, visitor({"A"}, visited), SerialExecutor(), stopped=lambda: bool(visited))
+    outcomes = walk(
+        {"A": (), "B": ("A",)},
+        visitor({"A"}, visited),
+        SerialExecutor(),
+        stopped=lambda: bool(visited),
+    )
     assert line(outcomes) == "A failed, B skipped (A)"
 
 
@@ -187,14 +205,20 @@ def test_the_order_keeps_to_the_declaration_where_needs_leave_it_open():
 
 
 def test_reversing_turns_every_edge():
-    assert reverse({"A": [], "B": ["A"], "C": ["A", "B"]}) == {"A": {"B", "C"}, "B": {"C"}, "C": set()}
+    assert reverse({"A": [], "B": ["A"], "C": ["A", "B"]}) == {
+        "A": {"B", "C"},
+        "B": {"C"},
+        "C": set(),
+    }
 
 
 @st.composite
 def graphs(draw):
     """A directed acyclic graph of up to nine nodes, declared in any order, and the nodes that fail."""
     size = draw(st.integers(1, 9))
-    edges = draw(st.sets(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), max_size=16))
+    edges = draw(
+        st.sets(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), max_size=16)
+    )
     needs = {node: [] for node in draw(st.permutations(range(size)))}
     for one, other in sorted(edges):
         if one != other:
@@ -240,8 +264,12 @@ def test_every_node_has_one_outcome_and_none_begins_before_its_needs_are_done(ki
     with SerialExecutor() if kind == "serial" else ThreadPoolExecutor(4) as executor:
         outcomes = walk(needs, visit, executor)
     check_outcomes(needs, failing, outcomes)
-    assert all(isinstance(each.error, Broken) for each in outcomes.values() if each.fate is Fate.FAILED)
-    assert sorted(visited) == sorted(node for node, each in outcomes.items() if each.fate is not Fate.SKIPPED)
+    assert all(
+        isinstance(each.error, Broken) for each in outcomes.values() if each.fate is Fate.FAILED
+    )
+    assert sorted(visited) == sorted(
+        node for node, each in outcomes.items() if each.fate is not Fate.SKIPPED
+    )
 
 
 @given(graphs(), st.integers(0, 9))
@@ -250,7 +278,9 @@ def test_after_a_stop_every_node_has_an_outcome_and_no_more_begin(graph, limit):
     visited = []
     outcomes = walk(needs, visited.append, SerialExecutor(), stopped=lambda: len(visited) >= limit)
     assert outcomes.keys() == needs.keys()
-    assert sorted(visited) == sorted(node for node, each in outcomes.items() if each.fate is Fate.DONE)
+    assert sorted(visited) == sorted(
+        node for node, each in outcomes.items() if each.fate is Fate.DONE
+    )
     assert len(visited) == min(limit, len(needs))
     assert all(each.because is None for each in outcomes.values())
 
@@ -260,7 +290,9 @@ def test_the_order_has_every_node_once_and_needs_first(graph):
     needs, _ = graph
     order = in_order(needs)
     assert sorted(order) == sorted(needs)
-    assert all(order.index(each) < order.index(node) for node, wanted in needs.items() for each in wanted)
+    assert all(
+        order.index(each) < order.index(node) for node, wanted in needs.items() for each in wanted
+    )
 
 
 @given(graphs())

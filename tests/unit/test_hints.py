@@ -9,7 +9,14 @@ import pytest
 
 from deployer.hints import copyable, environment_advice
 
-WHERE = {"stage": "my stage", "service": None, "local": True, "project": ".", "region": "eu-west-1", "verbose": True}
+WHERE = {
+    "stage": "my stage",
+    "service": None,
+    "local": True,
+    "project": ".",
+    "region": "eu-west-1",
+    "verbose": True,
+}
 
 PLACE = "--stage 'my stage' --region eu-west-1 --local"
 
@@ -25,7 +32,8 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("try: python -m deployer up", f"try: .venv/bin/python -m deployer up {PLACE}"),
         ("python -m deployer down --force", f".venv/bin/python -m deployer down {PLACE} --force"),
-        ("to agree: python -m deployer ... --yes", "to agree: .venv/bin/python -m deployer up --stage 'my stage' --yes"),
+        ("to agree: python -m deployer ... --yes", "to agree: .venv/bin/python -m deployer up "
+                                                   "--stage 'my stage' --yes"),
         ("run python train.py --data x.csv", "run .venv/bin/python train.py --data x.csv"),
         ("python 3.12 is needed", "python 3.12 is needed"),
         ("use .venv/bin/python -m deployer up", "use .venv/bin/python -m deployer up"),
@@ -41,7 +49,9 @@ def test_a_text_is_made_copyable_once() -> None:
     assert copyable(once, WHERE) == once
 
 
-def test_the_console_script_goes_by_its_own_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_console_script_goes_by_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sys, "argv", [f"{tmp_path}/bin/deployer"])
     assert copyable("python -m deployer plan", {}) == f"{tmp_path}/bin/deployer plan"
     monkeypatch.setenv("PATH", f"{tmp_path}/bin")

@@ -13,7 +13,8 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "deployer"
 
-# From top to bottom; a module imports only from lines below its own (resources share a line: they never import one another).
+# From top to bottom; a module imports only from lines below its own (resources share a line: they
+# never import one another).
 LAYERS = [
     {"__main__"},
     {"cli"},
@@ -26,16 +27,38 @@ LAYERS = [
     {"report.live", "service.runs", "service.invoke"},
     {"service.rehearsal", "service.census", "project.training"},
     {"engine.apply", "service.declare"},
-    {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_", "resources.logs", "resources.s3"}
+    {
+        "resources.apigateway",
+        "resources.ecr",
+        "resources.iam",
+        "resources.lambda_",
+        "resources.logs",
+        "resources.s3",
+    }
     | {"resources.stepfunctions", "service.release"},
     {"resources.base", "images.build"},
     {"images.direct", "images.engine"},
-    {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive", "images.verify"},
+    {
+        "images.packages",
+        "images.base",
+        "images.pins",
+        "images.ecr",
+        "images.archive",
+        "images.verify",
+    },
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
     {"project.settings", "engine.graph"},
     {"images.context", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
-    {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin", "files", "machine"},
+    {
+        "engine.compare",
+        "engine.events",
+        "aws.pace",
+        "project.workflow",
+        "aws.signin",
+        "files",
+        "machine",
+    },
     {"errors", "hints"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
@@ -95,7 +118,9 @@ def target(imported: str) -> str | None:
     return room(name)
 
 
-@pytest.mark.parametrize(("name", "path"), list(modules()), ids=[name or "deployer" for name, _ in modules()])
+@pytest.mark.parametrize(
+    ("name", "path"), list(modules()), ids=[name or "deployer" for name, _ in modules()]
+)
 def test_imports_point_down(name: str, path: Path) -> None:
     here = room(name)
     assert here in RANK, f"{name} has no place in LAYERS"
@@ -104,7 +129,9 @@ def test_imports_point_down(name: str, path: Path) -> None:
         if reached is not None and reached != here:
             assert RANK[reached] > RANK[here], f"{name} imports {imported}"
         owners = ONLY_IN.get(imported.split(".")[0])
-        assert owners is None or here in owners or here.split(".")[0] in owners, f"{name} imports {imported}"
+        assert owners is None or here in owners or here.split(".")[0] in owners, (
+            f"{name} imports {imported}"
+        )
         if here in PURE and reached is None:
             assert imported.split(".")[0] in PURE_MAY, f"{name} is pure, but imports {imported}"
 
@@ -114,11 +141,15 @@ def test_nobody_but_the_command_line_knows_the_local_aws() -> None:
         if room(name) != "local" and not name.startswith("commands."):
             assert not any(target(imported) == "local" for imported in imports(path)), name
             assert "local" not in {
-                node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)
+                node.id
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Name)
             }, name
 
 
-@pytest.mark.parametrize("path", [ROOT / "train.py", *(ROOT / "lambda_src").rglob("*.py")], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [ROOT / "train.py", *(ROOT / "lambda_src").rglob("*.py")], ids=lambda path: path.name
+)
 def test_training_handlers_and_deployer_meet_through_files_only(path: Path) -> None:
     names = {imported.split(".")[0] for imported in imports(path)}
     assert not names & {"deployer", "train", "pandas"}

@@ -1,8 +1,10 @@
-"""The plan as a pure function: JSON cases of desired against actual, and the properties that hold for all of them.
+"""The plan as a pure function: JSON cases of desired against actual, and the properties that hold
+for all of them.
 
-A case in tests/cases/plan has `desired` (a list; `moves` maps a changed field to the outputs that then change) and `actual`
-(by key), optionally `undeclared`, or `delete` (a list of keys) in place of `desired`. `plan` is what is expected, a line
-for each change and one, indented, for each field. {"$ref": [key, output]} stands for a Ref.
+A case in tests/cases/plan has `desired` (a list; `moves` maps a changed field to the outputs that
+then change) and `actual` (by key), optionally `undeclared`, or `delete` (a list of keys) in place
+of `desired`. `plan` is what is expected, a line for each change and one, indented, for each field.
+{"$ref": [key, output]} stands for a Ref.
 """
 
 from __future__ import annotations
@@ -45,12 +47,17 @@ def desired_from(entry):
     moves = entry.pop("moves", {})
     entry["fields"] = with_refs(entry["fields"])
     return Desired(
-        **entry, moves=lambda changed: [output for name in sorted(changed) for output in moves.get(name, ())]
+        **entry,
+        moves=lambda changed: [
+            output for name in sorted(changed) for output in moves.get(name, ())
+        ],
     )
 
 
 def written(value):
-    """Write a value as JSON, so that true is not 1; a value yet unknown writes itself, wherever it stands."""
+    """Write a value as JSON, so that true is not 1; a value yet unknown writes itself, wherever it
+    stands.
+    """
     return json.dumps(value, sort_keys=True, default=repr).replace(f'"{UNKNOWN!r}"', repr(UNKNOWN))
 
 
@@ -65,7 +72,9 @@ def lines(plan):
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_the_plan_is_as_the_case_says(path):
     case = json.loads(path.read_text(encoding="utf-8"))
-    actual = {key: None if state is None else State(**state) for key, state in case["actual"].items()}
+    actual = {
+        key: None if state is None else State(**state) for key, state in case["actual"].items()
+    }
     if "delete" in case:
         plan = plan_deletion(case["delete"], actual)
     else:
@@ -94,7 +103,8 @@ def test_a_plan_of_nothing_is_empty(changes):
 
 
 @pytest.mark.parametrize(
-    "path, name", [("memory_mb", "memory_mb"), ("environment.KEY", "environment"), ("layers[0].arn", "layers")]
+    "path, name",
+    [("memory_mb", "memory_mb"), ("environment.KEY", "environment"), ("layers[0].arn", "layers")],
 )
 def test_a_field_change_knows_its_top_level_field(path, name):
     assert FieldChange(path, 1, 2).name == name
@@ -108,7 +118,11 @@ def test_the_unknown_says_when_it_will_be_known():
 
 def test_references_are_found_at_any_depth():
     one, two, three = Ref("a", "x"), Ref("b", "y"), Ref("c", "z")
-    assert list(references({"p": one, "q": [two, {"r": (three,)}], "s": "text"})) == [one, two, three]
+    assert list(references({"p": one, "q": [two, {"r": (three,)}], "s": "text"})) == [
+        one,
+        two,
+        three,
+    ]
 
 
 def test_resolving_replaces_references_and_nothing_else():
@@ -149,7 +163,9 @@ fields = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
 
 
 def set_at(value, path, after):
-    """Return a value with what lies at a path, such as environment.KEY or layers[0], changed; None removes it."""
+    """Return a value with what lies at a path, such as environment.KEY or layers[0], changed; None
+    removes it.
+    """
     name, _, rest = path.partition(".")
     base, *positions = name.replace("]", "").split("[")
     steps = [base, *map(int, positions)]
@@ -167,7 +183,10 @@ def set_at(value, path, after):
 
 @given(fields)
 def test_what_is_there_as_desired_needs_nothing(desired):
-    plan = make_plan([Desired("x", desired, replace_on=desired.keys())], {"x": State(json.loads(json.dumps(desired)))})
+    plan = make_plan(
+        [Desired("x", desired, replace_on=desired.keys())],
+        {"x": State(json.loads(json.dumps(desired)))},
+    )
     assert plan.is_empty
 
 
@@ -197,9 +216,13 @@ def chains(draw):
         wanted = {f"f{name}": each for name, each in draw(fields).items()}
         if desired:
             for position in draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True)):
-                wanted[f"of{position}"] = {"nested": [Ref(f"r{position}", draw(st.sampled_from(["id", "version"])))]}
+                wanted[f"of{position}"] = {
+                    "nested": [Ref(f"r{position}", draw(st.sampled_from(["id", "version"])))]
+                }
         forcing = draw(st.sampled_from([(), ("fa",), ("fb", "fc")]))
-        desired.append(Desired(f"r{number}", wanted, replace_on=forcing, moves=lambda changed: ["version"]))
+        desired.append(
+            Desired(f"r{number}", wanted, replace_on=forcing, moves=lambda changed: ["version"])
+        )
         found = {f"f{name}": each for name, each in draw(fields).items()}
         state = State(found, {"id": f"{number}", "version": "1"})
         actual[f"r{number}"] = draw(st.sampled_from([None, state]))
@@ -245,7 +268,10 @@ def test_planning_is_repeatable_and_changes_neither_side(chain):
     desired, actual = chain
     before = json.dumps([dict(each.fields) for each in desired], default=repr), repr(actual)
     assert list(lines(make_plan(desired, actual))) == list(lines(make_plan(desired, actual)))
-    assert before == (json.dumps([dict(each.fields) for each in desired], default=repr), repr(actual))
+    assert before == (
+        json.dumps([dict(each.fields) for each in desired], default=repr),
+        repr(actual),
+    )
 
 
 @given(chains(), st.lists(st.sampled_from(["old/a", "old/b", "old/c"]), unique=True))

@@ -12,6 +12,7 @@ import pytest
 from deployer.errors import ConfigError
 from deployer.images.context import NO_BASE
 from deployer.images.requirements import pinned_version, read_requirements, target_environment
+from deployer.project.settings import load_settings
 from deployer.service.release import (
     Model,
     fill,
@@ -21,7 +22,6 @@ from deployer.service.release import (
     placeholders,
     tasks,
 )
-from deployer.project.settings import load_settings
 from tests.conftest import ROOT
 
 NAMES = ("linear_regression", "random_forest", "support_vector")
@@ -29,7 +29,9 @@ NAMES = ("linear_regression", "random_forest", "support_vector")
 
 def load(project, **options):
     settings = load_settings(project, options, {})
-    return load_project(settings.located(account="123456789012", partition="aws", region="eu-central-1"))
+    return load_project(
+        settings.located(account="123456789012", partition="aws", region="eu-central-1")
+    )
 
 
 def problem(project, pattern, **options):
@@ -91,27 +93,43 @@ def test_the_image_stands_on_the_python_that_trained(project, manifest):
 
 
 def test_another_base_can_be_set(project):
-    assert load(project, base_image="localhost:5000/python:1").images["image"].base == "localhost:5000/python:1"
+    assert (
+        load(project, base_image="localhost:5000/python:1").images["image"].base
+        == "localhost:5000/python:1"
+    )
 
 
 def test_a_base_needs_a_place_to_be_put_in(project):
     (project / "lambda_src" / "Dockerfile").write_text('FROM python:1\nCMD ["predict.handler"]\n')
     assert load(project).images["image"].base == "python:1"
-    problem(project, "base_image is other:1, but .*Dockerfile has no ARG BASE before FROM", base_image="other:1")
+    problem(
+        project,
+        "base_image is other:1, but .*Dockerfile has no ARG BASE before FROM",
+        base_image="other:1",
+    )
 
 
 def test_a_base_of_another_python_is_refused(project):
     (project / "lambda_src" / "Dockerfile").write_text(
         'FROM public.ecr.aws/lambda/python:3.99\nCMD ["predict.handler"]\n'
     )
-    problem(project, "builds on public.ecr.aws/lambda/python:3.99, but the models were trained with Python 3")
+    problem(
+        project,
+        "builds on public.ecr.aws/lambda/python:3.99, but the models were trained with Python 3",
+    )
 
 
 def test_an_image_of_other_versions_than_trained_is_refused(project, manifest):
     edit(manifest, lambda content: content["libraries"].update({"numpy": "1.0"}))
-    problem(project, r"lambda_src/requirements.txt line [0-9]+: numpy==.*: the models were trained with numpy==1.0")
+    problem(
+        project,
+        r"lambda_src/requirements.txt line [0-9]+: numpy==.*: the models were trained with "
+        r"numpy==1.0",
+    )
     settings = replace(load_settings(project, {}, {}), base_image=NO_BASE)
-    assert load_project(settings).images["image"].base == NO_BASE  # without packages no version can be wrong
+    assert (
+        load_project(settings).images["image"].base == NO_BASE
+    )  # without packages no version can be wrong
 
 
 def test_a_dockerfile_without_from_is_refused(project):
@@ -142,14 +160,20 @@ def test_a_file_that_is_no_text_is_a_problem(project, workflow):
 
 
 def test_a_placeholder_that_would_never_be_filled_is_refused(project, workflow):
-    edit(workflow, lambda content: content["States"]["Answer"].update(Result={"of": ["${random_forest}"]}))
+    edit(
+        workflow,
+        lambda content: content["States"]["Answer"].update(Result={"of": ["${random_forest}"]}),
+    )
     assert problems(project) == [
-        "state_machine.json $.States.Answer.Result.of[0]: ${random_forest} may only be the Resource of a task"
+        "state_machine.json $.States.Answer.Result.of[0]: ${random_forest} may only be the "
+        "Resource of a task"
     ]
 
 
 def test_a_comment_may_explain_the_placeholders(project, workflow):
-    edit(workflow, lambda content: content["States"]["Answer"].update(Comment="${anything} is fine"))
+    edit(
+        workflow, lambda content: content["States"]["Answer"].update(Comment="${anything} is fine")
+    )
     assert load(project).functions == NAMES
 
 
@@ -157,7 +181,8 @@ def test_a_function_without_a_trained_model_is_refused(project, workflow):
     edit_text(workflow, '"${random_forest}"', '"${boosting}"')
     (problem,) = problems(project)
     assert problem == (
-        "state_machine.json names ${boosting}, but models/manifest.json has linear_regression, random_forest, "
+        "state_machine.json names ${boosting}, but models/manifest.json has linear_regression, "
+        "random_forest, "
         "support_vector: add it to train.py and train again"
     )
 
@@ -166,11 +191,15 @@ def test_an_empty_manifest_has_no_model(project, manifest):
     edit(manifest, lambda content: content.update(models={}))
     found = problems(project)
     assert len(found) == 3
-    assert all("models/manifest.json has no model: add it to train.py" in problem for problem in found)
+    assert all(
+        "models/manifest.json has no model: add it to train.py" in problem for problem in found
+    )
 
 
 def test_a_model_that_the_workflow_does_not_name_is_not_deployed(project, manifest):
-    edit(manifest, lambda content: content["models"].update(spare=content["models"]["random_forest"]))
+    edit(
+        manifest, lambda content: content["models"].update(spare=content["models"]["random_forest"])
+    )
     assert load(project).functions == NAMES
 
 
@@ -179,7 +208,9 @@ def test_a_name_that_the_service_uses_itself_is_refused(project, workflow, name)
     edit_text(workflow, '"${random_forest}"', f'"${{{name}}}"')
     (problem,) = problems(project)
     assert problem.endswith(f"a function cannot be called {name}, which the service uses itself")
-    assert problem.startswith("state_machine.json $.States.Predict.Branches[1].States.random_forest.Resource: ")
+    assert problem.startswith(
+        "state_machine.json $.States.Predict.Branches[1].States.random_forest.Resource: "
+    )
 
 
 @pytest.mark.parametrize("name", ["Forest", "1st", "_x", "x_", "a__b", "a-b", "a b", "", "é"])
@@ -192,11 +223,16 @@ def test_a_name_that_aws_or_python_would_not_take_is_refused(project, workflow, 
 def test_a_function_name_beyond_lambdas_limit_is_refused(project, workflow, manifest):
     name = "n" * 51
     shutil.copy(project / "models" / "random_forest.joblib", project / "models" / f"{name}.joblib")
-    edit(manifest, lambda content: content["models"].update({name: content["models"]["random_forest"]}))
+    edit(
+        manifest,
+        lambda content: content["models"].update({name: content["models"]["random_forest"]}),
+    )
     edit_text(workflow, '"${random_forest}"', f'"${{{name}}}"')
     (problem,) = problems(project)
     assert (
-        problem == f"state_machine.json: {name} makes the function name inference-dev-{name}, longer than Lambda's 64"
+        problem
+        == f"state_machine.json: {name} makes the function name inference-dev-{name}, longer "
+        f"than Lambda's 64"
     )
     assert name in load(project, stage="d", service="inferenc").functions
 
@@ -212,7 +248,8 @@ def test_a_workflow_without_functions_has_nothing_to_deploy(project, workflow):
 def test_a_missing_model_file_is_told(project):
     (project / "models" / "random_forest.joblib").unlink()
     assert problems(project) == [
-        "models/random_forest.joblib does not exist, but models/manifest.json names it: train again: python train.py"
+        "models/random_forest.joblib does not exist, but models/manifest.json names it: train "
+        "again: python train.py"
     ]
 
 
@@ -220,7 +257,8 @@ def test_a_model_file_of_another_hash_is_told(project):
     with (project / "models" / "random_forest.joblib").open("ab") as file:
         file.write(b"x")
     assert problems(project) == [
-        "models/random_forest.joblib is not the file that models/manifest.json describes: it was changed or replaced "
+        "models/random_forest.joblib is not the file that models/manifest.json describes: it was "
+        "changed or replaced "
         "after the training; move it away, then train again: python train.py"
     ]
 
@@ -228,13 +266,17 @@ def test_a_model_file_of_another_hash_is_told(project):
 @pytest.mark.parametrize("seconds", [29, 300, None, "28", 28.5])
 def test_the_workflow_ends_before_the_api_gives_up(project, workflow, seconds):
     edit(workflow, lambda content: content.update(TimeoutSeconds=seconds))
-    assert problems(project) == [f"state_machine.json: TimeoutSeconds is {seconds}, but must be below the API's 29"]
+    assert problems(project) == [
+        f"state_machine.json: TimeoutSeconds is {seconds}, but must be below the API's 29"
+    ]
 
 
 @pytest.mark.parametrize("seconds", [28, 100, None])
 def test_a_task_ends_before_its_workflow(project, workflow, seconds):
     def change(content):
-        content["States"]["Predict"]["Branches"][1]["States"]["random_forest"]["TimeoutSeconds"] = seconds
+        content["States"]["Predict"]["Branches"][1]["States"]["random_forest"]["TimeoutSeconds"] = (
+            seconds
+        )
 
     edit(workflow, change)
     assert problems(project) == [
@@ -253,7 +295,9 @@ def test_a_function_ends_before_its_task(project, seconds):
 
 def test_a_workflow_that_aws_would_refuse_is_refused_with_its_place(project, workflow):
     edit(workflow, lambda content: content["States"]["Predict"].update(Next="Nowhere"))
-    assert "state_machine.json $.States.Predict.Next: 'Nowhere' is no state beside it" in problems(project)
+    assert "state_machine.json $.States.Predict.Next: 'Nowhere' is no state beside it" in problems(
+        project
+    )
 
 
 @pytest.mark.parametrize("threads", [2, -1])
@@ -272,7 +316,9 @@ def test_a_model_of_one_thread_is_taken(project, manifest, threads):
 def test_a_functions_own_timeout_counts(project):
     with (project / "setup.cfg").open("a") as file:
         file.write("\n[deployer:random_forest]\ntimeout_s = 24\n")
-    assert problems(project) == ["timeout_s of random_forest is 24, but must be below its task's 24"]
+    assert problems(project) == [
+        "timeout_s of random_forest is 24, but must be below its task's 24"
+    ]
 
 
 def test_a_task_of_another_service_is_not_held_to_the_order(project, workflow):
@@ -301,7 +347,10 @@ def test_a_folder_with_a_dockerfile_is_that_functions_own_image(project):
     own.mkdir()
     (own / "Dockerfile").write_text('FROM scratch\nCMD ["mine.handler"]')
     found = load(project)
-    assert found.image_of == {**dict.fromkeys(NAMES, "image"), "random_forest": "image/random_forest"}
+    assert found.image_of == {
+        **dict.fromkeys(NAMES, "image"),
+        "random_forest": "image/random_forest",
+    }
     assert found.images.keys() == {"image", "image/random_forest"}
     assert found.images["image/random_forest"].folder == own
     assert found.images["image"].tag == shared
@@ -322,7 +371,9 @@ def test_when_every_function_has_its_own_image_there_is_no_shared_one(project):
 
 def test_an_environment_beyond_lambdas_limit_is_refused(project, manifest):
     def change(content):
-        content["models"]["random_forest"]["features"] = [{"name": f"{number}" * 400} for number in range(10)]
+        content["models"]["random_forest"]["features"] = [
+            {"name": f"{number}" * 400} for number in range(10)
+        ]
 
     edit(manifest, change)
     (problem,) = problems(project)
@@ -332,7 +383,10 @@ def test_an_environment_beyond_lambdas_limit_is_refused(project, manifest):
 
 def test_feature_names_beyond_ascii_count_as_they_are_sent(project, manifest):
     """json.dumps writes é as six characters."""
-    edit(manifest, lambda content: content["models"]["random_forest"].update(features=[{"name": "é" * 700}]))
+    edit(
+        manifest,
+        lambda content: content["models"]["random_forest"].update(features=[{"name": "é" * 700}]),
+    )
     (problem,) = problems(project)
     assert "make an environment of 4" in problem
 
@@ -361,7 +415,12 @@ def test_placeholders_are_found_with_their_paths():
 
 def test_filling_replaces_whole_strings_and_keeps_everything_else():
     value = {"a": ["${one}", "not ${one}"], "b": 1, "c": None, "d": True}
-    assert fill(value, {"one": {"Ref": 1}}) == {"a": [{"Ref": 1}, "not ${one}"], "b": 1, "c": None, "d": True}
+    assert fill(value, {"one": {"Ref": 1}}) == {
+        "a": [{"Ref": 1}, "not ${one}"],
+        "b": 1,
+        "c": None,
+        "d": True,
+    }
 
 
 def test_tasks_are_found_at_any_depth():

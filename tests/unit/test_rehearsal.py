@@ -8,18 +8,20 @@ from typing import Any
 
 import pytest
 
-from deployer.service import declare
 from deployer.aws.access import Aws
 from deployer.images.context import NO_BASE
-from deployer.service.release import load_project
-from deployer.service.rehearsal import rehearse
-from deployer.resources.base import Resource
 from deployer.project.settings import Settings, load_settings
+from deployer.resources.base import Resource
+from deployer.service import declare
+from deployer.service.rehearsal import rehearse
+from deployer.service.release import load_project
 
 
 @pytest.fixture
 def settings(project: Path) -> Settings:
-    found = load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="eu-central-1")
+    found = load_settings(project, {}, {}).located(
+        account="123456789012", partition="aws", region="eu-central-1"
+    )
     return replace(found, base_image=NO_BASE)
 
 
@@ -31,24 +33,34 @@ def resources(settings: Settings) -> dict[str, Resource]:
 @pytest.fixture
 def aws() -> Aws:
     recorded: list[Any] = []
-    made = Aws(region="eu-central-1", credentials=("a", "b"), record=lambda *call: recorded.append(call))
-    made.client("s3").meta.events.register("before-send", lambda **_: pytest.fail("a call was made"))
+    made = Aws(
+        region="eu-central-1", credentials=("a", "b"), record=lambda *call: recorded.append(call)
+    )
+    made.client("s3").meta.events.register(
+        "before-send", lambda **_: pytest.fail("a call was made")
+    )
     return made
 
 
-def test_what_is_shipped_is_within_all_limits(aws: Aws, settings: Settings, resources: dict[str, Resource]) -> None:
+def test_what_is_shipped_is_within_all_limits(
+    aws: Aws, settings: Settings, resources: dict[str, Resource]
+) -> None:
     assert rehearse(aws, settings, resources.values()) == []
 
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("function/random_forest", {"description": "x" * 300},
      "CreateFunction.Description: 300 characters, but AWS takes no more than 256"),
-    ("function/random_forest", {"memory_mb": 64}, "CreateFunction.MemorySize: 64, but AWS takes no less than 128"),
-    ("function/random_forest", {"tracing": "On"}, "CreateFunction.TracingConfig.Mode: 'On' is none of Active, PassThrough"),
+    ("function/random_forest", {"memory_mb": 64}, "CreateFunction.MemorySize: 64, but AWS takes "
+                                                  "no less than 128"),
+    ("function/random_forest", {"tracing": "On"}, "CreateFunction.TracingConfig.Mode: 'On' is "
+                                                  "none of Active, PassThrough"),
     ("function/random_forest", {"environment": {"1A": "x"}},
-     "CreateFunction.Environment.Variables key 1A: '1A' does not match AWS's pattern [a-zA-Z]([a-zA-Z0-9_])+"),
+     "CreateFunction.Environment.Variables key 1A: '1A' does not match AWS's pattern "
+     "[a-zA-Z]([a-zA-Z0-9_])+"),
     ("function/random_forest", {"timeout_s": "7"}, "CreateFunction.Timeout: '7' is no integer"),
-    ("role/api", {"description": "a\u2028b"}, "CreateRole.Description: 'a\\u2028b' does not match AWS's pattern"),
+    ("role/api", {"description": "a\u2028b"}, "CreateRole.Description: 'a\\u2028b' does not "
+                                              "match AWS's pattern"),
     ("role/api", {"policies": {"start": {"Statement": ["x" * 11000]}}},
      "its inline policies have 11018 characters together; IAM's limit is 10240 (Iam-11)"),
     ("role/api", {"trust": {"Statement": ["x" * 2100]}},
@@ -57,16 +69,25 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("workflow", {"definition": {"Comment": "x" * 2**20}},
      "CreateStateMachine.definition: 1048590 characters, but AWS takes no more than 1048576"),
     ("workflow", {"type": "FAST"}, "CreateStateMachine.type: 'FAST' is none of STANDARD, EXPRESS"),
-    ("repository", {"tag_mutability": "NEVER"}, "CreateRepository.imageTagMutability: 'NEVER' is none of"),
-    ("bucket", {"object_ownership": "Mine"}, "CreateBucket.ObjectOwnership: 'Mine' is none of BucketOwnerPreferred"),
+    ("repository", {"tag_mutability": "NEVER"}, "CreateRepository.imageTagMutability: 'NEVER' is "
+                                                "none of"),
+    ("bucket", {"object_ownership": "Mine"}, "CreateBucket.ObjectOwnership: 'Mine' is none of "
+                                             "BucketOwnerPreferred"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("key", "fields", "expected"), CASES, ids=[f"{key}-{list(fields)[0]}" for key, fields, _ in CASES]
+    ("key", "fields", "expected"),
+    CASES,
+    ids=[f"{key}-{list(fields)[0]}" for key, fields, _ in CASES],
 )
 def test_a_value_beyond_aws_limits_is_named(
-    aws: Aws, settings: Settings, resources: dict[str, Resource], key: str, fields: dict[str, Any], expected: str
+    aws: Aws,
+    settings: Settings,
+    resources: dict[str, Resource],
+    key: str,
+    fields: dict[str, Any],
+    expected: str,
 ) -> None:
     """GEN-7: botocore itself would send most of these."""
     resource = resources[key]
@@ -89,14 +110,18 @@ def test_an_access_log_that_api_gateway_would_refuse_is_named(
         assert "$context.requestId and at most 3072 bytes" in rehearse(aws, settings, [api])[-1]
 
 
-def test_everything_is_found_at_once(aws: Aws, settings: Settings, resources: dict[str, Resource]) -> None:
+def test_everything_is_found_at_once(
+    aws: Aws, settings: Settings, resources: dict[str, Resource]
+) -> None:
     resources["workflow"].fields = {**resources["workflow"].fields, "type": "FAST"}
     role = resources["role/api"]
     role.fields = {**role.fields, "policies": {"start": {"Statement": ["x" * 11000]}}}
     assert len(rehearse(aws, settings, resources.values())) == 2
 
 
-def test_a_model_that_changed_since_is_named(aws: Aws, settings: Settings, resources: dict[str, Resource]) -> None:
+def test_a_model_that_changed_since_is_named(
+    aws: Aws, settings: Settings, resources: dict[str, Resource]
+) -> None:
     (settings.project / "models" / "random_forest.joblib").write_bytes(b"other")
     (found,) = rehearse(aws, settings, resources.values())
     assert "random_forest.joblib changed while it was being deployed" in found

@@ -1,4 +1,6 @@
-"""The table of contents: which resources there are, what needs what, and that AWS's limits allow every declared value."""
+"""The table of contents: which resources there are, what needs what, and that AWS's limits allow
+every declared value.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from deployer.service import declare
 from deployer.engine.apply import needs_of
 from deployer.engine.compare import canonical_json
 from deployer.engine.graph import in_order
 from deployer.engine.plan import references
-from deployer.service.release import Project, load_project
-from deployer.service.rehearsal import limits
-from deployer.resources.base import Resource
 from deployer.project.settings import Settings, load_settings
+from deployer.resources.base import Resource
+from deployer.service import declare
+from deployer.service.rehearsal import limits
+from deployer.service.release import Project, load_project
 from tests.conftest import golden
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "service.txt"
@@ -40,14 +42,20 @@ def field(resources: list[Resource], key: str, name: str) -> Any:
     return next(resource for resource in resources if resource.key == key).fields[name]
 
 
-def test_keys_and_edges_are_the_reviewed_ones(request: pytest.FixtureRequest, resources: list[Resource]) -> None:
+def test_keys_and_edges_are_the_reviewed_ones(
+    request: pytest.FixtureRequest, resources: list[Resource]
+) -> None:
     """A new edge is a decision: regenerate, and read the difference."""
     needs = needs_of(resources)
-    text = "".join(f"{key} <- {' '.join(sorted(needs[key]))}".rstrip() + "\n" for key in in_order(needs))
+    text = "".join(
+        f"{key} <- {' '.join(sorted(needs[key]))}".rstrip() + "\n" for key in in_order(needs)
+    )
     golden(request, GOLDEN, text)
 
 
-def test_the_api_cannot_come_before_its_role_nor_a_function_before_its_log_group(resources: list[Resource]) -> None:
+def test_the_api_cannot_come_before_its_role_nor_a_function_before_its_log_group(
+    resources: list[Resource],
+) -> None:
     order = in_order(needs_of(resources))
     for earlier, later in (
         ("role/api", "api"),
@@ -66,24 +74,33 @@ def statements(resources: list[Resource], role: str, name: str) -> list[dict[str
     return found
 
 
-def test_functions_may_read_models_and_write_their_own_logs_and_nothing_else(resources: list[Resource]) -> None:
+def test_functions_may_read_models_and_write_their_own_logs_and_nothing_else(
+    resources: list[Resource],
+) -> None:
     assert set(field(resources, "role/functions", "policies")) == {"logs", "models"}
     (models,) = statements(resources, "functions", "models")
     assert models["Action"] == ["s3:GetObject"]
     assert models["Resource"] == ["arn:aws:s3:::inference-dev-123456789012-ap-southeast-2/models/*"]
     (logs,) = statements(resources, "functions", "logs")
-    assert logs["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]  # Logs-9: not CreateLogGroup
+    assert logs["Action"] == [
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+    ]  # Logs-9: not CreateLogGroup
     assert all(
         re.fullmatch(r"arn:aws:logs:.+:log-group:/aws/lambda/inference-dev-[a-z-]+:\*", each)
         for each in logs["Resource"]
     )
 
 
-def test_the_workflow_may_invoke_these_functions_with_and_without_a_version(resources: list[Resource]) -> None:
+def test_the_workflow_may_invoke_these_functions_with_and_without_a_version(
+    resources: list[Resource],
+) -> None:
     (invoke,) = statements(resources, "workflow", "invoke")
     prefix = "arn:aws:lambda:ap-southeast-2:123456789012:function:inference-dev-"
     names = ("linear-regression", "random-forest", "support-vector")
-    assert invoke["Resource"] == sorted([prefix + name for name in names] + [f"{prefix}{name}:*" for name in names])
+    assert invoke["Resource"] == sorted(
+        [prefix + name for name in names] + [f"{prefix}{name}:*" for name in names]
+    )
     (trust,) = field(resources, "role/workflow", "trust")["Statement"]
     assert trust["Condition"]["ArnLike"]["aws:SourceArn"] == [
         "arn:aws:states:ap-southeast-2:123456789012:stateMachine:inference-dev"
@@ -100,16 +117,25 @@ def test_tracing_adds_its_permissions_to_both_roles(settings: Settings) -> None:
 
 
 def test_log_destinations_have_the_form_that_each_service_wants(resources: list[Resource]) -> None:
-    """Logs-5: with ":*" for Step Functions, without for API Gateway; Logs-6: both under /aws/vendedlogs/."""
+    """Logs-5: with ":*" for Step Functions, without for API Gateway; Logs-6: both under
+    /aws/vendedlogs/.
+    """
     arn = "arn:aws:logs:ap-southeast-2:123456789012:log-group:/aws/vendedlogs"
     assert field(resources, "workflow", "logging")["destination"] == f"{arn}/states/inference-dev:*"
-    assert field(resources, "api", "stage")["access_log"]["destination"] == f"{arn}/apigateway/inference-dev"
+    assert (
+        field(resources, "api", "stage")["access_log"]["destination"]
+        == f"{arn}/apigateway/inference-dev"
+    )
 
 
 def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> None:
     """Api-29: at most 3 KB, one line, $context.requestId, and the traces of a failing integration."""
     text = declare.access_log_format()
-    assert len(text) < 3072 and "\n" not in text and json.loads(text)["requestId"] == "$context.requestId"
+    assert (
+        len(text) < 3072
+        and "\n" not in text
+        and json.loads(text)["requestId"] == "$context.requestId"
+    )
     for name in ("integrationErrorMessage", "integration.status", "error.message"):
         assert f"$context.{name}" in text
 
@@ -146,23 +172,33 @@ def test_an_own_folder_makes_an_own_image_in_the_same_repository(settings: Setti
     own.mkdir()
     (own / "Dockerfile").write_text('FROM x\nCMD ["other.handler"]\n')
     resources = declare.declare(settings, load_project(settings))
-    tags = {resource.key: resource.fields["tag"] for resource in resources if resource.key.startswith("image")}
+    tags = {
+        resource.key: resource.fields["tag"]
+        for resource in resources
+        if resource.key.startswith("image")
+    }
     assert set(tags) == {"image", "image/random_forest"} and len(set(tags.values())) == 2
     assert field(resources, "function/random_forest", "image_digest").key == "image/random_forest"
     assert field(resources, "function/support_vector", "image_digest").key == "image"
 
 
-def test_everything_that_can_be_declared_can_be_deleted(settings: Settings, resources: list[Resource]) -> None:
-    deletable = {resource.key for resource in declare.everything(settings, load_project(settings).functions)}
-    assert deletable == {resource.key for resource in resources if resource.key != "image"}  # goes with its repository
+def test_everything_that_can_be_declared_can_be_deleted(
+    settings: Settings, resources: list[Resource]
+) -> None:
+    deletable = {
+        resource.key for resource in declare.everything(settings, load_project(settings).functions)
+    }
+    assert deletable == {
+        resource.key for resource in resources if resource.key != "image"
+    }  # goes with its repository
 
 
 def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, server: Any) -> None:
     """All parameters of all writing calls of a first up, held against the service models."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from deployer.service import runs
     from deployer.images.context import NO_BASE
+    from deployer.service import runs
     from tests.conftest import connect, reset
 
     reset(server)
@@ -177,11 +213,20 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
     for name in ("s3", "ecr", "iam", "logs", "lambda", "stepfunctions", "apigatewayv2"):
         aws.client(name).meta.events.register("before-parameter-build", check)
     settings = replace(
-        load_settings(project, {}, {}).located(account="123456789012", partition="aws", region="us-east-1"),
+        load_settings(project, {}, {}).located(
+            account="123456789012", partition="aws", region="us-east-1"
+        ),
         base_image=NO_BASE,
     )
     with ThreadPoolExecutor(4) as pool:
         _, run = runs.prepare_up(aws, settings, pool, lambda event: None)
         run(lambda: False)
-    assert {"CreateFunction", "CreateStateMachine", "CreateApi", "CreateRole", "CreateBucket", "PutImage"} <= seen
+    assert {
+        "CreateFunction",
+        "CreateStateMachine",
+        "CreateApi",
+        "CreateRole",
+        "CreateBucket",
+        "PutImage",
+    } <= seen
     assert broken == []

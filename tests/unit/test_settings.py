@@ -13,8 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.errors import ConfigError
+from deployer.project.settings import (
+    RETENTION_DAYS,
+    SETTINGS,
+    FunctionSettings,
+    Settings,
+    load_settings,
+    settings_table,
+)
 from deployer.service.release import placeholders
-from deployer.project.settings import RETENTION_DAYS, SETTINGS, FunctionSettings, Settings, load_settings, settings_table
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ACCOUNT = "123456789012"
@@ -65,7 +72,13 @@ def test_the_defaults_are_themselves_legal():
 def test_the_table_lists_every_setting_with_its_default():
     table = {name: default for name, default, _ in settings_table()}
     assert list(table) == list(SETTINGS)
-    expected = {"memory_mb": "1024", "tracing": "no", "cors_origins": "*", "region": "", "service": "inference"}
+    expected = {
+        "memory_mb": "1024",
+        "tracing": "no",
+        "cors_origins": "*",
+        "region": "",
+        "service": "inference",
+    }
     assert {name: table[name] for name in expected} == expected
 
 
@@ -120,19 +133,29 @@ def test_an_option_beats_the_environment_and_that_the_file(load, text, environme
 
 
 def test_a_bad_value_that_something_stronger_replaces_does_not_matter(load):
-    assert load("[deployer]\nmemory_mb = lots", {"DEPLOYER_MEMORY_MB": "256"}).defaults.memory_mb == 256
+    assert (
+        load("[deployer]\nmemory_mb = lots", {"DEPLOYER_MEMORY_MB": "256"}).defaults.memory_mb
+        == 256
+    )
 
 
 def test_a_functions_own_section_changes_that_function_alone(load):
-    settings = load("[deployer]\nmemory_mb = 512\ntimeout_s = 5\n[deployer:forest]\nmemory_mb = 2048")
+    settings = load(
+        "[deployer]\nmemory_mb = 512\ntimeout_s = 5\n[deployer:forest]\nmemory_mb = 2048"
+    )
     assert settings.function("forest") == FunctionSettings(memory_mb=2048, timeout_s=5)
-    assert settings.function("linear") == settings.defaults == FunctionSettings(memory_mb=512, timeout_s=5)
+    assert (
+        settings.function("linear")
+        == settings.defaults
+        == FunctionSettings(memory_mb=512, timeout_s=5)
+    )
 
 
 def test_a_functions_section_may_hold_only_what_may_differ_between_functions(problems):
     (problem,) = problems("[deployer:forest]\nstage = prod")
     assert problem == (
-        "setup.cfg [deployer:forest] stage: unknown; known are memory_mb, timeout_s, ephemeral_storage_mb"
+        "setup.cfg [deployer:forest] stage: unknown; known are memory_mb, timeout_s, "
+        "ephemeral_storage_mb"
     )
 
 
@@ -200,7 +223,11 @@ def test_a_bad_value_is_refused_with_its_place_and_itself(problems, name, text):
         ("tracing", "0", False),
         ("cors_origins", "", ()),
         ("permissions_boundary", "", None),
-        ("permissions_boundary", "arn:aws-cn:iam::aws:policy/path/x", "arn:aws-cn:iam::aws:policy/path/x"),
+        (
+            "permissions_boundary",
+            "arn:aws-cn:iam::aws:policy/path/x",
+            "arn:aws-cn:iam::aws:policy/path/x",
+        ),
         ("region", "us-gov-west-1", "us-gov-west-1"),
         ("rate_limit", " 10000 ", 10000),
     ],
@@ -226,15 +253,22 @@ def test_every_region_that_botocore_knows_can_be_set(load):
 
 
 def test_all_problems_are_told_at_once_each_with_its_place(problems):
-    text = "[deployer]\nmemory_mb = 64\nstgae = x\nstage = UPPER\n[deployer:forest]\ntimeout_s = soon\ncolour = red"
-    assert problems(text, {"DEPLOYER_TRACING": "perhaps", "DEPLOYER_SERVIC": "x"}, region="moon") == [
+    text = (
+        "[deployer]\nmemory_mb = 64\nstgae = x\nstage = UPPER\n[deployer:forest]\ntimeout_s = "
+        "soon\ncolour = red"
+    )
+    assert problems(
+        text, {"DEPLOYER_TRACING": "perhaps", "DEPLOYER_SERVIC": "x"}, region="moon"
+    ) == [
         "setup.cfg [deployer] stgae: unknown; did you mean stage?",
         "environment DEPLOYER_SERVIC: unknown; did you mean service?",
         "setup.cfg [deployer] memory_mb: '64' must be a whole number from 128 to 10240",
-        "setup.cfg [deployer] stage: 'UPPER' must be 1 to 12 lower-case letters, digits and single dashes",
+        "setup.cfg [deployer] stage: 'UPPER' must be 1 to 12 lower-case letters, digits and "
+        "single dashes",
         "environment DEPLOYER_TRACING: 'perhaps' must be yes or no",
         "--region: 'moon' must be an AWS region such as eu-central-1",
-        "setup.cfg [deployer:forest] colour: unknown; known are memory_mb, timeout_s, ephemeral_storage_mb",
+        "setup.cfg [deployer:forest] colour: unknown; known are memory_mb, timeout_s, "
+        "ephemeral_storage_mb",
         "setup.cfg [deployer:forest] timeout_s: 'soon' must be a whole number from 1 to 900",
     ]
 
@@ -259,13 +293,17 @@ def test_a_file_that_cannot_be_parsed_is_one_problem_on_one_line(problems, text,
 
 
 def test_a_folder_without_setup_cfg_is_no_project(tmp_path):
-    with pytest.raises(ConfigError, match="setup.cfg does not exist: run the command in the project's folder"):
+    with pytest.raises(
+        ConfigError, match="setup.cfg does not exist: run the command in the project's folder"
+    ):
         load_settings(tmp_path, {}, {})
 
 
 def test_a_file_that_is_no_text_is_a_problem(tmp_path):
     (tmp_path / "setup.cfg").write_bytes(b"[deployer]\nstage = \xff")
-    with pytest.raises(ConfigError, match="^setup.cfg line 2: byte 0xff is no UTF-8: save it as UTF-8"):
+    with pytest.raises(
+        ConfigError, match="^setup.cfg line 2: byte 0xff is no UTF-8: save it as UTF-8"
+    ):
         load_settings(tmp_path, {}, {})
 
 
@@ -290,15 +328,25 @@ def test_every_name_follows_from_service_stage_account_and_region(settings):
 def test_every_arn_follows_from_them(settings):
     here = "eu-central-1:123456789012"
     assert settings.bucket_arn == "arn:aws:s3:::housing-prod-123456789012-eu-central-1"
-    assert settings.function_arn("random_forest") == f"arn:aws:lambda:{here}:function:housing-prod-random-forest"
-    assert settings.role_arn("api") == "arn:aws:iam::123456789012:role/housing-prod-eu-central-1-api"
-    assert settings.log_group_arn("api") == f"arn:aws:logs:{here}:log-group:/aws/vendedlogs/apigateway/housing-prod"
+    assert (
+        settings.function_arn("random_forest")
+        == f"arn:aws:lambda:{here}:function:housing-prod-random-forest"
+    )
+    assert (
+        settings.role_arn("api") == "arn:aws:iam::123456789012:role/housing-prod-eu-central-1-api"
+    )
+    assert (
+        settings.log_group_arn("api")
+        == f"arn:aws:logs:{here}:log-group:/aws/vendedlogs/apigateway/housing-prod"
+    )
     assert settings.workflow_arn == f"arn:aws:states:{here}:stateMachine:housing-prod"
 
 
 def test_china_has_its_own_partition_and_registry(tmp_path):
     settings = Settings(tmp_path).located(account=ACCOUNT, partition="aws-cn", region="cn-north-1")
-    assert settings.repository_uri == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/inference-dev"
+    assert (
+        settings.repository_uri == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/inference-dev"
+    )
     arns = [
         settings.bucket_arn,
         settings.workflow_arn,
@@ -316,15 +364,26 @@ def test_the_tags_tell_one_stage_of_one_service_from_all_others(tmp_path):
 
 def test_a_bucket_name_that_does_not_fit_is_refused_before_anything_is_made(tmp_path):
     settings = Settings(tmp_path, service="a" * 24, stage="b" * 12)
-    assert len(settings.located(account=ACCOUNT, partition="aws", region="eu-central-1").bucket) == 63
+    assert (
+        len(settings.located(account=ACCOUNT, partition="aws", region="eu-central-1").bucket) == 63
+    )
     with pytest.raises(ConfigError, match="has more than 63 characters\nshorten service or stage"):
         settings.located(account=ACCOUNT, partition="aws", region="ap-southeast-1")
 
 
-SHIPPED = sorted({name for _, name in placeholders(json.loads((ROOT / "state_machine.json").read_text())["States"])})
+SHIPPED = sorted(
+    {
+        name
+        for _, name in placeholders(json.loads((ROOT / "state_machine.json").read_text())["States"])
+    }
+)
 LONGEST_REGION = max(every_region(), key=len)
-services = st.from_regex(r"[a-z](-?[a-z0-9]){1,23}", fullmatch=True).map(lambda name: name[:24].rstrip("-"))
-stages = st.from_regex(r"[a-z0-9](-?[a-z0-9]){0,11}", fullmatch=True).map(lambda name: name[:12].rstrip("-"))
+services = st.from_regex(r"[a-z](-?[a-z0-9]){1,23}", fullmatch=True).map(
+    lambda name: name[:24].rstrip("-")
+)
+stages = st.from_regex(r"[a-z0-9](-?[a-z0-9]){0,11}", fullmatch=True).map(
+    lambda name: name[:12].rstrip("-")
+)
 
 
 @hypothesis.example("a" * 24, "b" * 12)
@@ -335,11 +394,19 @@ def test_names_made_of_any_legal_service_and_stage_are_legal(service, stage):
     assert SETTINGS["service"].parse(service) == service
     assert SETTINGS["stage"].parse(stage) == stage
     settings = Settings(ROOT, service, stage, LONGEST_REGION, account=ACCOUNT)
-    assert all(re.fullmatch(r"[\w+=,.@-]{1,64}", settings.role_name(user)) for user in ("functions", "workflow", "api"))
-    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", settings.function_name(name)) for name in SHIPPED)
+    assert all(
+        re.fullmatch(r"[\w+=,.@-]{1,64}", settings.role_name(user))
+        for user in ("functions", "workflow", "api")
+    )
+    assert all(
+        re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", settings.function_name(name)) for name in SHIPPED
+    )
     assert re.fullmatch(r"(?=.{2,256}$)[a-z][a-z0-9]*([._-][a-z0-9]+)*", settings.repository)
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,80}", settings.prefix)
-    assert all(re.fullmatch(r"[\w./#-]{1,512}", settings.log_group(user)) for user in (*SHIPPED, "workflow", "api"))
+    assert all(
+        re.fullmatch(r"[\w./#-]{1,512}", settings.log_group(user))
+        for user in (*SHIPPED, "workflow", "api")
+    )
 
 
 @hypothesis.example("a" * 24, "b" * 12)

@@ -1,4 +1,6 @@
-"""Every way in which botocore finds credentials works, and whatever fails in one is told in one line."""
+"""Every way in which botocore finds credentials works, and whatever fails in one is told in one
+line.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def credentials_xml(action: str, key: str, expiration: str = LATER) -> str:
 
 
 class Cloud(Quiet):
-    """Every server that a provider of credentials asks, and STS, which says with whose key it was asked."""
+    """Every server that a provider of credentials asks, and STS, which says with whose key it was
+    asked.
+    """
 
     def handle_any(self) -> None:
         body = self.body().decode()
@@ -44,7 +48,9 @@ class Cloud(Quiet):
         if action == "GetCallerIdentity":
             arn = f"arn:aws:iam::123456789012:user/{key}"
             result = f"<Account>123456789012</Account><Arn>{arn}</Arn><UserId>x</UserId>"
-            response = f"<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
+            response = (
+                f"<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
+            )
             return self.answer(200, response.encode(), {"Content-Type": "text/xml"})
         if action in ("AssumeRole", "AssumeRoleWithWebIdentity"):
             given = key if action == "AssumeRole" else parse_qs(body)["WebIdentityToken"][0]
@@ -54,13 +60,31 @@ class Cloud(Quiet):
 
     def _http(self, body: str) -> None:
         path = self.path.partition("?")[0]
-        found = {"AccessKeyId": "PLACE", "SecretAccessKey": "s", "Token": "t", "Expiration": LATER, "Code": "Success"}
+        found = {
+            "AccessKeyId": "PLACE",
+            "SecretAccessKey": "s",
+            "Token": "t",
+            "Expiration": LATER,
+            "Code": "Success",
+        }
         if path == "/federation/credentials":
-            role = {"accessKeyId": "SSO", "secretAccessKey": "s", "sessionToken": "t", "expiration": 4102444800000}
+            role = {
+                "accessKeyId": "SSO",
+                "secretAccessKey": "s",
+                "sessionToken": "t",
+                "expiration": 4102444800000,
+            }
             assert self.headers["x-amz-sso_bearer_token"] in ("token", "renewed")
             return self._json({"roleCredentials": role})
         if path == "/token":
-            return self._json({"accessToken": "renewed", "expiresIn": 3600, "tokenType": "Bearer", "refreshToken": "r"})
+            return self._json(
+                {
+                    "accessToken": "renewed",
+                    "expiresIn": 3600,
+                    "tokenType": "Bearer",
+                    "refreshToken": "r",
+                }
+            )
         if path == "/container":
             return self._json({**found, "AccessKeyId": "CONTAINER"})
         if path == "/latest/api/token":
@@ -104,12 +128,21 @@ class Home:
             "accessToken": "token",
             "expiresAt": expires,
         }
-        (cache / f"{hashlib.sha1(name.encode()).hexdigest()}.json").write_text(json.dumps({**document, **more}))
+        (cache / f"{hashlib.sha1(name.encode()).hexdigest()}.json").write_text(
+            json.dumps({**document, **more})
+        )
 
     def who_afresh(self, profile: str) -> str:
-        """In a process of its own: where the tokens of SSO lie is decided when botocore is imported."""
-        program = "import sys; from deployer.aws.access import Aws; print(Aws(profile=sys.argv[1]).identity.arn)"
-        done = subprocess.run([sys.executable, "-c", program, profile], capture_output=True, text=True)
+        """In a process of its own: where the tokens of SSO lie is decided when botocore is
+        imported.
+        """
+        program = (
+            "import sys; from deployer.aws.access import Aws; "
+            "print(Aws(profile=sys.argv[1]).identity.arn)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, profile], capture_output=True, text=True
+        )
         return done.stdout.strip().rpartition("/")[2] or done.stderr
 
     def who(self, profile: str | None = None) -> str:
@@ -179,7 +212,9 @@ def test_sso_by_session(home: Home) -> None:
 def test_sso_by_session_renews_its_token(home: Home) -> None:
     home.config(CORPORATE)
     soon = (datetime.now(timezone.utc) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    home.token("corp", soon, refreshToken="r", clientId="c", clientSecret="s", registrationExpiresAt=LATER)
+    home.token(
+        "corp", soon, refreshToken="r", clientId="c", clientSecret="s", registrationExpiresAt=LATER
+    )
     assert home.who_afresh("work") == "SSO"
 
 
@@ -228,7 +263,9 @@ def test_the_machines_metadata(home: Home, cloud: str) -> None:
     assert home.who() == "MACHINE"
 
 
-def test_a_service_that_the_deployer_does_not_call_is_known_when_it_is_asked_for(home: Home) -> None:
+def test_a_service_that_the_deployer_does_not_call_is_known_when_it_is_asked_for(
+    home: Home,
+) -> None:
     home.patch.setenv("AWS_ACCESS_KEY_ID", "K")
     home.patch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     assert Aws().client("cloudwatch").meta.service_model.service_name == "cloudwatch"
@@ -237,27 +274,55 @@ def test_a_service_that_the_deployer_does_not_call_is_known_when_it_is_asked_for
 
 
 EXPIRED = json.dumps(
-    {"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": EARLIER}
+    {
+        "Version": 1,
+        "AccessKeyId": "A",
+        "SecretAccessKey": "s",
+        "SessionToken": "t",
+        "Expiration": EARLIER,
+    }
 )
 FAILING: dict[str, tuple[str, str]] = {
-    "a program that is missing": ("credential_process = no-such-program", "No such file or directory: no-such-program"),
-    "a program that may not run": ("credential_process = /etc/passwd", "Permission denied: /etc/passwd"),
-    "a program that fails": ("credential_process = false", "Error when retrieving credentials from custom-process"),
+    "a program that is missing": (
+        "credential_process = no-such-program",
+        "No such file or directory: no-such-program",
+    ),
+    "a program that may not run": (
+        "credential_process = /etc/passwd",
+        "Permission denied: /etc/passwd",
+    ),
+    "a program that fails": (
+        "credential_process = false",
+        "Error when retrieving credentials from custom-process",
+    ),
     "a program that says no JSON": ("credential_process = echo hello", "holds no JSON"),
     "a program that says nothing": ("credential_process = true", "holds no JSON"),
     "a program that says a list": ("credential_process = echo []", ""),
     "a program that says a number": ("credential_process = echo 5", ""),
     "a program of another version": ("""credential_process = echo '{"Version":9}'""", "version"),
-    "a program that leaves out the key": ("""credential_process = echo '{"Version":1}'""", "AccessKeyId"),
+    "a program that leaves out the key": (
+        """credential_process = echo '{"Version":1}'""",
+        "AccessKeyId",
+    ),
     "a program with half a quote": ("credential_process = echo 'x", "No closing quotation"),
     "expired credentials": (f"credential_process = echo '{EXPIRED}'", "still expired"),
     "half a key": ("aws_access_key_id = A", "partial credentials"),
-    "a source that is missing": ("role_arn = arn:aws:iam::1:role/x\nsource_profile = nobody", "nobody"),
-    "a role of itself without keys": ("role_arn = arn:aws:iam::1:role/x\nsource_profile = mine", ""),
+    "a source that is missing": (
+        "role_arn = arn:aws:iam::1:role/x\nsource_profile = nobody",
+        "nobody",
+    ),
+    "a role of itself without keys": (
+        "role_arn = arn:aws:iam::1:role/x\nsource_profile = mine",
+        "",
+    ),
     "a role of no source": ("role_arn = arn:aws:iam::1:role/x", "credential_source"),
-    "a source that does not exist": ("role_arn = arn:aws:iam::1:role/x\ncredential_source = Moon", "Moon"),
+    "a source that does not exist": (
+        "role_arn = arn:aws:iam::1:role/x\ncredential_source = Moon",
+        "Moon",
+    ),
     "a device that gives codes": (
-        "role_arn = arn:aws:iam::1:role/x\nsource_profile = keys\nmfa_serial = arn:aws:iam::1:mfa/me",
+        "role_arn = arn:aws:iam::1:role/x\nsource_profile = keys\nmfa_serial = "
+        "arn:aws:iam::1:mfa/me",
         "a code of an MFA device is asked for, and there is no terminal",
     ),
     "sso without a token": (
@@ -276,14 +341,19 @@ FAILING: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("what", FAILING)
 def test_what_fails_in_signing_in_is_one_line_that_names_the_profile(home: Home, what: str) -> None:
     lines, expected = FAILING[what]
-    home.config(f"[profile mine]\n{lines}\n[profile keys]\naws_access_key_id = A\naws_secret_access_key = s\n")
+    home.config(
+        f"[profile mine]\n{lines}\n[profile keys]\naws_access_key_id = A\naws_secret_access_key "
+        f"= s\n"
+    )
     with pytest.raises(NoCredentials) as error:
         home.who("mine")
     assert expected in error.value.message and "\n" not in error.value.message
     assert "profile mine" in error.value.message or "mine" in error.value.message
 
 
-@pytest.mark.parametrize("config", ["[profile", "x = 1\n[y", "[profile a]\nno value\n", "\xff\xfe[\x00"])
+@pytest.mark.parametrize(
+    "config", ["[profile", "x = 1\n[y", "[profile a]\nno value\n", "\xff\xfe[\x00"]
+)
 def test_a_configuration_that_cannot_be_read_is_one_line(home: Home, config: str) -> None:
     (home.folder / "config").write_bytes(config.encode("latin1"))
     with pytest.raises(NoCredentials) as error:
@@ -295,9 +365,14 @@ def test_a_role_that_sts_refuses_is_told_in_its_words(home: Home) -> None:
     class Refusing(Quiet):
         def handle_any(self) -> None:
             self.body()
-            text = "<Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message>"
+            text = (
+                "<Code>AccessDenied</Code><Message>not authorized to perform: "
+                "sts:AssumeRole</Message>"
+            )
             self.answer(
-                403, f"<ErrorResponse><Error>{text}</Error></ErrorResponse>".encode(), {"Content-Type": "text/xml"}
+                403,
+                f"<ErrorResponse><Error>{text}</Error></ErrorResponse>".encode(),
+                {"Content-Type": "text/xml"},
             )
 
     home.config(
@@ -317,7 +392,9 @@ def test_a_role_that_sts_refuses_is_told_in_its_words(home: Home) -> None:
 # Answers that are none of AWS's
 
 
-def answering(status: int, content: bytes, headers: Mapping[str, str], length: int | None = None) -> type[Quiet]:
+def answering(
+    status: int, content: bytes, headers: Mapping[str, str], length: int | None = None
+) -> type[Quiet]:
     class Answering(Quiet):
         asked = 0
 
@@ -346,20 +423,33 @@ class Silent(http.server.BaseHTTPRequestHandler):
 PAGE = b"<!DOCTYPE html>\n<html><body>Sign in to the hotel's network</body></html>"
 FOREIGN: dict[str, tuple[Any, str]] = {
     "a page": (answering(200, PAGE, {"Content-Type": "text/html"}), "an HTML page"),
-    "a page that says it is XML": (answering(200, PAGE, {"Content-Type": "text/xml"}), "an HTML page"),
+    "a page that says it is XML": (
+        answering(200, PAGE, {"Content-Type": "text/xml"}),
+        "an HTML page",
+    ),
     "a page with an error": (answering(502, PAGE, {"Content-Type": "text/html"}), "an HTML page"),
     "a refusal of a proxy": (answering(403, PAGE, {"Content-Type": "text/html"}), "an HTML page"),
     "a page in XHTML": (
-        answering(200, b'<?xml version="1.0"?><!-- x --><html xmlns="x"><body/></html>', {"Content-Type": "text/xml"}),
+        answering(
+            200,
+            b'<?xml version="1.0"?><!-- x --><html xmlns="x"><body/></html>',
+            {"Content-Type": "text/xml"},
+        ),
         "an HTML page",
     ),
     "a refusal in plain text": (
         answering(407, b"Proxy Authentication Required", {"Content-Type": "text/plain"}),
         "HTTP 407",
     ),
-    "a redirect": (answering(302, b"", {"Location": "https://login.example/"}), "sends us to https://login.example/"),
+    "a redirect": (
+        answering(302, b"", {"Location": "https://login.example/"}),
+        "sends us to https://login.example/",
+    ),
     "nothing": (answering(200, b"", {}), ""),
-    "half an answer": (answering(200, b'{"logGroups": [', {"Content-Type": "application/x-amz-json-1.1"}), ""),
+    "half an answer": (
+        answering(200, b'{"logGroups": [', {"Content-Type": "application/x-amz-json-1.1"}),
+        "",
+    ),
     "less than it says": (answering(200, b'{"logGroups": []}', {}, length=500), ""),
     "something else": (answering(200, b"hello", {"Content-Type": "text/plain"}), ""),
     "silence": (Silent, ""),
@@ -367,7 +457,8 @@ FOREIGN: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(
-    "operation", [("sts", "get_caller_identity"), ("logs", "describe_log_groups"), ("lambda", "list_functions")]
+    "operation",
+    [("sts", "get_caller_identity"), ("logs", "describe_log_groups"), ("lambda", "list_functions")],
 )
 @pytest.mark.parametrize("what", FOREIGN)
 def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
@@ -390,7 +481,9 @@ def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
         assert sum(clock.slept) > 20
 
 
-@pytest.mark.parametrize(("account", "arn"), [("", "foo"), ("123456789012", "foo"), ("1", "arn:aws:iam::1:root")])
+@pytest.mark.parametrize(
+    ("account", "arn"), [("", "foo"), ("123456789012", "foo"), ("1", "arn:aws:iam::1:root")]
+)
 def test_an_identity_that_names_no_account_is_none_of_awss(account: str, arn: str) -> None:
     result = f"<Account>{account}</Account><Arn>{arn}</Arn><UserId>x</UserId>"
     name = "GetCallerIdentity"
@@ -400,9 +493,13 @@ def test_an_identity_that_names_no_account_is_none_of_awss(account: str, arn: st
             Aws(region="us-east-1", endpoint_url=url, credentials=("A", "s")).identity
 
 
-@pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+@pytest.mark.parametrize(
+    "name", ["AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+)
 @pytest.mark.parametrize("value", ["PRECIOUS\r\nx", "PRECIOUS ", "PRECIOUS\x1b[0m"])
-def test_a_secret_with_a_line_break_is_told_and_never_shown(home: Home, name: str, value: str) -> None:
+def test_a_secret_with_a_line_break_is_told_and_never_shown(
+    home: Home, name: str, value: str
+) -> None:
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         home.patch.setenv(variable, value if variable == name else "K")
     with pytest.raises(NoCredentials) as error:
@@ -421,7 +518,9 @@ def test_the_way_to_sign_in_again_names_the_profile(home: Home) -> None:
 def test_a_setting_of_another_shape_is_told(home: Home) -> None:
     keys = "aws_access_key_id = A\naws_secret_access_key = s\nuse_dualstack_endpoint = maybe\n"
     home.config(f"[profile mine]\n{keys}s3 = bogus\n")
-    with pytest.raises(NoCredentials, match="profile mine: what its configuration, .* has not the right shape"):
+    with pytest.raises(
+        NoCredentials, match="profile mine: what its configuration, .* has not the right shape"
+    ):
         Aws(profile="mine").client("s3")
 
 
