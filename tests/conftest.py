@@ -4,9 +4,7 @@ several folders share.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,10 +16,9 @@ import pytest
 
 from deployer.aws.access import Aws
 from deployer.local import process
-from tests.clock import Clock
-
-ROOT = Path(__file__).resolve().parent.parent
-PROJECT_FILES = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "samples", "data")
+from tests.support.accounts import Calls, connect, reset
+from tests.support.processes import deployer
+from tests.support.projects import ROOT, make_project
 
 hypothesis.settings.register_profile("laptop", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None)
@@ -78,36 +75,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make_project(folder: Path, trained: Path) -> Path:
-    """Copy what a user clones, with trained models, into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in PROJECT_FILES:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / name)
-    shutil.copytree(trained, folder / "models")
-    base = f"public.ecr.aws/lambda/python:{sys.version_info.major}.{sys.version_info.minor}"
-    (folder / "lambda_src" / "base.lock").write_text(
-        json.dumps({base: f"sha256:{'0' * 64}"})
-    )  # asks no registry
-    return folder.resolve()
-
-
 @pytest.fixture
 def project(tmp_path: Path, trained: Path) -> Path:
     """A project folder of the test's own, with trained models."""
     return make_project(tmp_path / "project", trained)
-
-
-class Calls(list[tuple[str, str]]):
-    """The AWS calls that were made, as (service, operation)."""
-
-    READING = ("get_", "list_", "describe_", "head_", "batch_get_", "batch_check_")
-
-    def writing(self) -> list[tuple[str, str]]:
-        return [call for call in self if not call[1].startswith(self.READING)]
 
 
 @pytest.fixture(scope="session")
@@ -130,47 +101,10 @@ def aws(server: process.Server, calls: Calls) -> Aws:
     return connect(server, calls)
 
 
-def reset(server: process.Server) -> None:
-    import urllib.request
-
-    request = urllib.request.Request(
-        server.url + process.RESET, headers=server.signed, method="POST"
-    )
-    urllib.request.urlopen(request).read()
-
-
-def keys(server: process.Server) -> dict[str, str]:
-    """The variables that open a server, without saying where it is."""
-    return {
-        name: value
-        for name, value in server.environment(process.REGION).items()
-        if "ENDPOINT" not in name
-    }
-
-
-def connect(server: process.Server, calls: Calls | None = None) -> Aws:
-    clock = Clock()
-    record = (
-        (lambda service, operation: calls.append((service, operation)))
-        if calls is not None
-        else None
-    )
-    recording = {"record": record} if record else {}
-    return Aws(
-        region=process.REGION,
-        endpoint_url=server.url,
-        credentials=server.credentials,
-        clock=clock,
-        sleep=clock.sleep,
-        **recording,
-    )
-
-
-def golden(request: pytest.FixtureRequest, path: Path, text: str) -> None:
-    """Compare text with a golden file, or write the file when asked to."""
-    if request.config.getoption("--regenerate"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8"), (
-        f"differs from {path}; if intended: pytest --regenerate"
-    )
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
+    """A project folder whose service runs in a local AWS of its own."""
+    folder = make_project(tmp_path_factory.mktemp("deployed") / "project", trained)
+    deployer(folder, "up", "--local")
+    yield folder
+    process.stop(folder)

@@ -15,8 +15,8 @@ from sklearn.linear_model import LinearRegression
 
 from deployer.local import process
 from deployer.service import declare
-from tests.cli.test_cli import run
-from tests.conftest import connect, keys, reset
+from tests.support.accounts import connect, keys, reset
+from tests.support.command_line import run
 
 
 def edit(path: Path, old: str, new: str) -> None:

@@ -10,33 +10,24 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from deployer.cli import VERBS, cli
 from deployer.local import process
-from tests.cli.stub import reading_only, refusing_everything, serve
-from tests.conftest import ROOT, keys, reset
+from tests.support.accounts import keys, reset
+from tests.support.command_line import run
+from tests.support.projects import ROOT
+from tests.support.stub import reading_only, refusing_everything, serve
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "secret",
     "AWS_REGION": "us-east-1",
 }
-
-
-def run(
-    project: Path, *arguments: str, environment: Mapping[str, str] = {}, code: int = 1
-) -> Result:
-    result = CliRunner(env=dict(environment)).invoke(
-        cli, [arguments[0], "--project", str(project), *arguments[1:]]
-    )
-    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
-    return result
 
 
 def verb(name: str) -> click.Command:

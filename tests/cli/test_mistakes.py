@@ -27,8 +27,9 @@ from deployer.errors import ConfigError
 from deployer.local import process
 from deployer.project.settings import load_settings
 from deployer.service.release import load_project
-from tests.conftest import ROOT, keys, make_project, reset
-from tests.local.conftest import deployed, deployer, ends  # noqa: F401  (deployed is a fixture)
+from tests.support.accounts import keys, reset
+from tests.support.processes import deployer, ends
+from tests.support.projects import ROOT, make_project
 
 COLLEAGUES = b"a colleague's model"
 

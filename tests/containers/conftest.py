@@ -12,24 +12,15 @@ import platform
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Iterator
 
 import docker
 import pytest
 import requests
 from docker.errors import DockerException
 
-from tests.containers import standin
-
-
-def unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(f"CI must have it: {reason}")
-    pytest.skip(reason)
+from tests.support import standin
+from tests.support.containers import Registry, unavailable, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -46,18 +37,6 @@ def engine() -> Iterator[docker.DockerClient]:
         unavailable(f"no Docker engine answers: {error}")
     yield client
     client.close()
-
-
-@dataclass(frozen=True)
-class Registry:
-    """A real registry: `host` is 127.0.0.1:PORT."""
-
-    host: str
-    folder: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}/v2"
 
 
 @pytest.fixture(scope="session")
@@ -103,17 +82,6 @@ def forget_images(host: str) -> None:
         client.close()
     except (DockerException, requests.RequestException) as error:
         print(f"images of {host} are left in the engine: {error}")
-
-
-def wait_for(url: str, told: Callable[[], str] = str) -> None:
-    """Return once something answers there; fail after half a minute, with what `told` returns."""
-    for _ in range(300):
-        try:
-            requests.get(url, timeout=5)
-            return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    pytest.fail(f"nothing answers at {url}\n{told()}")
 
 
 @pytest.fixture(scope="session")

@@ -29,12 +29,13 @@ from deployer.images.context import Context
 from deployer.images.engine import Engine, find_engine
 from deployer.images.pins import pinned
 from deployer.local import process
-from tests.conftest import ROOT, connect, keys, reset
-from tests.containers.conftest import Registry
-from tests.containers.ecr import RegistryEcr
-from tests.containers.rie import running
-from tests.ml import zoo
-from tests.ml.test_deferred import made_zoo
+from tests.support import zoo
+from tests.support.accounts import connect, keys, reset
+from tests.support.containers import Registry
+from tests.support.ecr import RegistryEcr
+from tests.support.emulator import running
+from tests.support.made_zoo import made_zoo
+from tests.support.projects import ROOT
 
 pytestmark = pytest.mark.xdist_group(
     "containers"

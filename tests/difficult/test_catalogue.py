@@ -14,12 +14,12 @@ import pytest
 from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
 from deployer.service.check import all_findings
 from deployer.service.invoke import Client
-from tests.cli.stub import Quiet, serve
-from tests.difficult.conftest import Service
-from tests.difficult.picture import picture
-from tests.difficult.troubles import Always
-from tests.difficult.wire import Answer, Call, Forward
-from tests.unit.test_graph import SerialExecutor
+from tests.support.deployments import Service
+from tests.support.picture import picture
+from tests.support.serial import SerialExecutor
+from tests.support.stub import Quiet, serve
+from tests.support.troubles import Always
+from tests.support.wire import Answer, Call, Forward
 
 
 def sent(service: Service, operation: str) -> list[Call]:
@@ -381,7 +381,7 @@ def test_permissions_named_in_the_documentation_are_those_of_the_calls(service: 
     """PERM-9 to PERM-11: every operation that a whole life makes is in docs/architecture.md, under
     IAM's name for it.
     """
-    from tests.conftest import ROOT
+    from tests.support.projects import ROOT
 
     service.up()
     service.up(tracing=True, log_retention_days=None, cors_origins=())

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.difficult.conftest import Service
-from tests.difficult.picture import differences, picture
-from tests.difficult.wire import Account, Answer, Call, Forward, Killed, broken, refusal
+from tests.support.deployments import Service
+from tests.support.picture import differences, picture
+from tests.support.wire import Account, Answer, Call, Forward, Killed, broken, refusal
 
 CHANGED = {
     "log_retention_days": 30,  # every log group

@@ -23,9 +23,9 @@ from deployer.engine.plan import Change, resolve
 from deployer.resources.base import Resource
 from deployer.service import declare as service_module
 from deployer.service import runs
-from tests.difficult.conftest import Service
-from tests.difficult.picture import differences, picture
-from tests.unit.test_graph import SerialExecutor
+from tests.support.deployments import Service
+from tests.support.picture import differences, picture
+from tests.support.serial import SerialExecutor
 
 Path = tuple[str | int, ...]
 OTHER_ROLE = "arn:aws:iam::123456789012:role/other"

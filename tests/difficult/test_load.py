@@ -15,10 +15,10 @@ import pytest
 
 from benchmarks.project import grow
 from deployer.service import runs
-from tests.clock import Clock
-from tests.difficult.conftest import Service
-from tests.difficult.troubles import Rates, Throttle, Unreliable
-from tests.difficult.wire import Account
+from tests.support.clock import Clock
+from tests.support.deployments import Service
+from tests.support.troubles import Rates, Throttle, Unreliable
+from tests.support.wire import Account
 
 FUNCTIONS = 200
 

@@ -15,10 +15,10 @@ import pytest
 from deployer.aws.access import Aws
 from deployer.engine.plan import Action
 from deployer.errors import ApplyFailed, ForeignResource, NotSettled
-from tests.difficult.conftest import Service
-from tests.difficult.picture import differences, picture
-from tests.difficult.troubles import Always, Script
-from tests.difficult.wire import Answer, Call, Forward, refusal
+from tests.support.deployments import Service
+from tests.support.picture import differences, picture
+from tests.support.troubles import Always, Script
+from tests.support.wire import Answer, Call, Forward, refusal
 
 NAME = "inference-dev"
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.clock import Clock
-from tests.difficult.conftest import Service
-from tests.difficult.picture import differences, picture
-from tests.difficult.troubles import everything_at_once
+from tests.support.clock import Clock
+from tests.support.deployments import Service
+from tests.support.picture import differences, picture
+from tests.support.troubles import everything_at_once
 
 
 def under(service: Service, seed: int) -> tuple[Any, Clock]:

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.difficult.conftest import Service
-from tests.difficult.wire import Answer, Call, Forward
+from tests.support.deployments import Service
+from tests.support.wire import Answer, Call, Forward
 
 
 class Reshaped:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.difficult.conftest import Service
-from tests.difficult.picture import picture
+from tests.support.deployments import Service
+from tests.support.picture import picture
 
 
 def test_without_troubles_a_service_is_deployed_and_deleted(service: Service) -> None:

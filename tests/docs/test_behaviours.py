@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterator
 
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 DOCUMENT = ROOT / "docs" / "aws-behaviours.md"
 # How many ids each family has; a new one gets a row and a number here.
@@ -86,7 +86,7 @@ def test_the_wait_that_the_readme_shows_is_one_that_a_run_prints() -> None:
 
     from deployer.engine.events import StepFinished, StepProgress, StepStarted
     from deployer.report.live import Reporter
-    from tests.difficult.test_retries import ROWS
+    from tests.support.retries import ROWS
 
     readme = (ROOT / "README.md").read_text()
     (shown,) = re.findall(r"```text\n(function/random_forest: creating\n.*?)```", readme, re.DOTALL)
@@ -104,7 +104,7 @@ def test_the_wait_that_the_readme_shows_is_one_that_a_run_prints() -> None:
 
 
 def test_every_retry_row_that_concerns_us_is_a_case() -> None:
-    from tests.difficult.test_retries import ROWS
+    from tests.support.retries import ROWS
 
     cases = {row.id for row in ROWS}
     for ids, _, _, shown in rows():

@@ -14,8 +14,8 @@ import pytest
 
 from deployer.cli import VERBS
 from deployer.project.settings import FunctionSettings, settings_table
-from tests.conftest import ROOT
-from tests.local.conftest import deployed, deployer  # noqa: F401  (a fixture)
+from tests.support.processes import deployer
+from tests.support.projects import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BEGIN, END = "<!-- settings -->", "<!-- end of settings -->"
@@ -148,7 +148,7 @@ def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:  # noqa
 
 def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F811
     from deployer.local import process
-    from tests.conftest import connect
+    from tests.support.accounts import connect
 
     shown = next(block for block in blocks("text") if "deployer plan" in block)
     server = process.find(deployed)

@@ -2,34 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from deployer.images.context import NO_BASE, Context
-
-DOCKERFILE = 'FROM scratch\nENV B=2 A=1\nCOPY . .\nCMD ["predict.handler"]\n'
-
-
-def make_folder(folder):
-    (folder / "package").mkdir(parents=True)
-    (folder / "Dockerfile").write_text(DOCKERFILE)
-    (folder / "predict.py").write_text("def handler(event, context): ...\n")
-    (folder / "package" / "__init__.py").write_text("")
-    return folder
-
-
-def touch_everything(folder):
-    for path in folder.rglob("*"):
-        os.utime(path, (1, 1))
-
-
-def add(name, content="x"):
-    def change(folder):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
-
-    return change
+from tests.support.contexts import make_folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
-from tests.images.conftest import DOCKERFILE, add, make_folder, touch_everything
+from tests.support.contexts import DOCKERFILE, add, make_folder, touch_everything
 
 
 def test_the_tag_is_a_legal_one_and_the_same_each_time(context):

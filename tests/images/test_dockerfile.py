@@ -8,7 +8,7 @@ from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
 from deployer.images.dockerfile import read_dockerfile
 from deployer.images.recipe import interpret, requirement_files
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 ENVIRONMENT = {"LAMBDA_TASK_ROOT": "/var/task", "PATH": "/bin"}
 

@@ -19,7 +19,7 @@ from deployer.images.engine import _follow_push, find_engine
 from deployer.images.packages import package_layer
 from deployer.images.recipe import interpret
 from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES
-from tests.cli.stub import Quiet, serve
+from tests.support.stub import Quiet, serve
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -21,7 +21,7 @@ from deployer.images.layers import (
     BuiltImage,
     digest_of,
 )
-from tests.images.conftest import add, touch_everything
+from tests.support.contexts import add, touch_everything
 
 
 def test_the_same_files_make_the_same_image_at_any_time_and_place(folder, tmp_path):

@@ -23,7 +23,7 @@ from deployer.images.base import read_base
 from deployer.images.cache import cache_folder, kept, replacing, room_needed
 from deployer.images.pins import pinned
 from deployer.images.registry import Reference, Registry
-from tests.cli.stub import Quiet, serve
+from tests.support.stub import Quiet, serve
 
 IMAGE = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

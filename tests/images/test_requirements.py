@@ -16,7 +16,7 @@ from deployer.images.requirements import (
     read_requirements,
     target_environment,
 )
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 TRAINED = {
     "numpy": "2.2.6",

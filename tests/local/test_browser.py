@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from deployer.local import process
-from tests.cli.stub import Quiet, serve
-from tests.conftest import connect
-from tests.local.conftest import deployer
+from tests.support.accounts import connect
+from tests.support.processes import deployer
+from tests.support.stub import Quiet, serve
 
 # Without the flags about the background, Chromium calls home at its start.
 FLAGS = [

@@ -24,9 +24,8 @@ from deployer.errors import AwsError
 from deployer.local import process
 from deployer.local.door import Door
 from deployer.local.webserver import REQUEST_S, make_server
-from tests.conftest import connect, reset
-from tests.local.conftest import deployer
-from tests.local.test_journey import children_of
+from tests.support.accounts import connect, reset
+from tests.support.processes import children_of, deployer
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
 

@@ -15,8 +15,8 @@ import pytest
 from deployer.errors import AwsError
 from deployer.local import process
 from deployer.local.gateway import TokenBucket
-from tests.conftest import connect
-from tests.local.conftest import deployer
+from tests.support.accounts import connect
+from tests.support.processes import deployer
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
 

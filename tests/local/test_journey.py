@@ -17,8 +17,9 @@ import pytest
 
 from deployer.aws.access import Aws
 from deployer.local import process
-from tests.conftest import ROOT, Calls, connect
-from tests.local.conftest import deployer, ends
+from tests.support.accounts import Calls, connect
+from tests.support.processes import children_of, deployer, ends
+from tests.support.projects import ROOT
 
 MODELS = ("linear_regression", "random_forest", "support_vector")
 
@@ -341,7 +342,7 @@ def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path)
 
 
 def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Path) -> None:
-    from tests.conftest import connect
+    from tests.support.accounts import connect
 
     deployer(project, "up", "--local")
     server = process.find(project)
@@ -387,11 +388,6 @@ def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     assert process.find(project) is None
     assert all(ends(pid, 2) for pid in [running.pid, *children])
     assert "nothing to delete" in deployer(project, "down", "--local", "--yes").err
-
-
-def children_of(pid: int) -> list[int]:
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
-    return [int(line) for line in found.stdout.split()]
 
 
 def test_up_trains_first_when_there_are_no_models(project: Path) -> None:

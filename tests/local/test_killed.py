@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from deployer.local import process
-from tests.cli.stub import refusing, serve, slowing
-from tests.conftest import connect, reset
-from tests.local.conftest import claimed, deployer
+from tests.support.accounts import connect, reset
+from tests.support.processes import claimed, deployer
+from tests.support.stub import refusing, serve, slowing
 
 
 def state_of(folder: Path) -> Any:

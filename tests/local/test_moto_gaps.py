@@ -25,7 +25,7 @@ from deployer.errors import AwsError
 from deployer.images.ecr import push
 from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.local import process
-from tests.conftest import connect, reset
+from tests.support.accounts import connect, reset
 
 PLAIN = """
 import sys

@@ -17,7 +17,7 @@ import pytest
 
 from deployer.errors import LocalError
 from deployer.local import process
-from tests.local.conftest import ends
+from tests.support.processes import ends
 
 PROGRAM = (
     "from pathlib import Path; from deployer.local import process; "

@@ -7,9 +7,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -21,67 +19,14 @@ import joblib
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from tests.conftest import ROOT
-from tests.ml import zoo
-
-VERIFY = ROOT / "lambda_src" / "verify.py"
-
-
-def run(
-    program: str, *arguments: str, site: str = "", **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a program text, or a file, in a Python of its own whose packages are those of `site`
-    first.
-    """
-    paths = [site, str(ROOT / "lambda_src")] if site else [str(ROOT / "lambda_src")]
-    environment |= {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": "1",
-    }
-    first = ["-c", program] if "\n" in program else [program]
-    command = [sys.executable, "-B", *first, *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-
-def made_zoo(folder: Path, site: str = "") -> Path:
-    done = run(
-        str(ROOT / "tests" / "ml" / "zoo.py"),
-        str(ROOT / "data" / "boston_housing.csv"),
-        str(folder),
-        site=site,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+from tests.support.made_zoo import VERIFY, check_zoo, made_zoo, run
+from tests.support.projects import ROOT
 
 
 @pytest.fixture(scope="module")
 def animals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of the zoo, by the scikit-learn at hand."""
     return made_zoo(tmp_path_factory.mktemp("zoo") / "models")
-
-
-def ways(models: Path, site: str = "") -> dict[str, str]:
-    """Return how the handler evaluates each model, each loaded in a process of its own."""
-    found = {}
-    for name in (*zoo.KNOWN, *zoo.OTHERS):
-        done = run(str(VERIFY), "--with", "handler", str(models), name, site=site)
-        assert done.returncode == 0, done.stderr
-        found[name] = json.loads(done.stdout.splitlines()[-1])[name]["way"]
-    return found
-
-
-def check_zoo(models: Path, site: str = "") -> None:
-    done = run(str(VERIFY), str(models), *zoo.KNOWN, *zoo.OTHERS, site=site)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    found = ways(models, site)
-    assert {name: way for name, way in found.items() if way == "numpy"} == dict.fromkeys(
-        zoo.KNOWN, "numpy"
-    )
-    for name in zoo.OTHERS:
-        assert re.fullmatch(r"scikit-learn, imported in part \(sklearn\.[\w.]+\)", found[name]), (
-            f"{name}: {found[name]}"
-        )
 
 
 def test_every_kind_of_model_predicts_the_same_and_none_imports_all_of_scikit_learn(

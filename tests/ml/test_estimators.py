@@ -26,8 +26,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 
-from tests.conftest import ROOT
-from tests.ml.test_predict import NAMES
+from tests.support.handlers import NAMES
+from tests.support.projects import ROOT
 
 TABLE = np.loadtxt(ROOT / "data" / "boston_housing.csv", delimiter=",", skiprows=1)
 X, Y = TABLE[:, :-1], TABLE[:, -1]

@@ -4,18 +4,14 @@ and loading.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import http.server
 import importlib.util
 import io
 import json
 import math
 import os
 import pickle
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -30,13 +26,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
-from tests.conftest import ROOT
+from tests.support.handlers import DATA, FEATURES, NAMES, SAMPLE, Storage, serving
+from tests.support.projects import ROOT
 
-DATA = ROOT / "data" / "boston_housing.csv"
-FEATURES = DATA.read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
-SAMPLE = json.loads((ROOT / "samples" / "boston_housing.json").read_text(encoding="utf-8"))
 TABLE = np.loadtxt(DATA, delimiter=",", skiprows=1)[:, :-1]
-NAMES = ["linear_regression", "random_forest", "support_vector"]
 EXACT = {"rel": 1e-9, "abs": 1e-9}
 
 
@@ -420,61 +413,6 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
         f"the model was trained with scikit-learn 0.24.2, but this image has {sklearn.__version__}"
     )
     assert not trap[1].exists()
-
-
-class Storage(http.server.ThreadingHTTPServer):
-    """Answers as S3 on loopback: the prepared answers in turn, the last one for ever. Keeps the
-    paths asked for.
-    """
-
-    ERRORS = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError"}
-    daemon_threads = True
-
-    def __init__(self, *answers: bytes | int, cut: int = 0) -> None:
-        """An answer is an object's bytes or an HTTP status; `cut` bytes of an object are announced
-        and never sent.
-        """
-        super().__init__(("127.0.0.1", 0), StorageRequest)
-        self.answers = list(answers)
-        self.cut = cut
-        self.paths: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-
-class StorageRequest(http.server.BaseHTTPRequestHandler):
-    server: Storage
-
-    def do_GET(self) -> None:
-        answers = self.server.answers
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        self.server.paths.append(self.path)
-        status, body, cut = 200, answer, self.server.cut
-        if isinstance(answer, int):
-            status, cut = answer, 0
-            body = (
-                f"<Error><Code>{Storage.ERRORS[answer]}</Code><Message>of the "
-                f"test</Message></Error>"
-            ).encode()
-        assert isinstance(body, bytes)
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body) + cut))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def serving(storage: Storage) -> Iterator[Storage]:
-    thread = threading.Thread(target=storage.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield storage
-    finally:
-        storage.shutdown()
-        thread.join()
-        storage.server_close()
 
 
 @pytest.fixture

@@ -29,8 +29,8 @@ from deployer.local.functions import (
 )
 from deployer.local.process import Credentials
 from deployer.service.release import Model, model_environment
-from tests.conftest import ROOT
-from tests.ml.test_predict import FEATURES, SAMPLE, Storage, serving
+from tests.support.handlers import FEATURES, SAMPLE, Storage, serving
+from tests.support.projects import ROOT
 
 HANDLERS = """
 import os, sys, time

@@ -29,7 +29,7 @@ from deployer.local import moto_gaps
 from deployer.local.workflow import DATA_LIMIT, Refused, start_sync_execution
 from deployer.project.settings import FunctionSettings
 from deployer.service.release import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 Json = dict[str, Any]
 DEFINITION: Json = json.loads((ROOT / "state_machine.json").read_text(encoding="utf-8"))

@@ -18,8 +18,8 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import ROOT
-from tests.ml.test_predict import FEATURES, Storage, serving
+from tests.support.handlers import FEATURES, Storage, serving
+from tests.support.projects import ROOT
 
 NOW = "20261124T080000Z"
 

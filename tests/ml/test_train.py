@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 DATA = ROOT / "data" / "boston_housing.csv"
 FEATURES = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.containers.conftest import unavailable
-from tests.ml.test_deferred import check_zoo, made_zoo
+from tests.support.containers import unavailable
+from tests.support.made_zoo import check_zoo, made_zoo
 
 # setup.cfg names the first; of scikit-learn's versions between them each was tried by hand.
 VERSIONS = ["1.5.2", "1.9.1"]

@@ -28,8 +28,8 @@ from deployer.report.live import (
     print_plan,
     print_results,
 )
-from tests.conftest import golden
-from tests.terminal.pty import Terminal as PseudoTerminal
+from tests.support.golden import golden
+from tests.support.terminal import Terminal as PseudoTerminal
 
 GOLDEN = Path(__file__).parent / "golden"
 PLAN = Plan(

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from deployer.local import process
-from tests.cli.stub import serve, slowing
-from tests.conftest import connect, make_project
-from tests.local.conftest import claimed
-from tests.terminal.pty import Terminal, deployer
+from tests.support.accounts import connect
+from tests.support.processes import claimed
+from tests.support.projects import make_project
+from tests.support.stub import serve, slowing
+from tests.support.terminal import Terminal, deployer
 
 ROUNDS = 10
 SHOWN_CURSOR, HIDDEN_CURSOR = "\x1b[?25h", "\x1b[?25l"

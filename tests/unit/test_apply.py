@@ -18,7 +18,7 @@ from deployer.engine.graph import Fate, Outcome
 from deployer.engine.plan import Action, Ref, State
 from deployer.errors import AwsError, BuildError, ForeignResource
 from deployer.resources.base import Resource
-from tests.unit.test_graph import SerialExecutor
+from tests.support.serial import SerialExecutor
 
 AWS = Aws()  # never called
 

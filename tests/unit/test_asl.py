@@ -8,7 +8,7 @@ import json
 import pytest
 
 from deployer.project.workflow import problems
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 SOUND = {
     "StartAt": "Ask",

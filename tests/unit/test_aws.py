@@ -19,7 +19,7 @@ from botocore.stub import Stubber
 from deployer.aws.access import Aws, Identity
 from deployer.aws.signin import KNOWN, SERVICES
 from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
-from tests.clock import Clock
+from tests.support.clock import Clock
 
 REGION = "eu-central-1"
 

@@ -8,25 +8,14 @@ from __future__ import annotations
 
 import graphlib
 import threading
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.engine.graph import Fate, in_order, reverse, walk
-
-
-class SerialExecutor(Executor):
-    """Runs each call at once, in the calling thread."""
-
-    def submit(self, fn, /, *args, **kwargs):
-        future = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
+from tests.support.serial import SerialExecutor
 
 
 class Broken(Exception):

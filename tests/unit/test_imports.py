@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployer.cli import VERBS
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 PACKAGE = ROOT / "deployer"
 

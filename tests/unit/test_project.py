@@ -22,7 +22,7 @@ from deployer.service.release import (
     placeholders,
     tasks,
 )
-from tests.conftest import ROOT
+from tests.support.projects import ROOT
 
 NAMES = ("linear_regression", "random_forest", "support_vector")
 

@@ -22,7 +22,7 @@ from deployer.resources.base import Resource
 from deployer.service import declare
 from deployer.service.rehearsal import limits
 from deployer.service.release import Project, load_project
-from tests.conftest import golden
+from tests.support.golden import golden
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "service.txt"
 
@@ -199,7 +199,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
 
     from deployer.images.context import NO_BASE
     from deployer.service import runs
-    from tests.conftest import connect, reset
+    from tests.support.accounts import connect, reset
 
     reset(server)
     aws = connect(server)

@@ -20,8 +20,8 @@ import pytest
 
 from deployer.aws.access import Aws
 from deployer.errors import AwsError, NoCredentials, NotReached
-from tests.cli.stub import Quiet, serve
-from tests.clock import Clock
+from tests.support.clock import Clock
+from tests.support.stub import Quiet, serve
 
 LATER = (datetime.now(timezone.utc) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 EARLIER = "2020-01-01T00:00:00Z"

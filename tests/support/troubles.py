@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from tests.clock import Clock
-from tests.difficult.wire import Answer, Call, Forward, broken, refusal
+from tests.support.clock import Clock
+from tests.support.wire import Answer, Call, Forward, broken, refusal
 
 
 @dataclass

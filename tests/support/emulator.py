@@ -11,7 +11,7 @@ from typing import Any
 import docker
 import requests
 
-from tests.containers.conftest import wait_for
+from tests.support.containers import wait_for
 
 
 @contextmanager

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from deployer.local import process
-from tests.conftest import make_project
 
 
 @dataclass
@@ -69,10 +66,6 @@ def claimed(folder: Path, url: str) -> Iterator[None]:
         record.write_text(known)
 
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
-    """A project folder whose service runs in a local AWS of its own."""
-    folder = make_project(tmp_path_factory.mktemp("deployed") / "project", trained)
-    deployer(folder, "up", "--local")
-    yield folder
-    process.stop(folder)
+def children_of(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    return [int(line) for line in found.stdout.split()]

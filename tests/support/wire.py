@@ -23,7 +23,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from deployer.aws.access import Aws, Recorder
 from deployer.local.process import RESET, Credentials
-from tests.clock import Clock
+from tests.support.clock import Clock
 
 CREDENTIALS = Credentials("local", "local")
 REGION = "us-east-1"
