@@ -203,7 +203,8 @@ def record(folder: Path, url: str) -> Calls:
     from deployer.images.context import NO_BASE
     from deployer.project.settings import load_settings
     from deployer.service import declare
-    from deployer.service.release import load_project
+    from deployer.service.inventory import find_functions
+    from deployer.service.release import load_release
 
     made: list[tuple[str, str, dict[str, Any]]] = []
 
@@ -222,7 +223,7 @@ def record(folder: Path, url: str) -> Calls:
         account="123456789012", partition="aws", region="us-east-1"
     )
     settings = replace(located, base_image=NO_BASE)
-    resources = {each.key: each for each in declare.declare(settings, load_project(settings))}
+    resources = {each.key: each for each in declare.declare(settings, load_release(settings))}
     needs = {key: list(found) for key, found in needs_of(resources.values()).items()}
     calls = Calls(needs, defaultdict(dict), [("sts", "get_caller_identity", {})])
     outputs: dict[str, Any] = {}
@@ -234,12 +235,12 @@ def record(folder: Path, url: str) -> Calls:
         outputs[key] = resources[key].create(aws, desired(resources[key]))
         calls.writes["first up"][key] = taken(reading=False)
     with ThreadPoolExecutor(1) as pool:
-        declare.discover(aws, settings, pool, load_project(settings).functions)()
+        find_functions(aws, settings, pool, load_release(settings).names)()
     for each in resources.values():
         each.read(aws)
     calls.reads += taken(reading=True)
     change_model(folder, "bound")
-    after = {each.key: each for each in declare.declare(settings, load_project(settings))}
+    after = {each.key: each for each in declare.declare(settings, load_release(settings))}
     for key in ("model/linear_regression", "function/linear_regression", "workflow"):
         state = after[key].read(aws)
         made.clear()

@@ -32,7 +32,8 @@ def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
     from deployer.aws.access import WORKERS, Aws
     from deployer.images.context import NO_BASE
     from deployer.project.settings import load_settings
-    from deployer.service import runs
+    from deployer.service.release import read_release
+    from deployer.service.up import plan_release, plan_up
 
     calls: Counter[str] = Counter()
     waits = [0.0]
@@ -51,9 +52,10 @@ def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_SELF)
     with ThreadPoolExecutor(WORKERS) as pool:
         if verb == "up":
-            runs.prepare_up(aws, settings, pool, lambda event: None)[1](lambda: False)
+            plan_up(aws, settings, pool, lambda event: None).apply(lambda: False)
             return {}
-        plan, _ = runs.show_plan(aws, settings, pool, lambda event: None)
+        release = read_release(settings, lambda event: None, write=False)
+        plan = plan_release(aws, settings, release, pool, lambda event: None).plan
     after = resource.getrusage(resource.RUSAGE_SELF)
     if plan.effective:
         raise SystemExit(f"the plan is not empty: {plan.effective[0]}")

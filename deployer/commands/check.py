@@ -1,4 +1,4 @@
-"""`check`: find everything that AWS would refuse, before anything is written."""
+"""`check`: find everything that AWS would refuse, before the first write."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from deployer.commands.session import checking, executor
 
 @click.command("check")
 @common
-@click.option("--offline", is_flag=True, help="Look at this folder only, not at the account.")
+@click.option("--offline", is_flag=True, help="Check the project's folder only, not the account.")
 def command(options: Options, offline: bool) -> None:
-    """Find everything that AWS would refuse, before anything is written.
+    """Find everything that AWS would refuse, before the first write.
 
     \b
     Example:

@@ -1,9 +1,8 @@
-"""Deploying without AWS: every resource is created as ever, but the calls go no further than AWS's
-own limits.
+"""A dry run: create every resource against botocore's models, and report what AWS would reject.
 
-botocore checks required members and types, and little else (GEN-7): patterns, enums and maxima of
-its service models are held against every parameter here, with the limits that no model states. What
-would be refused late is known before the first write.
+botocore itself checks required members and types, and little else (GEN-7). Here every parameter is
+also checked against the patterns, enums and maxima of the service models, and against limits that
+no model states.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _ANSWER = {
 
 
 class Rehearsal(Aws):
-    """An access whose calls are checked and not made."""
+    """An `Aws` whose calls are checked and not made."""
 
     def __init__(self, aws: Aws) -> None:
         self.__dict__.update(aws.__dict__)
@@ -57,9 +56,7 @@ class Rehearsal(Aws):
 
 
 def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> list[str]:
-    """Create every resource without AWS; return what AWS would refuse, each with resource,
-    operation and member.
-    """
+    """Return the faults of all creating calls, each with resource, operation and member."""
     found: list[str] = []
     for resource in resources:
         if (
@@ -81,14 +78,14 @@ def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> lis
 
 
 def stand_in(settings: Settings, ref: Ref) -> str:
-    """Return something like the output that will only be known once the resource is there."""
+    """Return a value of the right shape for an output that is known only after the creation."""
     if ref.output == "digest":
         return f"sha256:{'0' * 64}"
     return f"{settings.function_arn(ref.key.partition('/')[2])}:1"
 
 
 def _beyond(fields: Any) -> Iterator[str]:
-    """Yield which limits that no model states are passed."""
+    """Yield the fields that exceed limits which no service model states."""
     inline = sum(
         len(canonical_json(document)) for document in (fields.get("policies") or {}).values()
     )
@@ -111,8 +108,9 @@ def _beyond(fields: Any) -> Iterator[str]:
 
 
 def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
-    """Yield where a value breaks its shape in botocore's model: required, type, pattern, minimum,
-    maximum, enum.
+    """Yield the members of a value that violate its shape in botocore's model.
+
+    Checked are required members, types, patterns, minima, maxima and enums.
     """
     if isinstance(value, bytes):
         return

@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from deployer.local import process
-from deployer.service import declare
+from deployer.service import permissions
 from tests.support.accounts import connect, keys, reset
 from tests.support.command_line import run
 
@@ -120,10 +120,10 @@ def test_limits_of_aws_are_checked_before_up_writes_anything(
 ) -> None:
     """Policies beyond IAM's limit: found by check, by plan, and by up before its first write."""
     reset(server)
-    allow = declare.allow
+    allow = permissions.allow
     beyond = [f"arn:aws:s3:::{'x' * 90}{number}" for number in range(120)]
     monkeypatch.setattr(
-        declare, "allow", lambda actions, resources: allow(actions, [*resources, *beyond])
+        permissions, "allow", lambda actions, resources: allow(actions, [*resources, *beyond])
     )
     found = "role/api: its inline policies have"
     assert found in run(project, "check", "--offline").stdout

@@ -28,7 +28,7 @@ from deployer.local.functions import (
     standard_library_client,
 )
 from deployer.local.process import Credentials
-from deployer.service.release import Model, model_environment
+from deployer.project.models import Model
 from tests.support.handlers import FEATURES, SAMPLE, Storage, serving
 from tests.support.projects import ROOT
 
@@ -503,11 +503,13 @@ def predicting(
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
     entry = manifest["models"][name]
     model = Model(
+        name,
         trained / f"{name}.joblib",
         entry["sha256"],
         tuple(each["name"] for each in entry["features"]),
+        manifest["libraries"]["scikit-learn"],
     )
-    variables = model_environment(name, model, manifest["libraries"]["scikit-learn"], "a-bucket")
+    variables = model.environment("a-bucket")
     arn = "arn:aws:lambda:eu-west-3:123456789012:function:inference-dev-a:4"
     code = ROOT / "lambda_src"
     version = Version(

@@ -28,7 +28,7 @@ from moto.stepfunctions.parser.utils import TMP_THREADS
 from deployer.local import moto_gaps
 from deployer.local.workflow import DATA_LIMIT, Refused, start_sync_execution
 from deployer.project.settings import FunctionSettings
-from deployer.service.release import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
+from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
 from tests.support.projects import ROOT
 
 Json = dict[str, Any]

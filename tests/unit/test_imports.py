@@ -24,41 +24,23 @@ LAYERS = [
     {"commands.interrupts", "commands.options"},
     {"commands.group"},
     {"local", "service.check"},
-    {"report.live", "service.runs", "service.invoke"},
-    {"service.rehearsal", "service.census", "project.training"},
-    {"engine.apply", "service.declare"},
-    {
-        "resources.apigateway",
-        "resources.ecr",
-        "resources.iam",
-        "resources.lambda_",
-        "resources.logs",
-        "resources.s3",
-    }
-    | {"resources.stepfunctions", "service.release"},
-    {"resources.base", "images.build"},
+    {"report.live", "service.up", "service.down", "service.invoke"},
+    {"service.rehearsal", "service.census", "service.inventory", "service.outcome"},
+    {"service.declare"},
+    {"engine.apply", "service.release", "service.permissions"},
+    {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_"}
+    | {"resources.logs", "resources.s3", "resources.stepfunctions"}
+    | {"project.contexts", "project.training"},
+    {"resources.base", "images.build", "project.models"},
     {"images.direct", "images.engine"},
-    {
-        "images.packages",
-        "images.base",
-        "images.pins",
-        "images.ecr",
-        "images.archive",
-        "images.verify",
-    },
+    {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
+    | {"images.verify"},
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
     {"project.settings", "engine.graph"},
     {"images.context", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
-    {
-        "engine.compare",
-        "engine.events",
-        "aws.pace",
-        "project.workflow",
-        "aws.signin",
-        "files",
-        "machine",
-    },
+    {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
+    {"files", "machine"},
     {"errors", "hints"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
@@ -75,7 +57,7 @@ ONLY_IN = {
     "packaging": {"images.requirements", "images.packages"},
 }
 PURE = {"engine.plan", "engine.compare", "engine.events", "errors", "project.workflow"}
-PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "urllib"}
+PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "re", "typing", "urllib"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
