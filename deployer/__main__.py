@@ -56,9 +56,11 @@ def main() -> int:
     from deployer.hints import environment_advice
 
     if sys.version_info < OLDEST:
-        needed, found = (".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info))
+        oldest, running = (
+            ".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info)
+        )
         return refuse(
-            f"deployer needs Python {needed} or newer; {sys.executable} is {found}",
+            f"deployer needs Python {oldest} or newer; {sys.executable} is {running}",
             environment_advice(),
         )
     try:

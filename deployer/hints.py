@@ -31,10 +31,10 @@ def program() -> str:
     script = Path(sys.argv[0])
     if script.name != "deployer":
         return f"{interpreter()} -m deployer"
-    found = shutil.which(script.name)
+    path = shutil.which(script.name)
     return (
         script.name
-        if found and Path(found).resolve() == script.resolve()
+        if path and Path(path).resolve() == script.resolve()
         else shlex.quote(str(script))
     )
 

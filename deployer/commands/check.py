@@ -24,15 +24,15 @@ def command(options: Options, offline: bool) -> None:
     from deployer.report.live import findings_text, print_json
     from deployer.service.check import all_findings
 
-    with checking(options, offline) as (now, found), executor() as pool:
+    with checking(options, offline) as (now, findings), executor() as pool:
         wording = now.options.wording
-        offline = offline or now.empty or bool(found)
-        found += all_findings(now.aws, now.settings, pool, now.emit, offline=offline)
+        offline = offline or now.empty or bool(findings)
+        findings += all_findings(now.aws, now.settings, pool, now.emit, offline=offline)
         now.reporter.pause()
-    found = [wording(finding) for finding in found]
+    findings = [wording(finding) for finding in findings]
     if options.as_json:
-        print_json(sys.stdout, {"findings": found})
+        print_json(sys.stdout, {"findings": findings})
     else:
-        click.echo(findings_text(found))
-    if found:
+        click.echo(findings_text(findings))
+    if findings:
         sys.exit(FAILED)

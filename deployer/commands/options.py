@@ -60,8 +60,8 @@ def common(command: F) -> F:
     @functools.wraps(command)
     def collect(**values: Any) -> Any:
         root = click.get_current_context().find_root()
-        own = {name: values.pop(name) for name in Options.__dataclass_fields__ if name in values}
-        root.obj = options = Options(**own, typed=root.meta[TYPED])
+        given = {name: values.pop(name) for name in Options.__dataclass_fields__ if name in values}
+        root.obj = options = Options(**given, typed=root.meta[TYPED])
         if options.endpoint_url is not None and not is_address(options.endpoint_url):
             raise click.UsageError(
                 f"--endpoint-url: {options.endpoint_url!r} must be an address such as http://127.0.0.1:4566"

@@ -122,11 +122,11 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
         region = aws.region
         aws.client("sts")
         with executor(1) as meanwhile:
-            asked = meanwhile.submit(lambda: aws.identity)
+            answer = meanwhile.submit(lambda: aws.identity)
             if deploying:
                 import_module("deployer.service." + ("down" if command == "down" else "up"))
                 aws.make_clients()
-            identity = asked.result()
+            identity = answer.result()
         started()
         settings = settings.located(
             account=identity.account, partition=identity.partition, region=region
@@ -159,21 +159,21 @@ def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[st
     """Yield a session and the problems met while opening it; with any, it is offline."""
     from deployer.errors import ConfigError
 
-    found: list[str] = []
+    problems: list[str] = []
     now = None
     with ExitStack() as stack:
         if not offline:
             try:
                 now = stack.enter_context(session(options, "check"))
             except ConfigError as error:
-                found += error.problems
+                problems += error.problems
             except DeployerError as error:
-                found.append(error.message)
-        yield now or _offline(options, found, stack), found
+                problems.append(error.message)
+        yield now or _offline(options, problems, stack), problems
 
 
-def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
-    """Return a session without an account; problems of the settings are added to `found`."""
+def _offline(options: Options, problems: list[str], stack: ExitStack) -> Session:
+    """Return a session without an account; problems of the settings are added to `problems`."""
     from deployer.commands.interrupts import Interrupts
     from deployer.errors import ConfigError
     from deployer.project.settings import Settings
@@ -182,7 +182,7 @@ def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
     try:
         settings = settings_of(options)
     except ConfigError as error:
-        found += (problem for problem in error.problems if problem not in found)
+        problems += (line for line in error.problems if line not in problems)
         settings = Settings(options.project.resolve())
     reporter = stack.enter_context(Reporter(stderr_console(color=options.color), options.wording))
     interrupts = stack.enter_context(Interrupts(reporter).installed())
@@ -236,11 +236,11 @@ def told_once(emit: Emit) -> Tell:
     """Return a `Tell` that reports each text once, for waits that belong to no step."""
     from deployer.engine.events import Note
 
-    told: set[str] = set()
+    texts: set[str] = set()
 
     def tell(text: str, *, lasting: bool = False) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in texts:
+            texts.add(text)
             emit(Note(text))
 
     return tell

@@ -197,12 +197,12 @@ def retention(text: str) -> int | None:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    found = tuple(text.split())
-    if not all(re.fullmatch(r"\*|https?://[^/\s]+", each) for each in found):
+    urls = tuple(text.split())
+    if not all(re.fullmatch(r"\*|https?://[^/\s]+", url) for url in urls):
         raise ValueError(
             "must be origins such as https://example.com, separated by spaces, or *, or nothing"
         )
-    return found
+    return urls
 
 
 def image(text: str) -> str | None:
@@ -332,9 +332,11 @@ def load_settings(
     per_function: dict[str, FunctionSettings] = {}
     for section, lines in sections.items():
         place = f"setup.cfg [{section}] "
-        own: dict[str, tuple[str, str]] = {}
-        _collect(own, lines, place, _FUNCTION_FIELDS, problems)
-        per_function[section.partition(":")[2]] = replace(defaults, **_parse(own, problems))
+        values_by_place: dict[str, tuple[str, str]] = {}
+        _collect(values_by_place, lines, place, _FUNCTION_FIELDS, problems)
+        per_function[section.partition(":")[2]] = replace(
+            defaults, **_parse(values_by_place, problems)
+        )
     if problems:
         raise ConfigError(problems, "README.md, settings, lists what can be set and how")
     return Settings(project=project, defaults=defaults, per_function=per_function, **values)
@@ -365,13 +367,13 @@ def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, st
 
 def _collect(
     given: dict[str, tuple[str, str]],
-    found: Mapping[str, str],
+    texts: Mapping[str, str],
     place: str,
     allowed: Collection[str],
     problems: list[str],
     shown: Callable[[str], str] = str,
 ) -> None:
-    for name, text in found.items():
+    for name, text in texts.items():
         if name in allowed:
             given[name] = (place + shown(name), text.strip())
         else:
@@ -397,7 +399,9 @@ def _parse(given: Mapping[str, tuple[str, str]], problems: list[str]) -> dict[st
 
 def settings_table() -> Iterator[tuple[str, str, str]]:
     """Yield (name, default, meaning) of every setting, for the documentation."""
-    defaults = {each.name: each.default for each in (*fields(Settings), *fields(FunctionSettings))}
+    defaults = {
+        field_.name: field_.default for field_ in (*fields(Settings), *fields(FunctionSettings))
+    }
     for name, setting in SETTINGS.items():
         default = defaults[name]
         text = (

@@ -19,7 +19,7 @@ def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -
         functions: names of the functions that are or were ours.
     """
     filters = [{"Key": key, "Values": [value]} for key, value in sorted(settings.tags.items())]
-    found = aws.pages(
+    mappings = aws.pages(
         "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
     )
     ours = {
@@ -29,7 +29,7 @@ def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -
         *(settings.function_arn(name) for name in functions),
         *(settings.log_group_arn(user) for user in (*functions, "workflow", "api")),
     }
-    arns = (str(each["ResourceARN"]) for each in found)
+    arns = (str(mapping["ResourceARN"]) for mapping in mappings)
     # HTTP APIs are found by their tags anyway, and their ids are not ours to choose.
     return sorted(
         arn

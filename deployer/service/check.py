@@ -28,15 +28,15 @@ _LOAD = """
 import json, sys, warnings
 import joblib
 warnings.simplefilter("error")
-found = {}
+models = {}
 for name in sys.argv[1:]:
     try:
         model = joblib.load(f"models/{name}.joblib")
         features = getattr(model, "n_features_in_", None)
-        found[name] = {"features": features, "predicts": hasattr(model, "predict")}
+        models[name] = {"features": features, "predicts": hasattr(model, "predict")}
     except Exception as error:
-        found[name] = {"error": f"{type(error).__name__}: {error}"}
-print(json.dumps(found))
+        models[name] = {"error": f"{type(error).__name__}: {error}"}
+print(json.dumps(models))
 """
 
 
@@ -82,18 +82,18 @@ def _model_findings(settings: Settings, release: Release) -> Iterator[str]:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         yield f"models: they cannot be loaded here: {last}"
         return
-    for name, found in json.loads(done.stdout.splitlines()[-1]).items():
+    for name, report in json.loads(done.stdout.splitlines()[-1]).items():
         expected = len(models[name].features)
-        if "error" in found:
+        if "error" in report:
             yield (
-                f"models/{name}.joblib: cannot be loaded: {found['error']}; run train.py with "
+                f"models/{name}.joblib: cannot be loaded: {report['error']}; run train.py with "
                 f"this environment's libraries"
             )
-        elif not found["predicts"]:
+        elif not report["predicts"]:
             yield f"models/{name}.joblib: has no predict"
-        elif found["features"] not in (None, expected):
+        elif report["features"] not in (None, expected):
             yield (
-                f"models/{name}.joblib: wants {found['features']} features, but {MANIFEST} "
+                f"models/{name}.joblib: wants {report['features']} features, but {MANIFEST} "
                 f"names {expected}"
             )
 
@@ -124,19 +124,19 @@ def account_findings(
     """Read the account: foreign resources, quotas, and AWS's own check of the workflow."""
     resources = declare.declare(settings, release)
     refused: dict[str, ForeignResource] = {}
-    found: list[str] = []
+    findings: list[str] = []
     try:
         actual = read_all(aws.remembering(), resources, pool, refused)
         missing = {key.partition("/")[0] for key, state in actual.items() if state is None}
     except AwsError as error:
         return [error.message]
-    found += [f"{key}: {error.message}" for key, error in refused.items()]
+    findings += [f"{key}: {error.message}" for key, error in refused.items()]
     for look in (_roles, _concurrency, _workflow):
         try:
-            found += look(aws, settings, release, missing)
+            findings += look(aws, settings, release, missing)
         except AwsError as error:  # Sfn-9, PRE-16: whoever may not ask is told so, and no more
             emit(Note(f"not checked: {error.message}"))
-    return found
+    return findings
 
 
 def _roles(aws: Aws, settings: Settings, release: Release, missing: set[str]) -> Iterator[str]:
@@ -175,8 +175,8 @@ def _workflow(aws: Aws, settings: Settings, release: Release, missing: set[str])
         type="EXPRESS",  # Sfn-8: else what EXPRESS alone refuses is missed
     )
     if answer["result"] != "OK":
-        for each in answer.get("diagnostics", ()):
+        for diagnostic in answer.get("diagnostics", ()):
             yield (
-                f"state_machine.json: {each.get('location', '$')}: {each.get('code')}: "
-                f"{each.get('message')}"
+                f"state_machine.json: {diagnostic.get('location', '$')}: {diagnostic.get('code')}: "
+                f"{diagnostic.get('message')}"
             )

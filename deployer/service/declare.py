@@ -32,14 +32,14 @@ def declare(settings: Settings, release: Release) -> list[Resource]:
     functions, names = release.functions, release.names
     return [
         bucket(settings),
-        *(model(settings, each) for each in functions),
+        *(model(settings, served) for served in functions),
         repository(settings),
         *(image(settings, release, key) for key in release.contexts),
         *(logs(settings, user) for user in (*names, "workflow", "api")),
         role(settings, "functions", "lambda", functions_policies(settings, names)),
         role(settings, "workflow", "states", workflow_policies(settings, names)),
         role(settings, "api", "apigateway", api_policies(settings)),
-        *(function(settings, each) for each in functions),
+        *(function(settings, served) for served in functions),
         workflow(settings, release),
         api(settings),
     ]

@@ -78,7 +78,7 @@ def take_inventory(
     resources = everything(settings, names)
     new = [resource for resource in resources if resource.key not in states]
     states |= _find(aws, new, pool, foreign, keep_data)
-    kept = frozenset(each.key for each in resources if keep_data and each.holds_data)
+    kept = frozenset(_kept(resources) if keep_data else ())
     return Inventory(names, resources, states, foreign, kept)
 
 
@@ -90,10 +90,14 @@ def _find(
     keep_data: bool,
 ) -> Actual:
     """Return the states of resources, without looking for those that are kept."""
-    kept = [each.key for each in resources if keep_data and each.holds_data]
+    kept = _kept(resources) if keep_data else []
     wanted = [resource for resource in resources if resource.key not in kept]
-    found = read_all(aws, wanted, pool, foreign, only_find=True)
-    return {**dict.fromkeys(kept), **found}
+    states = read_all(aws, wanted, pool, foreign, only_find=True)
+    return {**dict.fromkeys(kept), **states}
+
+
+def _kept(resources: Sequence[Resource]) -> list[str]:
+    return [resource.key for resource in resources if resource.holds_data]
 
 
 def everything(settings: Settings, names: Sequence[str]) -> list[Resource]:
@@ -175,12 +179,12 @@ def find_functions(
     models = pool.submit(lambda: model_names(aws, settings.bucket, settings.account))
 
     def names() -> list[str]:
-        found = {
+        functions = {
             _name(full, start)
             for search, start in zip(searches, (prefix, log_prefix), strict=True)
             for full in search.result()
         }
-        return sorted((found | models.result()).difference(known))
+        return sorted((functions | models.result()).difference(known))
 
     return names
 

@@ -76,9 +76,9 @@ def find_url(aws: Aws, settings: Settings) -> str:
     """
     apis = find_apis(aws, Ownership(settings.tags))
     if len(apis) != 1:
-        found = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
+        number = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
         raise InvocationFailed(
-            f"{found} of service {settings.service}, stage {settings.stage}, "
+            f"{number} of service {settings.service}, stage {settings.stage}, "
             f"in account {settings.account}, {settings.region}",
             "deploy it first: python -m deployer up" if not apis else "delete all but one",
         )

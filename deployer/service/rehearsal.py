@@ -57,7 +57,7 @@ class Rehearsal(Aws):
 
 def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> list[str]:
     """Return the faults of all creating calls, each with resource, operation and member."""
-    found: list[str] = []
+    problems: list[str] = []
     for resource in resources:
         if (
             resource.key.partition("/")[0] == "image"
@@ -71,10 +71,10 @@ def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> lis
             rehearsal.problems.append(error.message)
         except DeployerError as error:
             rehearsal.problems.append(error.message)
-        found += [
+        problems += [
             f"{resource.key}: {problem}" for problem in [*rehearsal.problems, *_beyond(fields)]
         ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(problems))
 
 
 def stand_in(settings: Settings, ref: Ref) -> str:
@@ -122,8 +122,8 @@ def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
         )
     elif isinstance(value, (list, tuple)):
         yield from _size(shape, len(value), path, "entries")
-        for number, each in enumerate(value):
-            yield from limits(shape.member, each, f"{path}[{number}]")
+        for number, item in enumerate(value):
+            yield from limits(shape.member, item, f"{path}[{number}]")
     elif isinstance(value, str) != (shape.type_name == "string"):
         yield f"{path}: {value!r} is no {shape.type_name}"
     elif isinstance(value, str):
@@ -135,17 +135,17 @@ def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
 def _structure(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
     for name in sorted(set(shape.required_members) - set(value)):
         yield f"{path}.{name}: is missing"
-    for name, each in value.items():
+    for name, member in value.items():
         if name in shape.members:
-            yield from limits(shape.members[name], each, f"{path}.{name}")
+            yield from limits(shape.members[name], member, f"{path}.{name}")
         else:
             yield f"{path}.{name}: AWS knows no such member"
 
 
 def _map(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
-    for name, each in value.items():
+    for name, member in value.items():
         yield from limits(shape.key, name, f"{path} key {name}")
-        yield from limits(shape.value, each, f"{path}.{name}")
+        yield from limits(shape.value, member, f"{path}.{name}")
 
 
 def _size(shape: Any, size: float, path: str, unit: str) -> Iterator[str]:

@@ -131,7 +131,9 @@ def plan_release(
     )
     plan = plan_changes(resources, account.actual, account.undeclared)
     written = {change.key for change in plan.effective}
-    problems = rehearse(aws, settings, [each for each in resources if each.key in written])
+    problems = rehearse(
+        aws, settings, [resource for resource in resources if resource.key in written]
+    )
     if problems:
         raise ConfigError(problems, "nothing was written")
     return Deployment(aws, settings, release, pool, emit, resources, account, plan)
