@@ -35,7 +35,9 @@ def command(options: Options, output: Path, function: str | None) -> None:
     from deployer.engine.events import StepFinished, StepProgress, StepStarted
     from deployer.images.build import save
     from deployer.project import training
-    from deployer.report.live import Reporter, image_line, print_json, stderr_console
+    from deployer.report.console import print_json, stderr_console
+    from deployer.report.live import Reporter
+    from deployer.report.results import image_line
     from deployer.service import runs
 
     if options.local:

@@ -16,18 +16,10 @@ from hypothesis import strategies as st
 
 from deployer.engine import events
 from deployer.engine.plan import UNKNOWN, Action, Change, FieldChange, Plan
-from deployer.report.live import (
-    Board,
-    Reporter,
-    change_document,
-    latency_line,
-    make_console,
-    plan_lines,
-    print_error,
-    print_json,
-    print_plan,
-    print_results,
-)
+from deployer.report.console import make_console, print_error, print_json
+from deployer.report.live import Board, Reporter
+from deployer.report.plan import change_document, plan_lines, print_plan
+from deployer.report.results import latency_line, print_results
 from tests.support.golden import golden
 from tests.support.terminal import Terminal as PseudoTerminal
 
@@ -158,7 +150,8 @@ def test_running_steps_stay_in_a_live_area_with_elapsed_seconds() -> None:
 STORM = """
 import threading
 from deployer.engine import events
-from deployer.report.live import Reporter, stderr_console
+from deployer.report.console import stderr_console
+from deployer.report.live import Reporter
 
 def emit(number):
     for step in range(1000):

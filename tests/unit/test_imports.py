@@ -25,6 +25,7 @@ LAYERS = [
     {"commands.group"},
     {"local", "service.check"},
     {"report.live", "service.runs", "service.invoke"},
+    {"report.console", "report.plan", "report.results"},
     {"service.rehearsal", "service.census", "project.training"},
     {"engine.apply", "service.declare"},
     {

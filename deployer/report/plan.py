@@ -1,0 +1,120 @@
+"""How a plan is written: as lines for people, as JSON values for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from os.path import commonprefix
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from deployer.engine.plan import UNKNOWN, Action, Change, FieldChange, Plan
+
+_SIGNS = {
+    Action.CREATE: ("+", "green"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.REPLACE: ("-/+", "magenta"),
+    Action.DELETE: ("-", "red"),
+}
+_LONGEST_VALUE = 76
+_SHORTEST_VALUE = 19
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    for line in plan_lines(plan, console.width):
+        console.print(line, soft_wrap=not console.is_terminal)
+
+
+def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
+    """Yield a plan line by line: what changes, each field that differs, and the sum. `width`:
+    characters in a line.
+    """
+    for change in plan.effective:
+        sign, style = _SIGNS[change.action]
+        yield Text(f"{sign:>3} {change.action.value:7} {change.key}", style=style)
+        if change.note:
+            yield Text(f"        {change.note}")
+        if change.action in (Action.UPDATE, Action.REPLACE):
+            for field in change.fields:
+                yield from _field_lines(field, width)
+    yield Text(plan_summary(plan), style="bold")
+
+
+def plan_summary(plan: Plan) -> str:
+    if plan.is_empty:
+        return f"Plan: no changes, resources checked: {len(plan.changes)}"
+    actions = ", ".join(f"{plan.count(action)} to {action.value}" for action in _SIGNS)
+    return f"Plan: {actions}, {plan.count(Action.NOOP)} unchanged"
+
+
+def _field_lines(change: FieldChange, width: int) -> Iterator[Text]:
+    forces = " (forces replacement)" if change.forces_replace else ""
+    frame = f"        {change.path}: {{}} -> {{}}{forces}"
+    room = min(max((width - len(frame) + 4) // 2, _SHORTEST_VALUE), _LONGEST_VALUE)
+    before, after = _written(change.before), _written(change.after)
+    if (
+        isinstance(change.before, list)
+        and isinstance(change.after, list)
+        and max(len(before), len(after)) > room
+    ):
+        yield Text(
+            f"        {change.path}: {len(change.before)} entries -> {len(change.after)} "
+            f"entries{forces}"
+        )
+        yield from _entry_lines(change.before, change.after)
+        return
+    shown, other = _short(before, room), _short(after, room)
+    if shown == other:  # they differ in what was left out
+        shown, other = _around_difference(before, after, room)
+    yield Text(f"        {change.path}: {shown} -> {other}{forces}")
+
+
+def _entry_lines(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Text]:
+    """Yield the entries of a list that go and those that come, whole, in their order."""
+    old, new = [[_written(entry) for entry in entries] for entries in (before, after)]
+    for kind, start, end, new_start, new_end in SequenceMatcher(
+        None, old, new, autojunk=False
+    ).get_opcodes():
+        if kind != "equal":
+            yield from (Text(f"          - {entry}") for entry in old[start:end])
+            yield from (Text(f"          + {entry}") for entry in new[new_start:new_end])
+
+
+def _written(value: Any) -> str:
+    return (
+        repr(value)
+        if value is UNKNOWN
+        else json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
+    )
+
+
+def _short(text: str, room: int) -> str:
+    """Return a text, or the beginning and the end of one that is longer than the room."""
+    if len(text) <= room:
+        return text
+    half = (room - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
+
+
+def _around_difference(before: str, after: str, room: int) -> tuple[str, str]:
+    """Return of two long texts the part in which they begin to differ."""
+    first = len(commonprefix([before, after]))
+    start = max(0, first - (room - 6) // 3)
+    pieces = [text[start : start + room - 6] for text in (before, after)]
+    ends = [start + len(piece) < len(text) for piece, text in zip(pieces, (before, after))]
+    shown = [
+        f"{'...' if start else ''}{piece}{'...' if end else ''}" for piece, end in zip(pieces, ends)
+    ]
+    return shown[0], shown[1]
+
+
+def change_document(change: Change) -> dict[str, Any]:
+    """Return a change as plain JSON values."""
+    fields = [
+        {"path": each.path, "before": each.before, "after": each.after} for each in change.fields
+    ]
+    noted = {"note": change.note} if change.note else {}
+    return {"resource": change.key, "action": change.action.value, "fields": fields, **noted}
