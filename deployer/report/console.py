@@ -1,4 +1,4 @@
-"""Consoles for stdout and stderr, and the two forms of an answer without a layout: JSON, an error."""
+"""Consoles for stdout and stderr; printing errors and JSON documents."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from rich.text import Text
 
 
 def make_console(stream: IO[str], *, color: bool = True) -> Console:
-    """Return a console for a stream: as wide as a terminal, and without wrapping where lines are
-    read by programs.
-    """
+    """Make a console for a stream. Only a terminal wraps lines; other streams keep them whole."""
     terminal = stream.isatty()
-    # rich takes FORCE_COLOR for a terminal; whether to animate is the stream's own matter.
+    # FORCE_COLOR would make rich animate a stream that is no terminal.
     return Console(
         file=stream,
         force_terminal=terminal,
@@ -37,12 +35,13 @@ def stderr_console(*, color: bool) -> Console:
 
 
 def print_error(console: Console, message: str, advice: str) -> None:
+    """Print an error and, on a line of its own, the advice if there is any."""
     console.print(Text(f"error: {message}", style="red"), soft_wrap=True)
     if advice:
         console.print(Text(advice), soft_wrap=True)
 
 
 def print_json(stream: IO[str], document: Any) -> None:
-    """Print one JSON document; what is not known yet is written as "(known after apply)"."""
+    """Print one JSON document. Values that AWS has yet to choose read "(known after apply)"."""
     stream.write(json.dumps(document, indent=2, default=repr) + "\n")
     stream.flush()

@@ -1,14 +1,14 @@
-"""The live view of a run: what its events look like on stderr.
+"""The live view of a run: its events as text on stderr.
 
-On a terminal, running steps stay in a live area and finished ones scroll up; elsewhere each step is
-one line when it starts and one when it ends. Colour only repeats what words say.
+On a terminal, running steps stay in a live area and finished ones scroll up. Elsewhere a step is
+one line when it starts and one when it ends. Colour adds nothing that the words do not say.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
@@ -39,13 +39,12 @@ _MOST_LIVE_LINES = 20
 
 
 class Board:
-    """What a run shows: the lines that an event adds for good, and the live area of running steps.
+    """Turns events into lines that stay, and draws the live area of running steps.
 
     Args:
-        live: whether a live area shows running steps, so that their progress needs no lines of its
-            own.
+        live: whether there is a live area; without one, progress is printed as lines.
         width: characters in a line.
-        wording: the last hand on messages, which makes their commands copyable.
+        wording: completes the commands that a message names, so that they work when copied.
     """
 
     def __init__(
@@ -61,13 +60,13 @@ class Board:
         self._wording = wording
         self._clock = clock
         self._running: dict[str, tuple[str, float, str]] = {}
-        self._told: dict[str, set[str]] = {}
+        self._printed: dict[str, set[str]] = {}
 
     def lines(self, event: events.Event) -> Iterator[Text]:
-        """Take an event in, and yield the lines that it adds."""
+        """Record an event and yield the lines that it adds."""
         if isinstance(event, events.StepStarted):
             self._running[event.key] = (event.action, self._clock(), "")
-            self._told[event.key] = set()
+            self._printed[event.key] = set()
             if not self._live:
                 yield Text(f"{event.key}: {_GERUNDS[event.action]}")
         elif isinstance(event, events.StepProgress):
@@ -93,14 +92,15 @@ class Board:
     def _progress(self, event: events.StepProgress) -> Iterator[Text]:
         action, started, _ = self._running[event.key]
         self._running[event.key] = (action, started, event.text)
+        # Without a live area, a count that changes often is left out of the line.
         whole = event.lasting or event.text.startswith("waiting")
-        news = event.text if whole else event.text.partition(": ")[0]
-        if event.lasting or (not self._live and news not in self._told[event.key]):
-            yield Text(f"{event.key}: {news}", style="dim")
-        self._told[event.key].add(news)
+        text = event.text if whole else event.text.partition(": ")[0]
+        if event.lasting or (not self._live and text not in self._printed[event.key]):
+            yield Text(f"{event.key}: {text}", style="dim")
+        self._printed[event.key].add(text)
 
     def area(self) -> Group:
-        """Draw the running steps, each with the seconds since it started."""
+        """Draw the running steps and the seconds since they started."""
         now = self._clock()
         lines = [
             Text(
@@ -110,16 +110,18 @@ class Board:
             )
             for key, (action, started, text) in self._running.items()
         ]
-        more = len(lines) - _MOST_LIVE_LINES
-        return Group(*lines[:_MOST_LIVE_LINES], *([Text(f"and {more} more")] if more > 0 else []))
+        hidden = len(lines) - _MOST_LIVE_LINES
+        if hidden > 0:
+            lines[_MOST_LIVE_LINES:] = [Text(f"and {hidden} more")]
+        return Group(*lines)
 
 
 class Reporter:
-    """Shows events on stderr. Use as a context manager around a run.
+    """Shows the events of a run on stderr. Use it as a context manager around the run.
 
-    One thread draws, and nothing else touches the console meanwhile: `emit` only puts the event
-    into a queue. So any thread may emit, and a signal handler as well, for SimpleQueue.put takes no
-    lock that the interrupted code could hold.
+    Only the reporter's own thread writes to the console; `emit` puts the event into a queue. Any
+    thread may emit, and signal handlers too: SimpleQueue.put takes no lock that the interrupted
+    code could hold.
     """
 
     def __init__(self, console: Console, wording: Callable[[str], str] = str) -> None:
@@ -138,18 +140,17 @@ class Reporter:
         self.pause()
 
     def emit(self, event: events.Event) -> None:
+        """Queue an event to be shown. Safe in signal handlers."""
         self._events.put(event)
 
     def resume(self) -> None:
-        """Show events as they come."""
+        """Start showing events."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
             self._thread.start()
 
     def pause(self, timeout_s: float | None = None) -> None:
-        """Show everything emitted so far and clear the live area; what comes later is shown after
-        `resume`.
-        """
+        """Show the queued events, clear the live area, and keep later events until `resume`."""
         if self._thread is not None:
             self._events.put(None)
             self._thread.join(timeout_s)
@@ -164,8 +165,8 @@ class Reporter:
                 while not self._paused:
                     self._print(self._gather(None))
         except OSError:
-            # The reader of stderr is gone or its disk is full. The run goes on unseen, and its exit
-            # code tells how it ended.
+            # The reader of stderr is gone, or its disk is full. The run continues without output;
+            # its exit code still says how it ended.
             while not self._paused:
                 self._gather(None)
 
@@ -184,7 +185,7 @@ class Reporter:
                 live.refresh()
 
     def _gather(self, timeout_s: float | None) -> list[Text]:
-        """Wait for an event, and return its lines with those of the events that are there already."""
+        """Wait for an event; return its lines and those of all events already queued."""
         lines: list[Text] = []
         with suppress(Empty):
             for _ in range(_MOST_EVENTS_AT_ONCE):
@@ -196,18 +197,17 @@ class Reporter:
                 timeout_s = 0
         return lines
 
-    def _print(self, lines: Iterable[Text]) -> None:
-        together = list(lines)
-        if together:
-            self.console.print(*together, sep="\n", soft_wrap=not self.console.is_terminal)
+    def _print(self, lines: Sequence[Text]) -> None:
+        if lines:
+            self.console.print(*lines, sep="\n", soft_wrap=not self.console.is_terminal)
 
 
 def _describe(event: events.Event, width: int) -> Iterator[Text]:
     if isinstance(event, events.RunStarted):
-        where = f" at {event.endpoint}" if event.endpoint else ""
+        endpoint = f" at {event.endpoint}" if event.endpoint else ""
         yield Text(
             f"{event.command} {event.service}, stage {event.stage}: account {event.account}, "
-            f"{event.region}{where}",
+            f"{event.region}{endpoint}",
             style="bold",
         )
     elif isinstance(event, events.PlanReady):

@@ -1,4 +1,4 @@
-"""How a plan is written: as lines for people, as JSON values for programs."""
+"""Plans and changes as text for people and as JSON values for programs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 
 def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
-    """Yield a plan line by line: what changes, each field that differs, and the sum. `width`:
-    characters in a line.
+    """Yield the changes of a plan, their differing fields, and a summary.
+
+    Args:
+        width: characters in a line.
     """
     for change in plan.effective:
         sign, style = _SIGNS[change.action]
@@ -44,6 +46,7 @@ def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
 
 
 def plan_summary(plan: Plan) -> str:
+    """Count the changes by action."""
     if plan.is_empty:
         return f"Plan: no changes, resources checked: {len(plan.changes)}"
     actions = ", ".join(f"{plan.count(action)} to {action.value}" for action in _SIGNS)
@@ -54,7 +57,7 @@ def _field_lines(change: FieldChange, width: int) -> Iterator[Text]:
     forces = " (forces replacement)" if change.forces_replace else ""
     frame = f"        {change.path}: {{}} -> {{}}{forces}"
     room = min(max((width - len(frame) + 4) // 2, _SHORTEST_VALUE), _LONGEST_VALUE)
-    before, after = _written(change.before), _written(change.after)
+    before, after = _value_text(change.before), _value_text(change.after)
     if (
         isinstance(change.before, list)
         and isinstance(change.after, list)
@@ -66,15 +69,15 @@ def _field_lines(change: FieldChange, width: int) -> Iterator[Text]:
         )
         yield from _entry_lines(change.before, change.after)
         return
-    shown, other = _short(before, room), _short(after, room)
-    if shown == other:  # they differ in what was left out
-        shown, other = _around_difference(before, after, room)
-    yield Text(f"        {change.path}: {shown} -> {other}{forces}")
+    old, new = _short(before, room), _short(after, room)
+    if old == new:  # the difference is in the middle that was cut out
+        old, new = _around_difference(before, after, room)
+    yield Text(f"        {change.path}: {old} -> {new}{forces}")
 
 
 def _entry_lines(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Text]:
-    """Yield the entries of a list that go and those that come, whole, in their order."""
-    old, new = [[_written(entry) for entry in entries] for entries in (before, after)]
+    """Yield the removed and added entries of a list, not shortened, in their order."""
+    old, new = [[_value_text(entry) for entry in entries] for entries in (before, after)]
     for kind, start, end, new_start, new_end in SequenceMatcher(
         None, old, new, autojunk=False
     ).get_opcodes():
@@ -83,7 +86,7 @@ def _entry_lines(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Text]:
             yield from (Text(f"          + {entry}") for entry in new[new_start:new_end])
 
 
-def _written(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return (
         repr(value)
         if value is UNKNOWN
@@ -92,7 +95,7 @@ def _written(value: Any) -> str:
 
 
 def _short(text: str, room: int) -> str:
-    """Return a text, or the beginning and the end of one that is longer than the room."""
+    """Cut the middle out of a text that is longer than `room` characters."""
     if len(text) <= room:
         return text
     half = (room - 3) // 2
@@ -100,21 +103,22 @@ def _short(text: str, room: int) -> str:
 
 
 def _around_difference(before: str, after: str, room: int) -> tuple[str, str]:
-    """Return of two long texts the part in which they begin to differ."""
-    first = len(commonprefix([before, after]))
-    start = max(0, first - (room - 6) // 3)
-    pieces = [text[start : start + room - 6] for text in (before, after)]
-    ends = [start + len(piece) < len(text) for piece, text in zip(pieces, (before, after))]
-    shown = [
-        f"{'...' if start else ''}{piece}{'...' if end else ''}" for piece, end in zip(pieces, ends)
-    ]
-    return shown[0], shown[1]
+    """Return the part of two long texts where they begin to differ."""
+    size = room - 2 * len("...")
+    start = max(0, len(commonprefix([before, after])) - size // 3)
+    end = start + size
+
+    def excerpt(text: str) -> str:
+        return f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
+
+    return excerpt(before), excerpt(after)
 
 
 def change_document(change: Change) -> dict[str, Any]:
     """Return a change as plain JSON values."""
     fields = [
-        {"path": each.path, "before": each.before, "after": each.after} for each in change.fields
+        {"path": field.path, "before": field.before, "after": field.after}
+        for field in change.fields
     ]
-    noted = {"note": change.note} if change.note else {}
-    return {"resource": change.key, "action": change.action.value, "fields": fields, **noted}
+    note = {"note": change.note} if change.note else {}
+    return {"resource": change.key, "action": change.action.value, "fields": fields, **note}

@@ -1,4 +1,4 @@
-"""How the results of `invoke`, `image` and `check` are written."""
+"""The results of `invoke`, `image` and `check` as text."""
 
 from __future__ import annotations
 
@@ -17,46 +17,36 @@ _SHOWN_PREDICTIONS = 5
 def print_results(
     console: Console, results: Sequence[Mapping[str, Any]], latencies_s: Sequence[float]
 ) -> None:
-    """Print one row per model, and how long the request took."""
+    """Print a table with one row per model, then the latency."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("model")
     table.add_column("version")
     table.add_column("prediction", overflow="fold")
-    for entry in results:
-        if "error" in entry:
-            table.add_row(
-                Text(str(entry.get("model"))),
-                Text(""),
-                Text(f"failed: {entry['error']}", style="red"),
-            )
+    for result in results:
+        if "error" in result:
+            version, answer = Text(""), Text(f"failed: {result['error']}", style="red")
         else:
-            table.add_row(
-                Text(str(entry.get("model"))),
-                Text(str(entry.get("version"))),
-                Text(_predictions(entry["predictions"])),
-            )
+            version, answer = Text(str(result.get("version"))), Text(_list(result["predictions"]))
+        table.add_row(Text(str(result.get("model"))), version, answer)
     console.print(table)
     console.print(Text(f"\n{latency_line(latencies_s)}"))
 
 
 def print_output(console: Console, output: Any, latencies_s: Sequence[float]) -> None:
-    """Print what a workflow of another shape than the shipped one put out, and how long the request
-    took.
-    """
+    """Print the output of a workflow that returns no list of models as JSON, then the latency."""
     console.print(Text(json.dumps(output, indent=2, ensure_ascii=False)), soft_wrap=True)
     console.print(Text(f"\n{latency_line(latencies_s)}"))
 
 
-def _predictions(values: Sequence[Any]) -> str:
-    shown = ", ".join(_prediction(value) for value in values[:_SHOWN_PREDICTIONS])
-    more = len(values) - _SHOWN_PREDICTIONS
-    return f"{shown}, ... ({len(values)} in all)" if more > 0 else shown
+def _list(predictions: Sequence[Any]) -> str:
+    """Format the first predictions and count them all."""
+    shown = ", ".join(_prediction(value) for value in predictions[:_SHOWN_PREDICTIONS])
+    more = len(predictions) - _SHOWN_PREDICTIONS
+    return f"{shown}, ... ({len(predictions)} in all)" if more > 0 else shown
 
 
 def _prediction(value: Any) -> str:
-    """Write a number with six digits, and anything else as JSON: what a workflow makes of a
-    prediction is its own matter.
-    """
+    """Format a number with six digits, anything else that a workflow returns as JSON."""
     return (
         f"{value:.6g}"
         if isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -65,8 +55,8 @@ def _prediction(value: Any) -> str:
 
 
 def latency_line(latencies_s: Sequence[float]) -> str:
-    """Say how long one request took, or how the times of several spread."""
-    milliseconds = sorted(1000 * each for each in latencies_s)
+    """Describe the latency of one request, or the distribution of several."""
+    milliseconds = sorted(1000 * seconds for seconds in latencies_s)
     if len(milliseconds) == 1:
         return f"answered in {milliseconds[0]:.0f} ms"
     p95 = milliseconds[min(len(milliseconds) - 1, round(0.95 * (len(milliseconds) - 1)))]
@@ -78,7 +68,7 @@ def latency_line(latencies_s: Sequence[float]) -> str:
 
 
 def image_line(document: Mapping[str, Any]) -> str:
-    """Say what was built, layer by layer."""
+    """Describe a built image: file, name, digest if known, and sizes by kind of layer."""
     from deployer.images.layers import sizes_by_kind
 
     sizes = sizes_by_kind((layer["what"], layer["bytes"]) for layer in document["layers"])
@@ -87,7 +77,7 @@ def image_line(document: Mapping[str, Any]) -> str:
 
 
 def findings_text(findings: Sequence[str]) -> str:
-    """Say what was found, a line for each."""
+    """List the findings of `check`, one per line, and count them."""
     if not findings:
         return "check: nothing found"
     number = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
