@@ -33,7 +33,7 @@ def command(options: Options, output: Path, function: str | None) -> None:
     """
     from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import StepFinished, StepProgress, StepStarted
-    from deployer.images.build import save
+    from deployer.images.build import build_and_save
     from deployer.project import training
     from deployer.report.console import print_json, stderr_console
     from deployer.report.live import Reporter
@@ -54,13 +54,15 @@ def command(options: Options, output: Path, function: str | None) -> None:
         project = runs.read_project(settings, reporter.emit)
         key = image_key(project.image_of, function)
         context = project.images[key]
-        name = f"{settings.prefix}:{context.tag}"
+        name = f"{settings.prefix}:{context.image_tag}"
         reporter.emit(StepStarted("image", "create"))
 
         def tell(text: str, *, lasting: bool = False) -> None:
             reporter.emit(StepProgress("image", text, lasting))
 
-        built = save(context, name, output, settings.builder, tell, project.served_by(key))
+        built = build_and_save(
+            context, name, output, settings.builder, tell, project.served_by(key)
+        )
         reporter.emit(StepFinished("image", "create", time.monotonic() - begun))
     document = {
         "image": name,

@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployer.images.cache import replacing, room_needed
+from deployer.images.cache import atomic_write, explain_disk_errors
 from deployer.images.layers import Blob, BuiltImage
 
 
@@ -20,8 +20,8 @@ def write_archive(image: BuiltImage, name: str, target: Path) -> None:
         "Layers": [f"{blob.digest[7:]}.tar.gz" for blob in image.layers],
     }
     with (
-        room_needed(target),
-        replacing(target) as stream,
+        explain_disk_errors(target),
+        atomic_write(target) as stream,
         tarfile.open(fileobj=stream, mode="w") as archive,
     ):
         for file, blob in _files(image):

@@ -7,14 +7,14 @@ from functools import partial
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.layers import LAYER_TYPE, Base, Blob
+from deployer.images.layers import LAYER_TYPE, BaseImage, Blob
 from deployer.images.registry import PLATFORM, Registry
 
 # What a layer may be: Lambda knows gzip alone.
 _LAYER_TYPES = (LAYER_TYPE, "application/vnd.oci.image.layer.v1.tar+gzip")
 
 
-def empty_base(architecture: str) -> Base:
+def empty_base(architecture: str) -> BaseImage:
     """Return the base of an image without one."""
     config = {
         "architecture": PLATFORM[architecture],
@@ -22,15 +22,15 @@ def empty_base(architecture: str) -> Base:
         "config": {"WorkingDir": "/var/task"},
         "rootfs": {"type": "layers", "diff_ids": []},
     }
-    return Base(config, ())
+    return BaseImage(config, ())
 
 
-def read_base(reference: str, architecture: str, tell: Tell) -> Base:
+def read_base(reference: str, architecture: str, tell: Tell) -> BaseImage:
     """Read manifest and config of a base for one architecture; raise BuildError for one that Lambda
     could not run.
     """
     registry = Registry(reference)
-    manifest = registry.image(architecture).content
+    manifest = registry.image_manifest(architecture).content
     described = manifest["config"]
     config = json.loads(registry.blob(described["digest"], described["size"]).read_bytes())
     if config.get("architecture") != PLATFORM[architecture]:
@@ -56,4 +56,4 @@ def read_base(reference: str, architecture: str, tell: Tell) -> Base:
 
         path = partial(registry.blob, layer["digest"], layer["size"], progress)
         layers.append(Blob(layer["digest"], layer["size"], LAYER_TYPE, path, "base"))
-    return Base(config, tuple(layers))
+    return BaseImage(config, tuple(layers))

@@ -10,14 +10,14 @@ from deployer.aws.access import Aws, Tell
 from deployer.errors import BuildError
 from deployer.images.archive import write_archive
 from deployer.images.context import NO_BASE, Context
-from deployer.images.direct import assemble
-from deployer.images.ecr import push, verify
+from deployer.images.direct import build_image
+from deployer.images.ecr import check_image, push
 from deployer.images.engine import Engine, find_engine
-from deployer.images.verify import verifying
+from deployer.images.predictions import prediction_check
 
 
 @dataclass(frozen=True)
-class Summary:
+class BuildSummary:
     """What was built: by whom, its digest where it is known before a push, its layers as (what,
     compressed bytes).
     """
@@ -36,7 +36,7 @@ def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
         return None, "builder: direct"
     engine = find_engine()
     if engine is not None:
-        return engine, f"builder: docker, the engine at {engine.where}"
+        return engine, f"builder: docker, the engine at {engine.address}"
     if choice == "docker":
         raise BuildError(
             "no Docker engine answers: neither at DOCKER_HOST, nor of the docker context, nor at "
@@ -46,7 +46,7 @@ def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
     return None, "builder: direct, because no Docker engine answers"
 
 
-def bring(
+def build_and_push(
     context: Context,
     aws: Aws,
     repository: str,
@@ -60,20 +60,20 @@ def bring(
         models: files of the models that the image will serve; what it predicts for them is verified
             before the push.
     """
-    tag = context.tag
+    tag = context.image_tag
     engine, why = choose_engine(choice, context)
     if context.base != NO_BASE:
         tell(why, lasting=True)
-    with verifying(context, models, tell) as verified:
+    with prediction_check(context, models, tell) as verified:
         if engine:
-            digest = _build_with(engine, context, aws, repository, tag, tell, verified)
+            digest = _build_with_engine(engine, context, aws, repository, tag, tell, verified)
         else:
-            image = assemble(context, tell)
-            _unchanged(context, tag)
+            image = build_image(context, tell)
+            _check_unchanged(context, tag)
             verified()
             digest = push(aws, repository, tag, image, tell)
     try:
-        verify(aws, repository, digest, context.architecture)
+        check_image(aws, repository, digest, context.architecture)
     except BuildError:  # or the next run would take it by its tag
         aws.call(
             "ecr",
@@ -85,7 +85,7 @@ def bring(
     return digest
 
 
-def _build_with(
+def _build_with_engine(
     engine: Engine,
     context: Context,
     aws: Aws,
@@ -98,46 +98,48 @@ def _build_with(
     try:
         engine.build(context, name, tell)
         try:
-            _unchanged(context, tag)
+            _check_unchanged(context, tag)
             verified()
             return engine.push(aws, name, repository, tag, tell)
         finally:
-            engine.forget(name)
+            engine.untag(name)
     finally:
         engine.close()
 
 
-def save(
+def build_and_save(
     context: Context, name: str, target: Path, choice: str, tell: Tell, models: Sequence[Path] = ()
-) -> Summary:
+) -> BuildSummary:
     """Build the context and write it as a file that docker load takes. Calls no AWS. `models` as in
-    `bring`.
+    `build_and_push`.
     """
     engine, why = choose_engine(choice, context)
     tell(why, lasting=True)
-    with verifying(context, models, tell) as verified:
+    with prediction_check(context, models, tell) as verified:
         if engine:
             try:
                 engine.build(context, name, tell)
-                _unchanged(context, context.tag)
+                _check_unchanged(context, context.image_tag)
                 verified()
                 engine.save(name, target)
-                engine.forget(name)
+                engine.untag(name)
             finally:
                 engine.close()
-            return Summary("docker", None, ())
-        image = assemble(context, tell)
-        _unchanged(context, context.tag)
+            return BuildSummary("docker", None, ())
+        image = build_image(context, tell)
+        _check_unchanged(context, context.image_tag)
         verified()
         write_archive(image, name, target)
-    return Summary("direct", image.digest, tuple((blob.what, blob.size) for blob in image.layers))
+    return BuildSummary(
+        "direct", image.digest, tuple((blob.kind, blob.size) for blob in image.layers)
+    )
 
 
-def _unchanged(context: Context, tag: str) -> None:
+def _check_unchanged(context: Context, tag: str) -> None:
     """Refuse an image of files that changed while it was built: the tag would promise something
     else.
     """
-    if replace(context).tag != tag:
+    if replace(context).image_tag != tag:
         raise BuildError(
             f"{context.folder} changed while the image was built", "run the command again"
         )

@@ -23,19 +23,22 @@ def cache_folder() -> Path:
     return Path(root) / "deployer"
 
 
-def kept(name: str, write: Callable[[IO[bytes]], None], size: int | None = None) -> Path:
+def cached(name: str, write: Callable[[IO[bytes]], None], size: int | None = None) -> Path:
     """Return the file of this name in the cache; if it is not there in its size, `write` it, whole
     or not at all.
     """
     path = cache_folder() / name
     if not path.is_file() or size not in (None, path.stat().st_size):
-        with room_needed(path, "name another folder in XDG_CACHE_HOME"), replacing(path) as stream:
+        with (
+            explain_disk_errors(path, "name another folder in XDG_CACHE_HOME"),
+            atomic_write(path) as stream,
+        ):
             write(stream)
     return path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a file beside `path` that takes its place once all is written; an error leaves `path` as
     it was.
     """
@@ -54,7 +57,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def room_needed(path: Path, advice: str = "") -> Iterator[None]:
+def explain_disk_errors(path: Path, advice: str = "") -> Iterator[None]:
     """Turn a full disk, or a folder that may not be written, into a BuildError that names it;
     `advice` for the latter.
     """

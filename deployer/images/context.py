@@ -18,7 +18,7 @@ from deployer.images.dockerfile import Dockerfile, read_dockerfile
 FORMAT = 3
 NO_BASE = "scratch"
 # which digest a base's tag stands for (images.base); the digest itself is part of the hash
-LOCK = "base.lock"
+LOCK_FILE = "base.lock"
 _IGNORED_FOLDERS = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache"}
 
 
@@ -60,7 +60,7 @@ class Context:
             paths = [
                 Path(here, name)
                 for name in (*names, *links)
-                if not name.endswith(".pyc") and name != LOCK
+                if not name.endswith(".pyc") and name != LOCK_FILE
             ]
             found.update((path.relative_to(self.folder).as_posix(), path) for path in paths)
         kept = {name: found[name] for name in sorted(self._not_ignored(found))}
@@ -91,7 +91,7 @@ class Context:
         return read_dockerfile(self.folder / "Dockerfile")
 
     @cached_property
-    def tag(self) -> str:
+    def image_tag(self) -> str:
         """The image's identity: a hash of names, contents and run bits of all files, base, target
         and format.
         """

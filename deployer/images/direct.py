@@ -10,12 +10,12 @@ from pathlib import Path
 from deployer.aws.access import Tell, tell_nobody
 from deployer.images.base import empty_base, read_base
 from deployer.images.context import NO_BASE, Context
-from deployer.images.layers import BuiltImage, Layer, image_of, layer_in_memory
+from deployer.images.layers import BuiltImage, Layer, add_layers, make_layer
 from deployer.images.packages import byte_compile, package_layer
 from deployer.images.recipe import Recipe, interpret
 
 
-def assemble(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
+def build_image(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
     """Make a context's image; the layers of its base are described, and fetched only when somebody
     opens them.
 
@@ -40,12 +40,12 @@ def assemble(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
         ],
         "WorkingDir": recipe.workdir,
     }
-    return image_of(base, tuple(each for each in layers if each), config)
+    return add_layers(base, tuple(each for each in layers if each), config)
 
 
 def _code_layer(context: Context, recipe: Recipe) -> Layer:
     if context.base == NO_BASE:  # no Python in it to compile for
-        return layer_in_memory(recipe.files, "code")
+        return make_layer(recipe.files, "code")
     with tempfile.TemporaryDirectory(prefix="deployer-code-") as folder:
         for name, path in recipe.files.items():
             target = Path(folder, name)
@@ -58,4 +58,4 @@ def _code_layer(context: Context, recipe: Recipe) -> Layer:
             for path in Path(folder).rglob("*")
             if path.is_file()
         }
-        return layer_in_memory(files, "code")
+        return make_layer(files, "code")

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from deployer.aws.access import Tell, tell_nobody
 from deployer.errors import AwsError, BuildError
-from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, amount, sizes_by_kind
+from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, format_size, sizes_by_kind
 from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES, PLATFORM
 
 UPLOADS = 4  # layers at once
 _UPLOAD_ATTEMPTS = 3
-_OUT_OF_STEP = ("InvalidLayerPartException", "UploadNotFoundException", "EmptyUploadException")
-_CHECKED_AT_ONCE = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)
+_RESTARTABLE = ("InvalidLayerPartException", "UploadNotFoundException", "EmptyUploadException")
+_LAYERS_PER_CHECK = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)
 
 
 class Calls(Protocol):
@@ -73,17 +73,17 @@ def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = 
 def _sizes(image: BuiltImage, present: set[str]) -> str:
     """Say how large an image's layers are, and how much of it was uploaded."""
     layers = {blob.digest: blob for blob in image.layers}.values()
-    parts = sizes_by_kind((blob.what, blob.size) for blob in layers)
+    parts = sizes_by_kind((blob.kind, blob.size) for blob in layers)
     sent = sum(blob.size for blob in layers if blob.digest not in present)
     there = sum(blob.size for blob in layers) - sent
-    return f"{parts}; uploaded {amount(sent)}, {amount(there)} were there"
+    return f"{parts}; uploaded {format_size(sent)}, {format_size(there)} were there"
 
 
 def _present(aws: Calls, repository: str, blobs: Iterable[Blob]) -> set[str]:
     digests = list(dict.fromkeys(blob.digest for blob in blobs))
     present = set()
-    for first in range(0, len(digests), _CHECKED_AT_ONCE):
-        asked = digests[first : first + _CHECKED_AT_ONCE]
+    for first in range(0, len(digests), _LAYERS_PER_CHECK):
+        asked = digests[first : first + _LAYERS_PER_CHECK]
         answer = aws.call(
             "ecr", "batch_check_layer_availability", repositoryName=repository, layerDigests=asked
         )
@@ -106,7 +106,7 @@ def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
         except AwsError as error:
             if error.code == "LayerAlreadyExistsException":
                 return
-            if error.code not in _OUT_OF_STEP or attempt == _UPLOAD_ATTEMPTS - 1:
+            if error.code not in _RESTARTABLE or attempt == _UPLOAD_ATTEMPTS - 1:
                 raise
         if blob.digest in _present(aws, repository, [blob]):
             return
@@ -122,11 +122,11 @@ def _upload_parts(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
             numbers = {"partFirstByte": first, "partLastByte": last}
             aws.call("ecr", "upload_layer_part", **upload, **numbers, layerPartBlob=part)
             first = last + 1
-            tell(f"uploading {blob.what}: {amount(first)} of {amount(blob.size)}")
+            tell(f"uploading {blob.kind}: {format_size(first)} of {format_size(blob.size)}")
     aws.call("ecr", "complete_layer_upload", **upload, layerDigests=[blob.digest])
 
 
-def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:
+def check_image(aws: Calls, repository: str, digest: str, architecture: str) -> None:
     """Read an image back as Lambda will, and raise BuildError for what Lambda would refuse later.
 
     That is an index (Img-4, Img-8), an unknown media type (Img-7), or another architecture, which

@@ -13,10 +13,10 @@ from typing import Any
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.cache import replacing, room_needed
+from deployer.images.cache import atomic_write, explain_disk_errors
 from deployer.images.context import Context
 from deployer.images.ecr import Calls
-from deployer.images.layers import layer_in_memory
+from deployer.images.layers import make_layer
 from deployer.images.registry import PLATFORM
 
 _PING_S = 5
@@ -27,11 +27,11 @@ _BUILD_S = 1800
 class Engine:
     """An engine that answers.
 
-    `client`: a docker.DockerClient. `where`: its address.
+    `client`: a docker.DockerClient. `address`: its address.
     """
 
     client: Any
-    where: str
+    address: str
 
     def close(self) -> None:
         """Let the connection go."""
@@ -47,7 +47,7 @@ class Engine:
         dockerfile = context.dockerfile
         arguments = {"BASE": context.base} if dockerfile.takes_base else {}
         options = {
-            "fileobj": layer_in_memory(context.files, "context").blob.open(),
+            "fileobj": make_layer(context.files, "context").blob.open(),
             "encoding": "gzip",
             "custom_context": True,
             "tag": name,
@@ -58,10 +58,10 @@ class Engine:
             "forcerm": True,
         }
         last = ""
-        with self._asked("build"):
+        with self._explain_errors("build"):
             for message in self.client.api.build(**options, decode=True):
                 if "error" in message:
-                    raise self._refused(str(message["error"]).strip(), last, context)
+                    raise self._build_error(str(message["error"]).strip(), last, context)
                 line = str(message.get("stream") or message.get("status") or "").strip()
                 if line.startswith("Step "):
                     tell(f"docker build, {line[:120]}".replace(" : ", ", ", 1))
@@ -69,24 +69,24 @@ class Engine:
         self._check_platform(name, context.architecture)
 
     def _check_platform(self, name: str, architecture: str) -> None:
-        with self._asked("inspect the image"):
+        with self._explain_errors("inspect the image"):
             found = self.client.images.get(name).attrs
         if found["Architecture"] != PLATFORM[architecture] or found["Os"] != "linux":
             raise BuildError(
-                f"the engine at {self.where} built for {found['Os']}/{found['Architecture']},"
+                f"the engine at {self.address} built for {found['Os']}/{found['Architecture']},"
                 f" but the functions are for linux/{PLATFORM[architecture]}",
                 "use --builder direct, or an engine that builds for that platform",
             )
 
-    def _refused(self, error: str, last: str, context: Context) -> BuildError:
+    def _build_error(self, error: str, last: str, context: Context) -> BuildError:
         if "exec format error" in f"{error} {last}":
             return BuildError(
-                f"the engine at {self.where} cannot run programs for {context.architecture}",
+                f"the engine at {self.address} cannot run programs for {context.architecture}",
                 "use --builder direct, which runs none, or install emulation (binfmt_misc)",
             )
         detail = f" (before it: {last})" if last and last not in error else ""
         return BuildError(
-            f"the engine at {self.where} failed to build {context.folder.name}/: {error}{detail}"
+            f"the engine at {self.address} failed to build {context.folder.name}/: {error}{detail}"
         )
 
     def push(self, aws: Calls, name: str, repository: str, tag: str, tell: Tell) -> str:
@@ -98,7 +98,7 @@ class Engine:
         answer = aws.call("ecr", "get_authorization_token")["authorizationData"][0]
         user, _, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
         target = f"{answer['proxyEndpoint'].partition('://')[2]}/{repository}"
-        with self._asked("push"):
+        with self._explain_errors("push"):
             self.client.api.tag(name, target, tag)
             try:
                 credentials = {"username": user, "password": password}
@@ -109,23 +109,27 @@ class Engine:
             finally:
                 self.client.api.remove_image(f"{target}:{tag}", noprune=True)
 
-    def forget(self, name: str) -> None:
+    def untag(self, name: str) -> None:
         """Take a name away; the layers stay as the engine's build cache, for docker image prune to
         clear.
         """
-        with self._asked("untag the image"):
+        with self._explain_errors("untag the image"):
             # force: else an image that a stopped container uses keeps its name, and that would hide
             # why a push failed
             self.client.api.remove_image(name, force=True, noprune=True)
 
     def save(self, name: str, target: Path) -> None:
         """Write an image as a file that docker load takes."""
-        with self._asked("save"), room_needed(target), replacing(target) as stream:
+        with (
+            self._explain_errors("save"),
+            explain_disk_errors(target),
+            atomic_write(target) as stream,
+        ):
             for chunk in self.client.api.get_image(name):
                 stream.write(chunk)
 
     @contextmanager
-    def _asked(self, what: str) -> Iterator[None]:
+    def _explain_errors(self, what: str) -> Iterator[None]:
         """Turn what the SDK raises into a BuildError that names engine and errand."""
         from docker.errors import APIError, DockerException  # type: ignore[import-untyped]
         from requests import RequestException
@@ -134,11 +138,11 @@ class Engine:
             yield
         except APIError as error:
             raise BuildError(
-                f"the engine at {self.where} refuses to {what}: {error.explanation}"
+                f"the engine at {self.address} refuses to {what}: {error.explanation}"
             ) from error
         except (DockerException, RequestException, ConnectionError) as error:
             raise BuildError(
-                f"the engine at {self.where} went away during {what}: {error}",
+                f"the engine at {self.address} went away during {what}: {error}",
                 "start it and run up again, or use --builder direct",
             ) from error
 
@@ -151,7 +155,7 @@ def _follow_push(stream: Iterable[Mapping[str, Any]], tell: Tell) -> str:
         if "error" in message:
             raise BuildError(
                 f"the registry refused the push: {str(message['error']).strip()}",
-                _advise(message["error"]),
+                _push_advice(message["error"]),
             )
         if "id" in message and message.get("status"):
             layers[message["id"]] = message["status"]
@@ -172,7 +176,7 @@ def _follow_push(stream: Iterable[Mapping[str, Any]], tell: Tell) -> str:
     return digest
 
 
-def _advise(error: str) -> str:
+def _push_advice(error: str) -> str:
     if any(
         word in error.lower() for word in ("expired", "denied", "unauthorized", "no basic auth")
     ):
@@ -191,7 +195,7 @@ def find_engine() -> Engine | None:
     from docker.errors import DockerException
     from requests import RequestException
 
-    for where, options in _candidates():
+    for where, options in _endpoints():
         if not _listens(where):
             continue
         try:
@@ -220,7 +224,7 @@ def _listens(where: str) -> bool:
     return True
 
 
-def _candidates() -> Iterator[tuple[str, dict[str, Any]]]:
+def _endpoints() -> Iterator[tuple[str, dict[str, Any]]]:
     from docker.context import ContextAPI  # type: ignore[import-untyped]
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env  # type: ignore[import-untyped]

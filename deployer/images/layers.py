@@ -31,13 +31,13 @@ class Blob:
     size: int
     media_type: str
     path: Callable[[], Path] | None = field(compare=False, default=None)
-    what: str = ""
+    kind: str = ""
     content: bytes | None = field(compare=False, default=None, repr=False)
 
     @classmethod
-    def of(cls, content: bytes, media_type: str, what: str = "") -> Blob:
+    def in_memory(cls, content: bytes, media_type: str, kind: str = "") -> Blob:
         """Return a blob that is held in memory."""
-        return cls(digest_of(content), len(content), media_type, None, what, content)
+        return cls(digest_of(content), len(content), media_type, None, kind, content)
 
     def open(self) -> IO[bytes]:
         if self.content is not None:
@@ -81,7 +81,7 @@ def digest_of(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Base:
+class BaseImage:
     """What an image inherits: the config, and the layers, whose bytes come only when somebody opens
     them.
     """
@@ -90,7 +90,7 @@ class Base:
     layers: tuple[Blob, ...]
 
 
-def image_of(base: Base, layers: tuple[Layer, ...], config: Mapping[str, Any]) -> BuiltImage:
+def add_layers(base: BaseImage, layers: tuple[Layer, ...], config: Mapping[str, Any]) -> BuiltImage:
     """Put layers on a base; `config` replaces what the base says about running it."""
     whole: dict[str, Any] = {
         **{
@@ -104,7 +104,7 @@ def image_of(base: Base, layers: tuple[Layer, ...], config: Mapping[str, Any]) -
             "diff_ids": [*base.config["rootfs"]["diff_ids"], *(layer.diff_id for layer in layers)],
         },
     }
-    blob = Blob.of(_json(whole).encode(), CONFIG_TYPE, "config")
+    blob = Blob.in_memory(_json(whole).encode(), CONFIG_TYPE, "config")
     blobs = (*base.layers, *(layer.blob for layer in layers))
     manifest = {
         "schemaVersion": 2,
@@ -115,7 +115,7 @@ def image_of(base: Base, layers: tuple[Layer, ...], config: Mapping[str, Any]) -
     return BuiltImage(_json(manifest), blobs, blob)
 
 
-class _Hashing(io.RawIOBase):
+class _HashingWriter(io.RawIOBase):
     """Passes what is written on to another stream, and knows digest and size of it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -148,9 +148,9 @@ def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int,
     (Img-15). GzipFile is told everything that its header says, which zlib's own header leaves to
     the operating system.
     """
-    compressed = _Hashing(stream)
+    compressed = _HashingWriter(stream)
     with gzip.GzipFile("", "wb", compresslevel=6, fileobj=compressed, mtime=0) as zipped:
-        plain = _Hashing(zipped)  # type: ignore[arg-type]
+        plain = _HashingWriter(zipped)  # type: ignore[arg-type]
         with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for folder in sorted(_folders(files)):
                 entry = tarfile.TarInfo(folder)
@@ -165,10 +165,10 @@ def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int,
     return compressed.digest, compressed.size, plain.digest
 
 
-def layer_in_memory(files: Mapping[str, Path], what: str) -> Layer:
+def make_layer(files: Mapping[str, Path], kind: str) -> Layer:
     stream = io.BytesIO()
     _, _, diff_id = write_layer(files, stream)
-    return Layer(Blob.of(stream.getvalue(), LAYER_TYPE, what), diff_id)
+    return Layer(Blob.in_memory(stream.getvalue(), LAYER_TYPE, kind), diff_id)
 
 
 def _folders(files: Mapping[str, Path]) -> set[str]:
@@ -182,10 +182,10 @@ def sizes_by_kind(layers: Iterable[tuple[str, int]]) -> str:
     kinds: dict[str, int] = {}
     for what, size in layers:
         kinds[what] = kinds.get(what, 0) + size
-    return ", ".join(f"{what} {amount(size)}" for what, size in kinds.items())
+    return ", ".join(f"{what} {format_size(size)}" for what, size in kinds.items())
 
 
-def amount(size: int) -> str:
+def format_size(size: int) -> str:
     """Write a number of bytes."""
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 

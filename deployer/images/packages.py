@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.cache import cache_folder, kept
+from deployer.images.cache import cache_folder, cached
 from deployer.images.context import FORMAT, Context
 from deployer.images.layers import LAYER_TYPE, Blob, Layer, write_layer
 from deployer.images.recipe import Recipe
@@ -35,18 +35,20 @@ from deployer.images.symbols import drop_symbols
 _MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
-def glibc(python: str) -> int:
+def glibc_minor(python: str) -> int:
     """Return the minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11,
     then Amazon Linux 2023.
     """
     return 26 if _minor(python) < 12 else 34
 
 
-def platforms(python: str, architecture: str) -> list[str]:
+def platform_tags(python: str, architecture: str) -> list[str]:
     """Return the platform tags of wheels that run there, best first (PEP 600)."""
     machine = _MACHINE[architecture]
     lowest, old = (17, ("2014",)) if architecture == "arm64" else (5, ("2014", "2010", "1"))
-    newer = [f"manylinux_2_{minor}_{machine}" for minor in range(glibc(python), lowest - 1, -1)]
+    newer = [
+        f"manylinux_2_{minor}_{machine}" for minor in range(glibc_minor(python), lowest - 1, -1)
+    ]
     return [*newer, *(f"manylinux{year}_{machine}" for year in old)]
 
 
@@ -56,7 +58,7 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
 
     It is kept in the cache under a hash of all that it depends on.
     """
-    lines, extras = _pins(context, recipe)
+    lines, extras = pinned_requirements(context, recipe)
     if not lines:
         return None
     prefix = recipe.workdir.lstrip("/")
@@ -87,14 +89,14 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
 
     # Written before the layer, so a layer without it is none.
     size = json.loads(described.read_text(encoding="utf-8"))["size"] if described.is_file() else -1
-    path = kept(name, write, size)
+    path = cached(name, write, size)
     known = json.loads(described.read_text(encoding="utf-8"))
     return Layer(
         Blob(known["digest"], known["size"], LAYER_TYPE, lambda: path, "packages"), known["diff_id"]
     )
 
 
-def _pins(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[str]]]:
+def pinned_requirements(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[str]]]:
     """Return the lines for pip, sorted, and the extras by package; every requirement must be
     pinned.
     """
@@ -129,7 +131,7 @@ def _install(lines: list[str], context: Context, site: Path, tell: Tell) -> None
         ]
         options += [f"--abi={each}" for each in (f"cp{version}", "abi3", "none")]
         options += [
-            f"--platform={each}" for each in platforms(context.python, context.architecture)
+            f"--platform={each}" for each in platform_tags(context.python, context.architecture)
         ]
         options += [
             "--quiet",
@@ -161,7 +163,7 @@ def _pip_failed(output: str, context: Context) -> BuildError:
         )
         return BuildError(
             f"there is no wheel of {none[1]} for Python {context.python}, {context.architecture}"
-            f" and glibc 2.{glibc(context.python)}, which AWS's image has",
+            f" and glibc 2.{glibc_minor(context.python)}, which AWS's image has",
             f"pin a version that has one{newer}",
         )
     if "No module named pip" in output:
@@ -187,7 +189,7 @@ def byte_compile(folder: Path, prefix: str, python: str) -> None:
     """Write the .pyc files of a folder with the Python version that will run them; see bytecode.py."""
     script = str(Path(__file__).with_name("bytecode.py"))
     answer = subprocess.run(
-        [interpreter(python), "-I", script, str(folder), prefix],
+        [find_python(python), "-I", script, str(folder), prefix],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -201,7 +203,7 @@ def byte_compile(folder: Path, prefix: str, python: str) -> None:
         raise BuildError(f"byte-compiling for Python {python} failed: {last[0]}")
 
 
-def interpreter(python: str) -> str:
+def find_python(python: str) -> str:
     """Return a Python of a minor version: this one, or one on the PATH."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == python:
         return sys.executable

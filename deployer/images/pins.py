@@ -8,12 +8,12 @@ from pathlib import Path
 from deployer.aws.access import Tell, tell_nobody
 from deployer.errors import BuildError
 from deployer.files import Unreadable, read_json
-from deployer.images.cache import replacing, room_needed
+from deployer.images.cache import atomic_write, explain_disk_errors
 from deployer.images.context import NO_BASE
 from deployer.images.registry import Registry
 
 
-def pinned(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody) -> str:
+def pin_base(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody) -> str:
     """Return a reference with its digest: its own, that of the lock file, or what the registry has
     now.
 
@@ -27,7 +27,7 @@ def pinned(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody)
     if reference not in known:
         known[reference] = Registry(reference).resolve()
         if write:
-            with room_needed(lock), replacing(lock) as stream:
+            with explain_disk_errors(lock), atomic_write(lock) as stream:
                 stream.write(json.dumps(known, indent=2, sort_keys=True).encode() + b"\n")
             tell(
                 f"pinned {reference} to {known[reference][:19]}... in "

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from deployer.errors import BuildError
-from deployer.images.cache import kept
+from deployer.images.cache import cached
 
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -110,7 +110,7 @@ class Registry:
         """Return the digest that the reference stands for now."""
         return self.reference.digest or self._fetch_manifest(self.reference.tag).digest
 
-    def image(self, architecture: str) -> Manifest:
+    def image_manifest(self, architecture: str) -> Manifest:
         """Return the manifest of one architecture's image; raise BuildError if there is none."""
         found = self.manifest(self.reference.version)
         if found.media_type not in INDEX_TYPES:
@@ -139,7 +139,9 @@ class Registry:
             found = self._fetch_manifest(version)
             stream.write(json.dumps([found.media_type, found.content]).encode())
 
-        media_type, content = json.loads(kept(f"manifests/{version[7:]}.json", write).read_bytes())
+        media_type, content = json.loads(
+            cached(f"manifests/{version[7:]}.json", write).read_bytes()
+        )
         return Manifest(content, media_type, version)
 
     def blob(
@@ -151,7 +153,7 @@ class Registry:
         A connection that breaks is taken up again where it broke. A blob of another digest is
         refused and not kept.
         """
-        return kept(
+        return cached(
             f"blobs/{digest[7:]}", lambda stream: self._download(digest, size, stream, tell), size
         )
 
@@ -173,10 +175,10 @@ class Registry:
                     sha.update(chunk)
                     done += len(chunk)
                     tell(done)
-            except self._broken as error:
+            except self._network_errors as error:
                 failures = failures + 1 if done == before else 1
                 if failures == _ATTEMPTS:
-                    raise self._lost(
+                    raise self._registry_error(
                         f"broke off after {done} of {size} bytes of {digest}"
                     ) from error
                 continue
@@ -226,7 +228,7 @@ class Registry:
                 "check base_image, and base.lock beside the Dockerfile",
             )
         if not answer.ok:
-            raise self._lost(f"answered HTTP {answer.status_code}")
+            raise self._registry_error(f"answered HTTP {answer.status_code}")
         return answer
 
     def _authorization(self, challenge: str) -> str:
@@ -271,17 +273,17 @@ class Registry:
     def _request(self, url: str, **parameters: Any) -> Any:
         try:
             return self._session.get(url, timeout=(10, 60), **parameters)
-        except self._broken as error:
-            raise self._lost(f"does not answer: {_innermost(error)}") from error
+        except self._network_errors as error:
+            raise self._registry_error(f"does not answer: {_innermost(error)}") from error
 
     @cached_property
-    def _broken(self) -> tuple[type[Exception], ...]:
+    def _network_errors(self) -> tuple[type[Exception], ...]:
         from requests import RequestException
         from urllib3.exceptions import HTTPError
 
         return (RequestException, HTTPError)
 
-    def _lost(self, problem: str) -> BuildError:
+    def _registry_error(self, problem: str) -> BuildError:
         return BuildError(
             f"{self._name}: the registry {problem}",
             "check the network and the proxy (HTTPS_PROXY), then run the command again",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TRAINED_WITH = ("numpy", "scipy", "scikit-learn", "joblib")
 # What AWS's base images bring along for the handler: a second copy would be 18 MB for nothing.
-IN_THE_BASE = {
+BASE_PACKAGES = {
     "awslambdaric",
     "boto3",
     "botocore",
@@ -170,5 +170,5 @@ def _missing(
                     f"{name} needs {needed.name}{needed.specifier}, but {there[key].version} "
                     f"is pinned"
                 )
-        elif key not in IN_THE_BASE:
+        elif key not in BASE_PACKAGES:
             yield f"{name} needs {needed.name}{needed.specifier}"

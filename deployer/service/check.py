@@ -16,7 +16,7 @@ from deployer.engine.compare import canonical_json
 from deployer.engine.events import Emit, Note
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
-from deployer.images.verify import verifying
+from deployer.images.predictions import prediction_check
 from deployer.project.settings import Settings
 from deployer.project.training import needed
 from deployer.service import declare
@@ -105,7 +105,7 @@ def _prediction_findings(project: Project, emit: Emit) -> Iterator[str]:
         emit(Note(text))
 
     for key, context in project.images.items():
-        with verifying(context, project.served_by(key), tell) as verified:
+        with prediction_check(context, project.served_by(key), tell) as verified:
             try:
                 verified()
             except BuildError as error:

@@ -136,10 +136,10 @@ def image(settings: Settings, project: Project, key: str) -> Resource:
 
     def build(aws: Aws, tell: Tell) -> str:
         from deployer.images.build import (
-            bring,
+            build_and_push,
         )  # most runs build nothing, and need not wait for this import
 
-        return bring(
+        return build_and_push(
             context, aws, settings.repository, settings.builder, tell, project.served_by(key)
         )
 
@@ -147,7 +147,7 @@ def image(settings: Settings, project: Project, key: str) -> Resource:
         key,
         repository=settings.repository,
         build=build,
-        fields={"tag": context.tag},
+        fields={"tag": context.image_tag},
         needs=["repository"],
     )
 

@@ -15,8 +15,8 @@ from typing import Any
 from deployer.aws.access import Tell
 from deployer.errors import BuildError, ConfigError
 from deployer.files import Unreadable, read_json
-from deployer.images.context import LOCK, NO_BASE, Context
-from deployer.images.pins import pinned
+from deployer.images.context import LOCK_FILE, NO_BASE, Context
+from deployer.images.pins import pin_base
 from deployer.images.recipe import requirement_files
 from deployer.images.registry import Reference
 from deployer.project import workflow
@@ -441,9 +441,9 @@ def pin_bases(settings: Settings, project: Project, *, write: bool, tell: Tell) 
     """Return the project with every base pinned by digest; the registry is asked only for what the
     lock file lacks.
     """
-    lock = settings.project / "lambda_src" / LOCK
+    lock = settings.project / "lambda_src" / LOCK_FILE
     images = {
-        key: replace(context, base=pinned(context.base, lock, write=write, tell=tell))
+        key: replace(context, base=pin_base(context.base, lock, write=write, tell=tell))
         for key, context in project.images.items()
     }
     return replace(project, images=images)

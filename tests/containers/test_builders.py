@@ -24,10 +24,10 @@ from deployer.aws.access import Tell
 from deployer.cli import cli
 from deployer.errors import AwsError, BuildError
 from deployer.images import build as building
-from deployer.images.build import bring, save
+from deployer.images.build import build_and_push, build_and_save
 from deployer.images.context import Context
 from deployer.images.engine import Engine, find_engine
-from deployer.images.pins import pinned
+from deployer.images.pins import pin_base
 from deployer.local import process
 from tests.support import zoo
 from tests.support.accounts import connect, keys, reset
@@ -66,7 +66,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def pinned_base(base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return pinned(base, tmp_path_factory.mktemp("lock") / "base.lock", write=False)
+    return pin_base(base, tmp_path_factory.mktemp("lock") / "base.lock", write=False)
 
 
 def context_in(folder: Path, base: str) -> Context:
@@ -90,7 +90,7 @@ def ecr(registry: Registry) -> RegistryEcr:
 def push(
     context: Context, ecr: RegistryEcr, kind: str, repository: str, tell: Tell | None = None
 ) -> str:
-    return bring(context, ecr, repository, kind, Told() if tell is None else tell)  # type: ignore[arg-type]
+    return build_and_push(context, ecr, repository, kind, Told() if tell is None else tell)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -228,7 +228,9 @@ def test_two_folders_at_two_times_make_one_digest(
         (tmp_path / number).mkdir()
         context = context_in(tmp_path / number, pinned_base)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / number / "cache"))
-        summaries.append(save(context, "x:1", tmp_path / number / "image.tar", "direct", Told()))
+        summaries.append(
+            build_and_save(context, "x:1", tmp_path / number / "image.tar", "direct", Told())
+        )
     assert summaries[0] == summaries[1]
     assert summaries[0].digest
     assert {what for what, _ in summaries[0].layers} == {"base", "packages", "code"}
@@ -240,7 +242,7 @@ def test_a_push_again_moves_no_byte_and_an_edited_handler_one_layer(
 ) -> None:
     told = Told()
     push(context, ecr, kind, f"again-{kind}")
-    before = layers(registry, f"again-{kind}", context.tag)
+    before = layers(registry, f"again-{kind}", context.image_tag)
     ecr.uploaded.clear()
     push(context, ecr, kind, f"again-{kind}", told)
     assert ecr.uploaded == []
@@ -250,7 +252,7 @@ def test_a_push_again_moves_no_byte_and_an_edited_handler_one_layer(
     )
     edited = replace(context)
     push(edited, ecr, kind, f"again-{kind}")
-    after = layers(registry, f"again-{kind}", edited.tag)
+    after = layers(registry, f"again-{kind}", edited.image_tag)
     assert len(set(after) - set(before)) == 1
     assert (
         kind == "docker" or [digest for digest, _ in ecr.uploaded if digest in after] == after[-1:]
@@ -267,8 +269,8 @@ def layers(registry: Registry, repository: str, tag: str) -> list[str]:
 def test_the_file_of_an_image_can_be_loaded_and_run(
     kind: str, context: Context, engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    name = f"loaded-{kind}:{context.tag}"
-    save(context, name, tmp_path / "image.tar", kind, Told())
+    name = f"loaded-{kind}:{context.image_tag}"
+    build_and_save(context, name, tmp_path / "image.tar", kind, Told())
     (loaded,) = engine.images.load((tmp_path / "image.tar").read_bytes())
     assert name in loaded.tags
     program = (
@@ -284,7 +286,7 @@ def test_the_file_of_an_image_can_be_loaded_and_run(
 
 def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> None:
     """No tests, stubs, sources or records; every module has its .pyc, checked against nothing."""
-    save(context, "x:1", tmp_path / "image.tar", "direct", Told())
+    build_and_save(context, "x:1", tmp_path / "image.tar", "direct", Told())
     with tarfile.open(tmp_path / "image.tar") as image:
         described = json.load(image.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
         for number in (-2, -1):
@@ -356,7 +358,7 @@ def test_a_half_pushed_image_is_no_image(
     with pytest.raises(AwsError, match="ExpiredTokenException") as caught:
         push(context, ecr, "direct", "half")
     assert "sign in again" in caught.value.advice
-    assert not requests.head(f"{registry.url}/half/manifests/{context.tag}").ok
+    assert not requests.head(f"{registry.url}/half/manifests/{context.image_tag}").ok
     del ecr.fails["put_image"]
     ecr.uploaded.clear()
     push(context, ecr, "direct", "half")
@@ -382,7 +384,7 @@ def test_an_image_for_the_wrong_machine_is_refused_and_removed(
         match="the pushed image is for linux/amd64, but the functions are for linux/arm64",
     ):
         push(arm, ecr, "docker", "wrong")
-    assert not requests.head(f"{registry.url}/wrong/manifests/{arm.tag}").ok
+    assert not requests.head(f"{registry.url}/wrong/manifests/{arm.image_tag}").ok
 
 
 def test_auto_takes_the_engine_that_answers(context: Context, engine: object) -> None:
@@ -394,12 +396,12 @@ def test_the_cache_spares_the_base_registry(
     context: Context, ecr: RegistryEcr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is known by digest is read once: another build asks nobody."""
-    save(context, "x:1", tmp_path / "one.tar", "direct", Told())
+    build_and_save(context, "x:1", tmp_path / "one.tar", "direct", Told())
     monkeypatch.setattr(
         "deployer.images.registry.Registry._get",
         lambda *arguments: pytest.fail("asked the registry"),
     )
-    save(context, "x:1", tmp_path / "two.tar", "direct", Told())
+    build_and_save(context, "x:1", tmp_path / "two.tar", "direct", Told())
     assert (tmp_path / "one.tar").stat().st_size == (tmp_path / "two.tar").stat().st_size
 
 

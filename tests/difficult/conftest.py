@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.images import registry
+from deployer.images import ecr
 from tests.support.deployments import Service
 from tests.support.projects import make_project
 from tests.support.wire import Account
@@ -36,7 +36,7 @@ def account(one_account: Account) -> Account:
 @pytest.fixture(autouse=True)
 def predictable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same calls in the same order, however often a run is repeated."""
-    monkeypatch.setattr(registry, "UPLOADS", 1)
+    monkeypatch.setattr(ecr, "UPLOADS", 1)
     monkeypatch.setattr(Aws, "together", lambda self, *calls: [call() for call in calls])
     random.seed(0)
 

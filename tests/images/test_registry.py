@@ -20,8 +20,8 @@ import pytest
 from deployer.errors import BuildError
 from deployer.images import registry
 from deployer.images.base import read_base
-from deployer.images.cache import cache_folder, kept, replacing, room_needed
-from deployer.images.pins import pinned
+from deployer.images.cache import atomic_write, cache_folder, cached, explain_disk_errors
+from deployer.images.pins import pin_base
 from deployer.images.registry import Reference, Registry
 from tests.support.stub import Quiet, serve
 
@@ -209,7 +209,7 @@ def test_an_index_is_resolved_to_the_platform(store, architecture, platform):
     index = store.manifest({"mediaType": INDEX, "manifests": entries}, INDEX, "3.12")
     with served(store) as name:
         assert Registry(f"{name}:3.12").resolve() == index
-        assert Registry(f"{name}@{index}").image(architecture).digest == wanted[platform]
+        assert Registry(f"{name}@{index}").image_manifest(architecture).digest == wanted[platform]
         base = read_base(f"{name}@{index}", architecture, silent)
     assert base.config["architecture"] == platform
     assert [layer.media_type for layer in base.layers] == [
@@ -224,7 +224,7 @@ def test_a_platform_that_is_missing_is_named_with_those_that_are_there(store):
         served(store) as name,
         pytest.raises(BuildError, match="has no image for linux/arm64; it has linux/amd64"),
     ):
-        Registry(f"{name}:1").image("arm64")
+        Registry(f"{name}:1").image_manifest("arm64")
 
 
 def test_a_base_for_another_machine_is_refused(store):
@@ -251,7 +251,7 @@ def test_a_token_is_fetched_once_and_used(store):
     with served(store) as name:
         registry = Registry(f"{name}:1")
         assert registry.resolve() == digest
-        registry.image("x86_64")
+        registry.image_manifest("x86_64")
     assert [path for path, _ in store.requests].count("/token") == 1
     assert ("/v2/a/b/manifests/1", "Bearer t0") in store.requests
 
@@ -334,7 +334,7 @@ def test_a_manifest_of_another_digest_is_refused(store):
         served(store) as name,
         pytest.raises(BuildError, match=f"sent sha256:.* when asked for {digest}"),
     ):
-        Registry(f"{name}@{digest}").image("x86_64")
+        Registry(f"{name}@{digest}").image_manifest("x86_64")
 
 
 @pytest.mark.parametrize(
@@ -381,16 +381,18 @@ def test_a_base_is_pinned_once(store, tmp_path):
     told = []
     with served(store) as name:
         reference = f"{name}:1"
-        assert pinned(reference, lock, write=False) == f"{reference}@{first}"
+        assert pin_base(reference, lock, write=False) == f"{reference}@{first}"
         assert not lock.exists()
         assert (
-            pinned(reference, lock, write=True, tell=lambda text, lasting=False: told.append(text))
+            pin_base(
+                reference, lock, write=True, tell=lambda text, lasting=False: told.append(text)
+            )
             == f"{reference}@{first}"
         )
         assert json.loads(lock.read_text()) == {reference: first}
         store.image("1", layer=b"newer")
         store.requests.clear()
-        assert pinned(reference, lock, write=True) == f"{reference}@{first}"
+        assert pin_base(reference, lock, write=True) == f"{reference}@{first}"
     assert store.requests == []
     (line,) = told
     assert line.startswith(f"pinned {reference} to {first[:19]}") and "commit" in line
@@ -398,7 +400,7 @@ def test_a_base_is_pinned_once(store, tmp_path):
 
 @pytest.mark.parametrize("reference", ["scratch", f"r.io/a@sha256:{'0' * 64}"])
 def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
-    assert pinned(reference, tmp_path / "base.lock", write=True) == reference
+    assert pin_base(reference, tmp_path / "base.lock", write=True) == reference
     assert not (tmp_path / "base.lock").exists()
 
 
@@ -406,7 +408,7 @@ def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
 def test_a_damaged_lock_is_refused(text, tmp_path):
     (tmp_path / "base.lock").write_text(text)
     with pytest.raises(BuildError, match=r"base.lock (line 1|must be a JSON object)"):
-        pinned("r.io/a:1", tmp_path / "base.lock", write=True)
+        pin_base("r.io/a:1", tmp_path / "base.lock", write=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that is full")
@@ -417,7 +419,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     try:
         with pytest.raises(BuildError, match=f"no room left on the disk of {folder}"):
-            kept("blobs/large", lambda stream: stream.write(b"x" * 1_000_000))
+            cached("blobs/large", lambda stream: stream.write(b"x" * 1_000_000))
         assert not [path for path in folder.rglob("*") if path.is_file()]
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -434,9 +436,9 @@ def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_move
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     try:
         with pytest.raises(BuildError, match=f"{folder}/.* cannot be written: Read-only") as cache:
-            kept("blob", lambda stream: None)
+            cached("blob", lambda stream: None)
         with pytest.raises(BuildError, match=f"{folder} cannot be written: Read-only") as output:
-            with room_needed(folder / "image.tar"), replacing(folder / "image.tar"):
+            with explain_disk_errors(folder / "image.tar"), atomic_write(folder / "image.tar"):
                 pass
     finally:
         subprocess.run(["umount", str(folder)], check=True)

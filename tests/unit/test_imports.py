@@ -45,7 +45,7 @@ LAYERS = [
         "images.pins",
         "images.ecr",
         "images.archive",
-        "images.verify",
+        "images.predictions",
     },
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
     {"project.settings", "engine.graph"},

@@ -11,8 +11,8 @@ import pytest
 
 from deployer.errors import BuildError
 from deployer.images import build as building
-from deployer.images.build import bring, save
-from deployer.images.verify import verifying
+from deployer.images.build import build_and_push, build_and_save
+from deployer.images.predictions import prediction_check
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def asked(folder, context, models):
     def ask(program):
         (folder / "verify.py").write_text(program)
         told = []
-        with verifying(
+        with prediction_check(
             replace(context, base="x"), models, lambda text, lasting=False: told.append(text)
         ) as verified:
             verified()
@@ -71,11 +71,11 @@ def test_what_cannot_be_told_is_no_error_but_told(asked, program, reason):
 
 
 def test_a_context_without_one_or_an_image_without_a_base_is_not_asked(folder, context, models):
-    with verifying(replace(context, base="x"), models, pytest.fail) as verified:
+    with prediction_check(replace(context, base="x"), models, pytest.fail) as verified:
         verified()
     (folder / "verify.py").write_text("raise SystemExit(1)")
     for unasked, files in ((context, models), (replace(context, base="x"), [])):
-        with verifying(unasked, files, pytest.fail) as verified:
+        with prediction_check(unasked, files, pytest.fail) as verified:
             verified()
 
 
@@ -90,7 +90,7 @@ def test_it_ends_with_a_build_that_fails(folder, context, models, tmp_path):
         f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])\n"
     )
     with pytest.raises(BuildError, match="no room"):
-        with verifying(replace(context, base="x"), models, print):
+        with prediction_check(replace(context, base="x"), models, print):
             until = time.monotonic() + 10
             while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith(
                 "."
@@ -109,21 +109,21 @@ def test_one_that_is_ended_by_a_signal_verifies_nothing(asked):
         asked("import os\nos.kill(os.getpid(), 9)")
 
 
-@pytest.mark.parametrize("make", ["bring", "save"])
+@pytest.mark.parametrize("make", ["build_and_push", "build_and_save"])
 def test_an_image_that_predicts_otherwise_is_neither_pushed_nor_written(
     folder, context, models, monkeypatch, tmp_path, make
 ):
-    monkeypatch.setattr(building, "assemble", lambda given, tell: None)
+    monkeypatch.setattr(building, "build_image", lambda given, tell: None)
     monkeypatch.setattr(building, "push", lambda *given: pytest.fail("pushed"))
     (folder / "verify.py").write_text("print('one: wrong')\nraise SystemExit(1)")
     on_a_base = replace(context, base="x")
     with pytest.raises(BuildError, match="one: wrong"):
-        if make == "bring":
-            bring(
+        if make == "build_and_push":
+            build_and_push(
                 on_a_base, None, "housing-dev", "direct", lambda text, lasting=False: None, models
             )
         else:
-            save(
+            build_and_save(
                 on_a_base,
                 "x:1",
                 tmp_path / "image.tar",

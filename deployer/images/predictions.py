@@ -26,7 +26,9 @@ PROGRAM = "verify.py"
 
 
 @contextmanager
-def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[Callable[[], None]]:
+def prediction_check(
+    context: Context, models: Sequence[Path], tell: Tell
+) -> Iterator[Callable[[], None]]:
     """Run a context's verify.py while the image is built; yield what waits for its answer and
     raises BuildError.
 
