@@ -85,7 +85,7 @@ def _env(context: Context, recipe: Recipe, each: Instruction) -> None:
 
 def _workdir(context: Context, recipe: Recipe, each: Instruction) -> None:
     recipe.workdir = posixpath.normpath(
-        posixpath.join(recipe.workdir, each.filled(recipe.environment))
+        posixpath.join(recipe.workdir, each.expanded(recipe.environment))
     )
 
 

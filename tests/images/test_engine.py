@@ -10,7 +10,6 @@ import sys
 import pytest
 
 from deployer.errors import BuildError
-from deployer.images import build as building
 from deployer.images import engine as engines
 from deployer.images.build import build_and_push, choose_engine
 from deployer.images.context import Context
@@ -94,21 +93,32 @@ def test_an_engine_that_was_asked_for_must_answer(on_a_base, monkeypatch):
     assert "--builder direct" in caught.value.advice
 
 
-def test_direct_asks_for_no_engine(on_a_base, context, monkeypatch):
-    monkeypatch.setattr(building, "find_engine", lambda: pytest.fail("looked for an engine"))
-    assert choose_engine("direct", on_a_base)[0] is None
-    assert choose_engine("auto", context)[0] is None
+def test_direct_and_an_image_without_a_base_look_for_no_engine(on_a_base, context, monkeypatch):
+    requests = []
+
+    class Recorder(Engine):
+        def handle_any(self):
+            requests.append(self.path)
+            super().handle_any()
+
+    with serve(Recorder) as url:
+        monkeypatch.setenv("DOCKER_HOST", url.replace("http", "tcp"))
+        assert choose_engine("direct", on_a_base)[0] is None
+        assert choose_engine("auto", context)[0] is None
+        assert requests == []
+        engine, _ = choose_engine("auto", on_a_base)
+        engine.close()
+        assert requests
 
 
-def test_files_that_change_during_the_build_are_refused(context, monkeypatch):
-    """Otherwise the tag would promise what the image does not hold."""
+def test_files_that_change_during_the_build_are_refused(context):
+    """Their tag is a hash of the old content."""
 
-    def meddling(given, tell):
-        (given.folder / "predict.py").write_text("# changed meanwhile\n")
+    def change(context, tell):
+        (context.folder / "predict.py").write_text("# changed meanwhile\n")
 
-    monkeypatch.setattr(building, "build_image", meddling)
     with pytest.raises(BuildError, match="changed while the image was built"):
-        build_and_push(context, None, "housing-dev", "direct", print)
+        build_and_push(context, Ecr(None), "housing-dev", "direct", print, build=change)
 
 
 def test_a_package_without_a_wheel_for_lambda_is_named(folder, monkeypatch):

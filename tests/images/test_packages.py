@@ -102,6 +102,7 @@ def test_what_is_no_python_is_passed_over(tmp_path):
 
 
 def test_a_compiler_that_fails_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("deployer.images.packages.find_python", lambda python: "/bin/false")
-    with pytest.raises(BuildError, match="byte-compiling for Python 3.11 failed"):
-        byte_compile(tmp_path, "/var/task", "3.11")
+    (tmp_path / "python3.99").symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="byte-compiling for Python 3.99 failed"):
+        byte_compile(tmp_path, "/var/task", "3.99")

@@ -1,4 +1,4 @@
-"""What a context's verify.py says decides whether there is an image; that it says nothing is told."""
+"""A context's verify.py decides whether its image may be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from deployer.errors import BuildError
-from deployer.images import build as building
 from deployer.images.build import build_and_push, build_and_save
 from deployer.images.predictions import prediction_check
 
@@ -23,29 +22,29 @@ def models(tmp_path):
 
 
 @pytest.fixture
-def asked(folder, context, models):
-    """Give the context a verify.py, and return the context and what was told once it was asked."""
+def check(folder, context, models):
+    """Run a program as the context's verify.py, and return the messages."""
 
-    def ask(program):
+    def run(program):
         (folder / "verify.py").write_text(program)
-        told = []
+        messages = []
         with prediction_check(
-            replace(context, base="x"), models, lambda text, lasting=False: told.append(text)
-        ) as verified:
-            verified()
-        return told
+            replace(context, base="x"), models, lambda text, lasting=False: messages.append(text)
+        ) as finish:
+            finish()
+        return messages
 
-    return ask
+    return run
 
 
-def test_it_is_asked_about_the_models_that_the_image_serves(asked, models):
+def test_it_gets_the_models_that_the_image_serves(check, models):
     program = "import sys\nassert sys.argv[1:] == [{!r}, 'one', 'two']\n"
-    assert asked(program.format(str(models[0].parent))) == ["predictions verified"]
+    assert check(program.format(str(models[0].parent))) == ["predictions verified"]
 
 
-def test_what_differs_is_an_error_line_by_line(asked):
+def test_wrong_predictions_are_an_error_with_a_line_for_each(check):
     with pytest.raises(BuildError) as caught:
-        asked(
+        check(
             "print('one: 1.0 where scikit-learn has 2.0')\nprint('two: worse')\nraise SystemExit(1)"
         )
     assert caught.value.message == (
@@ -66,22 +65,21 @@ def test_what_differs_is_an_error_line_by_line(asked):
         ("raise SystemExit(3)", "verify.py ended with 3"),
     ],
 )
-def test_what_cannot_be_told_is_no_error_but_told(asked, program, reason):
-    assert asked(program) == [f"predictions not verified: {reason}"]
+def test_a_check_that_cannot_run_is_reported_but_no_error(check, program, reason):
+    assert check(program) == [f"predictions not verified: {reason}"]
 
 
-def test_a_context_without_one_or_an_image_without_a_base_is_not_asked(folder, context, models):
-    with prediction_check(replace(context, base="x"), models, pytest.fail) as verified:
-        verified()
+def test_nothing_is_checked_without_a_program_a_base_or_models(folder, context, models):
+    with prediction_check(replace(context, base="x"), models, pytest.fail) as finish:
+        finish()
     (folder / "verify.py").write_text("raise SystemExit(1)")
-    for unasked, files in ((context, models), (replace(context, base="x"), [])):
-        with prediction_check(unasked, files, pytest.fail) as verified:
-            verified()
+    for unchecked, files in ((context, models), (replace(context, base="x"), [])):
+        with prediction_check(unchecked, files, pytest.fail) as finish:
+            finish()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_it_ends_with_a_build_that_fails(folder, context, models, tmp_path):
-    """And so does what it started."""
+def test_it_and_its_children_end_when_the_build_fails(folder, context, models, tmp_path):
     child = (
         f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(f'{{os.getpid()}}.'); "
         f"time.sleep(60)"
@@ -89,46 +87,53 @@ def test_it_ends_with_a_build_that_fails(folder, context, models, tmp_path):
     (folder / "verify.py").write_text(
         f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {child!r}])\n"
     )
-    with pytest.raises(BuildError, match="no room"):
-        with prediction_check(replace(context, base="x"), models, print):
-            until = time.monotonic() + 10
-            while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith(
-                "."
-            ):
-                assert time.monotonic() < until
-            raise BuildError("no room", "")
+    until = time.monotonic() + 10
+    with (
+        pytest.raises(BuildError, match="no room"),
+        prediction_check(replace(context, base="x"), models, print),
+    ):
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("."):
+            assert time.monotonic() < until
+        raise BuildError("no room", "")
     status = Path(f"/proc/{(tmp_path / 'pid').read_text()[:-1]}/status")
-    while (
-        status.exists() and "State:\tZ" not in status.read_text()
-    ):  # nobody may have reaped it yet
+    # A zombie has ended, too, though nobody has reaped it yet.
+    while status.exists() and "State:\tZ" not in status.read_text():
         assert time.monotonic() < until
 
 
-def test_one_that_is_ended_by_a_signal_verifies_nothing(asked):
+def test_a_killed_check_is_an_error(check):
     with pytest.raises(BuildError, match="verify.py was ended by signal 9"):
-        asked("import os\nos.kill(os.getpid(), 9)")
+        check("import os\nos.kill(os.getpid(), 9)")
 
 
-@pytest.mark.parametrize("make", ["build_and_push", "build_and_save"])
-def test_an_image_that_predicts_otherwise_is_neither_pushed_nor_written(
-    folder, context, models, monkeypatch, tmp_path, make
-):
-    monkeypatch.setattr(building, "build_image", lambda given, tell: None)
-    monkeypatch.setattr(building, "push", lambda *given: pytest.fail("pushed"))
+class NoEcr:
+    """An ECR that nothing may be pushed to."""
+
+    def call(self, service, operation, **parameters):
+        pytest.fail(f"called {service} {operation}")
+
+
+def test_wrong_predictions_keep_an_image_from_being_pushed(folder, context, models):
     (folder / "verify.py").write_text("print('one: wrong')\nraise SystemExit(1)")
-    on_a_base = replace(context, base="x")
     with pytest.raises(BuildError, match="one: wrong"):
-        if make == "build_and_push":
-            build_and_push(
-                on_a_base, None, "housing-dev", "direct", lambda text, lasting=False: None, models
-            )
-        else:
-            build_and_save(
-                on_a_base,
-                "x:1",
-                tmp_path / "image.tar",
-                "direct",
-                lambda text, lasting=False: None,
-                models,
-            )
-    assert not (tmp_path / "image.tar").exists()
+        build_and_push(
+            replace(context, base="x"), NoEcr(), "housing-dev", "direct", silent, models, no_image
+        )
+
+
+def test_wrong_predictions_keep_an_image_from_being_saved(folder, context, models, tmp_path):
+    (folder / "verify.py").write_text("print('one: wrong')\nraise SystemExit(1)")
+    target = tmp_path / "image.tar"
+    with pytest.raises(BuildError, match="one: wrong"):
+        build_and_save(
+            replace(context, base="x"), "x:1", target, "direct", silent, models, no_image
+        )
+    assert not target.exists()
+
+
+def no_image(context, tell):
+    """A builder whose image nobody looks at."""
+
+
+def silent(text, *, lasting=False):
+    """Discard messages."""
