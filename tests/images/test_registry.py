@@ -1,6 +1,4 @@
-"""Reading from registries: the token handshake, platforms, digests, broken connections. Against a
-registry of our own.
-"""
+"""The registries' client, against a registry in this process: tokens, platforms, digests, cuts."""
 
 from __future__ import annotations
 
@@ -42,8 +40,11 @@ def digest_of(content: bytes) -> str:
 
 
 class Store:
-    """A registry's content and its manners: `token` demands a Bearer token, `user` credentials for
-    it.
+    """The content of a registry, and how it answers.
+
+    `token`: demand this Bearer token. `user`: demand user:password for a token. `basic`: demand
+    user:password. `cut_at`: break the connection after this many bytes. `status`: answer this only.
+    `ranges`: honour the Range header.
     """
 
     def __init__(self) -> None:
@@ -137,8 +138,9 @@ class StoreHandler(Quiet):
             self.store.user
             and self.headers.get("Authorization") != f"Basic {encoded(self.store.user)}"
         ):
-            return self.answer(401, b"{}", {})
-        self.answer(200, json.dumps({"token": self.store.token}).encode(), {})
+            self.answer(401, b"{}", {})
+        else:
+            self.answer(200, json.dumps({"token": self.store.token}).encode(), {})
 
     def give(self, content: bytes) -> None:
         first = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if self.store.ranges else 0
@@ -168,7 +170,7 @@ def served(store: Store) -> Iterator[str]:
 
 
 def silent(text: str, *, lasting: bool = False) -> None:
-    """Listen to nothing."""
+    """Discard messages."""
 
 
 @pytest.mark.parametrize(
@@ -183,14 +185,14 @@ def silent(text: str, *, lasting: bool = False) -> None:
         (f"r.io/a/b:1@sha256:{'0' * 64}", "r.io", "a/b", "1", f"sha256:{'0' * 64}"),
     ],
 )
-def test_a_reference_is_taken_apart_as_docker_does(text, host, repository, tag, digest):
+def test_a_reference_is_parsed_like_docker(text, host, repository, tag, digest):
     assert Reference.parse(text) == Reference(host, repository, tag, digest)
 
 
 @pytest.mark.parametrize(
     "text", ["", "Python", "a b", "r.io/a@sha256:1", "r.io/../x", "http://r.io/a"]
 )
-def test_what_is_no_reference_is_refused(text):
+def test_an_invalid_reference_is_refused(text):
     with pytest.raises(BuildError, match="is no image reference"):
         Reference.parse(text)
 
@@ -217,7 +219,7 @@ def test_an_index_is_resolved_to_the_platform(store, architecture, platform):
     ]
 
 
-def test_a_platform_that_is_missing_is_named_with_those_that_are_there(store):
+def test_a_missing_platform_is_named_with_the_present_ones(store):
     entry = {"digest": store.image(), "platform": {"os": "linux", "architecture": "amd64"}}
     store.manifest({"mediaType": INDEX, "manifests": [entry]}, INDEX, "1")
     with (
@@ -257,7 +259,7 @@ def test_a_token_is_fetched_once_and_used(store):
 
 
 @pytest.mark.parametrize("kind", ["token", "basic"])
-def test_a_private_registry_gets_what_docker_login_left(store, kind, tmp_path):
+def test_a_private_registry_gets_the_credentials_of_docker_login(store, kind, tmp_path):
     store.token, store.user = ("t0", "me:secret") if kind == "token" else ("", "")
     store.basic = "me:secret" if kind == "basic" else ""
     digest = store.image("1")
@@ -290,7 +292,7 @@ def test_a_blob_that_lost_bytes_in_the_cache_is_fetched_again(store):
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["resumed", "from the start"])
-def test_a_download_that_breaks_off_is_taken_up_again(store, ranges):
+def test_a_broken_download_is_resumed(store, ranges):
     content = os.urandom(3_000_000)
     described = store.blob(content)
     store.cut_at, store.ranges = 2_000_000, ranges
@@ -300,7 +302,7 @@ def test_a_download_that_breaks_off_is_taken_up_again(store, ranges):
 
 
 def test_a_registry_that_goes_away_in_mid_blob_leaves_nothing_behind(store):
-    """It sends half of a layer, and to whoever asks for the rest, nothing."""
+    """It sends half of a layer, and does not answer the request for the rest."""
     described = store.blob(b"x" * 1000)
     store.cut_at = 1000
     store.blobs[described["digest"]] = b"x" * 500
@@ -345,7 +347,7 @@ def test_a_manifest_of_another_digest_is_refused(store):
         ("text/html", b"{}", "type text/html is not"),
     ],
 )
-def test_what_is_no_manifest_is_refused(store, media_type, text, message):
+def test_an_invalid_manifest_is_refused(store, media_type, text, message):
     store.manifests["1"] = (media_type, text)
     with served(store) as name, pytest.raises(BuildError, match=message):
         Registry(f"{name}:1").resolve()
@@ -437,9 +439,12 @@ def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_move
     try:
         with pytest.raises(BuildError, match=f"{folder}/.* cannot be written: Read-only") as cache:
             cached("blob", lambda stream: None)
-        with pytest.raises(BuildError, match=f"{folder} cannot be written: Read-only") as output:
-            with explain_disk_errors(folder / "image.tar"), atomic_write(folder / "image.tar"):
-                pass
+        with (
+            pytest.raises(BuildError, match=f"{folder} cannot be written: Read-only") as output,
+            explain_disk_errors(folder / "image.tar"),
+            atomic_write(folder / "image.tar"),
+        ):
+            pass
     finally:
         subprocess.run(["umount", str(folder)], check=True)
     assert "XDG_CACHE_HOME" in cache.value.advice and "XDG_CACHE_HOME" not in output.value.advice
