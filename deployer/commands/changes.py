@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Return the document that --json prints."""
-    from deployer.report.live import change_document
+    from deployer.report.plan import change_document
 
     settings = now.settings
     return {

@@ -21,7 +21,8 @@ def command(options: Options, offline: bool) -> None:
     Example:
         python -m deployer check --offline
     """
-    from deployer.report.live import findings_text, print_json
+    from deployer.report.console import print_json
+    from deployer.report.results import findings_text
     from deployer.service.check import all_findings
 
     with checking(options, offline) as (now, findings), executor() as pool:

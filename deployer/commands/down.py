@@ -34,7 +34,7 @@ def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
         python -m deployer down --stage dev --yes
     """
     from deployer.engine.plan import Plan
-    from deployer.report.live import print_json
+    from deployer.report.console import print_json
 
     begun = time.monotonic()
     if force and not options.local:

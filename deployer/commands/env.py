@@ -21,7 +21,7 @@ def command(options: Options) -> None:
         eval "$(python -m deployer env --local)"
     """
     from deployer.local import process
-    from deployer.report.live import print_json
+    from deployer.report.console import print_json
 
     if not options.local:
         raise click.UsageError("only the local AWS needs this: add --local")

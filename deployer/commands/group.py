@@ -150,7 +150,7 @@ def _print_error(ctx: click.Context, error: DeployerError, kind: str = "") -> No
 
 def _show(message: str, advice: str, *, color: bool) -> None:
     try:
-        from deployer.report.live import print_error, stderr_console
+        from deployer.report.console import print_error, stderr_console
     except (OSError, ImportError):  # what is wrong may keep modules from being read, too
         sys.stderr.write(f"error: {message}\n{advice}\n")
     else:

@@ -35,9 +35,11 @@ def command(options: Options, output: Path, function: str | None) -> None:
     """
     from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import StepFinished, StepProgress, StepStarted
-    from deployer.images.build import save
+    from deployer.images.build import build_and_save
     from deployer.project import training
-    from deployer.report.live import Reporter, image_line, print_json, stderr_console
+    from deployer.report.console import print_json, stderr_console
+    from deployer.report.live import Reporter
+    from deployer.report.results import image_line
     from deployer.service.release import read_release
 
     if options.local:
@@ -54,13 +56,15 @@ def command(options: Options, output: Path, function: str | None) -> None:
         release = read_release(settings, reporter.emit)
         key = image_key(release.image_keys, function)
         context = release.contexts[key]
-        name = f"{settings.prefix}:{context.tag}"
+        name = f"{settings.prefix}:{context.image_tag}"
         reporter.emit(StepStarted("image", "create"))
 
         def tell(text: str, *, lasting: bool = False) -> None:
             reporter.emit(StepProgress("image", text, lasting))
 
-        built = save(context, name, output, settings.builder, tell, release.model_files(key))
+        built = build_and_save(
+            context, name, output, settings.builder, tell, release.model_files(key)
+        )
         reporter.emit(StepFinished("image", "create", time.monotonic() - begun))
     document = {
         "image": name,

@@ -49,7 +49,8 @@ def command(
     Example:
         python -m deployer invoke --data '{"instances": [...]}'
     """
-    from deployer.report.live import print_json, print_output, print_results, stdout_console
+    from deployer.report.console import print_json, stdout_console
+    from deployer.report.results import print_output, print_results
     from deployer.service.invoke import Client, find_url
 
     body = request_body(options.project.resolve(), sample, data, path)

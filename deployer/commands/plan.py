@@ -27,7 +27,8 @@ def command(options: Options, adopt: bool, exit_code: bool) -> None:
     Example:
         python -m deployer plan --exit-code
     """
-    from deployer.report.live import print_json, print_plan, stdout_console
+    from deployer.report.console import print_json, stdout_console
+    from deployer.report.plan import print_plan
 
     begun = time.monotonic()
     with session(options, "plan") as now, executor() as pool:

@@ -76,7 +76,8 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     from deployer.aws.access import Aws
     from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import Note, RunStarted
-    from deployer.report.live import Reporter, stderr_console
+    from deployer.report.console import stderr_console
+    from deployer.report.live import Reporter
 
     environment = dict(os.environ)
     settings = settings_of(options)
@@ -177,7 +178,8 @@ def _offline(options: Options, problems: list[str], stack: ExitStack) -> Session
     from deployer.commands.interrupts import Interrupts
     from deployer.errors import ConfigError
     from deployer.project.settings import Settings
-    from deployer.report.live import Reporter, stderr_console
+    from deployer.report.console import stderr_console
+    from deployer.report.live import Reporter
 
     try:
         settings = settings_of(options)

@@ -33,7 +33,7 @@ def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
     Example:
         python -m deployer up --stage prod
     """
-    from deployer.report.live import print_json
+    from deployer.report.console import print_json
 
     begun = time.monotonic()
     with session(options, "up") as now, executor() as pool:

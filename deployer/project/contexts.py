@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.context import LOCK, NO_BASE, Context
-from deployer.images.pins import pinned
+from deployer.images.context import LOCK_FILE, NO_BASE, Context
+from deployer.images.pins import pin_base
 from deployer.images.recipe import requirement_files
 from deployer.images.registry import Reference
 from deployer.project.settings import Settings
@@ -93,8 +93,8 @@ def pin_bases(
     Args:
         write: whether to add new digests to the lock file.
     """
-    lock = settings.project / "lambda_src" / LOCK
+    lock = settings.project / "lambda_src" / LOCK_FILE
     return {
-        key: replace(context, base=pinned(context.base, lock, write=write, tell=tell))
+        key: replace(context, base=pin_base(context.base, lock, write=write, tell=tell))
         for key, context in contexts.items()
     }

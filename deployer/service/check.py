@@ -14,7 +14,7 @@ from deployer.engine.compare import canonical_json
 from deployer.engine.events import Emit, Note
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
-from deployer.images.verify import verifying
+from deployer.images.predictions import prediction_check
 from deployer.project.models import MANIFEST
 from deployer.project.settings import Settings
 from deployer.project.training import needed
@@ -105,7 +105,7 @@ def _prediction_findings(release: Release, emit: Emit) -> Iterator[str]:
         emit(Note(text))
 
     for key, context in release.contexts.items():
-        with verifying(context, release.model_files(key), tell) as verified:
+        with prediction_check(context, release.model_files(key), tell) as verified:
             try:
                 verified()
             except BuildError as error:

@@ -127,16 +127,17 @@ def image(settings: Settings, release: Release, key: str) -> Resource:
     context = release.contexts[key]
 
     def build(aws: Aws, tell: Tell) -> str:
-        from deployer.images.build import bring  # most runs build nothing: do not import it then
+        # Most runs build nothing: do not import it then.
+        from deployer.images.build import build_and_push
 
         models = release.model_files(key)
-        return bring(context, aws, settings.repository, settings.builder, tell, models)
+        return build_and_push(context, aws, settings.repository, settings.builder, tell, models)
 
     return Image(
         key,
         repository=settings.repository,
         build=build,
-        fields={"tag": context.tag},
+        fields={"tag": context.image_tag},
         needs=["repository"],
     )
 

@@ -339,7 +339,7 @@ def test_settings_of_a_function_that_does_not_exist_are_refused(project):
 
 
 def test_a_folder_with_a_dockerfile_is_that_functions_own_image(project):
-    shared = load(project).contexts["image"].tag
+    shared = load(project).contexts["image"].image_tag
     own = project / "lambda_src" / "random_forest"
     own.mkdir()
     (own / "Dockerfile").write_text('FROM scratch\nCMD ["mine.handler"]')
@@ -350,7 +350,7 @@ def test_a_folder_with_a_dockerfile_is_that_functions_own_image(project):
     }
     assert found.contexts.keys() == {"image", "image/random_forest"}
     assert found.contexts["image/random_forest"].folder == own
-    assert found.contexts["image"].tag == shared
+    assert found.contexts["image"].image_tag == shared
 
 
 def test_a_folder_without_a_dockerfile_is_a_part_of_the_shared_image(project):
