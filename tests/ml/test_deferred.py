@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import json
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -38,12 +39,12 @@ def test_every_kind_of_model_predicts_the_same_and_none_imports_all_of_scikit_le
 COUNTED = """
 import sys
 from pathlib import Path
-import predict
+import loading
 content = Path(sys.argv[2]).read_bytes()
 import hashlib, numpy
 digest, version = hashlib.sha256(content).hexdigest(), sys.argv[3]
 part = sys.argv[1] == "part"
-evaluate = predict.load(content, digest, version, 13)[0] if part else predict.load_with_sklearn(content, version, 13)
+evaluate = loading.load(content, digest, version, 13)[0] if part else loading.load_with_sklearn(content, version, 13)
 evaluate(numpy.ones((1, 13)))
 print(len(sys.modules), *sorted(sys.modules))
 """
@@ -71,7 +72,7 @@ def test_half_of_the_modules_are_imported(animals: Path, name: str) -> None:
 
 BROKEN = """
 import sys
-import deferred
+from fast import deferred
 def fail(package, name):
     raise AttributeError("no such luck")
 deferred.answer = fail
@@ -103,7 +104,7 @@ def deferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     monkeypatch.syspath_prepend(ROOT / "lambda_src")
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
-    found = importlib.import_module("deferred")
+    found = importlib.import_module("fast.deferred")
     monkeypatch.setattr(found, "DEFERRED", re.compile(r"fake_\w+(\..+)?"))
     monkeypatch.setattr(found, "IMPORTED_WHEN_CALLED", "fake_late")
     monkeypatch.setattr(found.Loader, "answers", True)
@@ -296,7 +297,7 @@ def test_threads_that_ask_at_once_get_one_answer(deferred: ModuleType, make: Mak
 
 WRONG = """
 import sys
-import estimators
+from fast import estimators
 linear = estimators.linear
 estimators.linear = lambda model: lambda rows: linear(model)(rows) + 1e-6
 import verify
@@ -319,11 +320,10 @@ def test_a_shortcut_that_is_wrong_is_found(animals: Path) -> None:
 
 
 def test_a_handler_that_dies_is_found(animals: Path, tmp_path: Path) -> None:
-    for name in ("predict", "storage", "estimators", "deferred", "verify"):
-        (tmp_path / f"{name}.py").write_text((ROOT / "lambda_src" / f"{name}.py").read_text())
-    with (tmp_path / "estimators.py").open("a") as file:
+    copy = shutil.copytree(ROOT / "lambda_src", tmp_path / "copy")
+    with (copy / "fast" / "estimators.py").open("a") as file:
         file.write("\n\ndef load(*given):\n    import os\n    os._exit(9)\n")
-    done = run(str(tmp_path / "verify.py"), str(animals), "linear", site=str(tmp_path))
+    done = run(str(copy / "verify.py"), str(animals), "linear", site=str(copy))
     assert done.returncode == 1
     assert re.fullmatch(
         r"linear, evaluated with nothing: handler ended with 9 where scikit-learn has .*\n",
@@ -344,17 +344,37 @@ def test_what_predicts_nothing_is_not_verified(tmp_path: Path, trained: Path) ->
     )
 
 
-def test_without_shortcuts_scikit_learn_evaluates_everything(trained: Path) -> None:
-    program = (
-        "import hashlib, sys\nimport predict\npredict.SHORTCUTS = False\ncontent = "
-        "open(sys.argv[1], 'rb').read()\n"
-    )
-    program += (
-        "print(predict.load(content, hashlib.sha256(content).hexdigest(), sys.argv[2], 13)[1])"
-    )
+LOADED = """
+import hashlib, sys
+import loading
+loading.preload()
+content = open(sys.argv[1], "rb").read()
+way = loading.load(content, hashlib.sha256(content).hexdigest(), sys.argv[2], 13)[1]
+print(way, *(name for name in ("fast", "sklearn") if name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "numpy fast"),
+        ({"FAST_PATHS": "on"}, "numpy fast"),
+        ({"FAST_PATHS": "off"}, "scikit-learn sklearn"),
+    ],
+    ids=["by default", "on", "off"],
+)
+def test_one_variable_switches_the_fast_paths(
+    trained: Path, variables: dict[str, str], expected: str
+) -> None:
     version = json.loads((trained / "manifest.json").read_text())["libraries"]["scikit-learn"]
-    done = run(program, str(trained / "linear_regression.joblib"), version)
-    assert (done.returncode, done.stdout) == (0, "scikit-learn\n"), done.stderr
+    done = run(LOADED, str(trained / "linear_regression.joblib"), version, **variables)
+    assert (done.returncode, done.stdout) == (0, f"{expected}\n"), done.stderr
+
+
+def test_any_other_value_of_the_switch_is_refused(trained: Path) -> None:
+    done = run(LOADED, str(trained / "linear_regression.joblib"), "1", FAST_PATHS="no")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ModelError: FAST_PATHS is 'no', but must be on or off\n")
 
 
 def test_models_of_another_scikit_learn_cannot_be_verified_here(

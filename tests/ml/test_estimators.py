@@ -67,7 +67,7 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
 def estimators() -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "lambda_src")
-        return importlib.import_module("estimators")
+        return importlib.import_module("fast.estimators")
 
 
 def dumped(model: Any, **options: Any) -> bytes:

@@ -44,8 +44,8 @@ def import_handler() -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "lambda_src")
         spec.loader.exec_module(module)
-        importlib.import_module("estimators")
-        importlib.import_module("deferred")
+        module.loading.preload()
+        importlib.import_module("fast.deferred")
     return module
 
 
@@ -358,7 +358,7 @@ def test_a_model_file_of_the_right_hash_and_version_is_unpickled(
     predict: ModuleType, trap: tuple[bytes, Path]
 ) -> None:
     with pytest.raises(AttributeError):  # it is no estimator
-        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__, 1)
+        predict.loading.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__, 1)
     assert trap[1].exists()
 
 
@@ -367,7 +367,7 @@ def test_a_model_file_of_another_hash_is_refused_before_it_is_unpickled(
 ) -> None:
     found = hashlib.sha256(trap[0]).hexdigest()
     with pytest.raises(predict.ModelError) as caught:
-        predict.load(trap[0], "0" * 64, sklearn.__version__, 1)
+        predict.loading.load(trap[0], "0" * 64, sklearn.__version__, 1)
     assert str(caught.value) == f"the model file's sha256 is {found}, but {'0' * 64} was deployed"
     assert not trap[1].exists()
 
@@ -384,7 +384,7 @@ def test_a_model_of_other_features_than_were_deployed_is_refused(
     with pytest.raises(
         predict.ModelError, match="trained with 12 features, but the deployed manifest names 13"
     ):
-        predict.load(content, hashlib.sha256(content).hexdigest(), sklearn.__version__, 13)
+        predict.loading.load(content, hashlib.sha256(content).hexdigest(), sklearn.__version__, 13)
 
 
 def test_a_model_that_refuses_zeros_serves_the_rest_and_one_that_is_not_fitted_nothing(
@@ -408,7 +408,7 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
     predict: ModuleType, trap: tuple[bytes, Path]
 ) -> None:
     with pytest.raises(predict.ModelError) as caught:
-        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2", 1)
+        predict.loading.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2", 1)
     assert str(caught.value) == (
         f"the model was trained with scikit-learn 0.24.2, but this image has {sklearn.__version__}"
     )
