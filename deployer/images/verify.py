@@ -11,6 +11,7 @@ here, with the reason as the last line on stderr.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
 
 PROGRAM = "verify.py"
+SWITCH = "FAST_PATHS"  # a variable of the handler, see lambda_src/loading.py
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[
     process = subprocess.Popen(
         command,
         cwd=context.folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**_environment(context), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -63,7 +65,7 @@ def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[
             raise BuildError(
                 f"the handler of {context.folder.name}/ does not predict as the models "
                 f"do:\n{output.strip()}",
-                "SHORTCUTS = False in predict.py leaves all to scikit-learn",
+                f"ENV {SWITCH}=off in {context.folder.name}/Dockerfile leaves all to scikit-learn",
             )
         if process.returncode:
             reason = errors.strip().splitlines()[-1:] or [
@@ -79,3 +81,13 @@ def verifying(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[
         finally:
             with suppress(ProcessLookupError):  # it has ended, and so have those that it started
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _environment(context: Context) -> dict[str, str]:
+    """Return this process's variables, with the handler's switch as the image sets it."""
+    variables = {name: value for name, value in os.environ.items() if name != SWITCH}
+    for instruction in context.dockerfile.instructions:
+        if instruction.name == "ENV":
+            for value in re.findall(rf"\b{SWITCH}=[\"']?(\w*)", instruction.argument):
+                variables[SWITCH] = value
+    return variables
