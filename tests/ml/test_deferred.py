@@ -44,7 +44,8 @@ content = Path(sys.argv[2]).read_bytes()
 import hashlib, numpy
 digest, version = hashlib.sha256(content).hexdigest(), sys.argv[3]
 part = sys.argv[1] == "part"
-evaluate = loading.load(content, digest, version, 13)[0] if part else loading.load_with_sklearn(content, version, 13)
+whole = not part and loading.load_with_sklearn(content, version, 13)
+evaluate = whole or loading.load(content, digest, version, 13)[0]
 evaluate(numpy.ones((1, 13)))
 print(len(sys.modules), *sorted(sys.modules))
 """
@@ -242,10 +243,10 @@ def test_a_function_of_a_late_package_imports_it_when_it_is_called(
 def test_after_a_failure_no_stand_in_is_left(deferred: ModuleType, make: Make) -> None:
     make("fake_e", __init__="from ._one import first", _one="first = 1")
     make("fake_f", __init__="from ._gone import first")
-    with pytest.raises(deferred.NotDeferred, match="fake_f.first: No module named 'fake_f._gone'"):
-        with deferred.packages():
-            package: Any = importlib.import_module("fake_e")
-            importlib.import_module("fake_f").first  # noqa: B018
+    missing = "fake_f.first: No module named 'fake_f._gone'"
+    with pytest.raises(deferred.NotDeferred, match=missing), deferred.packages():
+        package: Any = importlib.import_module("fake_e")
+        getattr(importlib.import_module("fake_f"), "first")  # noqa: B009  a bare attribute is B018
     assert vars(package)["first"] == 1
     assert type(package) is ModuleType
     assert not any(isinstance(each, deferred.Finder) for each in sys.meta_path)
@@ -303,10 +304,10 @@ estimators.linear = lambda model: lambda rows: linear(model)(rows) + 1e-6
 import verify
 sys.argv[0] = verify.__file__
 LOADED = dict(verify.LOADERS)
-verify.outcomes = lambda way, models, *names: {
-    name: verify.outcome(LOADED[way], models, name, verify.json.loads((models / "manifest.json").read_text()))
-    for name in names
-}
+def outcomes(way, models, *names):
+    manifest = verify.json.loads((models / "manifest.json").read_text())
+    return {name: verify.outcome(LOADED[way], models, name, manifest) for name in names}
+verify.outcomes = outcomes
 verify.main()
 """
 

@@ -79,9 +79,8 @@ def dumped(model: Any, **options: Any) -> bytes:
 def largest_difference(predict: Any, model: Any) -> float:
     """Over the whole table at once, each row by itself, and inputs far from it."""
     whole = np.abs(predict(X) - model.predict(X)).max()
-    single = max(
-        abs(float(predict(row[None])[0]) - one) for row, one in zip(X[:60], model.predict(X[:60]))
-    )
+    pairs = zip(X[:60], model.predict(X[:60]), strict=True)
+    single = max(abs(float(predict(row[None])[0]) - one) for row, one in pairs)
     return max(whole, single, np.abs(predict(RANDOM) - model.predict(RANDOM)).max())
 
 

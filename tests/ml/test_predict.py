@@ -30,7 +30,7 @@ from tests.support.handlers import DATA, FEATURES, NAMES, SAMPLE, Storage, servi
 from tests.support.projects import ROOT
 
 TABLE = np.loadtxt(DATA, delimiter=",", skiprows=1)[:, :-1]
-EXACT = {"rel": 1e-9, "abs": 1e-9}
+EXACT: Any = {"rel": 1e-9, "abs": 1e-9}
 
 
 def import_handler() -> ModuleType:
@@ -87,7 +87,7 @@ def small(predict: ModuleType) -> Any:
 
 
 def records(table: np.ndarray) -> list[dict[str, float]]:
-    return [dict(zip(FEATURES, row)) for row in table.tolist()]
+    return [dict(zip(FEATURES, row, strict=True)) for row in table.tolist()]
 
 
 def refused(predictor: Any, request: Any) -> str:
@@ -293,7 +293,7 @@ def test_at_most_five_records_are_named_for_one_fault(small: Any, size: int, lis
 def test_a_batch_that_is_wrong_throughout_gets_a_message_under_10_kilobytes(
     predictors: dict[str, Any],
 ) -> None:
-    values = ["x", None, True, [], {}, math.nan]
+    values: list[Any] = ["x", None, True, [], {}, math.nan]
     batch: list[Any] = [
         {
             name: values[(place + number) % 7]

@@ -59,7 +59,7 @@ LAYERS = [
         "files",
         "machine",
     },
-    {"errors", "hints"},
+    {"errors", "hints", "project.template"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
