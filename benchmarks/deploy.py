@@ -212,33 +212,33 @@ def record(folder: Path, url: str) -> Calls:
             return super().call_once(service, operation, **parameters)
 
     def taken(reading: bool) -> list[tuple[str, str, dict[str, Any]]]:
-        found = [call for call in made if call[1].startswith(READING) is reading]
+        selected = [call for call in made if call[1].startswith(READING) is reading]
         made.clear()
-        return found
+        return selected
 
     aws = Recording(region="us-east-1", endpoint_url=url)
     located = load_settings(folder, {}, {}).located(
         account="123456789012", partition="aws", region="us-east-1"
     )
     settings = replace(located, base_image=NO_BASE)
-    resources = {each.key: each for each in declare.declare(settings, load_project(settings))}
-    needs = {key: list(found) for key, found in needs_of(resources.values()).items()}
+    resources = {one.key: one for one in declare.declare(settings, load_project(settings))}
+    needs = {key: list(others) for key, others in needs_of(resources.values()).items()}
     calls = Calls(needs, defaultdict(dict), [("sts", "get_caller_identity", {})])
     outputs: dict[str, Any] = {}
 
-    def desired(each: Any) -> Any:
-        return resolve(each.fields, lambda ref: outputs[ref.key][ref.output])
+    def desired(declared: Any) -> Any:
+        return resolve(declared.fields, lambda ref: outputs[ref.key][ref.output])
 
     for key in in_order(needs):
         outputs[key] = resources[key].create(aws, desired(resources[key]))
         calls.writes["first up"][key] = taken(reading=False)
     with ThreadPoolExecutor(1) as pool:
         declare.discover(aws, settings, pool, load_project(settings).functions)()
-    for each in resources.values():
-        each.read(aws)
+    for declared in resources.values():
+        declared.read(aws)
     calls.reads += taken(reading=True)
     change_model(folder, "bound")
-    after = {each.key: each for each in declare.declare(settings, load_project(settings))}
+    after = {one.key: one for one in declare.declare(settings, load_project(settings))}
     for key in ("model/linear_regression", "function/linear_regression", "workflow"):
         state = after[key].read(aws)
         made.clear()
@@ -281,28 +281,28 @@ def bound(step: str, url: str, calls: Calls) -> None:
         except clients[service].exceptions.ClientError:  # "not configured" is an answer, too
             return
         if service == "apigatewayv2":
-            found = (
+            fields = (
                 {**answer, **(answer.get("Items") or [{}])[0]}
                 if operation == "get_apis"
                 else answer
             )
             ids.update(
                 {
-                    name: found[name]
+                    name: fields[name]
                     for name in ("ApiId", "IntegrationId")
-                    if isinstance(found.get(name), str)
+                    if isinstance(fields.get(name), str)
                 }
             )
 
     with ThreadPoolExecutor(32) as pool:
         if step in ("nothing changed", "plan", "one model changed"):
-            first = [each for each in calls.reads if "ApiId" not in each[2]]
-            first.sort(key=lambda each: each[1] != "get_apis")  # two more calls wait for this one
-            begun = {each[1]: pool.submit(call, *each) for each in first}
+            first = [read for read in calls.reads if "ApiId" not in read[2]]
+            first.sort(key=lambda read: read[1] != "get_apis")  # two more calls wait for this one
+            begun = {read[1]: pool.submit(call, *read) for read in first}
             begun["get_apis"].result()
             list(
                 pool.map(
-                    lambda each: call(*each), [each for each in calls.reads if "ApiId" in each[2]]
+                    lambda read: call(*read), [read for read in calls.reads if "ApiId" in read[2]]
                 )
             )
             for future in begun.values():
@@ -457,20 +457,20 @@ def show(runs: dict[tuple[str, str], list[Run]], options: Any) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for step in STEPS:
         unit = {
-            "wall_s": statistics.median(each.wall_s for each in runs["bound", step]),
-            "cpu_s": statistics.median(each.cpu_s for each in runs["bound", step]),
+            "wall_s": statistics.median(run.wall_s for run in runs["bound", step]),
+            "cpu_s": statistics.median(run.cpu_s for run in runs["bound", step]),
         }
         for who in ("deployer", "bound"):
-            found = runs[who, step]
+            own = runs[who, step]
             ratios = {
-                name: sorted(getattr(each, name) / value for each in found)
+                name: sorted(getattr(run, name) / value for run in own)
                 for name, value in unit.items()
             }
             wall, cpu = (
-                f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})"
-                for each in ratios.values()
+                f"{statistics.median(values):.2f} ({values[0]:.2f} to {values[-1]:.2f})"
+                for values in ratios.values()
             )
-            last = found[-1]
+            last = own[-1]
             print(
                 f"| {step}: {who} | {wall} | {cpu} | {last.requests} | {last.connections} | "
                 f"{last.chain} |"

@@ -78,7 +78,7 @@ def main() -> None:
                 compare_sizes(images, folder, options.rounds)
                 return
             print(f"in containers on {options.base}\n")
-            compare(images, [float(each) for each in options.cpus.split(",")], options.rounds)
+            compare(images, [float(share) for share in options.cpus.split(",")], options.rounds)
             images.show_sizes()
 
 
@@ -102,7 +102,7 @@ def compare(place: Any, shares: list[float | None], rounds: int) -> None:
     for cpus in shares:
         said = "" if cpus is None else f", {cpus:g} CPUs"
         for model in manifest["models"]:
-            found: dict[str, list[Figures]] = {name: [] for name in MODULES}
+            results: dict[str, list[Figures]] = {name: [] for name in MODULES}
             furthest = 0.0
             for _ in range(rounds):
                 answers = {}
@@ -110,21 +110,21 @@ def compare(place: Any, shares: list[float | None], rounds: int) -> None:
                     figures, answers[name] = place.measure(
                         name, handlers.environment(model, manifest, place.url), cpus
                     )
-                    found[name].append(figures)
+                    results[name].append(figures)
                 furthest = max(
                     furthest,
                     *(abs(a - b) for a, b in zip(answers["usual"], answers["ours"], strict=True)),
                 )
-            show(f"{model}{said}: largest difference {furthest:.1e}", found)
+            show(f"{model}{said}: largest difference {furthest:.1e}", results)
         show_wall(
             f"the emulator{said}" if cpus else "the runtime client", place, manifest, cpus, rounds
         )
 
 
-def show(title: str, found: dict[str, list[Figures]]) -> None:
+def show(title: str, results: dict[str, list[Figures]]) -> None:
     print(title)
-    rounds = list(zip(found["usual"], found["ours"], found["empty"], strict=True))
-    for figure in found["ours"][0]:
+    rounds = list(zip(results["usual"], results["ours"], results["empty"], strict=True))
+    for figure in results["ours"][0]:
         ratios = [usual[figure] / ours[figure] for usual, ours, _ in rounds]
         part = statistics.median(empty[figure] / ours[figure] for _, ours, empty in rounds)
         print(f"  {figure:14} {spread(ratios):24} empty: {part:.2f} of ours")
@@ -210,12 +210,12 @@ def repeated(call: Callable[[], float], times: int, cpus: float | None) -> list[
 
     The pauses keep a container within its share of CPU.
     """
-    found = []
+    durations = []
     for _ in range(times):
-        found.append(call())
+        durations.append(call())
         if cpus is not None and cpus < 1:
-            time.sleep(found[-1] * (1 / cpus - 1))
-    return found
+            time.sleep(durations[-1] * (1 / cpus - 1))
+    return durations
 
 
 # ---- bare processes
@@ -317,7 +317,7 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
     Times are medians over the three models.
     """
     manifest = json.loads((folder / "project" / "models" / "manifest.json").read_text())
-    found: dict[int, dict[str, list[float]]] = {size: {} for size in SIZES_MB}
+    results: dict[int, dict[str, list[float]]] = {size: {} for size in SIZES_MB}
     for _ in range(rounds):
         for size in SIZES_MB:
             cpus = size / FULL_CPU_MB
@@ -325,16 +325,16 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
                 variables = handlers.environment(model, manifest, images.url)
                 with images.serving("ours", variables, cpus, memory_mb=size) as call:
                     for row, seconds in measure_wall({model: call}, cpus):
-                        found[size].setdefault(row.partition(", ")[2], []).append(seconds)
+                        results[size].setdefault(row.partition(", ")[2], []).append(seconds)
     print(
         "| `memory_mb` | CPUs | cold | 1 record | 100 | 1,000 | 1,000, p99 | $ per million "
         "requests, 1 record | 1,000 |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    unit = {row: statistics.median(times) for row, times in found[1024].items()}
-    for size, rows in found.items():
+    unit = {row: statistics.median(times) for row, times in results[1024].items()}
+    for size, rows in results.items():
         part = {
-            row: spread([each / unit[row] for each in times], digits=2)
+            row: spread([seconds / unit[row] for seconds in times], digits=2)
             for row, times in rows.items()
         }
         costs = [cost(statistics.median(rows[f"{count} p50"]), size) for count in (1, 1000)]
@@ -342,18 +342,18 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
             part[row].strip() for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99")
         )
         print(f"| {size} | {size / FULL_CPU_MB:.2f} | {shown} | {costs[0]:.2f} | {costs[1]:.2f} |")
-    print(f"\nrecommended: {recommended(found)} MB")
+    print(f"\nrecommended: {recommended(results)} MB")
     print(
         "\nTimes in units of the 1024 MB function's, medians over the three models; dollars for "
         "one function."
     )
 
 
-def recommended(found: dict[int, dict[str, list[float]]]) -> int:
+def recommended(results: dict[int, dict[str, list[float]]]) -> int:
     """Return the smallest size whose times are all less than twice those of the largest."""
     medians = {
         size: {row: statistics.median(times) for row, times in rows.items()}
-        for size, rows in found.items()
+        for size, rows in results.items()
     }
     best = {
         row: seconds

@@ -1,4 +1,4 @@
-"""What a context's verify.py says decides whether there is an image; that it says nothing is told."""
+"""The answer of a context's verify.py decides whether an image is made."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Models that numpy does not know: scikit-learn imported in part predicts the same; what cannot be
-deferred is imported.
-"""
+"""Models that numpy alone cannot evaluate: scikit-learn imported in part predicts the same."""
 
 from __future__ import annotations
 
@@ -53,7 +51,7 @@ print(len(sys.modules), *sorted(sys.modules))
 
 @pytest.mark.parametrize("name", ["gradient_boosting", "grid", "network", "poisson"])
 def test_half_of_the_modules_are_imported(animals: Path, name: str) -> None:
-    """What is exact gates: these are the modules that cost the time."""
+    """These are the modules that cost the time."""
     counts = {}
     version = json.loads((animals / "manifest.json").read_text())["libraries"]["scikit-learn"]
     for way in ("part", "whole"):
@@ -96,7 +94,7 @@ def test_what_cannot_be_deferred_is_imported_whole_and_predicts_the_same(animals
     )
 
 
-# The stand-ins themselves, on packages that a test makes.
+# The stand-ins, on packages that a test writes.
 
 
 @pytest.fixture
@@ -119,7 +117,7 @@ Make = Callable[..., None]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Write a package of modules, each of which says that it was imported."""
+    """Return a function that writes a package of modules."""
 
     def write(package: str, **modules: str) -> None:
         for name, text in modules.items():
@@ -152,7 +150,7 @@ def test_a_name_imports_the_module_that_defines_it_and_no_other(
         assert loaded("fake_a") == set()
         assert (package.first, loaded("fake_a")) == (1, {"_one"})
         assert (package.other, loaded("fake_a")) == (2, {"_one", "_two"})
-    # A stand-in goes on as one.
+    # It still is a stand-in outside of the context.
     assert (package.third, package.alone.value) == (3, 4)
     assert loaded("fake_a") == {"_one", "_two", "_three", "alone"}
 
@@ -294,7 +292,7 @@ def test_threads_that_ask_at_once_get_one_answer(deferred: ModuleType, make: Mak
     assert len(found) == 8 and len(set(map(id, found))) == 1
 
 
-# verify.py, and how the switch and the log tell which way was taken.
+# verify.py, and the switch
 
 WRONG = """
 import sys
@@ -312,7 +310,7 @@ verify.main()
 """
 
 
-def test_a_shortcut_that_is_wrong_is_found(animals: Path) -> None:
+def test_a_fast_path_that_predicts_otherwise_is_reported(animals: Path) -> None:
     done = run(WRONG, str(animals), "linear", "forest")
     assert done.returncode == 1, done.stderr
     assert re.fullmatch(
@@ -320,7 +318,7 @@ def test_a_shortcut_that_is_wrong_is_found(animals: Path) -> None:
     )
 
 
-def test_a_handler_that_dies_is_found(animals: Path, tmp_path: Path) -> None:
+def test_a_handler_that_dies_is_reported(animals: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(ROOT / "lambda_src", tmp_path / "copy")
     with (copy / "fast" / "estimators.py").open("a") as file:
         file.write("\n\ndef load(*given):\n    import os\n    os._exit(9)\n")

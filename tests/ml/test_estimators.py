@@ -1,6 +1,4 @@
-"""Estimators without scikit-learn predict as scikit-learn does, and a file that holds anything else
-is left to it.
-"""
+"""fast/estimators.py predicts as scikit-learn does, and leaves every other model to it."""
 
 from __future__ import annotations
 
@@ -77,7 +75,7 @@ def dumped(model: Any, **options: Any) -> bytes:
 
 
 def largest_difference(predict: Any, model: Any) -> float:
-    """Over the whole table at once, each row by itself, and inputs far from it."""
+    """Compare the whole table at once, single rows, and inputs far outside of the table."""
     whole = np.abs(predict(X) - model.predict(X)).max()
     pairs = zip(X[:60], model.predict(X[:60]), strict=True)
     single = max(abs(float(predict(row[None])[0]) - one) for row, one in pairs)

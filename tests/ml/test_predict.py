@@ -1,6 +1,4 @@
-"""lambda_src/predict.py without AWS: the contract of requests, predictions against the models' own,
-and loading.
-"""
+"""The handler without AWS: the contract of requests, predictions, loading and downloading."""
 
 from __future__ import annotations
 
@@ -34,9 +32,7 @@ EXACT: Any = {"rel": 1e-9, "abs": 1e-9}
 
 
 def import_handler() -> ModuleType:
-    """Import the handler as a module of its own; without a Lambda runtime around, it fetches no
-    model.
-    """
+    """Import the handler as a new module; without a Lambda runtime it downloads no model."""
     assert "AWS_LAMBDA_RUNTIME_API" not in os.environ
     spec = importlib.util.spec_from_file_location("predict", ROOT / "lambda_src" / "predict.py")
     assert spec is not None and spec.loader is not None
@@ -55,7 +51,7 @@ def predict() -> ModuleType:
 
 
 class Sum:
-    """Adds up the features and counts how it is asked."""
+    """Adds up the features, and records the shapes of its inputs."""
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
@@ -91,7 +87,7 @@ def records(table: np.ndarray) -> list[dict[str, float]]:
 
 
 def refused(predictor: Any, request: Any) -> str:
-    """Ask, expect a refusal, and return its message."""
+    """Return the message of the refusal that a request must get."""
     with pytest.raises(ValueError) as caught:
         predictor.answer(request)
     assert type(caught.value).__name__ == "InvalidInput"  # the workflow knows the class by its name
@@ -138,9 +134,7 @@ def test_a_batch_of_1000_is_one_call_of_predict(small: Any) -> None:
 def test_the_largest_numbers_that_are_taken_get_an_answer_of_every_model(
     predictors: dict[str, Any],
 ) -> None:
-    """Trees compare float32; what is beyond would be a ValueError in one model and Infinity in
-    another.
-    """
+    """Beyond float32, in which trees compare, one model raises ValueError and another gives inf."""
     largest = float(np.finfo(np.float32).max)
     for predictor in predictors.values():
         for value in (largest, -largest):
@@ -350,7 +344,7 @@ class Touch:
 
 @pytest.fixture
 def trap(tmp_path: Path) -> tuple[bytes, Path]:
-    """A model file that leaves a file when it is unpickled, and that file's path."""
+    """A model file that creates another file when it is unpickled, and that file's path."""
     return pickle.dumps(Touch(tmp_path / "unpickled")), tmp_path / "unpickled"
 
 
@@ -417,7 +411,7 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that the handler waited between attempts; it does not really wait."""
+    """The seconds that the handler would have waited between attempts."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -426,7 +420,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def handler(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The handler's module with a clock that only notes the waiting."""
+    """The handler's module with a clock that records waiting instead of waiting."""
     module = import_handler()
     monkeypatch.setattr(
         module.storage,

@@ -1,6 +1,4 @@
-"""state_machine.json: what its text must hold, and what it does in moto's interpreter with
-callables for functions.
-"""
+"""state_machine.json: its text, and its executions in moto's interpreter with Python functions."""
 
 from __future__ import annotations
 
@@ -273,8 +271,10 @@ class Workflow:
 
 @pytest.fixture(scope="module")
 def workflow() -> Iterator[Workflow]:
-    """The mends of moto that tasks need are for the whole process, so its own ways are put back
-    afterwards; all but those that change nothing that a test could see."""
+    """Workflows in moto, with our patches of moto undone afterwards.
+
+    The patches apply to the whole process. Those that no test can notice remain.
+    """
     found = Workflow()
     patch = pytest.MonkeyPatch()
     for owner, name in (
@@ -389,9 +389,7 @@ def test_when_no_model_answers_the_execution_fails_and_leaks_no_cause(workflow: 
 
 
 def with_one_retry(definition: Json) -> Json:
-    """Return a copy in which a task is retried once: the three retries of the original would wait
-    for up to 7 s.
-    """
+    """Return a copy with one retry for a task: the original's three wait for up to 7 s."""
     changed = copy.deepcopy(definition)
     for task in tasks(changed):
         task["Retry"][0]["MaxAttempts"] = 1

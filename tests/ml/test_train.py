@@ -315,9 +315,7 @@ REFUSED: dict[str, tuple[bytes | None, str]] = {
 
 
 def refusal(folder: Path, trained: Path, content: bytes | None, output: str = "models") -> str:
-    """Train in vain beside old models, check that nothing changed, and return the one line on
-    stderr.
-    """
+    """Train in vain beside old models, check that these are unchanged, and return the error."""
     models, data = folder / "models", folder / "bad.csv"
     shutil.copytree(trained, models)
     if content is not None:
