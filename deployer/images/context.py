@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ FORMAT = 3
 NO_BASE = "scratch"
 # The digests of base images (images.pins). The digest in use is part of the hash, the file is not.
 LOCK_FILE = "base.lock"
+_PLAIN_NAME = re.compile(r"\w[\w-]*(\.[\w-]+)*")  # of a file or folder at the top of the context
 _IGNORED_FOLDERS = {"__pycache__", ".git", ".pytest_cache", ".mypy_cache"}
 
 
@@ -80,13 +82,16 @@ class Context:
         ignore = self.folder / ".dockerignore"
         if not ignore.is_file():
             return set(names)
-        from docker.utils.build import exclude_paths  # type: ignore[import-untyped]
-
         try:
             lines = [line.strip() for line in read_text(ignore).splitlines()]
         except Unreadable as error:
             raise BuildError(f"{ignore} {error}") from error
         patterns = [line for line in lines if line and not line.startswith("#")]
+        if all(map(_PLAIN_NAME.fullmatch, patterns)):
+            # The usual case. Importing docker to match names takes longer than all other reading.
+            return {name for name in names if name == "Dockerfile" or not _below(patterns, name)}
+        from docker.utils.build import exclude_paths  # type: ignore[import-untyped]
+
         included = exclude_paths(str(self.folder), patterns)
         return {name for name in names if name.replace("/", os.sep) in included}
 
@@ -106,6 +111,11 @@ class Context:
             # surrogateescape: file names need not be UTF-8.
             digest.update(header.encode("utf-8", "surrogateescape") + content)
         return digest.hexdigest()[:40]
+
+
+def _below(folders: list[str], name: str) -> bool:
+    """Tell whether a name, or the top folder that it lies in, is among these."""
+    return name.partition("/")[0] in folders
 
 
 def is_executable(path: Path) -> bool:

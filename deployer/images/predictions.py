@@ -10,6 +10,7 @@ Any other: they could not be checked on this machine; the last line of stderr sa
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
 
 PROGRAM = "verify.py"
+SWITCH = "FAST_PATHS"  # a variable of the handler, see lambda_src/loading.py
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def prediction_check(
     if not (context.folder / PROGRAM).is_file() or context.base == NO_BASE or not models:
         yield lambda: None
         return
-    with _start(context.folder, models) as process:
+    with _start(context, models) as process:
         try:
             yield partial(_finish, process, context.folder.name, tell)
         finally:
@@ -45,12 +47,12 @@ def prediction_check(
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _start(folder: Path, models: Sequence[Path]) -> subprocess.Popen[str]:
+def _start(context: Context, models: Sequence[Path]) -> subprocess.Popen[str]:
     names = [path.stem for path in models]
     return subprocess.Popen(
         [sys.executable, PROGRAM, str(models[0].parent.resolve()), *names],
-        cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=context.folder,
+        env={**_environment(context), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -70,10 +72,20 @@ def _finish(process: subprocess.Popen[str], folder: str, tell: Tell) -> None:
     if process.returncode == 1 and output.strip():
         raise BuildError(
             f"the handler of {folder}/ does not predict as the models do:\n{output.strip()}",
-            "SHORTCUTS = False in predict.py leaves all to scikit-learn",
+            f"ENV {SWITCH}=off in {folder}/Dockerfile leaves all to scikit-learn",
         )
     if process.returncode:
         lines = errors.strip().splitlines() or [f"{PROGRAM} ended with {process.returncode}"]
         tell(f"predictions not verified: {lines[-1]}", lasting=True)
     else:
         tell("predictions verified", lasting=True)
+
+
+def _environment(context: Context) -> dict[str, str]:
+    """Return this process's variables, with the handler's switch as the image sets it."""
+    variables = {name: value for name, value in os.environ.items() if name != SWITCH}
+    for instruction in context.dockerfile.instructions:
+        if instruction.name == "ENV":
+            for value in re.findall(rf"\b{SWITCH}=[\"']?(\w*)", instruction.argument):
+                variables[SWITCH] = value
+    return variables

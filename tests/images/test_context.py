@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from docker.utils.build import exclude_paths
 
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
@@ -147,6 +148,20 @@ def test_dockerignore_is_honoured(context, folder):
         "package/kept.py",
         "predict.py",
     ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ["verify.py", "package", "Dockerfile", "notes\nverify.py", ".hidden", "package/verify.py"],
+)
+def test_dockerignore_leaves_out_what_docker_leaves_out(context, folder, lines):
+    """Plain names are matched without importing docker."""
+    add(".dockerignore", lines)(folder)
+    for name in ("verify.py", "verify.pyx", "notes/a", "package/verify.py", "deep/package/b"):
+        add(name)(folder)
+    add(".hidden")(folder)
+    kept = exclude_paths(str(folder), lines.splitlines())
+    assert set(replace(context).files) == {name for name in kept if (folder / name).is_file()}
 
 
 def test_an_ignored_file_does_not_change_the_tag(context, folder):

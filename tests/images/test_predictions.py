@@ -51,7 +51,28 @@ def test_wrong_predictions_are_an_error_with_a_line_for_each(check):
         "the handler of source/ does not predict as the models do:\none: 1.0 where scikit-learn "
         "has 2.0\ntwo: worse"
     )
-    assert "SHORTCUTS = False" in caught.value.advice
+    assert (
+        caught.value.advice == "ENV FAST_PATHS=off in source/Dockerfile leaves all to scikit-learn"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("", ""),
+        ("ENV FAST_PATHS=off", "off"),
+        ("ENV A=$LAMBDA_TASK_ROOT FAST_PATHS='off' B=1", "off"),
+        ("ENV FAST_PATHS=off\nENV FAST_PATHS=on", "on"),
+        ("ENV NO_FAST_PATHS=off", ""),
+    ],
+)
+def test_the_program_gets_the_switch_of_the_image_not_of_this_machine(
+    check, folder, monkeypatch, line, value
+):
+    monkeypatch.setenv("FAST_PATHS", "of the machine")
+    (folder / "Dockerfile").write_text(f'FROM x\n{line}\nCMD ["predict.handler"]\n')
+    program = f"import os\nassert os.environ.get('FAST_PATHS', '') == {value!r}\n"
+    assert check(program) == ["predictions verified"]
 
 
 @pytest.mark.parametrize(

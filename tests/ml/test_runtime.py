@@ -1,6 +1,4 @@
-"""Handlers in a process of their own behind the Runtime API, under AWS's client and under ours
-alike.
-"""
+"""Handlers in their own processes behind the Runtime API, under AWS's client and under ours."""
 
 from __future__ import annotations
 
@@ -97,9 +95,7 @@ CLIENTS: dict[str, Callable[[], list[str]]] = {
 
 
 class Log:
-    """Takes what functions write; a test can wait for a line, since a process's output comes in its
-    own time.
-    """
+    """Collects the output of functions; a test can wait for a line, which may arrive late."""
 
     def __init__(self) -> None:
         self.written: list[tuple[str, str, str]] = []

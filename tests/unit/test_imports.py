@@ -49,7 +49,7 @@ LAYERS = [
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
     {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
     {"files", "machine"},
-    {"errors", "hints"},
+    {"errors", "hints", "project.template"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}

@@ -8,10 +8,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from deployer.images.context import NO_BASE
-from deployer.images.requirements import pinned_version, read_requirements, target_environment
 
 from deployer.errors import ConfigError
+from deployer.images.context import NO_BASE
+from deployer.images.requirements import pinned_version, read_requirements, target_environment
 from deployer.project.models import Model, read_manifest
 from deployer.project.settings import load_settings
 from deployer.project.workflow import fill, placeholders, tasks
