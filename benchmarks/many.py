@@ -3,7 +3,7 @@
     python benchmarks/many.py [--functions 3 100 500]
 
 Deploys services of copies of one model into the local AWS and plans each anew in a fresh process.
-Prints the requests; how long the rates that AWS documents for them (deployer.aws.access.RATES) make
+Prints the requests; how long the rates that AWS documents for them (deployer.aws.pace.RATES) make
 the plan last at the least; its CPU time and its peak memory, which are this process's own. Nothing
 waits in earnest: the clock stands still, and what would be slept is noted.
 """

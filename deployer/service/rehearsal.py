@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from deployer.aws.access import Aws
@@ -36,24 +37,15 @@ _ANSWER = {
 }
 
 
-class Rehearsal(Aws):
-    """An access whose calls are checked and not made."""
-
-    def __init__(self, aws: Aws) -> None:
-        self.__dict__.update(aws.__dict__)
-        self.problems: list[str] = []
-
-    def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
-        name = "".join(part.capitalize() for part in operation.split("_"))
-        self.problems += limits(self._input(service, operation), parameters, name)
-        return {**parameters, **_ANSWER}
-
-    def _input(self, service: str, operation: str) -> Any:
-        client = self.client(service)
-        model = client.meta.service_model.operation_model(
-            client.meta.method_to_api_mapping[operation]
-        )
-        return model.input_shape
+def _check(
+    aws: Aws, problems: list[str], service: str, operation: str, **parameters: Any
+) -> dict[str, Any]:
+    """Add to `problems` what AWS would refuse of a call, and answer in its place."""
+    client = aws.client(service)
+    name = client.meta.method_to_api_mapping[operation]
+    shape = client.meta.service_model.operation_model(name).input_shape
+    problems += limits(shape, parameters, name)
+    return {**parameters, **_ANSWER}
 
 
 def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> list[str]:
@@ -66,17 +58,16 @@ def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> lis
             resource.key.partition("/")[0] == "image"
         ):  # its calls hold nothing that anybody could set
             continue
-        rehearsal = Rehearsal(aws)
+        problems: list[str] = []
+        rehearsal = aws.calling(partial(_check, aws, problems))
         fields = resolve(resource.fields, lambda ref: stand_in(settings, ref))
         try:
             resource.create(rehearsal, fields)
         except AwsError as error:  # ParamValidationError and the like
-            rehearsal.problems.append(error.message)
+            problems.append(error.message)
         except DeployerError as error:
-            rehearsal.problems.append(error.message)
-        found += [
-            f"{resource.key}: {problem}" for problem in [*rehearsal.problems, *_beyond(fields)]
-        ]
+            problems.append(error.message)
+        found += [f"{resource.key}: {problem}" for problem in [*problems, *_beyond(fields)]]
     return list(dict.fromkeys(found))
 
 

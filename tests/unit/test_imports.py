@@ -50,6 +50,7 @@ LAYERS = [
     {"project.settings", "engine.graph"},
     {"images.context", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
+    {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {
         "engine.compare",
         "engine.events",
@@ -59,6 +60,8 @@ LAYERS = [
         "files",
         "machine",
     },
+    {"aws.botocore_patches"},
+    {"aws.foreign_answers"},
     {"errors", "hints"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]

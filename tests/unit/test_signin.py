@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.errors import AwsError, NoCredentials, NotReached
+from deployer.errors import NoCredentials, NotReached
 from tests.support.clock import Clock
 from tests.support.stub import Quiet, serve
 
@@ -32,8 +32,10 @@ def credentials_xml(action: str, key: str, expiration: str = LATER) -> str:
         f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
         f"<SessionToken>t</SessionToken><Expiration>{expiration}</Expiration>"
     )
-    user = "<AssumedRoleUser><AssumedRoleId>a:b</AssumedRoleId><Arn>arn:aws:sts::1:assumed-role/r/s</Arn></AssumedRoleUser>"
-    return f"<{action}Response><{action}Result><Credentials>{inner}</Credentials>{user}</{action}Result></{action}Response>"
+    arn = "<Arn>arn:aws:sts::1:assumed-role/r/s</Arn>"
+    user = f"<AssumedRoleUser><AssumedRoleId>a:b</AssumedRoleId>{arn}</AssumedRoleUser>"
+    result = f"<Credentials>{inner}</Credentials>{user}"
+    return f"<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
 
 
 class Cloud(Quiet):
@@ -263,16 +265,6 @@ def test_the_machines_metadata(home: Home, cloud: str) -> None:
     assert home.who() == "MACHINE"
 
 
-def test_a_service_that_the_deployer_does_not_call_is_known_when_it_is_asked_for(
-    home: Home,
-) -> None:
-    home.patch.setenv("AWS_ACCESS_KEY_ID", "K")
-    home.patch.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    assert Aws().client("cloudwatch").meta.service_model.service_name == "cloudwatch"
-    with pytest.raises(AwsError, match="no-such-service"):
-        Aws().client("no-such-service")
-
-
 EXPIRED = json.dumps(
     {
         "Version": 1,
@@ -469,9 +461,13 @@ def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
     clock, told = Clock(), []
     with serve(handler) as url:
         aws = Aws(
-            region="us-east-1", endpoint_url=url, credentials=("A", "s"), clock=clock, sleep=clock.sleep,
+            region="us-east-1",
+            endpoint_url=url,
+            credentials=("A", "s"),
+            clock=clock,
+            sleep=clock.sleep,
             tell=lambda text, *, lasting=False: told.append(text),
-        )  # fmt: skip
+        )
         with pytest.raises(NotReached) as error:
             aws.call(*operation)
     assert expected in error.value.message and "\n" not in error.value.message
@@ -489,8 +485,9 @@ def test_an_identity_that_names_no_account_is_none_of_awss(account: str, arn: st
     name = "GetCallerIdentity"
     xml = f"<{name}Response><{name}Result>{result}</{name}Result></{name}Response>"
     with serve(answering(200, xml.encode(), {"Content-Type": "text/xml"})) as url:
+        aws = Aws(region="us-east-1", endpoint_url=url, credentials=("A", "s"))
         with pytest.raises(NotReached, match="it names no account"):
-            Aws(region="us-east-1", endpoint_url=url, credentials=("A", "s")).identity
+            _ = aws.identity
 
 
 @pytest.mark.parametrize(
