@@ -482,6 +482,21 @@ def test_a_read_that_fails_names_its_resource(world):
         read_all(AWS, service(world), SerialExecutor())
 
 
+def test_an_error_that_several_steps_share_is_told_with_the_name_of_each(world):
+    """Threads get one and the same error when a listing that they share fails."""
+    shared = AwsError("AccessDenied", "no", operation="DescribeLogGroups", status=400)
+    world.errors = {("create", key): shared for key in ("logs/a", "logs/b")}
+    result, events = up(world, [Thing(world, "logs/a"), Thing(world, "logs/b")])
+    assert [event.message for event in events if isinstance(event, StepFailed)] == [
+        f"failed to create {key}: DescribeLogGroups: AccessDenied: no"
+        for key in ("logs/a", "logs/b")
+    ]
+    assert shared.message == "DescribeLogGroups: AccessDenied: no"
+    error = result.outcomes["logs/b"].error
+    assert type(error) is AwsError and error.__cause__ is shared
+    assert (error.code, error.status, error.operation) == ("AccessDenied", 400, "DescribeLogGroups")
+
+
 def test_what_is_foreign_comes_before_the_failures_that_may_follow_from_it(world):
     world.errors["read", "workflow"] = ForeignResource("workflow x exists")
     world.errors["read", "function"] = AwsError("AccessDenied", "no", operation="GetFunction")
@@ -530,9 +545,9 @@ def test_what_turns_out_to_exist_and_cannot_become_what_is_desired_is_the_error(
 
     thing.create = create
     result, _ = up(world, [thing])
-    assert result.outcomes["thing"].error is taken and world.states["thing"].fields == {
-        "kind": "old"
-    }
+    error = result.outcomes["thing"].error
+    assert error.__cause__ is taken and error.code == "Exists"
+    assert world.states["thing"].fields == {"kind": "old"}
 
 
 def test_an_error_of_another_call_than_the_creating_one_does_not_mean_that_it_exists(world):

@@ -7,6 +7,7 @@ that D needs nothing. So is its outcome: `A done, B failed, C skipped (B)`.
 from __future__ import annotations
 
 import graphlib
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -38,7 +39,7 @@ def parse(scenario):
         chain = clause.split(" -> ")
         for node in chain:
             needs.setdefault(node, [])
-        for before, after in zip(chain, chain[1:]):
+        for before, after in itertools.pairwise(chain):
             needs[after].append(before)
     return needs, failing
 
@@ -203,7 +204,7 @@ def test_reversing_turns_every_edge():
 
 @st.composite
 def graphs(draw):
-    """A directed acyclic graph of up to nine nodes, declared in any order, and the nodes that fail."""
+    """An acyclic graph of up to nine nodes, declared in any order, and the nodes that fail."""
     size = draw(st.integers(1, 9))
     edges = draw(
         st.sets(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), max_size=16)
