@@ -1,6 +1,4 @@
-"""Every way in which botocore finds credentials works, and whatever fails in one is told in one
-line.
-"""
+"""Every way in which botocore finds credentials works, and its failures are one line each."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ def credentials_xml(action: str, key: str, expiration: str = LATER) -> str:
 
 
 class Cloud(Quiet):
-    """Every server that a provider of credentials asks, and STS, which says with whose key it was
-    asked.
-    """
+    """All servers that credential providers call, and STS, which answers with the caller's key."""
 
     def handle_any(self) -> None:
         body = self.body().decode()
@@ -62,7 +58,7 @@ class Cloud(Quiet):
 
     def _http(self, body: str) -> None:
         path = self.path.partition("?")[0]
-        found = {
+        credentials = {
             "AccessKeyId": "PLACE",
             "SecretAccessKey": "s",
             "Token": "t",
@@ -88,13 +84,13 @@ class Cloud(Quiet):
                 }
             )
         if path == "/container":
-            return self._json({**found, "AccessKeyId": "CONTAINER"})
+            return self._json({**credentials, "AccessKeyId": "CONTAINER"})
         if path == "/latest/api/token":
             return self.answer(200, b"imds", {})
         if path == "/latest/meta-data/iam/security-credentials/":
             return self.answer(200, b"machine", {})
         if path == "/latest/meta-data/iam/security-credentials/machine":
-            return self._json({**found, "AccessKeyId": "MACHINE"})
+            return self._json({**credentials, "AccessKeyId": "MACHINE"})
         return self.answer(404, b"{}", {})
 
     def _json(self, value: Any) -> None:
@@ -135,9 +131,7 @@ class Home:
         )
 
     def who_afresh(self, profile: str) -> str:
-        """In a process of its own: where the tokens of SSO lie is decided when botocore is
-        imported.
-        """
+        """In a new process: the folder of SSO's tokens is fixed when botocore is imported."""
         program = (
             "import sys; from deployer.aws.access import Aws; "
             "print(Aws(profile=sys.argv[1]).identity.arn)"
@@ -381,7 +375,7 @@ def test_a_role_that_sts_refuses_is_told_in_its_words(home: Home) -> None:
     )
 
 
-# Answers that are none of AWS's
+# Answers that do not come from AWS
 
 
 def answering(
@@ -456,7 +450,7 @@ FOREIGN: dict[str, tuple[Any, str]] = {
 def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
     what: str, operation: tuple[str, str]
 ) -> None:
-    """Taken for an answer, it would say that nothing exists."""
+    """botocore would take it for an answer which says that nothing exists."""
     handler, expected = FOREIGN[what]
     clock, told = Clock(), []
     with serve(handler) as url:
