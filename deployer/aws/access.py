@@ -60,6 +60,8 @@ class Aws:
         tell: gets the reason for each wait; `telling` gives a step of a run its own.
         stopped: whether the user has asked for the end of the run; then nothing is waited for.
         sleep, clock: in seconds; tests inject their own.
+        clients: a session and clients that are shared with another access to the same account, in
+            place of `region` to `credentials`.
     """
 
     def __init__(
@@ -74,8 +76,9 @@ class Aws:
         stopped: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        clients: Clients | None = None,
     ) -> None:
-        self._clients = Clients(region, profile, endpoint_url, credentials, WORKERS)
+        self._clients = clients or Clients(region, profile, endpoint_url, credentials, WORKERS)
         self._caller = Caller()
         self._paces = Paces(clock, sleep)
         self._record = record

@@ -90,7 +90,7 @@ class Clients:
         """Return the client of a service, which all threads share."""
         with self._making:  # boto3 may not make two clients at once
             if service not in self._clients:
-                self._clients[service] = self._new_client(service)
+                self._clients[service] = self.new_client(service)
             return self._clients[service]
 
     def make_clients(self) -> None:
@@ -99,7 +99,8 @@ class Clients:
             with suppress(AwsError):
                 self.client(service)
 
-    def _new_client(self, service: str) -> Any:
+    def new_client(self, service: str) -> Any:
+        """Make a client; `client` keeps it."""
         import botocore
         from botocore.config import Config
         from botocore.exceptions import UnknownServiceError

@@ -36,7 +36,7 @@ from deployer.engine.plan import (
 from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.resources.base import Resource
 
-Actual = dict[str, "State | None"]
+Actual = dict[str, State | None]
 _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
