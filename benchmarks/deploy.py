@@ -207,17 +207,19 @@ def record(folder: Path, url: str) -> Calls:
 
     made: list[tuple[str, str, dict[str, Any]]] = []
 
-    class Recording(Aws):
-        def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
-            made.append((service, operation, parameters))
-            return super().call_once(service, operation, **parameters)
+    account = Aws(region="us-east-1", endpoint_url=url)
+
+    def call_once(service: str, operation: str, **parameters: Any) -> Any:
+        made.append((service, operation, parameters))
+        return account.call_once(service, operation, **parameters)
+
+    aws = account.calling(call_once)
 
     def taken(reading: bool) -> list[tuple[str, str, dict[str, Any]]]:
         selected = [call for call in made if call[1].startswith(READING) is reading]
         made.clear()
         return selected
 
-    aws = Recording(region="us-east-1", endpoint_url=url)
     located = load_settings(folder, {}, {}).located(
         account="123456789012", partition="aws", region="us-east-1"
     )

@@ -4,7 +4,7 @@
 
 Deploys services made of copies of one model into the local AWS, and plans each in a new process.
 Prints the number of requests; the least time that AWS's documented rates for them allow
-(deployer.aws.access.RATES); the planning process's CPU time and peak memory. Nothing really waits:
+(deployer.aws.pace.RATES); the planning process's CPU time and peak memory. Nothing really waits:
 the clock stands still, and waiting times are recorded.
 """
 

@@ -21,7 +21,9 @@ DeployerError             one line for the user, and one of advice
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound="DeployerError")
 
 
 class DeployerError(Exception):
@@ -35,6 +37,16 @@ class DeployerError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.advice}" if self.advice else self.message
+
+    def during(self: E, context: str) -> E:
+        """Return a copy whose message begins with `context`, such as "failed to create api".
+
+        Raise it `from` this error, which threads may share and which therefore stays as it is.
+        """
+        error = type(self).__new__(type(self))
+        vars(error).update(vars(self), message=f"{context}: {self.message}")
+        error.args = (error.message,)
+        return error
 
 
 class ConfigError(DeployerError):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json
 from deployer.engine.plan import Ref, resolve
-from deployer.errors import AwsError, DeployerError
+from deployer.errors import DeployerError
 from deployer.project.settings import Settings
 from deployer.resources.base import Resource
 
@@ -35,46 +36,32 @@ _ANSWER = {
 }
 
 
-class Rehearsal(Aws):
-    """An `Aws` whose calls are checked and not made."""
-
-    def __init__(self, aws: Aws) -> None:
-        self.__dict__.update(aws.__dict__)
-        self.problems: list[str] = []
-
-    def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
-        name = "".join(part.capitalize() for part in operation.split("_"))
-        self.problems += limits(self._input(service, operation), parameters, name)
-        return {**parameters, **_ANSWER}
-
-    def _input(self, service: str, operation: str) -> Any:
-        client = self.client(service)
-        model = client.meta.service_model.operation_model(
-            client.meta.method_to_api_mapping[operation]
-        )
-        return model.input_shape
+def _check(
+    aws: Aws, problems: list[str], service: str, operation: str, **parameters: Any
+) -> dict[str, Any]:
+    """Check a call in place of AWS; add to `problems` and return an answer."""
+    client = aws.client(service)
+    name = client.meta.method_to_api_mapping[operation]
+    shape = client.meta.service_model.operation_model(name).input_shape
+    problems += limits(shape, parameters, name)
+    return {**parameters, **_ANSWER}
 
 
 def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> list[str]:
     """Return the faults of all creating calls, each with resource, operation and member."""
-    problems: list[str] = []
+    faults: list[str] = []
     for resource in resources:
-        if (
-            resource.key.partition("/")[0] == "image"
-        ):  # its calls hold nothing that anybody could set
-            continue
-        rehearsal = Rehearsal(aws)
+        if resource.key.partition("/")[0] == "image":
+            continue  # the user can set nothing of its calls
+        problems: list[str] = []
+        rehearsal = aws.calling(partial(_check, aws, problems))
         fields = resolve(resource.fields, lambda ref: stand_in(settings, ref))
         try:
             resource.create(rehearsal, fields)
-        except AwsError as error:  # ParamValidationError and the like
-            rehearsal.problems.append(error.message)
-        except DeployerError as error:
-            rehearsal.problems.append(error.message)
-        problems += [
-            f"{resource.key}: {problem}" for problem in [*rehearsal.problems, *_beyond(fields)]
-        ]
-    return list(dict.fromkeys(problems))
+        except DeployerError as error:  # ParamValidationError and the like
+            problems.append(error.message)
+        faults += [f"{resource.key}: {problem}" for problem in [*problems, *_beyond(fields)]]
+    return list(dict.fromkeys(faults))
 
 
 def stand_in(settings: Settings, ref: Ref) -> str:

@@ -47,8 +47,11 @@ LAYERS = [
     {"project.settings", "engine.graph"},
     {"images.context", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
+    {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
     {"files", "machine"},
+    {"aws.botocore_patches"},
+    {"aws.foreign_answers"},
     {"errors", "hints", "project.template"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
