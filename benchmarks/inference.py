@@ -281,7 +281,8 @@ class Processes:
         self, name: str, variables: dict[str, str], cpus: float | None
     ) -> Iterator[Callable[[Any], Any]]:
         """Run the handler under Lambda's runtime client, with the local AWS's Runtime API."""
-        from deployer.local.functions import Functions, Version
+        from deployer.local.functions import Functions
+        from deployer.local.invocation import Version
         from deployer.local.process import Credentials
 
         code = ROOT / "lambda_src" if name == "ours" else self.folder

@@ -20,7 +20,7 @@ from tests.support.wire import Account
 @pytest.fixture(scope="session")
 def one_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     environment = pytest.MonkeyPatch()
-    environment.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # as deployer.local.server has it
+    environment.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # as in the local AWS
     account = Account(tmp_path_factory.mktemp("difficult"))
     yield account
     account.close()

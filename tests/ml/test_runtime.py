@@ -17,14 +17,8 @@ from typing import Any
 import joblib
 import pytest
 
-from deployer.local.functions import (
-    PAYLOAD_LIMIT,
-    Functions,
-    Response,
-    Version,
-    runtime_client,
-    standard_library_client,
-)
+from deployer.local.functions import Functions, runtime_client, standard_library_client
+from deployer.local.invocation import PAYLOAD_LIMIT, Response, Version
 from deployer.local.process import Credentials
 from deployer.project.models import Model
 from tests.support.handlers import FEATURES, SAMPLE, Storage, serving

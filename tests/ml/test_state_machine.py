@@ -23,7 +23,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
-from deployer.local import moto_gaps
+from deployer.local.moto_backend import interpreter_mends
 from deployer.local.workflow import DATA_LIMIT, Refused, start_sync_execution
 from deployer.project.settings import FunctionSettings
 from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
@@ -285,11 +285,11 @@ def workflow() -> Iterator[Workflow]:
         (json_path, "parse"),
     ):
         patch.setattr(owner, name, getattr(owner, name))
-    moto_gaps.invoke_directly(found.invoke)
-    moto_gaps.name_task_errors()
-    moto_gaps.parse_once()
-    moto_gaps.copy_plainly()
-    moto_gaps.let_threads_go()
+    interpreter_mends.invoke_directly(found.invoke)
+    interpreter_mends.name_task_errors()
+    interpreter_mends.remember_parsed()
+    interpreter_mends.copy_json()
+    interpreter_mends.release_threads()
     yield found
     patch.undo()
     found.backend.reset()
