@@ -5,6 +5,7 @@ several folders share.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 from deployer.aws.access import Aws
 from deployer.local import process
 from tests.support.accounts import Calls, connect, reset
-from tests.support.processes import deployer
+from tests.support.command_line import deployer
 from tests.support.projects import ROOT, make_project
 
 hypothesis.settings.register_profile("laptop", max_examples=25, deadline=None)
@@ -99,6 +100,30 @@ def aws(server: process.Server, calls: Calls) -> Aws:
     """An empty account in the local AWS; its calls are recorded."""
     reset(server)
     return connect(server, calls)
+
+
+@pytest.fixture(scope="session")
+def live_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of `live`, whose local AWS runs from one test to the next."""
+    folder = (tmp_path_factory.mktemp("live") / "project").resolve()
+    folder.mkdir()
+    yield folder
+    process.force_stop(folder)
+
+
+@pytest.fixture
+def live(live_folder: Path, trained: Path) -> Path:
+    """A new project with an empty local AWS: cheaper than `project` and a server of its own."""
+    for path in live_folder.iterdir():
+        if path.name == ".deployer":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    make_project(live_folder, trained)
+    reset(process.start(live_folder))
+    return live_folder
 
 
 @pytest.fixture(scope="module")
