@@ -1,4 +1,4 @@
-"""Files that a project consists of, as editors write them and with every mistake: each is named."""
+"""Files of a project as editors write them, and with mistakes: every mistake is named."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from deployer.errors import ConfigError
 from deployer.project.settings import load_settings
 from deployer.service.release import load_project
 from tests.support.projects import make_project
+from tests.support.thinning import WHOLE
 
 
-def found(project: Path) -> str:
-    """Read the project as every command does, in this process, and return what is wrong with it."""
+def problems(project: Path) -> str:
+    """Read the project as every command does; return its problems, a line each."""
     try:
         load_project(
             load_settings(project, {}, {}).located(
@@ -45,7 +46,7 @@ def test_a_byte_order_mark_changes_nothing(project: Path, name: str) -> None:
     path = project / name
     content = path.read_bytes() if path.exists() else b"*.md\n"
     path.write_bytes(codecs.BOM_UTF8 + content.replace(b"\n", b"\r\n"))
-    assert found(project) == ""
+    assert problems(project) == ""
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,8 @@ def test_a_file_in_another_encoding_is_named_with_the_way_out(
     )
     if encoding == "latin-1" and name.endswith(("cfg", "Dockerfile")):
         path.write_bytes(f"# é\n{text}".encode(encoding))
-    told = found(project)
-    assert name.rpartition("/")[2] in told and "save it as UTF-8" in told, told
+    lines = problems(project)
+    assert name.rpartition("/")[2] in lines and "save it as UTF-8" in lines, lines
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_requirements_are_read_as_pip_reads_them(project: Path, encoding: str) -
         path.write_bytes(f"# -*- coding: cp1252 -*-\r\n{text}".encode(encoding))
     else:
         path.write_bytes(text.encode(encoding))
-    assert found(project) == ""
+    assert problems(project) == ""
 
 
 @pytest.mark.parametrize(
@@ -106,13 +107,13 @@ def test_requirements_are_read_as_pip_reads_them(project: Path, encoding: str) -
 )
 def test_a_mistake_in_the_settings_file_is_named(project: Path, text: str, expected: str) -> None:
     (project / "setup.cfg").write_text(text)
-    assert expected in found(project)
+    assert expected in problems(project)
 
 
 def test_other_sections_of_setup_cfg_are_nobodys_business(project: Path) -> None:
     with (project / "setup.cfg").open("a") as config:
         config.write("[deploy]\nx = 1\n[deployment]\ny = 2\n[tool:deployer]\nz = 3\n")
-    assert found(project) == ""
+    assert problems(project) == ""
 
 
 LEAVES = (
@@ -141,7 +142,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         if isinstance(value, list)
         else ()
     )
-    return [path, *(found for key, each in inner for found in places(each, (*path, key)))]
+    return [path, *(place for key, part in inner for place in places(part, (*path, key)))]
 
 
 def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
@@ -154,18 +155,18 @@ def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["models/manifest.json", "state_machine.json"])
 @given(data=st.data())
-@settings(max_examples=200, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=200 if WHOLE else 40, suppress_health_check=list(HealthCheck), deadline=None)
 def test_every_wrong_shape_is_a_problem_and_no_defect(
     mutable: Path, name: str, data: st.DataObject
 ) -> None:
-    """Any value of the manifest or the workflow replaced by any other."""
+    """Any value of the manifest or the workflow replaced by any other: 40 examples, or 200."""
     path = mutable / name
     text = path.read_text()
     whole = json.loads(text)
     where = data.draw(st.sampled_from(places(whole)))
     path.write_text(json.dumps(replaced(whole, where, data.draw(JSON))))
     try:
-        assert isinstance(found(mutable), str)
+        assert isinstance(problems(mutable), str)
     finally:
         path.write_text(text)
 
@@ -187,8 +188,8 @@ def test_every_wrong_shape_is_a_problem_and_no_defect(
 @pytest.mark.parametrize("name", ["state_machine.json", "models/manifest.json"])
 def test_json_that_is_none_is_told(project: Path, name: str, content: str, expected: str) -> None:
     (project / name).write_text(content)
-    told = found(project)
-    assert name in told and expected in told
+    lines = problems(project)
+    assert name in lines and expected in lines
 
 
 def test_a_folder_in_the_place_of_a_file_is_told(project: Path) -> None:
@@ -197,8 +198,8 @@ def test_a_folder_in_the_place_of_a_file_is_told(project: Path) -> None:
         kept = path.read_bytes()
         path.unlink()
         path.mkdir()
-        assert "cannot be read: Is a directory" in found(project) or "has no Dockerfile" in found(
+        assert "cannot be read: Is a directory" in problems(
             project
-        )
+        ) or "has no Dockerfile" in problems(project)
         path.rmdir()
         path.write_bytes(kept)

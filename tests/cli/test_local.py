@@ -11,26 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deployer.local import process
-from tests.support.processes import deployer
+from tests.support import processes
+from tests.support.command_line import deployer
 
 
 def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def run(
-    project: Path, *arguments: str, environment: Mapping[str, str] | None = None, **more: Any
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "deployer", *arguments]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, env=environment, timeout=120, **more
-    )
 
 
 BROKEN: dict[str, Mapping[str, str]] = {
@@ -63,47 +56,43 @@ BROKEN: dict[str, Mapping[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("what", BROKEN)
-def test_local_commands_read_nothing_of_the_users_configuration(deployed: Path, what: str) -> None:  # noqa: F811
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "NO_PROXY"},
-        **BROKEN[what],
-    }
-    done = run(deployed, "plan", "--local", "--exit-code", environment=environment)
-    assert done.returncode == 0 and "us-east-1" in done.stderr, done.stderr
-    done = run(deployed, "invoke", "--sample", "--local", environment=environment)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("kind", BROKEN)
+def test_local_commands_read_nothing_of_the_users_configuration(deployed: Path, kind: str) -> None:
+    ran = deployer(deployed, "plan", "--local", "--exit-code", environment=BROKEN[kind])
+    assert "us-east-1" in ran.err
+    deployer(deployed, "invoke", "--sample", "--local", environment=BROKEN[kind])
 
 
-def test_the_users_training_program_sees_the_users_configuration(project: Path) -> None:
-    shutil.rmtree(project / "models")
-    process.start(project)
-    try:
-        environment = {
-            **os.environ,
-            "AWS_PROFILE": "mine",
-            "HTTPS_PROXY": "http://proxy.example",
-            "DEPLOYER_TRAIN": "env",
-        }
-        done = run(project, "up", "--local", environment=environment)
-        assert (
-            "AWS_PROFILE=mine" in done.stderr and "HTTPS_PROXY=http://proxy.example" in done.stderr
-        )
-    finally:
-        process.force_stop(project)
+def test_a_process_reads_nothing_of_the_users_configuration_either(deployed: Path) -> None:
+    """From the first import on, with everything broken at once."""
+    everything = {name: value for kind in BROKEN.values() for name, value in kind.items()}
+    ran = processes.deployer(deployed, "plan", "--local", "--exit-code", environment=everything)
+    assert "us-east-1" in ran.err
+    processes.deployer(deployed, "invoke", "--sample", "--local", environment=everything)
+
+
+def test_the_users_training_program_sees_the_users_configuration(live: Path) -> None:
+    shutil.rmtree(live / "models")
+    users = {"AWS_PROFILE": "mine", "HTTPS_PROXY": "http://proxy.example"}
+    ran = deployer(live, "up", "--local", code=1, environment={**users, "DEPLOYER_TRAIN": "env"})
+    assert "AWS_PROFILE=mine" in ran.err and "HTTPS_PROXY=http://proxy.example" in ran.err
 
 
 def test_a_silent_local_aws_is_told_kept_and_can_be_ended(project: Path) -> None:
     server = process.start(project)
     deployer(project, "up", "--local")
     os.kill(server.pid, signal.SIGSTOP)
+    commands = (("plan",), ("down", "--yes"), ("up",), ("check",))
     try:
-        for command in (("plan",), ("down", "--yes"), ("up",), ("check",)):
-            done = run(project, *command, "--local")
-            assert (
-                done.returncode == 1
-                and f"(process {server.pid}) does not answer" in done.stderr + done.stdout
-            ), done
+        # At the same time, because each command waits some seconds for the answer.
+        with ThreadPoolExecutor(len(commands)) as pool:
+            runs = [
+                pool.submit(processes.deployer, project, *command, "--local", code=1)
+                for command in commands
+            ]
+        for run in runs:
+            ran = run.result()
+            assert f"(process {server.pid}) does not answer" in ran.err + ran.out
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert deployer(project, "plan", "--local", "--json").json["changes"] == []
@@ -125,7 +114,7 @@ def test_reading_verbs_start_no_server(project: Path) -> None:
 
 
 def test_without_file_descriptors_the_local_aws_lives_on(project: Path) -> None:
-    """Its record cannot be read then, which says nothing about the record."""
+    """Without descriptors it cannot read its record, and must not take the record for removed."""
     program = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))\n"
         "from pathlib import Path\nfrom deployer.local import process\n"
@@ -137,32 +126,23 @@ def test_without_file_descriptors_the_local_aws_lives_on(project: Path) -> None:
     try:
         sockets = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(120)]
         time.sleep(6)
-        for each in sockets:
-            each.close()
+        for connection in sockets:
+            connection.close()
         assert process.find(project) == server
     finally:
         process.force_stop(project)
 
 
-def test_five_versions_of_every_function_and_then_down(project: Path) -> None:
-    """cases: the numbering of versions forgot where a living version stands."""
-    try:
-        for memory in (1024, 1025, 1026, 1027, 1028, 1029):
-            done = run(
-                project,
-                "up",
-                "--local",
-                environment={**os.environ, "DEPLOYER_MEMORY_MB": str(memory)},
-            )
-            assert done.returncode == 0, done.stderr
-        assert deployer(project, "plan", "--local", "--json", code=0).json["changes"] != []
-        assert "the local AWS has ended" in deployer(project, "down", "--local", "--yes").err
-    finally:
-        process.force_stop(project)
+def test_five_versions_of_every_function_and_then_down(live: Path) -> None:
+    """The local AWS once forgot the number of a version that an alias or a workflow still needs."""
+    for memory in range(1024, 1030):
+        deployer(live, "up", "--local", environment={"DEPLOYER_MEMORY_MB": str(memory)})
+    assert deployer(live, "plan", "--local", "--json").json["changes"] != []
+    assert "the local AWS has ended" in deployer(live, "down", "--local", "--yes").err
 
 
 def test_a_manifest_that_names_other_files_has_none_of_them_read(project: Path) -> None:
-    """Nor is it a defect: the paths are of the project, or nothing can be said."""
+    """Paths outside of the project are passed over: neither read, nor a defect."""
     files = {"/etc/passwd": "0", "../x": "0", "a\0b": "0", "lambda_src": "0"}
     manifest = json.loads((project / "models" / "manifest.json").read_text())
     edit(project / "models" / "manifest.json", trained={**manifest["trained"], "files": files})

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from deployer.local import process
+from tests.support import processes
 from tests.support.accounts import keys
-from tests.support.processes import deployer
+from tests.support.command_line import deployer
 from tests.support.projects import ROOT
-
-
-def run(
-    project: Path, *arguments: str, environment: Mapping[str, str] | None = None, **more: Any
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "deployer", *arguments]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, env=environment, timeout=120, **more
-    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
 def test_a_code_page_that_lacks_a_character_prints_something_else(
     project: Path, encoding: str
 ) -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": encoding}
-    done = run(project, "plan", "--stage", "日本", environment=environment)
-    assert done.returncode == 1 and "\\u65e5" in done.stderr and "defect" not in done.stderr
+    environment = {"PYTHONIOENCODING": encoding}
+    ran = processes.deployer(project, "plan", "--stage", "日本", code=1, environment=environment)
+    assert "\\u65e5" in ran.err and "defect" not in ran.err
 
 
 @pytest.mark.parametrize(
@@ -49,15 +38,10 @@ def test_a_stdout_that_takes_nothing_is_no_defect(
         "closed": f"{command} >&-",
         "gone": f"{command} | true; exit ${{PIPESTATUS[0]}}",
     }
-    done = subprocess.run(
-        ["bash", "-c", shell[target]], cwd=project, capture_output=True, text=True, timeout=60
-    )
+    done = in_shell(project, shell[target])
     assert done.returncode == {"full": 1, "closed": 0}.get(target, done.returncode)
-    assert (
-        "defect" not in done.stderr
-        and "Traceback" not in done.stderr
-        and "Exception ignored" not in done.stderr
-    )
+    for word in ("defect", "Traceback", "Exception ignored"):
+        assert word not in done.stderr
     assert target != "full" or "No space left on device" in done.stderr
     assert target != "gone" or done.returncode in (0, 1)
 
@@ -65,11 +49,14 @@ def test_a_stdout_that_takes_nothing_is_no_defect(
 @pytest.mark.parametrize("target", ["2>/dev/full", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_a_closed_or_full_stderr_or_stdin_changes_no_exit_code(project: Path, target: str) -> None:
     for arguments, code in (("plan --local", 0), ("plan --stage No", 1)):
-        shell = f"{sys.executable} -m deployer {arguments} {target}"
-        done = subprocess.run(
-            ["bash", "-c", shell], cwd=project, capture_output=True, text=True, timeout=60
-        )
+        done = in_shell(project, f"{sys.executable} -m deployer {arguments} {target}")
         assert done.returncode == code, done.stderr
+
+
+def in_shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_a_project_that_cannot_be_written_is_told(project: Path) -> None:
@@ -95,19 +82,17 @@ def test_no_temporary_folder_is_told(project: Path) -> None:
     ), done.stderr
 
 
-def limited(limit: int, value: int) -> Any:
-    return lambda: resource.setrlimit(limit, (value, value))
-
-
 def test_without_file_descriptors_it_is_told(project: Path, server: process.Server) -> None:
-    arguments = ("plan", "--endpoint-url", server.url)
-    environment = {**os.environ, **keys(server)}
-    done = run(
-        project, *arguments, environment=environment, preexec_fn=limited(resource.RLIMIT_NOFILE, 9)
+    ran = processes.deployer(
+        project,
+        "plan",
+        "--endpoint-url",
+        server.url,
+        code=1,
+        environment=keys(server),
+        limit=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (9, 9)),
     )
-    assert done.returncode == 1 and "defect" not in done.stderr and "ulimit -n" in done.stderr, (
-        done.stderr
-    )
+    assert "defect" not in ran.err and "ulimit -n" in ran.err
 
 
 def test_without_threads_it_is_told(project: Path) -> None:

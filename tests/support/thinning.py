@@ -14,6 +14,6 @@ WHOLE = os.environ.get("TESTS") == "all"
 Case = TypeVar("Case")
 
 
-def thinned(cases: Iterable[Case], every: int, whole: bool = WHOLE) -> list[Case]:
-    """Return the first of every `every` cases, or all of them with TESTS=all."""
-    return list(cases) if whole else list(cases)[::every]
+def thinned(cases: Iterable[Case], every: int, first: int = 0, whole: bool = WHOLE) -> list[Case]:
+    """Return one of every `every` cases, beginning with case `first`; with TESTS=all, all cases."""
+    return list(cases) if whole else list(cases)[first::every]
