@@ -1,6 +1,4 @@
-"""What every test gets: a scrubbed environment, no network but loopback, and the fixtures that
-several folders share.
-"""
+"""For every test: a scrubbed environment, no network but loopback, and shared fixtures."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -34,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def scrubbed_environment() -> Iterator[None]:
-    """No test may see the developer's AWS configuration, nor any setting of the deployer."""
+    """Hide the developer's AWS configuration and the deployer's settings from every test."""
     patch = pytest.MonkeyPatch()
     for name in list(os.environ):
         if name.startswith(("AWS_", "DEPLOYER_", "MOTO_")) or name in (
@@ -52,14 +51,14 @@ def scrubbed_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def only_loopback() -> Iterator[None]:
-    """A connection to anywhere but this machine fails the test that makes it."""
+    """Fail a test that connects to another machine."""
     connect = socket.socket.connect
 
-    def guarded(self: socket.socket, address: object) -> None:
+    def guarded(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6):
             host = address[0] if isinstance(address, tuple) else address
             assert host in ("127.0.0.1", "::1", "localhost"), f"a test tried to reach {address}"
-        connect(self, address)  # type: ignore[arg-type]
+        connect(self, address)
 
     patch = pytest.MonkeyPatch()
     patch.setattr(socket.socket, "connect", guarded)
@@ -84,7 +83,7 @@ def project(tmp_path: Path, trained: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Server]:
-    """The local AWS, in a process of its own, for tests that need an account and not a project."""
+    """Start a local AWS for tests that need an account but no project."""
     folder = tmp_path_factory.mktemp("account").resolve()
     yield process.start(folder)
     process.stop(folder)
@@ -97,14 +96,14 @@ def calls() -> Calls:
 
 @pytest.fixture
 def aws(server: process.Server, calls: Calls) -> Aws:
-    """An empty account in the local AWS; its calls are recorded."""
+    """Give access to an empty account in the local AWS; the calls are recorded in `calls`."""
     reset(server)
     return connect(server, calls)
 
 
 @pytest.fixture(scope="session")
 def live_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of `live`, whose local AWS runs from one test to the next."""
+    """Make the folder of `live`, whose local AWS keeps running between tests."""
     folder = (tmp_path_factory.mktemp("live") / "project").resolve()
     folder.mkdir()
     yield folder
@@ -113,7 +112,7 @@ def live_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def live(live_folder: Path, trained: Path) -> Path:
-    """A new project with an empty local AWS: cheaper than `project` and a server of its own."""
+    """Make a new project with an empty local AWS, which costs less than starting one."""
     for path in live_folder.iterdir():
         if path.name == ".deployer":
             continue
@@ -128,7 +127,7 @@ def live(live_folder: Path, trained: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
-    """A project folder whose service runs in a local AWS of its own."""
+    """Deploy a project into a local AWS of its own, for the tests of one module."""
     folder = make_project(tmp_path_factory.mktemp("deployed") / "project", trained)
     deployer(folder, "up", "--local")
     yield folder

@@ -80,28 +80,81 @@ def test_what_stays_is_raised_as_aws_said_it_once_the_deadline_is_over(
 
 
 PERMANENT = [
-    ("CreateFunction", "InvalidParameterValueException", "The image manifest, config or layer "
-                                                         "media type for the source "
-     "image x is not supported.", 400, "TEST-3, Img-4"),
-    ("CreateFunction", "AccessDeniedException", "User: u is not authorized to perform: "
-                                                "iam:PassRole on resource: r", 403, "GEN-5"),  # noqa: E501
-    ("CreateFunction", "CodeStorageExceededException", "Code storage limit exceeded.", 400, "Lambda-30"),
-    ("CreateStateMachine", "InvalidDefinition", "Invalid State Machine Definition: "
-                                                "'SCHEMA_VALIDATION_FAILED'", 400, "Sfn-7"),  # noqa: E501
-    ("CreateStateMachine", "InvalidLoggingConfiguration", "Log Destination not found.", 400, "Sfn-5"),
-    ("CreateStateMachine", "StateMachineLimitExceeded", "The maximum number of state machines "
-                                                        "has been reached.", 400, "Sfn-31"),  # noqa: E501
-    ("CreateStateMachine", "AccessDeniedException", "User: u is not authorized to perform: "
-                                                    "iam:PassRole on resource: r", 400, "GEN-5"),  # noqa: E501
+    (
+        "CreateFunction",
+        "InvalidParameterValueException",
+        "The image manifest, config or layer media type for the source image x is not supported.",
+        400,
+        "TEST-3, Img-4",
+    ),
+    (
+        "CreateFunction",
+        "AccessDeniedException",
+        "User: u is not authorized to perform: iam:PassRole on resource: r",
+        403,
+        "GEN-5",
+    ),
+    (
+        "CreateFunction",
+        "CodeStorageExceededException",
+        "Code storage limit exceeded.",
+        400,
+        "Lambda-30",
+    ),
+    (
+        "CreateStateMachine",
+        "InvalidDefinition",
+        "Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED'",
+        400,
+        "Sfn-7",
+    ),
+    (
+        "CreateStateMachine",
+        "InvalidLoggingConfiguration",
+        "Log Destination not found.",
+        400,
+        "Sfn-5",
+    ),
+    (
+        "CreateStateMachine",
+        "StateMachineLimitExceeded",
+        "The maximum number of state machines has been reached.",
+        400,
+        "Sfn-31",
+    ),
+    (
+        "CreateStateMachine",
+        "AccessDeniedException",
+        "User: u is not authorized to perform: iam:PassRole on resource: r",
+        400,
+        "GEN-5",
+    ),
     ("CreateRole", "LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000", 409, "Iam-11"),
     ("CreateRole", "MalformedPolicyDocument", "This policy contains invalid Json", 400, "Iam-7"),
     ("CreateLogGroup", "LimitExceededException", "Resource limit exceeded.", 400, "GEN-3"),
     ("CreateApi", "BadRequestException", "Invalid protocol", 400, "Api-8"),
-    ("CreateStage", "BadRequestException", "Insufficient permissions to enable logging", 400, "Logs-7"),
-    ("CreateBucket", "BucketAlreadyExists", "The requested bucket name is not available.", 409, "S3-3"),
-    ("CreateRepository", "AccessDeniedException", "User: u is not authorized to perform: "
-                                                  "ecr:CreateRepository", 400, "GEN-3"),  # noqa: E501
-]  # fmt: skip
+    (
+        "CreateStage",
+        "BadRequestException",
+        "Insufficient permissions to enable logging",
+        400,
+        "Logs-7",
+    ),
+    (
+        "CreateBucket",
+        "BucketAlreadyExists",
+        "The requested bucket name is not available.",
+        409,
+        "S3-3",
+    ),
+    (
+        "CreateRepository",
+        "AccessDeniedException",
+        "User: u is not authorized to perform: ecr:CreateRepository",
+        400,
+        "GEN-3",
+    ),
+]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_links_lead_somewhere() -> None:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
-def test_the_example_client_predicts(deployed: Path) -> None:  # noqa: F811
+def test_the_example_client_predicts(deployed: Path) -> None:
     (source,) = blocks("python")
     example: dict[str, Any] = {}
     exec(source, example)
@@ -116,7 +116,7 @@ def test_the_example_client_predicts(deployed: Path) -> None:  # noqa: F811
         example["predict"](url, [])
 
 
-def test_the_curl_example_predicts(deployed: Path) -> None:  # noqa: F811
+def test_the_curl_example_predicts(deployed: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     (command,) = (block for block in blocks("sh") if "curl" in block)
@@ -130,7 +130,7 @@ def test_the_curl_example_predicts(deployed: Path) -> None:  # noqa: F811
     assert json.loads(done.stdout)["status"] == "SUCCEEDED"
 
 
-def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:  # noqa: F811
+def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:
     """The same table; digits and versions are those of the libraries that trained, the rest must be
     equal.
     """
@@ -146,7 +146,7 @@ def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:  # noqa
     assert shape(printed) == shape(shown)
 
 
-def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F811
+def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:
     from deployer.local import process
     from tests.support.accounts import connect
 
@@ -165,7 +165,7 @@ def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F
     assert printed.splitlines() == shown.splitlines()[1:]
 
 
-def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:  # noqa: F811
+def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:
     for name in ("InvalidInput", "InvalidExecutionInput", "ValidationException", "NoModelAnswered"):
         assert f"`{name}`" in README
     definition = json.loads((ROOT / "state_machine.json").read_text())

@@ -169,6 +169,7 @@ class Account:
             sleep=clock.sleep,
             record=record,
         )
+        # Clients are costly, and all runs share them.
         made.client = self._client  # type: ignore[method-assign]
         return made
 

@@ -129,7 +129,7 @@ def test_log_destinations_have_the_form_that_each_service_wants(resources: list[
 
 
 def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> None:
-    """Api-29: at most 3 KB, one line, $context.requestId, and the traces of a failing integration."""
+    """Api-29: at most 3 KB, one line, $context.requestId, and errors of the integration."""
     text = declare.access_log_format()
     assert (
         len(text) < 3072
@@ -141,7 +141,7 @@ def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> N
 
 
 def test_policies_fit_into_iams_limits(settings: Settings) -> None:
-    """Iam-11: 10,240 characters of inline policies a role, 2,048 of trust; with ten models as well."""
+    """Iam-11: 10,240 characters of inline policies for a role, 2,048 of trust; for ten models."""
     project = load_project(settings)
     one = project.models["random_forest"]
     names = tuple(f"a_model_with_a_long_name_{number}" for number in range(10))
