@@ -102,7 +102,7 @@ def test_the_shipped_workflow_has_no_problem():
           "an ARN"]),
         (broken(*ONE, "Resource", value="arn:aws:states:::lambda:invoke.waitForTaskToken"),
          ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for "
-          "invoke.waitForTaskToken (Sfn-7)"]),  # noqa: E501
+          "invoke.waitForTaskToken (Sfn-7)"]),
         (broken(*ONE, "Resource", value="arn:aws:states:eu-west-1:1:activity:people"),
          ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for "
           "people (Sfn-7)"]),
