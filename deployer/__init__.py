@@ -1,26 +1,25 @@
-"""Deploy several models behind one HTTP endpoint: S3, ECR, IAM, Logs, Lambda, Step Functions and
-API Gateway, directly.
+"""Deploy several models behind one HTTP endpoint by calling AWS's APIs directly.
 
-How a run flows:
+How `up` runs:
 
-1. `cli` finds the module of the verb in `commands/`, which parses. `settings` collects [deployer]
-   of setup.cfg, the environment and the options into one Settings.
-2. `service` declares every resource from the Settings, state_machine.json and models/manifest.json.
-3. `apply.read_all` reads each resource's actual state from the account, in parallel. There is no
-    other state.
-4. `plan` compares desired with actual, field by field, and says what has to be created, updated,
-    replaced, deleted.
-5. `report` shows the plan. The verb asks when something would be deleted or replaced.
-6. `apply.Run` walks the dependency graph (`graph`) and lets each resource do its part; `events`
-    tell what happens.
-7. A second read proves the result: the plan is empty now. The URL goes to stdout.
+1. `cli` imports the verb's module from `commands/`, which parses the options. `project.settings`
+   merges the defaults, [deployer] in setup.cfg, the environment and the options.
+2. `service.declare` declares every resource, top to bottom: the table of contents.
+3. `engine.apply.read_all` reads the actual state of all resources from the account, in parallel.
+   There is no other state.
+4. `engine.plan` compares desired with actual, field by field, and plans what to create, update,
+   replace and delete.
+5. `report.live` shows the plan. The verb asks for confirmation before it deletes or replaces.
+6. `engine.apply.Run` walks the dependency graph (`engine.graph`), in which each resource applies
+   its own change. `engine.events` report the progress.
+7. A second read confirms that the plan is empty now. The URL goes to stdout.
 
-A run that dies is repeated: each step finds what the last run left and goes on. `resources/` has
-one file per AWS service, and a kind of resource is one class there that owns its whole life.
-`local/` is an AWS that runs on this machine.
+Repeating a run is the recovery: the next run reads the account and resumes where the last one
+stopped. `resources/` has one file per AWS service and one class per kind of resource. `local/` is
+an AWS that runs on this machine. `images/` builds the function image. `aws/` makes the calls.
 
-Imports point down: cli -> commands -> report, operate, invoke -> apply, service -> resources ->
-images, aws, plan -> compare, events, signin -> errors (tests/unit/test_imports.py).
+Imports point down: __main__ → cli → commands → local, service → report → project → engine →
+resources → images → aws → files, machine → errors, hints.
 """
 
 __version__ = "0.1.0"
