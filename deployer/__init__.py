@@ -1,24 +1,25 @@
-"""Deploy several models behind one HTTP endpoint by calling AWS's APIs directly.
+"""Deploy several models behind one HTTP endpoint, with direct calls to AWS.
 
 How `up` runs:
 
-1. `cli` imports the verb's module from `commands/`, which parses the options. `project.settings`
-   merges the defaults, [deployer] in setup.cfg, the environment and the options.
-2. `service.declare` declares every resource, top to bottom: the table of contents.
-3. `engine.apply.read_all` reads the actual state of all resources from the account, in parallel.
-   There is no other state.
-4. `engine.plan` compares desired with actual, field by field, and plans what to create, update,
-   replace and delete.
-5. `report.live` shows the plan. The verb asks for confirmation before it deletes or replaces.
-6. `engine.apply.Run` walks the dependency graph (`engine.graph`), in which each resource applies
-   its own change. `engine.events` report the progress.
-7. A second read confirms that the plan is empty now. The URL goes to stdout.
+1. `cli` finds the module of the verb in `commands`. `commands.session` collects [deployer] of
+   setup.cfg, the environment and the options into `project.settings.Settings`, and opens the
+   account: `aws.access.Aws`.
+2. `service.release.read_release` reads the release: state_machine.json, models/ and lambda_src/.
+3. `service.declare.declare`, the table of contents, returns every resource of the release.
+4. `engine.apply.read_all` reads the actual state of each from the account, in parallel. There is no
+   other state.
+5. `engine.plan.make_plan` compares desired with actual, field by field.
+6. `report` shows the plan. The verb asks if it deletes or replaces resources.
+7. `engine.apply.Run` walks the dependency graph (`engine.graph`); each resource creates, updates or
+   deletes itself and reports by `engine.events`.
+8. `service.outcome.prove` reads again until the plan is empty. The URL goes to stdout.
 
-Repeating a run is the recovery: the next run reads the account and resumes where the last one
-stopped. `resources/` has one file per AWS service and one class per kind of resource. `local/` is
-an AWS that runs on this machine. `images/` builds the function image. `aws/` makes the calls.
+A run that dies is repeated: it resumes where it left off, since it plans from the account. A kind
+of resource is one class in `resources` that owns its whole life. `images` builds and pushes the
+function image. `local` is an AWS that runs on this machine.
 
-Imports point down: __main__ → cli → commands → local, service → report → project → engine →
+Imports point down: __main__ → cli → commands → local, service → report → engine → project,
 resources → images → aws → files, machine → errors, hints.
 """
 

@@ -1,7 +1,11 @@
-"""An AWS that runs on this machine: moto's server, and the data plane that it lacks.
+"""An AWS that runs on this machine: moto's server, and the data plane that moto lacks.
 
-`process` starts, finds and ends it; that is all that the command line knows. `server` is the
-background process itself; `gateway` answers HTTP APIs, `workflow` runs state machines, `functions`
-runs images of functions under AWS's own runtime client, `moto_gaps` mends what moto gets wrong.
-Nothing of the deployer knows that it talks to this and not to AWS.
+`process` starts, finds and ends it; the command line knows nothing else of it. `server` is the
+background process itself. `webserver` reads HTTP, `guard` decides who is answered, and `gateway`
+routes requests to `http_api`, `lambda_api`, `workflow` and `control_plane`. `functions` runs images
+under AWS's own runtime client, one `environment` for each version. `moto_backend` alone imports
+moto. The rest of the deployer cannot tell this from AWS.
+
+`runtime.py` runs as a script, so this folder comes first on its sys.path: no module here may be
+named like one of the standard library.
 """

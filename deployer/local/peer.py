@@ -1,4 +1,4 @@
-"""Whose process is at the other end of a connection on this machine."""
+"""Which process is at the other end of a connection on this machine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 _TABLE = Path("/proc/net/tcp")
 _UID, _INODE = 7, 9  # columns
-KNOWN_HERE = _TABLE.exists()  # Linux
+PEERS_ARE_KNOWN = _TABLE.exists()  # on Linux
 
 
 def is_process(connection: socket.socket, pid: int) -> bool:
-    """Tell whether a process of this user is at the other end of an IPv4 loopback connection; False
-    where nobody can say.
+    """Tell whether a process of this user is at the other end of an IPv4 loopback connection.
+
+    False where the system does not tell.
     """
     with suppress(OSError):  # it was closed meanwhile, by either side
         ends = (connection.getpeername(), connection.getsockname())
@@ -22,15 +23,14 @@ def is_process(connection: socket.socket, pid: int) -> bool:
         for row in _TABLE.read_text().splitlines()[1:]:
             columns = row.split()
             if columns[1:3] == [theirs, ours]:
-                return int(columns[_UID]) == os.getuid() and _holds(
-                    pid, f"socket:[{columns[_INODE]}]"
-                )
+                inode = f"socket:[{columns[_INODE]}]"
+                return int(columns[_UID]) == os.getuid() and _holds(pid, inode)
     return False
 
 
-def _holds(pid: int, what: str) -> bool:
-    for descriptor in os.listdir(f"/proc/{pid}/fd"):
+def _holds(pid: int, inode: str) -> bool:
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):  # it was closed meanwhile
-            if os.readlink(f"/proc/{pid}/fd/{descriptor}") == what:
+            if str(descriptor.readlink()) == inode:
                 return True
     return False

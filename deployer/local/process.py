@@ -1,9 +1,8 @@
-"""Starting, finding and ending the local AWS: one server per project folder, in a process of its
-own.
+"""Starting, finding and ending the local AWS: one server process per project folder.
 
-A server holds a lock on .deployer/local/alive as long as it lives, so whether one lives is the
-system's word and not a record's. Where it listens, and the key that opens it, lie in
-.deployer/local/server.json, which only its owner may read.
+A server holds a lock on .deployer/local/alive as long as it lives, so the operating system tells
+whether one lives. Its port and its key are in .deployer/local/server.json, which only the file's
+owner may read.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deployer.errors import LocalError
+from deployer.local.moto_backend import application
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's default
@@ -33,15 +33,23 @@ RECORD, ALIVE = "server.json", "alive"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 ANSWER_TIMEOUT_S = 5.0
-LAST_BREATH_S = 2.0
-LONGEST_LOG = 1024**2  # bytes; a longer one begins anew with the next server
+ENDING_S = 2.0  # in which a server that does not answer may be about to end
+MAX_LOG_BYTES = 1024**2  # the next server truncates a longer log
 SERVER_MODULE = "deployer.local.server"
-_HIDDEN = ("AWS_", "MOTO_", "DEPLOYER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_HIDDEN_VARIABLES = (
+    "AWS_",
+    "MOTO_",
+    "DEPLOYER_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+)
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 class Credentials(NamedTuple):
-    """What a request to the control plane is signed with."""
+    """The key that signs requests to the control plane."""
 
     access_key: str
     secret_key: str
@@ -56,7 +64,7 @@ def new_credentials() -> Credentials:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answered."""
+    """A running server."""
 
     pid: int
     port: int
@@ -69,7 +77,7 @@ class Server:
 
     @property
     def signed(self) -> dict[str, str]:
-        """What opens the control plane to a request of our own."""
+        """Headers that open the control plane to a request without an AWS client."""
         return {
             "Authorization": f"AWS4-HMAC-SHA256 Credential={self.credentials.access_key}/deployer"
         }
@@ -86,7 +94,7 @@ class Server:
 
 
 class NotRunning(LocalError):
-    """The command needs a local AWS, and there is none."""
+    """The command needs a local AWS, and none runs."""
 
     def __init__(self, project: Path) -> None:
         super().__init__(
@@ -95,7 +103,7 @@ class NotRunning(LocalError):
 
 
 class NotAnswering(LocalError):
-    """A local AWS lives, and does not answer."""
+    """The local AWS runs and does not answer."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(
@@ -110,18 +118,20 @@ def folder(project: Path) -> Path:
 
 
 def find(project: Path) -> Server | None:
-    """Return the project's server, or None when none lives; raise NotAnswering for one that lives
-    and is silent.
+    """Return the project's server, or None if none runs.
+
+    Raises:
+        NotAnswering: it runs and does not answer.
     """
     home = folder(project)
-    if not _lives(home):
+    if not _is_alive(home):
         return None
     server = _recorded(home)
-    if server is None:  # it is starting, or somebody took its record and it is about to end
+    if server is None:  # it is starting, or its record was removed and it is about to end
         return None
-    health = _ask(server)
+    health = _health(server)
     if health is None:
-        if _lets_go(home, LAST_BREATH_S):  # it was about to end
+        if _ends_within(home, ENDING_S):  # it was about to end
             return None
         raise NotAnswering(server.pid)
     if not health:
@@ -130,15 +140,12 @@ def find(project: Path) -> Server | None:
             "somebody changed that file; end it with all that lives in it: python -m deployer "
             "down --force",
         )
-    return (
-        server
-        if health.get("project") == str(project) and health.get("pid") == server.pid
-        else None
-    )
+    is_ours = health.get("project") == str(project) and health.get("pid") == server.pid
+    return server if is_ours else None
 
 
 def write_record(home: Path, port: int, credentials: Credentials) -> None:
-    """Record where this process listens, for its owner's eyes alone."""
+    """Record this process's port and key in a file that only its owner may read."""
     aside = home / f"{RECORD}.tmp"
     with open(
         aside, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)
@@ -150,15 +157,15 @@ def write_record(home: Path, port: int, credentials: Credentials) -> None:
 
 def _recorded(home: Path) -> Server | None:
     try:
-        known = json.loads((home / RECORD).read_text(encoding="utf-8"))
-        credentials = Credentials(str(known["access_key"]), str(known["secret_key"]))
-        return Server(int(known["pid"]), int(known["port"]), home / "server.log", credentials)
+        record = json.loads((home / RECORD).read_text(encoding="utf-8"))
+        credentials = Credentials(str(record["access_key"]), str(record["secret_key"]))
+        return Server(int(record["pid"]), int(record["port"]), home / "server.log", credentials)
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, OverflowError):
         return None
 
 
-def _lives(home: Path) -> bool:
-    """Tell whether a server holds the folder."""
+def _is_alive(home: Path) -> bool:
+    """Tell whether a server holds the folder's lock."""
     try:
         with (home / ALIVE).open() as alive:
             fcntl.flock(alive, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -170,7 +177,7 @@ def _lives(home: Path) -> bool:
 
 
 def start(project: Path) -> Server:
-    """Return the project's server, started if need be. Two that start at once end in one server."""
+    """Return the project's server, started if need be; concurrent calls start only one."""
     folder(project).mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(folder(project) / "lock"):
         return find(project) or _spawn(project)
@@ -181,14 +188,15 @@ def _spawn(project: Path) -> Server:
     record = home / RECORD
     record.unlink(missing_ok=True)
     try:
-        import moto.server  # noqa: F401  (the child would say it less clearly)
-        import waitress  # noqa: F401
+        import waitress  # noqa: F401  (only whether it can be imported)
+
+        application.check_installed()  # the server itself would say it less clearly
     except ImportError as error:
         raise LocalError(
             f"--local needs a package that is missing: {error.name}", "pip install -e '.[local]'"
         ) from error
     log_path = home / "server.log"
-    too_long = log_path.exists() and log_path.stat().st_size > LONGEST_LOG
+    too_long = log_path.exists() and log_path.stat().st_size > MAX_LOG_BYTES
     with log_path.open("wb" if too_long else "ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", SERVER_MODULE, str(project)],
@@ -207,7 +215,7 @@ def _spawn(project: Path) -> Server:
             )
         server = find(project) if record.exists() else None
         if server:
-            child.returncode = 0  # it outlives us, of which Popen would warn when it is collected
+            child.returncode = 0  # or Popen would warn that the server outlives it
             return server
         time.sleep(0.05)
     child.kill()
@@ -218,24 +226,24 @@ def _spawn(project: Path) -> Server:
 
 
 def _environment() -> dict[str, str]:
-    """The server must not see the user's AWS and proxy configuration: nothing of it may ever be
-    used by accident.
-    """
+    """Return the server's environment, without the user's AWS and proxy configuration."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.upper().startswith(_HIDDEN)
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(_HIDDEN_VARIABLES)
     }
-    kept["MALLOC_ARENA_MAX"] = "2"  # or glibc keeps what each of many threads once needed
+    kept["MALLOC_ARENA_MAX"] = "2"  # or glibc keeps an arena of memory for each of many threads
     root = str(Path(__file__).resolve().parents[2])
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH")]))
     return kept
 
 
 def stop_if_empty(project: Path) -> bool:
-    """End the project's server unless something still lives in it; True when none runs afterwards."""
+    """End the project's server unless it holds resources; tell whether none runs afterwards."""
     server = find(project)
     if server is None:
         return True
-    health = _ask(server)
+    health = _health(server)
     if health and health.get("resources"):
         return False
     stop(project)
@@ -243,7 +251,7 @@ def stop_if_empty(project: Path) -> bool:
 
 
 def stop(project: Path) -> None:
-    """End the project's server and wait until its process is gone."""
+    """End the project's server and wait until its process has ended."""
     server = find(project)
     if server is not None and not _end(server.pid, signal.SIGTERM, folder(project), STOP_TIMEOUT_S):
         raise LocalError(
@@ -253,12 +261,13 @@ def stop(project: Path) -> None:
 
 
 def force_stop(project: Path) -> bool:
-    """End the project's server even if it does not answer, and remove its files; tell whether one
-    lived.
+    """End the project's server even if it does not answer, and remove its files.
+
+    Tell whether one ran.
     """
     home = folder(project)
-    lived = _lives(home)
-    if lived:
+    ran = _is_alive(home)
+    if ran:
         pid = int((home / ALIVE).read_text())
         ended = _end(pid, signal.SIGTERM, home, ANSWER_TIMEOUT_S) or _end(
             pid, signal.SIGKILL, home, STOP_TIMEOUT_S
@@ -267,34 +276,34 @@ def force_stop(project: Path) -> bool:
             raise LocalError(f"the local AWS (process {pid}) cannot be ended")
     if home.is_dir():
         shutil.rmtree(home)
-    return lived
+    return ran
 
 
 def _end(pid: int, number: signal.Signals, home: Path, timeout_s: float) -> bool:
-    """Send the folder's server a signal, and tell whether it let the folder go within a time."""
+    """Send a signal to the folder's server, and tell whether it ends within a time."""
     with suppress(ProcessLookupError):
         os.kill(pid, number)
-    return _lets_go(home, timeout_s)
+    return _ends_within(home, timeout_s)
 
 
-def _lets_go(home: Path, timeout_s: float) -> bool:
-    """Tell whether no server holds the folder any more within a time."""
+def _ends_within(home: Path, timeout_s: float) -> bool:
+    """Tell whether the folder's lock is released within a time."""
     end = time.monotonic() + timeout_s
-    while _lives(home):
+    while _is_alive(home):
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
     return True
 
 
-def _ask(server: Server) -> dict[str, Any] | None:
-    """Ask a server who it is; None when it does not say."""
+def _health(server: Server) -> dict[str, Any] | None:
+    """Return a server's health check: {} if it refuses, None if it does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_TIMEOUT_S)
     try:
         connection.request("GET", HEALTH, headers=server.signed)
         response = connection.getresponse()
-        found = json.loads(response.read()) if response.status == 200 else {}
-        return found if isinstance(found, dict) else {}
+        health = json.loads(response.read()) if response.status == 200 else {}
+        return health if isinstance(health, dict) else {}
     except ValueError:
         return {}
     except (OSError, http.client.HTTPException):
@@ -305,7 +314,7 @@ def _ask(server: Server) -> dict[str, Any] | None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system releases it when this process ends, however it ends."""
+    """Hold a lock; the system releases it when this process ends, however it ends."""
     with path.open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

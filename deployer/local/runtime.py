@@ -1,8 +1,7 @@
-"""A client of Lambda's Runtime API on the standard library, for machines that awslambdaric has no
-wheel for.
+"""A client of Lambda's Runtime API, for machines without a wheel of awslambdaric.
 
-Runs as a program of its own, `python runtime.py module.function`, in the function's process: it
-imports nothing of deployer. Answers and errors have the shape of AWS's client.
+Runs as a script, `python runtime.py module.function`, in the function's process: it imports the
+standard library only. Answers and errors have the shape of AWS's client.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 RUNTIME = "/2018-06-01/runtime"
-# what tells the Runtime API that a request is from the function's own process
+# They prove to the Runtime API that a request is from the function's own process.
 RUNTIME_KEY = "DEPLOYER_RUNTIME_KEY"
 RUNTIME_KEY_HEADER = "Deployer-Runtime-Key"
 
 
 class Context:
-    """What a handler may ask about its invocation."""
+    """The second argument of a handler: facts about its invocation."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.aws_request_id = headers["Lambda-Runtime-Aws-Request-Id"]
@@ -41,7 +40,7 @@ class Context:
 
 
 class Fault(Exception):
-    """A handler that cannot be called, or an answer that is no JSON; `kind` is AWS's name for it."""
+    """A handler cannot be called, or its answer is not JSON; `kind` is AWS's name of the error."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -49,9 +48,9 @@ class Fault(Exception):
 
 
 def describe(error: Exception, request_id: str = "") -> dict[str, Any]:
-    """Return an exception as the Runtime API wants it; of its trace, what is the handler's own."""
+    """Return an exception in the Runtime API's form, with the handler's own frames."""
     frames = [
-        each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__
+        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__
     ]
     return {
         "errorMessage": str(error),
@@ -68,7 +67,7 @@ def load(handler: str) -> Callable[[Any, Context], Any]:
             "Runtime.MalformedHandlerName",
             f"Bad handler '{handler}': it needs a module and a function",
         )
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 (pathlib would lengthen the init)
     try:
         imported = importlib.import_module(module.replace("/", "."))
     except ImportError as error:
@@ -80,12 +79,12 @@ def load(handler: str) -> Callable[[Any, Context], Any]:
             "Runtime.UserCodeSyntaxError", f"Syntax error in module '{module}': {error}"
         ) from error
     try:
-        found: Callable[[Any, Context], Any] = getattr(imported, function)
+        handler_function: Callable[[Any, Context], Any] = getattr(imported, function)
     except AttributeError as error:
         raise Fault(
             "Runtime.HandlerNotFound", f"Handler '{function}' missing on module '{module}'"
         ) from error
-    return found
+    return handler_function
 
 
 def marshal(answer: Any) -> bytes:

@@ -1,5 +1,6 @@
-"""The local AWS's own process: `python -m deployer.local.server PROJECT`. Started and ended by
-`process`.
+"""The process of the local AWS: `python -m deployer.local.server PROJECT`.
+
+`process` starts and ends it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ import ctypes
 import fcntl
 import gc
 import json
-import logging
 import os
 import resource
 import signal
@@ -19,9 +19,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployer.local import process
+
+if TYPE_CHECKING:
+    from deployer.local.webserver import Server
 
 ORPHAN_CHECK_S = 2.0
 THREADS = 160
@@ -31,54 +34,27 @@ Wrap = Callable[[Any], Any]
 
 
 def main(project: Path, wrap: Wrap = lambda application: application) -> None:
-    """Serve until SIGTERM, or until the project's folder is gone. `wrap`: what tests put around the
-    application.
+    """Serve until SIGTERM, or until the project's folder is gone.
+
+    Args:
+        wrap: puts middleware around the application, for tests.
     """
+    from deployer.local.gateway import Gateway
+    from deployer.local.moto_backend import application
+
     home = process.folder(project)
     held = hold(home)  # until the process ends
-    # moto reads these when it is imported or asked; AWS's own settings of the user were left behind
-    # by `process`.
-    os.environ["MOTO_LAMBDA_STUB_ECR"] = "false"  # a function's image must exist
-    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
-    from moto.core.config import default_user_config
-    from moto.server import DomainDispatcherApplication, create_backend_app
-
-    from deployer.local.gateway import Gateway, largest_body
-    from deployer.local.webserver import make_server
-
-    logging.getLogger("moto").setLevel(
-        logging.CRITICAL
-    )  # it would write kilobytes for each execution that fails
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
     credentials = process.new_credentials()
-    connections = min(CONNECTIONS, raise_file_limit() // 2)
-    server = make_server(
-        _not_yet,
-        lambda path, headers: largest_body(path, headers, credentials.access_key),
-        host="127.0.0.1",
-        port=0,
-        threads=THREADS,
-        connection_limit=connections,
-        channel_timeout=IDLE_S,
-        cleanup_interval=10,
-        max_request_header_size=64 * 1024,
-        asyncore_use_poll=True,  # select() takes no file descriptor above 1023
-        # out of file descriptors, each of many attempts a second would be logged
-        log_socket_errors=False,
-        ident="deployer",
-    )
+    server = _listen(credentials.access_key)
     port = server.effective_port
-    os.environ["MOTO_PORT"] = str(port)
-    gateway = Gateway(
-        DomainDispatcherApplication(create_backend_app), project, os.getpid(), port, credentials
-    )
+    gateway = Gateway(application.load(port), project, os.getpid(), port, credentials)
     server.application = wrap(gateway)
-    gc.freeze()  # moto stays as it is, and need not be walked again
+    gc.freeze()  # moto stays as it is: collections need not scan it
 
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     process.write_record(home, port, credentials)
-    threading.Thread(target=_keep_house, args=(home, gateway.finished), daemon=True).start()
+    threading.Thread(target=_maintain, args=(home, gateway.finished), daemon=True).start()
     print(f"serving {project} on port {port} as process {os.getpid()}", flush=True)
     try:
         server.run()
@@ -87,10 +63,30 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
         print(f"process {os.getpid()} ended, letting {held.name} go", flush=True)
 
 
+def _listen(access_key: str) -> Server:
+    """Return a server without an application, which listens already."""
+    from deployer.local.gateway import largest_body
+    from deployer.local.webserver import make_server
+
+    return make_server(
+        _not_ready,
+        lambda path, headers: largest_body(path, headers, access_key),
+        host="127.0.0.1",
+        port=0,
+        threads=THREADS,
+        connection_limit=min(CONNECTIONS, raise_file_limit() // 2),
+        channel_timeout=IDLE_S,
+        cleanup_interval=10,
+        max_request_header_size=64 * 1024,
+        asyncore_use_poll=True,  # select() takes no file descriptor above 1023
+        # Without free file descriptors, it would log many attempts a second.
+        log_socket_errors=False,
+        ident="deployer",
+    )
+
+
 def hold(home: Path) -> Any:
-    """Hold the file that says that a server lives here, as long as this process does; wait for a
-    former one to end.
-    """
+    """Lock the folder's `alive` file until this process ends; wait for a former server to end."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     alive = (home / process.ALIVE).open("a+")
@@ -122,46 +118,42 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit
 
 
-def _not_yet(environ: object, start_response: object) -> list[bytes]:
+def _not_ready(environ: object, start_response: object) -> list[bytes]:
     raise AssertionError("the server does not serve before its application is set")
 
 
-def _keep_house(home: Path, finished: Callable[[], int]) -> None:
-    """Give memory back after requests, and end the server when its record is gone or names another
-    process.
+def _maintain(home: Path, finished: Callable[[], int]) -> None:
+    """Release memory after requests, and end the server when it is orphaned.
 
-    The record must be lost twice in a row: then nobody could find the server any more. `finished`:
-    how many executions have ended.
+    It is when its record is gone, or names another process, twice in a row: then no client can find
+    it any more. `finished` returns how many requests to APIs have ended.
     """
     missing, before = 0, 0
     while missing < 2:
         time.sleep(ORPHAN_CHECK_S)
-        missing = missing + 1 if _is_lost(home) else 0
+        missing = missing + 1 if _is_orphaned(home) else 0
         if finished() != before:
             before = finished()
-            give_memory_back()
+            release_memory()
     print(f"{home} does not name process {os.getpid()} any more", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def give_memory_back() -> None:
-    """Return what is free to the system, which glibc does by itself only at the end of its heap."""
+def release_memory() -> None:
+    """Return free memory to the system; glibc by itself only returns the end of its heap."""
     gc.collect()
     with suppress(AttributeError, OSError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _is_lost(home: Path) -> bool:
+def _is_orphaned(home: Path) -> bool:
     try:
-        return bool(
-            json.loads((home / process.RECORD).read_text(encoding="utf-8")).get("pid")
-            != os.getpid()
-        )
+        record = json.loads((home / process.RECORD).read_text(encoding="utf-8"))
+        return bool(record.get("pid") != os.getpid())
     except (FileNotFoundError, NotADirectoryError, ValueError, AttributeError):
         return True
-    except (
-        OSError
-    ):  # no file descriptor is left, or the disk is away: that says nothing about the record
+    # Without a file descriptor, or without the disk, nothing is known of the record.
+    except OSError:
         return False
 
 

@@ -1,9 +1,8 @@
-"""HTTP as the local AWS speaks it: waitress reads whole requests, within limits, before any of them
-is answered.
+"""The HTTP server: waitress, with further limits.
 
-So a request that is sent half holds no thread and no lock. What waitress does not bound is bounded
-here: the work that a request line costs, the time for a request, the bodies of strangers. What is
-refused is told in JSON.
+waitress reads a whole request before it is answered, so an unfinished request holds no thread and
+no lock. This module limits what waitress does not: the work that a request line costs, the time for
+a request, and the bodies of requests without the key. Refusals are in JSON.
 """
 
 from __future__ import annotations
@@ -21,24 +20,20 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest
 
-from deployer.local.door import message
+from deployer.local.answers import message
 
-REQUEST_S = (
-    30.0  # for a client to send a whole request, and a second more for each megabyte of its body
-)
+# For a client to send a whole request, and a second more for each megabyte of its body.
+REQUEST_S = 30.0
 _SLOWEST = 10**6  # bytes a second
-_LONGEST_CONTROL_LINE = 4096  # of a chunk, with its extensions
-_LONGEST_TRAILER = 65536
-LINGER_S = (
-    5.0  # a refused client may go on sending; a connection closed on it would take the answer away
-)
-_LENGTH_DIGITS = 15  # a petabyte; converting many more takes long by itself
+_MAX_CONTROL_LINE = 4096  # of a chunk, with its extensions
+_MAX_TRAILER = 65536
+# A refused client may go on sending for this time: closing its connection would lose the answer.
+LINGER_S = 5.0
+_LENGTH_DIGITS = 15  # a petabyte; converting very many digits takes long
 
 
 class Task(WSGITask):  # type: ignore[misc]
-    """Answers a request. waitress capitalises the names of headers, but those of S3's metadata are
-    lower case.
-    """
+    """Answers a request; keeps the names of S3's metadata lower case, unlike waitress."""
 
     def build_response_header(self) -> bytes:
         header: bytes = super().build_response_header()
@@ -46,7 +41,7 @@ class Task(WSGITask):  # type: ignore[misc]
 
 
 class JsonErrorTask(ErrorTask):  # type: ignore[misc]
-    """Tells what is wrong with a request that is no HTTP, too large, or with an impossible length."""
+    """Answers a malformed or too large request with its error."""
 
     def execute(self) -> None:
         self.channel.refused = True
@@ -57,9 +52,8 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.response_headers.extend(headers.items())
         self.set_close_on_finish()
         self.content_length = len(content)
-        self.write(
-            b"" if getattr(self.request, "command", None) == "HEAD" else content
-        )  # it may not have been read
+        command = getattr(self.request, "command", None)  # it may not have been read
+        self.write(b"" if command == "HEAD" else content)
 
 
 class _Limits:
@@ -74,7 +68,7 @@ class _Limits:
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads a request, and refuses early what costs more than it is worth."""
+    """Reads a request, and refuses one early that would cost much time or memory."""
 
     largest_body: Callable[[str, dict[str, str]], int]
     completed: bool
@@ -83,22 +77,21 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
         receiver = self.body_rcv
-        if self.chunked and not self.completed and receiver is not None:
-            if (
-                len(receiver.control_line) > _LONGEST_CONTROL_LINE
-                or len(receiver.trailer) > _LONGEST_TRAILER
-            ):
-                self.error = BadRequest("a chunk's line or the trailer is too long")
-                self.completed = True
-        if self.completed:  # or waitress asks for a body that it would not read
+        is_chunked = self.chunked and not self.completed and receiver is not None
+        if is_chunked and (
+            len(receiver.control_line) > _MAX_CONTROL_LINE or len(receiver.trailer) > _MAX_TRAILER
+        ):
+            self.error = BadRequest("a chunk's line or the trailer is too long")
+            self.completed = True
+        if self.completed:  # or waitress would ask for a body that it does not read
             self.expect_continue = False
         return consumed
 
     def parse_header(self, header_plus: bytes) -> None:
         line, _, headers = header_plus.partition(b"\n")
         target = line.split(b" ")[1:2]
-        # waitress's pattern of this line takes quadratic time for an address with a scheme, which
-        # only a proxy is asked for.
+        # waitress's pattern of this line takes quadratic time for a URL with a scheme, which clients
+        # send to proxies only.
         if (
             not target
             or target[0][:1] not in (b"/", b"*")
@@ -109,15 +102,13 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("Content-Length is invalid")
         try:
             super().parse_header(header_plus)
-        except ValueError as error:  # of what splits the target
+        except ValueError as error:  # from splitting the target
             raise ParsingError(str(error)) from error
         self.adj = _Limits(self.adj, self.largest_body(self.path, self.headers))
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that knows since when its unfinished request is under way, and lets a refused
-    client read why.
-    """
+    """A connection that times its unfinished request, and lets a refused client read the reason."""
 
     task_class = Task
     error_task_class = JsonErrorTask
@@ -126,7 +117,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     will_close: bool
     close_when_flushed: bool
     refused = False
-    lingers_until = 0.0  # by time.time(); what is received until then is thrown away
+    lingers_until = 0.0  # by time.time(); bytes received until then are discarded
 
     def handle_write(self) -> None:
         if not (self.refused and self.close_when_flushed) or self.will_close:
@@ -146,14 +137,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.will_close = self.will_close or time.time() > self.lingers_until
             return False
         unfinished = self.request
-        took: bool = super().received(data)
+        has_request: bool = super().received(data)
         if self.request is not unfinished:
             self.began = time.time()
-        return took
+        return has_request
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """waitress's server; connections that send half a request make room, in time and for others."""
+    """waitress's server, which closes connections with unfinished requests when others need room."""
 
     channel_class = Channel
 
@@ -186,8 +177,8 @@ def make_server(
     """Return a server that listens already.
 
     Args:
-        largest_body: bytes of a body that are read, by a request's path and headers (upper case,
-            with underscores).
+        largest_body: takes a request's path and headers (upper case, with underscores); returns the
+            number of bytes below which its body is read.
         settings: waitress's adjustments.
     """
     adjustments = Adjustments(**settings)

@@ -1,4 +1,4 @@
-"""Running a state machine synchronously, in moto's interpreter, as StartSyncExecution does."""
+"""StartSyncExecution: running a state machine to its end, in moto's interpreter."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import re
 import sys
 import time
 import uuid
-from datetime import datetime, timezone
-from types import SimpleNamespace
+from collections.abc import Mapping
 from typing import Any
 
 from deployer.files import check_depth
+from deployer.local.answers import Answer, answer_json
+from deployer.local.moto_backend import interpreter
 
 # Sfn-25: bytes of a state's input or output, in UTF-8.
 DATA_LIMIT = 262_144
-# Levels of an input. AWS documents no limit; without one, the interpreter would pass that of
-# Python's recursion.
-DEEPEST = 250
-_HUGE = re.compile(r"\d[eE]\+?\d{3}|\d{309}")  # what may be a number beyond floats
+# Levels of an input. AWS documents no limit; without one, the interpreter would exceed Python's
+# limit of recursion.
+MAX_DEPTH = 250
+_HUGE = re.compile(r"\d[eE]\+?\d{3}|\d{309}")  # may be a number beyond floats
 
 
 class Refused(Exception):
@@ -30,65 +31,73 @@ class Refused(Exception):
         self.code = code
 
 
-def start_sync_execution(account: str, request: dict[str, Any]) -> dict[str, Any]:
+def answer(account: str, request: Mapping[str, Any]) -> Answer:
+    """Answer StartSyncExecution, as Step Functions does over HTTP."""
+    try:
+        return answer_json(200, start_sync_execution(account, request))
+    except Refused as error:
+        return answer_json(400, {"__type": error.code, "message": str(error)})
+
+
+def start_sync_execution(account: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """Run a state machine to its end and return the execution record; times are seconds since 1970.
 
     Raises:
         Refused: the machine does not exist or is not EXPRESS, or the input is too long or not JSON
             (Sfn-25, Sfn-30).
     """
-    from moto.stepfunctions.parser.backend.execution import SyncExecution
-
     arn = str(request.get("stateMachineArn"))
-    machine = _machine(account, arn)
-    text = request.get("input") or "{}"
-    given = _check_input(text)
-    name = request.get("name") or str(uuid.uuid4())
-    region = arn.split(":")[3]
-    started = time.monotonic()
-    execution = SyncExecution(
-        name=name,
-        sm_type=machine.type,
-        role_arn=machine.roleArn,
-        exec_arn=arn.replace(":stateMachine:", ":express:") + f":{name}:{uuid.uuid4()}",
-        account_id=account,
-        region_name=region,
-        state_machine=SimpleNamespace(
-            arn=arn, name=machine.name, sm_type=machine.type, definition=machine.definition
-        ),
-        start_date=datetime.now(timezone.utc),
-        cloud_watch_logging_session=None,
-        input_data=given,
-        activity_store={},
-    )
-    execution.start()
-    return _record(execution, arn, text, time.monotonic() - started)
-
-
-def _machine(account: str, arn: str) -> Any:
-    from moto.stepfunctions.exceptions import InvalidArn, StateMachineDoesNotExist
-    from moto.stepfunctions.parser.models import stepfunctions_parser_backends
-
     try:
-        machine = stepfunctions_parser_backends[account][arn.split(":")[3]].describe_state_machine(
-            arn
-        )
-    except (InvalidArn, IndexError) as error:
-        raise Refused("InvalidArn", f"Invalid Arn: '{arn}'") from error
-    except StateMachineDoesNotExist as error:
-        raise Refused(
-            "StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'"
-        ) from error
+        machine = interpreter.find_machine(account, arn)
+    except interpreter.NoSuchMachine as error:
+        raise Refused(error.code, str(error)) from error
     if machine.type != "EXPRESS":
         raise Refused(
             "StateMachineTypeNotSupported",
             "This operation is not supported by this type of state machine",
         )
-    return machine
+    text = request.get("input") or "{}"
+    checked = _check_input(text)
+    name = request.get("name") or str(uuid.uuid4())
+    began = time.monotonic()
+    execution = interpreter.run(account, machine, arn, name, checked)
+    seconds = time.monotonic() - began
+    record = {
+        "executionArn": execution.arn,
+        "stateMachineArn": arn,
+        "name": name,
+        "startDate": execution.started,
+        "stopDate": execution.stopped,
+        "status": execution.status,
+        "input": text,
+        "inputDetails": {"included": True},
+        "billingDetails": {
+            "billedDurationInMilliseconds": 100 * math.ceil(10 * seconds),
+            "billedMemoryUsedInMB": 64,
+        },
+    }
+    return {**record, **_outcome(execution)}
+
+
+def _outcome(execution: interpreter.Execution) -> dict[str, Any]:
+    """Return the fields of an execution record that depend on how the execution ended."""
+    if execution.status == "TIMED_OUT":
+        return {"error": "States.Timeout"}
+    if execution.status != "SUCCEEDED":
+        return {"error": execution.error, "cause": execution.cause}
+    output = json.dumps(execution.output, separators=(",", ":"))
+    if len(output.encode()) <= DATA_LIMIT:
+        return {"output": output, "outputDetails": {"included": True}}
+    cause = (
+        "The state/task returned a result with a size exceeding the maximum number of "
+        "bytes service limit."
+    )
+    return {"status": "FAILED", "error": "States.DataLimitExceeded", "cause": cause}
 
 
 def _check_input(text: str) -> str:
-    """Return the input as the interpreter takes it: a number beyond floats as the largest one, for
+    """Return the input for the interpreter, with the largest float for any number beyond floats.
+
     JSON has no infinity.
     """
     if len(text.encode()) > DATA_LIMIT:
@@ -103,10 +112,10 @@ def _check_input(text: str) -> str:
             {"parse_float": _bounded, "parse_int": _bounded_int} if huge else {}
         )
         value = json.loads(text, parse_constant=_refuse_constant, **numbers)
-        if text.count("[") + text.count("{") > DEEPEST:
-            check_depth(value, DEEPEST)
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            check_depth(value, MAX_DEPTH)
     except RecursionError as error:
-        text = f"nested more than {DEEPEST} levels deep"
+        text = f"nested more than {MAX_DEPTH} levels deep"
         raise Refused(
             "InvalidExecutionInput", f"Invalid State Machine Execution Input: '{text}'"
         ) from error
@@ -123,43 +132,13 @@ def _bounded(text: str) -> float:
 
 
 def _bounded_int(text: str) -> float | int:
-    """Return an integer, or the largest float for one beyond: to convert thousands of digits takes
-    seconds.
+    """Return an integer, or the largest float for one beyond floats.
+
+    Converting thousands of digits takes seconds.
     """
     return int(text) if len(text) < 309 else _bounded(text)
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(
-        f"Unrecognized token '{name}'"
-    )  # Python would take NaN and Infinity, which are not JSON
-
-
-def _record(execution: Any, arn: str, text: str, seconds: float) -> dict[str, Any]:
-    status = execution.sync_execution_status.value
-    record = {
-        "executionArn": execution.exec_arn,
-        "stateMachineArn": arn,
-        "name": execution.name,
-        "startDate": execution.start_date.timestamp(),
-        "stopDate": execution.stop_date.timestamp(),
-        "status": status,
-        "input": text,
-        "inputDetails": {"included": True},
-        "billingDetails": {
-            "billedDurationInMilliseconds": 100 * math.ceil(10 * seconds),
-            "billedMemoryUsedInMB": 64,
-        },
-    }
-    if status == "SUCCEEDED":
-        output = json.dumps(execution.output, separators=(",", ":"))
-        if len(output.encode()) <= DATA_LIMIT:
-            return {**record, "output": output, "outputDetails": {"included": True}}
-        limit = (
-            "The state/task returned a result with a size exceeding the maximum number of "
-            "bytes service limit."
-        )
-        return {**record, "status": "FAILED", "error": "States.DataLimitExceeded", "cause": limit}
-    if status == "TIMED_OUT":
-        return {**record, "error": "States.Timeout"}
-    return {**record, "error": execution.error, "cause": execution.cause}
+    # Python would take NaN and Infinity, which are not JSON.
+    raise ValueError(f"Unrecognized token '{name}'")

@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from deployer.local import process
-from deployer.service import declare
+from deployer.service import permissions
 from tests.support.accounts import connect, keys, reset
 from tests.support.command_line import run
 
@@ -67,15 +67,15 @@ def test_every_finding_is_told_at_once(project: Path) -> None:
 
 def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project: Path) -> None:
     edit(
-        project / "lambda_src" / "estimators.py",
+        project / "lambda_src" / "fast" / "estimators.py",
         "rows @ coefficients + intercept",
         "rows @ coefficients",
     )
     stdout = run(project, "check", "--offline").stdout
     assert "the handler of lambda_src/ does not predict as the models do" in stdout
     assert "linear_regression, evaluated with numpy: " in stdout
-    assert "SHORTCUTS = False in predict.py leaves all to scikit-learn" in stdout
-    edit(project / "lambda_src" / "predict.py", "SHORTCUTS = True", "SHORTCUTS = False")
+    assert "ENV FAST_PATHS=off in lambda_src/Dockerfile leaves all to scikit-learn" in stdout
+    edit(project / "lambda_src" / "Dockerfile", "ENV FAST_PATHS=on", "ENV FAST_PATHS=off")
     assert run(project, "check", "--offline", code=0).stdout == "check: nothing found\n"
 
 
@@ -120,10 +120,10 @@ def test_limits_of_aws_are_checked_before_up_writes_anything(
 ) -> None:
     """Policies beyond IAM's limit: found by check, by plan, and by up before its first write."""
     reset(server)
-    allow = declare.allow
+    allow = permissions.allow
     beyond = [f"arn:aws:s3:::{'x' * 90}{number}" for number in range(120)]
     monkeypatch.setattr(
-        declare, "allow", lambda actions, resources: allow(actions, [*resources, *beyond])
+        permissions, "allow", lambda actions, resources: allow(actions, [*resources, *beyond])
     )
     found = "role/api: its inline policies have"
     assert found in run(project, "check", "--offline").stdout

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from deployer.errors import ConfigError
 from deployer.local import process
 from deployer.project.settings import load_settings
-from deployer.service.release import load_project
+from deployer.service.release import load_release
 from tests.support.accounts import keys, reset
 from tests.support.processes import deployer, ends
 from tests.support.projects import ROOT, make_project
@@ -41,7 +41,7 @@ def edit(path: Path, **changes: Any) -> None:
 def found(project: Path) -> str:
     """Read the project as every command does, in this process, and return what is wrong with it."""
     try:
-        load_project(
+        load_release(
             load_settings(project, {}, {}).located(
                 account="1" * 12, partition="aws", region="eu-central-1"
             )

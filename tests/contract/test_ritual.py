@@ -24,7 +24,7 @@ from deployer.images.context import NO_BASE
 from deployer.project.settings import load_settings
 from deployer.resources.base import Ownership, Resource
 from deployer.service import declare
-from deployer.service.release import load_project
+from deployer.service.release import load_release
 
 SUBJECTS = (
     "bucket",
@@ -257,7 +257,7 @@ def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
     from dataclasses import replace
 
     settings = replace(settings, base_image=NO_BASE)
-    world = World(aws, declare.declare(settings, load_project(settings)), request.param)
+    world = World(aws, declare.declare(settings, load_release(settings)), request.param)
     yield world
     world.pool.shutdown()
 
@@ -279,7 +279,7 @@ def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
     )
     declared = {
         resource.key: type(resource)
-        for resource in declare.declare(settings, load_project(settings))
+        for resource in declare.declare(settings, load_release(settings))
     }
     assert {declared[key] for key in SUBJECTS} == set(declared.values())
     assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.images import registry
+from deployer.images import ecr
 from tests.support.deployments import Service
 from tests.support.projects import make_project
 from tests.support.wire import Account
@@ -20,7 +20,7 @@ from tests.support.wire import Account
 @pytest.fixture(scope="session")
 def one_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     environment = pytest.MonkeyPatch()
-    environment.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # as deployer.local.server has it
+    environment.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # as in the local AWS
     account = Account(tmp_path_factory.mktemp("difficult"))
     yield account
     account.close()
@@ -36,7 +36,7 @@ def account(one_account: Account) -> Account:
 @pytest.fixture(autouse=True)
 def predictable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same calls in the same order, however often a run is repeated."""
-    monkeypatch.setattr(registry, "UPLOADS", 1)
+    monkeypatch.setattr(ecr, "UPLOADS", 1)
     monkeypatch.setattr(Aws, "together", lambda self, *calls: [call() for call in calls])
     random.seed(0)
 

@@ -21,8 +21,8 @@ from deployer.engine.apply import Run, plan_changes, read_all
 from deployer.engine.compare import canonical_json
 from deployer.engine.plan import Change, resolve
 from deployer.resources.base import Resource
-from deployer.service import declare as service_module
-from deployer.service import runs
+from deployer.service.declare import declare
+from deployer.service.release import read_release
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
 from tests.support.serial import SerialExecutor
@@ -296,8 +296,8 @@ class Deployed:
         service.up()
         self.service = service
         self.aws = service.account.aws()
-        project = runs.read_project(service.settings, service.events.append)
-        resources = service_module.declare(service.settings, project)
+        release = read_release(service.settings, service.events.append)
+        resources = declare(service.settings, release)
         self.actual = read_all(self.aws, resources, SerialExecutor())
         self.resources = {each.key: self._alone(each) for each in resources}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shutil import copytree
+
 import pytest
 
 from deployer.errors import BuildError
@@ -202,12 +204,23 @@ def test_the_shipped_dockerfile_is_understood():
     assert {
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "FAST_PATHS": "on",
     }.items() <= found.environment.items()
-    assert set(found.files) == {
-        f"var/task/{name}"
-        for name in ("predict.py", "storage.py", "estimators.py", "deferred.py", "requirements.txt")
-    }
+    names = {"predict.py", "contract.py", "loading.py", "storage.py", "requirements.txt"}
+    names |= {f"fast/{name}.py" for name in ("__init__", "deferred", "estimators")}
+    assert set(found.files) == {f"var/task/{name}" for name in names}
     assert (
         found.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
     )
     assert context.dockerfile.takes_base
+
+
+@pytest.mark.parametrize("base", ["x", NO_BASE], ids=["on a base", "local"])
+def test_a_file_of_the_users_own_beside_the_handler_is_in_the_image(tmp_path, base):
+    """Without a change of the Dockerfile; verify.py stays out of it."""
+    folder = copytree(ROOT / "lambda_src", tmp_path / "lambda_src")
+    (folder / "currencies.py").write_text("EURO = 1\n")
+    (folder / "notes.txt").write_text("for the authors\n")
+    files = interpret(Context(folder, base, "x86_64", "3.12"), ENVIRONMENT, "/var/task").files
+    assert files["var/task/currencies.py"] == folder / "currencies.py"
+    assert not {"var/task/verify.py", "var/task/notes.txt"} & set(files)

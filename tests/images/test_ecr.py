@@ -68,8 +68,8 @@ class Registry:
         }
 
 
-CONFIG = Blob.of(b"config", CONFIG_TYPE)
-IMAGE = BuiltImage('{"a": 1}', (Blob.of(b"0123456789", LAYER_TYPE, "code"),), CONFIG)
+CONFIG = Blob.in_memory(b"config", CONFIG_TYPE)
+IMAGE = BuiltImage('{"a": 1}', (Blob.in_memory(b"0123456789", LAYER_TYPE, "code"),), CONFIG)
 
 
 def test_a_push_uploads_in_parts_and_puts_the_manifest_last():
@@ -141,7 +141,7 @@ def test_whatever_the_part_size_the_registry_gets_the_same_bytes(contents, part_
         registry,
         "housing-dev",
         "t",
-        BuiltImage("{}", tuple(Blob.of(each, LAYER_TYPE) for each in contents), CONFIG),
+        BuiltImage("{}", tuple(Blob.in_memory(each, LAYER_TYPE) for each in contents), CONFIG),
     )
     assert registry.layers == {digest_of(each): each for each in (*contents, b"config")}
     assert all(len(part) == part_size for parts in registry.uploads.values() for part in parts[:-1])

@@ -10,11 +10,10 @@ import sys
 import pytest
 
 from deployer.errors import BuildError
-from deployer.images import build as building
 from deployer.images import engine as engines
-from deployer.images.build import bring, choose_engine
+from deployer.images.build import build_and_push, choose_engine
 from deployer.images.context import Context
-from deployer.images.ecr import verify
+from deployer.images.ecr import check_image
 from deployer.images.engine import _follow_push, find_engine
 from deployer.images.packages import package_layer
 from deployer.images.recipe import interpret
@@ -50,7 +49,7 @@ class Engine(Quiet):
 
 def test_docker_host_is_asked_alone(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
-    assert [where for where, _ in engines._candidates()] == ["tcp://127.0.0.1:9"]
+    assert [where for where, _ in engines._endpoints()] == ["tcp://127.0.0.1:9"]
     assert find_engine() is None
 
 
@@ -58,7 +57,7 @@ def test_an_engine_at_docker_host_is_found(monkeypatch):
     with serve(Engine) as url:
         monkeypatch.setenv("DOCKER_HOST", url.replace("http", "tcp"))
         found = find_engine()
-        assert found is not None and found.where == url.replace("http", "tcp")
+        assert found is not None and found.address == url.replace("http", "tcp")
         found.client.close()
 
 
@@ -71,7 +70,7 @@ def test_the_docker_context_comes_before_the_usual_sockets_and_podmans_after(tmp
     (meta / "meta.json").write_text(
         json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint})
     )
-    found = [where for where, _ in engines._candidates()]
+    found = [where for where, _ in engines._endpoints()]
     assert found[:2] == ["tcp://127.0.0.1:9", "unix:///var/run/docker.sock"]
     assert found[-2:] == [
         f"unix://{tmp_path}/run/podman/podman.sock",
@@ -94,21 +93,32 @@ def test_an_engine_that_was_asked_for_must_answer(on_a_base, monkeypatch):
     assert "--builder direct" in caught.value.advice
 
 
-def test_direct_asks_for_no_engine(on_a_base, context, monkeypatch):
-    monkeypatch.setattr(building, "find_engine", lambda: pytest.fail("looked for an engine"))
-    assert choose_engine("direct", on_a_base)[0] is None
-    assert choose_engine("auto", context)[0] is None
+def test_direct_and_an_image_without_a_base_look_for_no_engine(on_a_base, context, monkeypatch):
+    requests = []
+
+    class Recorder(Engine):
+        def handle_any(self):
+            requests.append(self.path)
+            super().handle_any()
+
+    with serve(Recorder) as url:
+        monkeypatch.setenv("DOCKER_HOST", url.replace("http", "tcp"))
+        assert choose_engine("direct", on_a_base)[0] is None
+        assert choose_engine("auto", context)[0] is None
+        assert requests == []
+        engine, _ = choose_engine("auto", on_a_base)
+        engine.close()
+        assert requests
 
 
-def test_files_that_change_during_the_build_are_refused(context, monkeypatch):
-    """Otherwise the tag would promise what the image does not hold."""
+def test_files_that_change_during_the_build_are_refused(context):
+    """Their tag is a hash of the old content."""
 
-    def meddling(given, tell):
-        (given.folder / "predict.py").write_text("# changed meanwhile\n")
+    def change(context, tell):
+        (context.folder / "predict.py").write_text("# changed meanwhile\n")
 
-    monkeypatch.setattr(building, "assemble", meddling)
     with pytest.raises(BuildError, match="changed while the image was built"):
-        bring(context, None, "housing-dev", "direct", print)
+        build_and_push(context, Ecr(None), "housing-dev", "direct", print, build=change)
 
 
 def test_a_package_without_a_wheel_for_lambda_is_named(folder, monkeypatch):
@@ -210,18 +220,18 @@ def test_an_index_is_refused_with_the_reason(media_type):
     with pytest.raises(
         BuildError, match=f"is a {media_type[:20]}.*an index.*which Lambda refuses"
     ) as caught:
-        verify(Ecr({"mediaType": media_type, "manifests": []}), "r", "sha256:0", "x86_64")
+        check_image(Ecr({"mediaType": media_type, "manifests": []}), "r", "sha256:0", "x86_64")
     assert "--builder direct" in caught.value.advice
 
 
 def test_an_unknown_media_type_is_refused():
     with pytest.raises(BuildError, match="is a text/plain, which Lambda refuses"):
-        verify(Ecr({"mediaType": "text/plain"}), "r", "sha256:0", "x86_64")
+        check_image(Ecr({"mediaType": "text/plain"}), "r", "sha256:0", "x86_64")
 
 
 def test_an_image_that_is_not_there_is_said():
     with pytest.raises(BuildError, match="ECR has no image sha256:0 in r"):
-        verify(Ecr(None), "r", "sha256:0", "x86_64")
+        check_image(Ecr(None), "r", "sha256:0", "x86_64")
 
 
 @pytest.mark.parametrize(
@@ -238,12 +248,12 @@ def test_the_architecture_is_that_of_the_functions(found, wanted, accepted):
     with serve(Config) as url:
         ecr = Ecr({"mediaType": IMAGE_TYPES[0], "config": {"digest": "sha256:1"}}, url)
         if accepted:
-            verify(ecr, "r", "sha256:0", wanted)
+            check_image(ecr, "r", "sha256:0", wanted)
             return
         with pytest.raises(
             BuildError, match=f"is for linux/{found}, but the functions are for linux/arm64"
         ):
-            verify(ecr, "r", "sha256:0", wanted)
+            check_image(ecr, "r", "sha256:0", wanted)
 
 
 def test_a_socket_with_nobody_behind_it_is_passed_over(tmp_path, monkeypatch):

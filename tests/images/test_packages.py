@@ -1,4 +1,4 @@
-"""What of a package goes into an image: small, and compiled so that no machine and no time shows."""
+"""Packages in an image: unneeded files are deleted, bytecode is reproducible."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
         ("numpy-1.dist-info/direct_url.json", False),
     ],
 )
-def test_what_no_prediction_reads_is_left_out(tmp_path, name, stays):
+def test_files_that_no_prediction_reads_are_deleted(tmp_path, name, stays):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("12345")
@@ -61,7 +61,7 @@ def test_what_no_prediction_reads_is_left_out(tmp_path, name, stays):
     assert stays or not list(tmp_path.iterdir())  # no empty folders are left
 
 
-def test_byte_code_is_never_checked_and_names_the_file_of_the_image(tmp_path):
+def test_bytecode_is_unchecked_and_names_the_file_in_the_image(tmp_path):
     (tmp_path / "module.py").write_text("def fail():\n    raise ValueError('here')\n")
     byte_compile(tmp_path, "/var/task", PYTHON)
     content = Path(importlib.util.cache_from_source(str(tmp_path / "module.py"))).read_bytes()
@@ -79,22 +79,22 @@ def test_byte_code_is_never_checked_and_names_the_file_of_the_image(tmp_path):
     )
 
 
-def test_byte_code_is_the_same_wherever_and_whenever_it_is_made(tmp_path):
+def test_bytecode_depends_on_neither_folder_nor_time(tmp_path):
     compiled = []
     for number in "12":
         folder = tmp_path / number
         folder.mkdir()
-        for each in range(120):  # enough for several processes at once
-            (folder / f"m{each}.py").write_text(
-                f"name = 'value {each}'\ndef f{each}(a, *, b=None):\n    return a, b, name\n"
+        for module in range(120):  # enough for several processes at once
+            (folder / f"m{module}.py").write_text(
+                f"name = 'value {module}'\ndef f{module}(a, *, b=None):\n    return a, b, name\n"
             )
-            os.utime(folder / f"m{each}.py", (int(number), int(number)))
+            os.utime(folder / f"m{module}.py", (int(number), int(number)))
         byte_compile(folder, "/var/task", PYTHON)
         compiled.append({path.name: path.read_bytes() for path in folder.rglob("*.pyc")})
     assert compiled[0] == compiled[1] and len(compiled[0]) == 120
 
 
-def test_what_is_no_python_is_passed_over(tmp_path):
+def test_files_that_are_no_python_are_not_compiled(tmp_path):
     (tmp_path / "template.py").write_text("def {name}():\n")
     (tmp_path / "fine.py").write_text("x = 1\n")
     byte_compile(tmp_path, "/var/task", PYTHON)
@@ -102,6 +102,7 @@ def test_what_is_no_python_is_passed_over(tmp_path):
 
 
 def test_a_compiler_that_fails_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("deployer.images.packages.interpreter", lambda python: "/bin/false")
-    with pytest.raises(BuildError, match="byte-compiling for Python 3.11 failed"):
-        byte_compile(tmp_path, "/var/task", "3.11")
+    (tmp_path / "python3.99").symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="byte-compiling for Python 3.99 failed"):
+        byte_compile(tmp_path, "/var/task", "3.99")

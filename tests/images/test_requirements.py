@@ -8,7 +8,7 @@ import pytest
 
 from deployer.errors import BuildError
 from deployer.images.context import Context
-from deployer.images.packages import _pins, glibc, interpreter, platforms
+from deployer.images.packages import find_python, glibc_minor, pinned_requirements, platform_tags
 from deployer.images.recipe import interpret
 from deployer.images.requirements import (
     check_complete,
@@ -44,7 +44,7 @@ def test_extras_count_whatever_way_the_name_is_written(folder):
         'FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n'
     )
     context = Context(folder, "x", "x86_64", "3.12")
-    assert _pins(context, interpret(context, {}, "/")) == (
+    assert pinned_requirements(context, interpret(context, {}, "/")) == (
         ["Some_Package[more]==1"],
         {"some-package": {"more"}},
     )
@@ -149,22 +149,25 @@ def test_what_packages_need_must_be_pinned_or_in_the_base(tmp_path, needs, extra
 
 def test_the_newest_wheels_that_the_base_can_load_come_first():
     """AWS's images have glibc 2.26 up to Python 3.11, and 2.34 since."""
-    assert (glibc("3.11"), glibc("3.12"), glibc("3.13")) == (26, 34, 34)
-    found = platforms("3.12", "x86_64")
+    assert (glibc_minor("3.11"), glibc_minor("3.12"), glibc_minor("3.13")) == (26, 34, 34)
+    found = platform_tags("3.12", "x86_64")
     assert found[0] == "manylinux_2_34_x86_64"
     assert found[-3:] == ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
-    assert platforms("3.11", "arm64")[0] == "manylinux_2_26_aarch64"
-    assert platforms("3.11", "arm64")[-2:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64"]
+    assert platform_tags("3.11", "arm64")[0] == "manylinux_2_26_aarch64"
+    assert platform_tags("3.11", "arm64")[-2:] == [
+        "manylinux_2_17_aarch64",
+        "manylinux2014_aarch64",
+    ]
 
 
 def test_the_python_to_compile_with_is_this_one_or_on_the_path(monkeypatch, tmp_path):
-    assert interpreter(f"{sys.version_info.major}.{sys.version_info.minor}") == sys.executable
+    assert find_python(f"{sys.version_info.major}.{sys.version_info.minor}") == sys.executable
     (tmp_path / "python3.99").write_text("#!/bin/sh\n")
     (tmp_path / "python3.99").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert interpreter("3.99") == str(tmp_path / "python3.99")
+    assert find_python("3.99") == str(tmp_path / "python3.99")
     with pytest.raises(BuildError, match="trained with Python 3.98, and none is on the PATH"):
-        interpreter("3.98")
+        find_python("3.98")
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])

@@ -14,7 +14,7 @@ import pytest
 
 from deployer.errors import AwsError
 from deployer.local import process
-from deployer.local.gateway import TokenBucket
+from deployer.local.http_api import TokenBucket
 from tests.support.accounts import connect
 from tests.support.processes import deployer
 

@@ -360,7 +360,7 @@ def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Pa
         in deployer(project, "plan", "--local", "--adopt").out
     )
     asked = deployer(project, "up", "--local", "--adopt", code=1).err
-    assert "this would take over role/api; nobody can be asked here" in asked and "--yes" in asked
+    assert "refusing to adopt role/api without a terminal to confirm" in asked and "--yes" in asked
     deployer(project, "up", "--local", "--adopt", "--yes")
     kept = deployer(project, "down", "--local", "--keep-data", "--yes").err
     assert "kept, with all that is in it: S3 bucket inference-dev-123456789012-us-east-1" in kept

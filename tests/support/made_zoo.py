@@ -18,8 +18,9 @@ VERIFY = ROOT / "lambda_src" / "verify.py"
 def run(
     program: str, *arguments: str, site: str = "", **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program text, or a file, in a Python of its own whose packages are those of `site`
-    first.
+    """Run a program, given as its text or its file, in a new Python.
+
+    `site` is a folder whose packages come before the installed ones.
     """
     paths = [site, str(ROOT / "lambda_src")] if site else [str(ROOT / "lambda_src")]
     environment |= {
@@ -33,6 +34,7 @@ def run(
 
 
 def made_zoo(folder: Path, site: str = "") -> Path:
+    """Train the models of the zoo into a folder, with the packages of `site`, and return it."""
     done = run(
         str(ROOT / "tests" / "support" / "zoo.py"),
         str(ROOT / "data" / "boston_housing.csv"),
@@ -44,23 +46,24 @@ def made_zoo(folder: Path, site: str = "") -> Path:
 
 
 def ways(models: Path, site: str = "") -> dict[str, str]:
-    """Return how the handler evaluates each model, each loaded in a process of its own."""
-    found = {}
+    """Return by which path the handler evaluates each model, loading each in a new process."""
+    paths = {}
     for name in (*zoo.KNOWN, *zoo.OTHERS):
         done = run(str(VERIFY), "--with", "handler", str(models), name, site=site)
         assert done.returncode == 0, done.stderr
-        found[name] = json.loads(done.stdout.splitlines()[-1])[name]["way"]
-    return found
+        paths[name] = json.loads(done.stdout.splitlines()[-1])[name]["way"]
+    return paths
 
 
 def check_zoo(models: Path, site: str = "") -> None:
+    """Check that verify.py passes every model, and that none takes a slower path than it needs."""
     done = run(str(VERIFY), str(models), *zoo.KNOWN, *zoo.OTHERS, site=site)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    found = ways(models, site)
-    assert {name: way for name, way in found.items() if way == "numpy"} == dict.fromkeys(
+    paths = ways(models, site)
+    assert {name: path for name, path in paths.items() if path == "numpy"} == dict.fromkeys(
         zoo.KNOWN, "numpy"
     )
     for name in zoo.OTHERS:
-        assert re.fullmatch(r"scikit-learn, imported in part \(sklearn\.[\w.]+\)", found[name]), (
-            f"{name}: {found[name]}"
+        assert re.fullmatch(r"scikit-learn, imported in part \(sklearn\.[\w.]+\)", paths[name]), (
+            f"{name}: {paths[name]}"
         )

@@ -28,42 +28,35 @@ LAYERS = [
     {"commands.interrupts", "commands.options"},
     {"commands.group"},
     {"local", "service.check"},
-    {"report.live", "service.runs", "service.invoke"},
-    {"service.rehearsal", "service.census", "project.training"},
-    {"engine.apply", "service.declare"},
+    {"report.live"},
     {
-        "resources.apigateway",
-        "resources.ecr",
-        "resources.iam",
-        "resources.lambda_",
-        "resources.logs",
-        "resources.s3",
-    }
-    | {"resources.stepfunctions", "service.release"},
-    {"resources.base", "images.build"},
-    {"images.direct", "images.engine"},
-    {
-        "images.packages",
-        "images.base",
-        "images.pins",
-        "images.ecr",
-        "images.archive",
-        "images.verify",
+        "report.console",
+        "report.plan",
+        "report.results",
+        "service.up",
+        "service.down",
+        "service.invoke",
     },
+    {"service.rehearsal", "service.census", "service.inventory", "service.outcome"},
+    {"service.declare"},
+    {"engine.apply", "service.release", "service.permissions"},
+    {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_"}
+    | {"resources.logs", "resources.s3", "resources.stepfunctions"}
+    | {"project.contexts", "project.training"},
+    {"resources.base", "images.build", "project.models"},
+    {"images.direct", "images.engine"},
+    {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
+    | {"images.predictions"},
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
     {"project.settings", "engine.graph"},
     {"images.context", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
-    {
-        "engine.compare",
-        "engine.events",
-        "aws.pace",
-        "project.workflow",
-        "aws.signin",
-        "files",
-        "machine",
-    },
-    {"errors", "hints"},
+    {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
+    {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
+    {"files", "machine"},
+    {"aws.botocore_patches"},
+    {"aws.foreign_answers"},
+    {"errors", "hints", "project.template"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -79,7 +72,7 @@ ONLY_IN = {
     "packaging": {"images.requirements", "images.packages"},
 }
 PURE = {"engine.plan", "engine.compare", "engine.events", "errors", "project.workflow"}
-PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "urllib"}
+PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "re", "typing", "urllib"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

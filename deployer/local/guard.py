@@ -1,25 +1,22 @@
-"""Who may speak to the local AWS: it listens on a developer's machine, where web pages and other
-users could reach it too.
+"""Access control: which requests the local AWS answers.
 
-A deployed API answers everybody, as on AWS. Everything else is control plane, and answers only
-requests that are meant for this server and carry its access key. The signature is not checked:
-whoever knows the key may do everything here.
+It listens on a developer's machine, where web pages and other users could reach it. A deployed API
+answers everybody, as on AWS. Everything else is control plane, and answers only requests that are
+meant for this server and carry its access key. The signature is not checked: a client that knows
+the key may do everything here.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Environ = dict[str, Any]
-Answer = tuple[int, dict[str, str], bytes]
+from deployer.local.answers import Answer, Environ, answer_json, message
 
-_LONGEST_AUTHORIZATION = (
-    2000  # AWS's have a few hundred characters; the patterns below are no match for many more
-)
+# AWS's headers have a few hundred characters. The patterns below would take too long on many more.
+_MAX_AUTHORIZATION = 2000
 _HEADER_KEY = re.compile(r"Credential=([^/,\s]+)/")
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]*/([^/,\s]*)/([a-z0-9-]+)/")
 _PRESIGNED_KEY = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([^&/%]+)")
@@ -27,60 +24,56 @@ _XML_SERVICES = ("s3", "sts", "iam")
 
 
 @dataclass(frozen=True)
-class Door:
+class Guard:
     """The port that the server listens on, and the access key id that opens the control plane."""
 
     port: int
     access_key: str
 
     def refusal(self, environ: Environ) -> Answer | None:
-        """Return the answer to a control-plane request that must not go on, or None for one that
-        may.
-        """
-        if not is_for(self.port, environ.get("HTTP_HOST")):
+        """Return the answer that refuses a control-plane request, or None if it may go on."""
+        if not is_own_host(self.port, environ.get("HTTP_HOST")):
             # A page whose own name was rebound to 127.0.0.1 sends that name.
             return message(421, "this server answers to 127.0.0.1 and localhost alone")
-        if not is_from(self.port, environ.get("HTTP_ORIGIN")):
+        if not is_own_origin(self.port, environ.get("HTTP_ORIGIN")):
             return message(403, "no page may call the control plane")
         if environ["PATH_INFO"].startswith("/moto-api"):
             return message(404, "Not Found")
         if access_key(environ) != self.access_key:
-            return _unknown_key(environ)
+            return _refuse_key(environ)
         return None
 
 
-def is_for(port: int, host: str | None) -> bool:
+def is_own_host(port: int, host: str | None) -> bool:
     """Tell whether a Host header names this machine and port."""
     return host in (f"127.0.0.1:{port}", f"localhost:{port}")
 
 
-def is_from(port: int, origin: str | None) -> bool:
+def is_own_origin(port: int, origin: str | None) -> bool:
     """Tell whether an Origin header is absent, or that of the server itself."""
     return origin in (None, f"http://127.0.0.1:{port}", f"http://localhost:{port}")
 
 
 def access_key(environ: Mapping[str, Any]) -> str | None:
-    """Return the access key id that a request is signed with, in its header or in a presigned URL."""
-    query = environ.get("QUERY_STRING", "")[:_LONGEST_AUTHORIZATION]
+    """Return the access key id of a request, from its header or a presigned URL."""
+    query = environ.get("QUERY_STRING", "")[:_MAX_AUTHORIZATION]
     match = _HEADER_KEY.search(_authorization(environ)) or _PRESIGNED_KEY.search(query)
     return match[1] if match else None
 
 
 def credential_scope(environ: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the region and the service that a request is signed for, or twice nothing."""
+    """Return the region and the service that a request is signed for, or two empty strings."""
     match = _SCOPE.search(_authorization(environ))
     return (match[1], match[2]) if match else ("", "")
 
 
 def _authorization(environ: Mapping[str, Any]) -> str:
     header: str = environ.get("HTTP_AUTHORIZATION", "")
-    return header if len(header) <= _LONGEST_AUTHORIZATION else ""
+    return header if len(header) <= _MAX_AUTHORIZATION else ""
 
 
-def _unknown_key(environ: Environ) -> Answer:
-    """Refuse in the words and the shape of the service that was meant, so that every AWS client
-    understands it.
-    """
+def _refuse_key(environ: Environ) -> Answer:
+    """Refuse in the words and the shape of the requested service: every AWS client reads these."""
     text = (
         "The security token included in the request is invalid: python -m deployer env "
         "--local prints the right one."
@@ -92,18 +85,5 @@ def _unknown_key(environ: Environ) -> Answer:
         document = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
         return 403, {"Content-Type": "text/xml"}, document.encode()
     code = "UnrecognizedClientException"
-    status, headers, content = answer_json(403, {"__type": code, "message": text, "Message": text})
-    return status, {**headers, "X-Amzn-ErrorType": code}, content
-
-
-def answer_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Answer:
-    return (
-        status,
-        {"Content-Type": "application/json", **(headers or {})},
-        json.dumps(value).encode(),
-    )
-
-
-def message(status: int, text: str) -> Answer:
-    """Answer as API Gateway does when it has nothing else to say."""
-    return answer_json(status, {"message": text})
+    body = {"__type": code, "message": text, "Message": text}
+    return answer_json(403, body, {"X-Amzn-ErrorType": code})

@@ -22,7 +22,7 @@ import pytest
 
 from deployer.errors import AwsError
 from deployer.local import process
-from deployer.local.door import Door
+from deployer.local.guard import Guard
 from deployer.local.webserver import REQUEST_S, make_server
 from tests.support.accounts import connect, reset
 from tests.support.processes import children_of, deployer
@@ -124,7 +124,7 @@ def test_motos_own_interface_is_not_there(server: process.Server, path: str) -> 
         "/_apis%2fabc",
     ],
 )
-def test_nothing_that_only_looks_like_an_api_gets_behind_the_door(
+def test_nothing_that_only_looks_like_an_api_gets_past_the_guard(
     server: process.Server, path: str
 ) -> None:
     status, headers, body = ask(server, "POST", path.replace(" ", "%20"))
@@ -379,21 +379,21 @@ def test_an_error_of_the_local_aws_itself_is_json_too(
     assert json.loads(ask(server, "POST", path, SAMPLE)[2])["status"] == "SUCCEEDED"
 
 
-def test_a_door_knows_its_own_port_alone() -> None:
-    door = Door(4000, "KEY")
+def test_a_guard_knows_its_own_port_alone() -> None:
+    guard = Guard(4000, "KEY")
     good = {
         "HTTP_HOST": "localhost:4000",
         "PATH_INFO": "/",
         "HTTP_AUTHORIZATION": "AWS4 Credential=KEY/x",
     }
-    assert door.refusal(good) is None
-    assert door.refusal({**good, "HTTP_ORIGIN": "http://localhost:4000"}) is None
+    assert guard.refusal(good) is None
+    assert guard.refusal({**good, "HTTP_ORIGIN": "http://localhost:4000"}) is None
     for change in (
         {"HTTP_HOST": "localhost:4001"},
         {"HTTP_ORIGIN": "http://localhost:4001"},
         {"HTTP_AUTHORIZATION": "KEY"},
     ):
-        assert door.refusal({**good, **change}) is not None
+        assert guard.refusal({**good, **change}) is not None
 
 
 def test_many_clients_at_once_are_answered_and_leave_no_memory_behind(

@@ -1,0 +1,96 @@
+"""Lambda's data plane: Invoke, and the same for the tasks of workflows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from deployer.local.answers import Answer, Environ, answer_json, read_body
+from deployer.local.functions import Functions
+from deployer.local.guard import credential_scope
+from deployer.local.invocation import PAYLOAD_LIMIT, Version
+from deployer.local.moto_backend.account import MotoAccount
+from deployer.local.process import REGION
+
+_PATH = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
+_QUALIFIER = re.compile(r"(?:^|&)Qualifier=([^&]+)")
+
+
+class LambdaApi:
+    """Invokes functions by name or ARN."""
+
+    def __init__(self, account: MotoAccount, functions: Functions) -> None:
+        self._account = account
+        self._functions = functions
+
+    def answer(self, environ: Environ) -> Answer | None:
+        """Answer Invoke; None for another operation."""
+        match = _PATH.match(environ["PATH_INFO"])
+        if not match or environ["REQUEST_METHOD"] != "POST":
+            return None
+        function = unquote(match["function"])
+        qualifier = _QUALIFIER.search(environ.get("QUERY_STRING", ""))
+        payload = read_body(environ)
+        region = credential_scope(environ)[0] or REGION
+        version = self._version(function, unquote(qualifier[1]) if qualifier else None, region)
+        if version is None:
+            text = f"Function not found: {function}"
+            return _refuse(404, "ResourceNotFoundException", text)
+        if len(payload) > PAYLOAD_LIMIT:
+            text = (
+                f"Request must be smaller than {PAYLOAD_LIMIT} bytes for the InvokeFunction "
+                f"operation"
+            )
+            return _refuse(413, "RequestTooLargeException", text)
+        response = self._functions.invoke(version, payload or b"{}")
+        headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version.version}
+        if response.is_error:
+            headers["X-Amz-Function-Error"] = "Unhandled"
+        return 200, headers, response.payload
+
+    def invoke_for_workflow(self, arn: str, payload: bytes) -> tuple[bytes, str | None]:
+        """Invoke a function for a task; return the payload and the kind of its error."""
+        from botocore.exceptions import ClientError
+
+        version = self._version(arn, None, arn.split(":")[3])
+        if version is None:
+            details: Any = {
+                "Error": {
+                    "Code": "ResourceNotFoundException",
+                    "Message": f"Function not found: {arn}",
+                },
+                "ResponseMetadata": {"HTTPStatusCode": 404, "RequestId": "local"},
+            }
+            raise ClientError(details, "Invoke")
+        response = self._functions.invoke(version, payload)
+        return response.payload, "Unhandled" if response.is_error else None
+
+    def end_deleted(self) -> None:
+        """End the environments of versions that are deleted."""
+        self._functions.keep(self._exists)
+
+    def _version(self, function: str, qualifier: str | None, region: str) -> Version | None:
+        """Look a function up, and unpack its image."""
+        model = self._account.function(function, qualifier, region)
+        if model is None:
+            return None
+        return Version(
+            arn=model.arn,
+            name=model.name,
+            version=model.version,
+            code=self._functions.unpack(model.digest, model.layers),
+            command=model.command,
+            environment=model.environment,
+            timeout_s=model.timeout_s,
+            memory_mb=model.memory_mb,
+        )
+
+    def _exists(self, version: Version) -> bool:
+        region = version.arn.split(":")[3]
+        qualifier = None if version.version == "$LATEST" else version.version
+        return self._account.has_function(version.name, qualifier, region)
+
+
+def _refuse(status: int, code: str, text: str) -> Answer:
+    return answer_json(status, {"Message": text}, {"X-Amzn-ErrorType": code})

@@ -1,0 +1,231 @@
+"""The account that moto holds in memory: what the gateway reads and changes of it directly."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.local.answers import Environ
+from deployer.local.moto_backend.application import Application
+from deployer.local.process import ACCOUNT, REGION
+
+# Lines that are kept of each process of a function; AWS keeps all until their retention ends.
+_LOG_LINES = 5000
+
+
+@dataclass(frozen=True)
+class Integration:
+    """The integration of a route of an HTTP API."""
+
+    subtype: str | None
+    parameters: Mapping[str, str]
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class HttpApi:
+    """An HTTP API and its $default stage.
+
+    `throttle` is rate and burst. A route without an integration has None.
+    """
+
+    api_id: str
+    cors: Mapping[str, Any] | None
+    throttle: tuple[float, int] | None
+    routes: Mapping[str, Integration | None]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A version of a function with its image as it was pushed; `layers` are gzipped tars."""
+
+    arn: str
+    name: str
+    version: str
+    digest: str
+    layers: list[bytes]
+    command: str
+    environment: Mapping[str, str]
+    timeout_s: float
+    memory_mb: int
+
+
+class MotoAccount:
+    """moto's backends behind one lock, for they are not made for threads."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._lock = threading.RLock()
+        self.layers: dict[str, bytes] = {}  # by digest; moto itself forgets them
+
+    def answer(self, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
+        """Let moto's server answer a request."""
+        environ["RAW_URI"] = environ.get("REQUEST_URI", "")  # as moto knows it
+        with self._lock:
+            return list(self._application(environ, start_response))
+
+    def reset(self) -> None:
+        """Empty the account."""
+        from moto.moto_api._internal.models import moto_api_backend
+
+        with self._lock:
+            moto_api_backend.reset()
+
+    def function(self, function: str, qualifier: str | None, region: str) -> Function | None:
+        """Look a function up by name or ARN, with or without a qualifier."""
+        with self._lock:
+            model = self._function_model(function, qualifier, region)
+            if model is None:
+                return None
+            digest, layers, config = self._image(model)
+        environment = dict(line.split("=", 1) for line in config.get("Env", ()))
+        return Function(
+            arn=model.function_arn,
+            name=model.function_name,
+            version=str(model.version),
+            digest=digest,
+            layers=layers,
+            command=(model.image_config.cmd or config.get("Cmd") or [""])[0],
+            environment={**environment, **model.environment_vars},
+            timeout_s=float(model.timeout),
+            memory_mb=int(model.memory_size),
+        )
+
+    def has_function(self, name: str, qualifier: str | None, region: str) -> bool:
+        with self._lock:
+            return self._function_model(name, qualifier, region) is not None
+
+    def _function_model(self, function: str, qualifier: str | None, region: str) -> Any:
+        from moto.awslambda.exceptions import UnknownFunctionException
+        from moto.awslambda.models import lambda_backends
+
+        try:
+            return lambda_backends[ACCOUNT][region].get_function(function, qualifier)
+        except UnknownFunctionException:
+            return None
+
+    def _image(self, function: Any) -> tuple[str, list[bytes], dict[str, Any]]:
+        """Return the digest and the layers of a function's image, and its config's `config`."""
+        from moto.ecr.models import ecr_backends
+
+        repository, _, digest = function.code["ImageUri"].partition("@")
+        name = repository.partition("/")[2]
+        backend = ecr_backends[function.account_id][function.region]
+        image = backend.repositories[name]._get_image(None, digest)
+        manifest = json.loads(image.image_manifest)
+        config = json.loads(self.layers[manifest["config"]["digest"]])
+        layers = [self.layers[layer["digest"]] for layer in manifest["layers"]]
+        return digest, layers, config["config"]
+
+    def http_api(self, api_id: str) -> HttpApi | None:
+        """Return an HTTP API of any region, or None without a $default stage."""
+        from moto.apigatewayv2.models import apigatewayv2_backends
+
+        with self._lock:
+            for backend in apigatewayv2_backends[ACCOUNT].values():
+                if api_id in backend.apis:
+                    api = backend.apis[api_id]
+                    return _http_api(api) if "$default" in api.stages else None
+        return None
+
+    def update_stage(
+        self, api_id: str, stage_name: str, changes: Mapping[str, Any], region: str
+    ) -> dict[str, Any]:
+        """Change a stage of an HTTP API as UpdateStage does, and return it."""
+        with self._lock:
+            stage = self._stage_model(api_id, stage_name, region)
+            for name, attribute in (
+                ("autoDeploy", "auto_deploy"),
+                ("defaultRouteSettings", "default_route_settings"),
+                ("accessLogSettings", "access_log_settings"),
+                ("description", "description"),
+            ):
+                if name in changes:
+                    setattr(stage, attribute, changes[name])
+            answer: dict[str, Any] = stage.to_json()
+            return answer
+
+    def delete_access_log_settings(self, api_id: str, stage_name: str, region: str) -> None:
+        with self._lock:
+            self._stage_model(api_id, stage_name, region).access_log_settings = None
+
+    def _stage_model(self, api_id: str, stage_name: str, region: str) -> Any:
+        from moto.apigatewayv2.models import apigatewayv2_backends
+
+        return apigatewayv2_backends[ACCOUNT][region].get_stage(api_id, stage_name)
+
+    def write_log(self, group: str, stream: str, lines: list[str]) -> None:
+        """Put lines into a log group of the default region.
+
+        Without the group they are lost, as on AWS without logs:CreateLogGroup (Logs-9).
+        """
+        from moto.logs.models import logs_backends
+
+        with self._lock:
+            groups = logs_backends[ACCOUNT][REGION].groups
+            if group not in groups:
+                return
+            if stream not in groups[group].streams:
+                groups[group].create_log_stream(stream)
+            now = int(1000 * time.time())
+            groups[group].put_log_events(
+                stream, [{"timestamp": now, "message": line} for line in lines]
+            )
+            del groups[group].streams[stream].events[:-_LOG_LINES]
+
+    def count_resources(self) -> int:
+        """Count the resources of a service, without those that are deleted with their owner."""
+        from moto.apigatewayv2.models import apigatewayv2_backends
+        from moto.awslambda.models import lambda_backends
+        from moto.ecr.models import ecr_backends
+        from moto.iam.models import iam_backends
+        from moto.logs.models import logs_backends
+        from moto.s3.models import s3_backends
+        from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+        with self._lock:
+            total = 0
+            for region in list(apigatewayv2_backends[ACCOUNT].values()):
+                total += len(region.apis)
+            for functions in list(lambda_backends[ACCOUNT].values()):
+                total += len(list(functions.list_functions()))
+            for registry in list(ecr_backends[ACCOUNT].values()):
+                total += len(registry.repositories)
+            for machines in list(stepfunctions_parser_backends[ACCOUNT].values()):
+                total += len(machines.state_machines)
+            for logs in list(logs_backends[ACCOUNT].values()):
+                total += len(logs.groups)
+            total += len(s3_backends[ACCOUNT]["aws"].buckets) + len(
+                iam_backends[ACCOUNT]["aws"].roles
+            )
+            return total
+
+
+def _http_api(api: Any) -> HttpApi:
+    settings = api.stages["$default"].default_route_settings or {}
+    rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
+    return HttpApi(
+        api_id=api.api_id,
+        cors=api.cors_configuration,
+        throttle=None if rate is None or burst is None else (rate, burst),
+        routes={
+            route.route_key: _integration(
+                api.integrations.get(str(route.target).removeprefix("integrations/"))
+            )
+            for route in api.routes.values()
+        },
+    )
+
+
+def _integration(integration: Any) -> Integration | None:
+    if integration is None:
+        return None
+    return Integration(
+        integration.integration_subtype,
+        integration.request_parameters or {},
+        int(integration.timeout_in_millis or 30000) / 1000,
+    )

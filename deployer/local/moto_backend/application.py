@@ -1,0 +1,33 @@
+"""Loading moto's server."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from deployer.local.answers import Environ
+
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+
+def check_installed() -> None:
+    """Raise ImportError if moto's server lacks a package."""
+    import moto.server  # noqa: F401  (only whether it can be imported)
+
+
+def load(port: int) -> Application:
+    """Return moto's server as a WSGI application, to be reached at a port of this machine."""
+    # moto reads these when it is imported or asked; the user's own were left behind by `process`.
+    os.environ["MOTO_LAMBDA_STUB_ECR"] = "false"  # a function's image must exist
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+    os.environ["MOTO_PORT"] = str(port)
+    from moto.core.config import default_user_config
+    from moto.server import DomainDispatcherApplication, create_backend_app
+
+    # It would write kilobytes for each execution that fails.
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    application: Application = DomainDispatcherApplication(create_backend_app)
+    return application

@@ -1,0 +1,165 @@
+"""Mends of moto's interpreter of state machines: errors, a missing operation, and speed.
+
+remember_parsed, copy_json and release_threads only save time and memory; all tests of
+tests/ml/test_state_machine.py run with them. The others are tested like those in `mends`.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+from collections import deque
+from collections.abc import Callable
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+from deployer.local.moto_backend.patching import around, remember
+
+_ATOMS = {str, int, float, bool, type(None)}
+
+
+def apply(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
+    """Mend everything; see `mends.apply`."""
+    invoke_directly(invoke)
+    name_task_errors()
+    validate_definitions()
+    remember_parsed()
+    copy_json()
+    release_threads()
+
+
+def remember_parsed() -> None:
+    """moto parses the definition for each execution, and each path for each evaluation.
+
+    That is most of a request's time. The parsed program keeps nothing of an execution: an
+    execution's data, and the attempts of its retries, are in its environment.
+    """
+    from moto.stepfunctions.parser.asl.component.common.path import result_path
+    from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+    from moto.stepfunctions.parser.asl.utils import json_path
+    from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+
+    for module in (result_path, json_path):
+        remember(module, "parse", 1024)
+
+    @functools.lru_cache(maxsize=32)
+    def program(definition: str) -> Any:
+        return AmazonStateLanguageParser.parse(definition)[0]
+
+    @around(ExecutionWorker, "_get_evaluation_entrypoint")
+    def entry(original: Any, self: Any) -> Any:
+        return program(self._evaluation_details.state_machine_details.definition)
+
+
+def copy_json() -> None:
+    """moto deep-copies an execution's data dozens of times; for JSON, a faster copy will do."""
+    from moto.stepfunctions.parser.asl.component.common.path import result_path
+    from moto.stepfunctions.parser.asl.component.common.string import string_expression
+    from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+    from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import state_parallel
+    from moto.stepfunctions.parser.asl.eval import environment, states
+    from moto.stepfunctions.parser.asl.eval.event import event_manager
+
+    plain = SimpleNamespace(deepcopy=copy_of)
+    for module in (
+        result_path,
+        string_expression,
+        execute_state,
+        state_parallel,
+        environment,
+        states,
+        event_manager,
+    ):
+        module.copy = plain
+
+
+def copy_of(value: Any) -> Any:
+    """Return a deep copy of a JSON value; other values are left to `copy.deepcopy`."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is dict:
+        return {key: copy_of(member) for key, member in value.items()}
+    return [copy_of(item) for item in value] if kind is list else copy.deepcopy(value)
+
+
+def release_threads() -> None:
+    """moto keeps all threads of executions, and with them the executions' data, for ever.
+
+    It also names the thread of a parallel branch after the branch's whole program.
+    """
+    from moto.stepfunctions.parser.asl.component.program import program
+    from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+    from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import (
+        inline_iteration_component,
+    )
+    from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branch_worker
+    from moto.stepfunctions.parser.backend import execution_worker
+
+    for module in (
+        program,
+        execute_state,
+        inline_iteration_component,
+        branch_worker,
+        execution_worker,
+    ):
+        module.TMP_THREADS = deque(maxlen=0)
+    program.Program.__str__ = lambda self: f"({type(self).__name__})"
+
+
+def invoke_directly(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
+    """moto makes a boto3 client for each task, which costs more than the prediction."""
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+
+    def call(parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
+        payload, function_error = invoke(parameters["FunctionName"], parameters["Payload"])
+        answer: dict[str, Any] = {"StatusCode": 200, "Payload": json.loads(payload)}
+        return {**answer, "FunctionError": function_error} if function_error else answer
+
+    lambda_eval_utils._invoke_lambda_function = call
+
+
+def name_task_errors() -> None:
+    """moto names every refused invocation "Exception", not Lambda.<code> (Sfn-28)."""
+    from botocore.exceptions import ClientError
+    from moto.stepfunctions.parser.asl.component.state.exec import state_task
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_lambda
+
+    # Its name alone is longer than a line.
+    service = import_module(f"{state_task.__name__}.service.state_task_service_lambda")
+
+    @around(state_task_lambda.StateTaskLambda, "_from_error")
+    def from_error(original: Any, self: Any, env: Any, ex: Exception) -> Any:
+        failure = original(self, env=env, ex=ex)
+        if isinstance(ex, ClientError):
+            error, cause = service.StateTaskServiceLambda._error_cause_from_client_error(ex)
+            failure.error_name.error_name = error
+            details = failure.event_details["lambdaFunctionFailedEventDetails"]
+            details["error"], details["cause"] = error, cause
+        return failure
+
+
+def validate_definitions() -> None:
+    """moto has no ValidateStateMachineDefinition; its interpreter's parser can answer it."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.parser.api import InvalidDefinition
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    def validate_state_machine_definition(self: Any) -> Any:
+        try:
+            StepFunctionsParserBackend._validate_definition(
+                definition=self._get_param("definition")
+            )
+        except InvalidDefinition as error:
+            diagnostic = {
+                "severity": "ERROR",
+                "code": "SCHEMA_VALIDATION_FAILED",
+                "message": str(error.message),
+            }
+            return ActionResult({"result": "FAIL", "diagnostics": [diagnostic], "truncated": False})
+        return ActionResult({"result": "OK", "diagnostics": [], "truncated": False})
+
+    StepFunctionResponse.validate_state_machine_definition = validate_state_machine_definition
