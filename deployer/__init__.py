@@ -18,6 +18,9 @@ How `up` runs:
 A run that dies is repeated: it resumes where it left off, since it plans from the account. A kind
 of resource is one class in `resources` that owns its whole life. `images` builds and pushes the
 function image. `local` is an AWS that runs on this machine.
+
+Imports point down: __main__ → cli → commands → local, service → report → engine → project,
+resources → images → aws → files, machine → errors, hints.
 """
 
 __version__ = "0.1.0"

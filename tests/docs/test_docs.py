@@ -1,4 +1,4 @@
-"""The documentation is true: its examples run, its tables and pictures are those of the code."""
+"""The pages are true: their examples run, and their tables and pictures match the code."""
 
 from __future__ import annotations
 
@@ -100,6 +100,23 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
             if not target.startswith("http"):
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    "page", ["README", "CONTRIBUTING", "docs/architecture", "docs/images", "docs/performance"]
+)
+def test_every_file_that_a_page_names_exists(page: str) -> None:
+    """A bare file name stands for one of deployer/, lambda_src/ or the top level."""
+    text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+    for name in re.findall(
+        r"`((?:deployer|lambda_src|tests|docs|benchmarks)/[^`\s]*|\w+\.py)`", text
+    ):
+        if "<" in name or name == "lambda_src/base.lock":  # the first `up` writes it
+            continue
+        assert (ROOT / name).exists() or (
+            "/" not in name
+            and any(any((ROOT / folder).rglob(name)) for folder in ("deployer", "lambda_src"))
+        ), f"{page}.md: {name}"
 
 
 def test_the_example_client_predicts(deployed: Path) -> None:

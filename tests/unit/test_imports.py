@@ -1,13 +1,17 @@
-"""Who may import whom. Arrows point down; see deployer/__init__.py and docs/architecture.md."""
+"""Which module may import which, and that the pages which describe this are true."""
 
 from __future__ import annotations
 
 import ast
+import pkgutil
+import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import deployer
 from deployer.cli import VERBS
 from tests.support.projects import ROOT
 
@@ -152,3 +156,52 @@ def test_training_handlers_and_deployer_meet_through_files_only(path: Path) -> N
 def test_no_module_is_too_long_to_read() -> None:
     lengths = {name: len(path.read_text().splitlines()) for name, path in modules()}
     assert not {name: length for name, length in lengths.items() if length > 500}
+
+
+def arrows() -> str:
+    """Return the packages of LAYERS from top to bottom, each at the place of its topmost module."""
+    places: dict[str, int] = {}
+    for number, names in enumerate(LAYERS[:-1]):
+        for name in names:
+            places.setdefault(name.split(".")[0], number)
+    floors: dict[int, list[str]] = {}
+    for package, number in places.items():
+        floors.setdefault(number, []).append(package)
+    return " → ".join(", ".join(sorted(floors[number])) for number in sorted(floors))
+
+
+@pytest.mark.parametrize(
+    ("page", "before", "after", "prefix"),
+    [
+        ("deployer/__init__.py", "Imports point down", '\n"""', "Imports point down: "),
+        (
+            "docs/architecture.md",
+            "--regenerate tests/unit/test_imports.py -->\n```text\n",
+            "\n```\n<!-- end",
+            "",
+        ),
+    ],
+)
+def test_the_pages_show_the_order_of_packages(
+    page: str, before: str, after: str, prefix: str, request: pytest.FixtureRequest
+) -> None:
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8")
+    start = text.index(before) + (0 if prefix else len(before))
+    end = text.index(after, start)
+    block = "\n".join(textwrap.wrap(f"{prefix}{arrows()}.", 100))
+    if request.config.getoption("--regenerate"):
+        path.write_text(f"{text[:start]}{block}{text[end:]}", encoding="utf-8")
+        return
+    assert text[start:end] == block, "pytest --regenerate tests/unit/test_imports.py"
+
+
+def test_every_name_on_the_first_page_exists() -> None:
+    """Of each `name` in the package's docstring; one that ends in a slash is a package."""
+    names = re.findall(r"`([^`]+)`", deployer.__doc__ or "")
+    assert len(names) > 10
+    for name in names:
+        if name.endswith("/"):
+            assert (PACKAGE / name / "__init__.py").is_file(), name
+        elif name not in VERBS:
+            pkgutil.resolve_name(f"deployer.{name}")
