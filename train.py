@@ -323,13 +323,7 @@ def manifest(
         },
         "data": {"file": source.name, "sha256": table.sha256, "rows": len(table.y)},
         "target": {"name": table.target, "unit": UNITS.get(table.target) if known else None},
-        "libraries": {
-            "python": ".".join(platform.python_version_tuple()[:2]),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "scikit-learn": sklearn.__version__,
-            "joblib": joblib.__version__,
-        },
+        "libraries": libraries(),
         "baseline": metrics["baseline"],
         "models": {
             name: {
@@ -344,6 +338,17 @@ def manifest(
     }
     description["trained"]["manifest"] = seal(description)
     return description
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions that train here; deployer compares them with the image's."""
+    return {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "joblib": joblib.__version__,
+    }
 
 
 def command(table: Table, source: Path) -> str:

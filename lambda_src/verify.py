@@ -33,6 +33,7 @@ KINDS = ("rows", "corners", "one row")
 
 Load = Callable[[bytes, dict[str, Any], dict[str, Any]], tuple[Any, str]]
 Outcome = dict[str, Any]  # {"way", "predictions": {kind of rows: numbers, or an error}}
+Run = Callable[..., dict[str, Outcome]]
 
 
 def main() -> None:
@@ -54,11 +55,27 @@ def main() -> None:
         sys.exit(compare(options.models, options.names))
 
 
-def compare(models: Path, names: Sequence[str]) -> int:
+def outcomes(way: str, models: Path, *names: str) -> dict[str, Outcome]:
+    """Run a process that loads the models in this way, and return its outcome for each."""
+    command = [sys.executable, __file__, "--with", way, str(models), *names]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode == 0:
+        results: dict[str, Outcome] = json.loads(done.stdout.splitlines()[-1])
+        return results
+    reason = (done.stderr.strip().splitlines() or [f"{way} ended with {done.returncode}"])[-1]
+    if way == "handler":
+        return {
+            name: {"way": "nothing", "predictions": dict.fromkeys(KINDS, reason)} for name in names
+        }
+    print(reason, file=sys.stderr)
+    sys.exit(2)
+
+
+def compare(models: Path, names: Sequence[str], run: Run = outcomes) -> int:
     """Print differences on stdout and failures to compare on stderr; return the exit code."""
     with ThreadPoolExecutor(2) as pool:
-        reference = pool.submit(outcomes, "scikit-learn", models, *names)
-        actual = list(pool.map(lambda name: outcomes("handler", models, name)[name], names))
+        reference = pool.submit(run, "scikit-learn", models, *names)
+        actual = list(pool.map(lambda name: run("handler", models, name)[name], names))
     code = 0
     for name, own in zip(names, actual, strict=True):
         expected = reference.result()[name]["predictions"]
@@ -75,22 +92,6 @@ def compare(models: Path, names: Sequence[str]) -> int:
                 file=sys.stderr,
             )
     return code
-
-
-def outcomes(way: str, models: Path, *names: str) -> dict[str, Outcome]:
-    """Run a process that loads the models in this way, and return its outcome for each."""
-    command = [sys.executable, __file__, "--with", way, str(models), *names]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode == 0:
-        results: dict[str, Outcome] = json.loads(done.stdout.splitlines()[-1])
-        return results
-    reason = (done.stderr.strip().splitlines() or [f"{way} ended with {done.returncode}"])[-1]
-    if way == "handler":
-        return {
-            name: {"way": "nothing", "predictions": dict.fromkeys(KINDS, reason)} for name in names
-        }
-    print(reason, file=sys.stderr)
-    sys.exit(2)
 
 
 def difference(own: Any, expected: Any) -> str | None:
