@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -112,7 +112,7 @@ def test_a_run_goes_on_when_stderr_takes_nothing_any_more(stream: str) -> None:
     program = STORM.replace("range(1000)", "range(20)") + "\nprint('done')"
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-c", program]
-        kept = (
+        kept: dict[str, Any] = (
             {"stderr": full}
             if stream == "full"
             else {"stderr": None, "preexec_fn": lambda: os.close(2)}

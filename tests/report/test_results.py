@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from deployer.report.results import latency_line, print_results
 from tests.support.golden import golden
 
 GOLDEN = Path(__file__).parent / "golden"
-RESULTS = [
+RESULTS: list[dict[str, Any]] = [
     {"model": "linear_regression", "version": "3f2a9c01d4e5", "predictions": [30.003843]},
     {
         "model": "random_forest",

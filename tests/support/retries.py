@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -282,4 +283,4 @@ ROWS = [
 ]
 
 
-CHANGE = {"tracing": True, "log_retention_days": 30, "burst_limit": 7}
+CHANGE: dict[str, Any] = {"tracing": True, "log_retention_days": 30, "burst_limit": 7}
