@@ -74,6 +74,24 @@ def test_command_and_environment(recipe, text, command, environment):
         ("COPY predict.py .", {"var/task/predict.py"}),
         ("COPY predict.py answer.py", {"var/task/answer.py"}),
         ("COPY predict.py ${LAMBDA_TASK_ROOT}/", {"var/task/predict.py"}),
+        # A destination that is a folder already needs no slash at its end.
+        ("COPY predict.py ${LAMBDA_TASK_ROOT}", {"var/task/predict.py"}),
+        ('COPY ["predict.py", "$LAMBDA_TASK_ROOT"]', {"var/task/predict.py"}),
+        ("WORKDIR /app\nCOPY predict.py ${LAMBDA_TASK_ROOT}", {"var/task/predict.py"}),
+        ("WORKDIR /app\nWORKDIR /\nCOPY predict.py /app", {"app/predict.py"}),
+        ("WORKDIR /app/lib\nCOPY predict.py ..", {"app/predict.py"}),
+        ("COPY predict.py /opt", {"opt/predict.py"}),
+        (
+            "COPY package /made/sub\nCOPY predict.py /made",
+            {"made/sub/__init__.py", "made/predict.py"},
+        ),
+        (
+            "COPY predict.py /made/\nCOPY requirements.txt /made",
+            {"made/predict.py", "made/requirements.txt"},
+        ),
+        ("COPY package ${LAMBDA_TASK_ROOT}", {"var/task/__init__.py"}),
+        ("COPY predict.py /new", {"new"}),
+        ("COPY predict.py ${LAMBDA_TASK_ROOT}/new", {"var/task/new"}),
         ('COPY ["predict.py", "/opt/x/"]', {"opt/x/predict.py"}),
         (
             "COPY predict.py requirements.txt ./",
@@ -108,6 +126,72 @@ def test_copying_everything_takes_the_whole_context(recipe):
 def test_pip_installs_from_a_copied_file(recipe, folder, line):
     found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
     assert found.requirements == [folder / "requirements.txt"]
+    assert found.target is None
+    assert requirement_files(Context(folder, "x", "x86_64")) == found.requirements
+
+
+@pytest.mark.parametrize(
+    ("options", "target"),
+    [
+        ('-r requirements.txt --target "${LAMBDA_TASK_ROOT}"', "/var/task"),
+        ("-r requirements.txt --target $LAMBDA_TASK_ROOT/lib", "/var/task/lib"),
+        ("-r requirements.txt --target=/opt/python/", "/opt/python"),
+        ("--no-cache-dir -U -r requirements.txt -t .", "/var/task"),
+        ("--requirement=requirements.txt -t/opt/python", "/opt/python"),
+        ("-rrequirements.txt -t .", "/var/task"),
+        ('-t ./lib -r "${LAMBDA_TASK_ROOT}/requirements.txt"', "/var/task/lib"),
+    ],
+)
+def test_pip_installs_into_its_target(recipe, folder, options, target):
+    found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN pip3 install {options}\nCMD ["a"]')
+    assert (found.requirements, found.target) == ([folder / "requirements.txt"], target)
+    assert requirement_files(Context(folder, "x", "x86_64")) == found.requirements
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("LABEL a=1 b='two words'", {"a": "1", "b": "two words"}),
+        ('LABEL "org.example/a"="$LAMBDA_TASK_ROOT"', {"org.example/a": "/var/task"}),
+        ("LABEL maintainer Jane  Doe", {"maintainer": "Jane  Doe"}),  # the older form
+        ("LABEL note a=b", {"note": "a=b"}),
+        ("LABEL a=1\nLABEL a=2 b=3", {"a": "2", "b": "3"}),
+    ],
+)
+def test_labels(recipe, text, labels):
+    assert recipe(f'FROM x\n{text}\nCMD ["a"]').labels == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("EXPOSE 8080", ["8080/tcp"]),
+        ("EXPOSE 80/TCP 53/udp", ["80/tcp", "53/udp"]),
+        ("EXPOSE 8000-8002", ["8000/tcp", "8001/tcp", "8002/tcp"]),
+        ("ENV PORT=9000\nEXPOSE $PORT", ["9000/tcp"]),
+    ],
+)
+def test_ports(recipe, text, ports):
+    assert recipe(f'FROM x\n{text}\nCMD ["a"]').ports == ports
+
+
+def test_user_maintainer_and_healthcheck(recipe):
+    found = recipe(
+        "FROM x\nENV ID=1000\nUSER $ID:app\nMAINTAINER Jane <jane@example.org>\n"
+        'HEALTHCHECK --interval=5s CMD curl -f $URL || exit 1\nCOPY predict.py ./\nCMD ["a"]'
+    )
+    assert (found.user, found.author) == ("1000:app", "Jane <jane@example.org>")
+    assert set(found.files) == {"var/task/predict.py"}
+
+
+def test_pip_may_run_as_root(recipe, folder):
+    text = "FROM x\nUSER root\nCOPY . .\nRUN pip install -r requirements.txt\nUSER 1000\n"
+    found = recipe(text + 'CMD ["a"]')
+    assert (found.requirements, found.user) == ([folder / "requirements.txt"], "1000")
+
+
+def test_a_tab_separates_like_a_space(recipe):
+    assert set(recipe('FROM x\nCOPY\tpredict.py\t./\nCMD\t["a"]').files) == {"var/task/predict.py"}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +229,40 @@ def test_pip_installs_from_a_copied_file(recipe, folder, line):
             "line 3: RUN pip install -r requirements.txt && rm x: &&",
         ),
         ("RUN pip install ", "line 2: RUN pip install"),
-        ("USER nobody", "line 2: USER nobody: is not understood without an engine"),
+        ("VOLUME /x", "line 2: VOLUME /x: is not understood without an engine"),
+        ("USER", "line 2: USER : names no user"),
+        ("EXPOSE http", "line 2: EXPOSE http: http is no port"),
+        ("EXPOSE 9-8", "line 2: EXPOSE 9-8: 9-8 is no port"),
+        ("LABEL a", "line 2: LABEL a: must be NAME=value pairs"),
+        (
+            "COPY . .\nUSER nobody\nRUN pip install -r requirements.txt",
+            "line 4: RUN pip install -r requirements.txt: RUN after USER is not understood",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt\n"
+            "RUN pip install -t /x -r requirements.txt",
+            "line 4: RUN pip install -t /x -r requirements.txt: another RUN installs into another",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt --target",
+            "line 3: RUN pip install -r requirements.txt --target: --target needs a folder",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t .;rm x",
+            "line 3: RUN pip install -r requirements.txt -t .;rm x: ; is not understood",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t '${LAMBDA_TASK_ROOT}'",
+            "line 3: RUN pip install -r requirements.txt -t '${LAMBDA_TASK_ROOT}': this shell",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t `pwd`",
+            "line 3: RUN pip install -r requirements.txt -t `pwd`: this shell syntax",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t $(pwd)",
+            "line 3: RUN pip install -r requirements.txt -t $(pwd): only $NAME and ${NAME}",
+        ),
         ("FROM y", "line 2: FROM y: one stage alone is understood"),
         ("ARG A=1", "line 2: ARG A=1: ARG is understood before FROM"),
         ("ENV A=1", "has no CMD"),
@@ -157,7 +274,7 @@ def test_what_is_not_understood_is_refused_by_its_line(recipe, folder, text, mes
     assert caught.value.message.startswith(f"{folder / 'Dockerfile'} {message}")
 
 
-@pytest.mark.parametrize("text", ["RUN dnf install -y gcc", "USER nobody", "RUN pip install numpy"])
+@pytest.mark.parametrize("text", ["RUN dnf install -y gcc", "VOLUME /x", "RUN pip install numpy"])
 def test_what_is_for_an_engine_names_the_builder_that_has_one(recipe, text):
     with pytest.raises(BuildError) as caught:
         recipe(f"FROM x\n{text}")
@@ -167,6 +284,11 @@ def test_what_is_for_an_engine_names_the_builder_that_has_one(recipe, text):
 def test_without_a_base_nothing_is_run(recipe):
     found = recipe('FROM x\nRUN dnf install gcc\nUSER 1000\nCOPY predict.py ./\nCMD ["a"]', NO_BASE)
     assert (set(found.files), found.requirements) == ({"var/task/predict.py"}, [])
+
+
+def test_copy_to_a_folder_means_the_same_without_a_base(recipe):
+    found = recipe('FROM x\nCOPY predict.py ${LAMBDA_TASK_ROOT}\nCMD ["a"]', NO_BASE)
+    assert set(found.files) == {"var/task/predict.py"}
 
 
 @pytest.mark.parametrize(
