@@ -1,4 +1,4 @@
-"""What a Dockerfile says, and what the builder without an engine makes of it."""
+"""Parsing Dockerfiles, and interpreting them for the direct builder as Docker would run them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ ENVIRONMENT = {"LAMBDA_TASK_ROOT": "/var/task", "PATH": "/bin"}
 
 
 @pytest.fixture
-def recipe(folder):
-    """Follow a Dockerfile with this text, in a folder with a few files; `base` decides whether RUN
-    counts.
-    """
+def interpreted(folder):
+    """Return a function that interprets the text of a Dockerfile in a folder with a few files."""
 
-    def follow(text, base="python:3.12"):
+    def interpret_text(text, base="python:3.12"):
         (folder / "Dockerfile").write_text(text)
         (folder / "requirements.txt").write_text("numpy==2.2.6\n")
         return interpret(Context(folder, base, "x86_64", "3.12"), ENVIRONMENT, "/var/task")
 
-    return follow
+    return interpret_text
 
 
 @pytest.mark.parametrize(
@@ -62,9 +60,9 @@ def recipe(folder):
         "continued CMD",
     ],
 )
-def test_command_and_environment(recipe, text, command, environment):
-    found = recipe(text)
-    assert (found.command, found.environment) == (command, {**ENVIRONMENT, **environment})
+def test_command_and_environment(interpreted, text, command, environment):
+    recipe = interpreted(text)
+    assert (recipe.command, recipe.environment) == (command, {**ENVIRONMENT, **environment})
 
 
 @pytest.mark.parametrize(
@@ -105,13 +103,13 @@ def test_command_and_environment(recipe, text, command, environment):
         ("WORKDIR sub\nCOPY predict.py ./", {"var/task/sub/predict.py"}),
     ],
 )
-def test_copy_puts_files_where_docker_would(recipe, instructions, names):
-    assert set(recipe(f'FROM x\n{instructions}\nCMD ["a"]').files) == names
+def test_copy_puts_files_where_docker_would(interpreted, instructions, names):
+    assert set(interpreted(f'FROM x\n{instructions}\nCMD ["a"]').files) == names
 
 
-def test_copying_everything_takes_the_whole_context(recipe):
+def test_copying_everything_takes_the_whole_context(interpreted):
     names = {"Dockerfile", "predict.py", "package/__init__.py", "requirements.txt"}
-    assert set(recipe('FROM x\nCOPY . .\nCMD ["a"]').files) == {
+    assert set(interpreted('FROM x\nCOPY . .\nCMD ["a"]').files) == {
         f"var/task/{name}" for name in names
     }
 
@@ -123,11 +121,11 @@ def test_copying_everything_takes_the_whole_context(recipe):
         "python -m pip install --no-cache-dir --requirement requirements.txt",
     ],
 )
-def test_pip_installs_from_a_copied_file(recipe, folder, line):
-    found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
-    assert found.requirements == [folder / "requirements.txt"]
-    assert found.target is None
-    assert requirement_files(Context(folder, "x", "x86_64")) == found.requirements
+def test_pip_installs_from_a_copied_file(interpreted, folder, line):
+    recipe = interpreted(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
+    assert recipe.requirements == [folder / "requirements.txt"]
+    assert recipe.target is None
+    assert requirement_files(Context(folder, "x", "x86_64")) == recipe.requirements
 
 
 @pytest.mark.parametrize(
@@ -142,10 +140,10 @@ def test_pip_installs_from_a_copied_file(recipe, folder, line):
         ('-t ./lib -r "${LAMBDA_TASK_ROOT}/requirements.txt"', "/var/task/lib"),
     ],
 )
-def test_pip_installs_into_its_target(recipe, folder, options, target):
-    found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN pip3 install {options}\nCMD ["a"]')
-    assert (found.requirements, found.target) == ([folder / "requirements.txt"], target)
-    assert requirement_files(Context(folder, "x", "x86_64")) == found.requirements
+def test_pip_installs_into_its_target(interpreted, folder, options, target):
+    recipe = interpreted(f'FROM x\nCOPY requirements.txt ./\nRUN pip3 install {options}\nCMD ["a"]')
+    assert (recipe.requirements, recipe.target) == ([folder / "requirements.txt"], target)
+    assert requirement_files(Context(folder, "x", "x86_64")) == recipe.requirements
 
 
 @pytest.mark.parametrize(
@@ -158,8 +156,8 @@ def test_pip_installs_into_its_target(recipe, folder, options, target):
         ("LABEL a=1\nLABEL a=2 b=3", {"a": "2", "b": "3"}),
     ],
 )
-def test_labels(recipe, text, labels):
-    assert recipe(f'FROM x\n{text}\nCMD ["a"]').labels == labels
+def test_labels(interpreted, text, labels):
+    assert interpreted(f'FROM x\n{text}\nCMD ["a"]').labels == labels
 
 
 @pytest.mark.parametrize(
@@ -171,27 +169,29 @@ def test_labels(recipe, text, labels):
         ("ENV PORT=9000\nEXPOSE $PORT", ["9000/tcp"]),
     ],
 )
-def test_ports(recipe, text, ports):
-    assert recipe(f'FROM x\n{text}\nCMD ["a"]').ports == ports
+def test_ports(interpreted, text, ports):
+    assert interpreted(f'FROM x\n{text}\nCMD ["a"]').ports == ports
 
 
-def test_user_maintainer_and_healthcheck(recipe):
-    found = recipe(
+def test_user_maintainer_and_healthcheck(interpreted):
+    recipe = interpreted(
         "FROM x\nENV ID=1000\nUSER $ID:app\nMAINTAINER Jane <jane@example.org>\n"
         'HEALTHCHECK --interval=5s CMD curl -f $URL || exit 1\nCOPY predict.py ./\nCMD ["a"]'
     )
-    assert (found.user, found.author) == ("1000:app", "Jane <jane@example.org>")
-    assert set(found.files) == {"var/task/predict.py"}
+    assert (recipe.user, recipe.author) == ("1000:app", "Jane <jane@example.org>")
+    assert set(recipe.files) == {"var/task/predict.py"}
 
 
-def test_pip_may_run_as_root(recipe, folder):
+def test_pip_may_run_as_root(interpreted, folder):
     text = "FROM x\nUSER root\nCOPY . .\nRUN pip install -r requirements.txt\nUSER 1000\n"
-    found = recipe(text + 'CMD ["a"]')
-    assert (found.requirements, found.user) == ([folder / "requirements.txt"], "1000")
+    recipe = interpreted(text + 'CMD ["a"]')
+    assert (recipe.requirements, recipe.user) == ([folder / "requirements.txt"], "1000")
 
 
-def test_a_tab_separates_like_a_space(recipe):
-    assert set(recipe('FROM x\nCOPY\tpredict.py\t./\nCMD\t["a"]').files) == {"var/task/predict.py"}
+def test_a_tab_separates_like_a_space(interpreted):
+    assert set(interpreted('FROM x\nCOPY\tpredict.py\t./\nCMD\t["a"]').files) == {
+        "var/task/predict.py"
+    }
 
 
 @pytest.mark.parametrize(
@@ -268,27 +268,29 @@ def test_a_tab_separates_like_a_space(recipe):
         ("ENV A=1", "has no CMD"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_its_line(recipe, folder, text, message):
+def test_unsupported_instructions_are_refused_by_their_line(interpreted, folder, text, message):
     with pytest.raises(BuildError) as caught:
-        recipe(f"FROM x\n{text}")
+        interpreted(f"FROM x\n{text}")
     assert caught.value.message.startswith(f"{folder / 'Dockerfile'} {message}")
 
 
 @pytest.mark.parametrize("text", ["RUN dnf install -y gcc", "VOLUME /x", "RUN pip install numpy"])
-def test_what_is_for_an_engine_names_the_builder_that_has_one(recipe, text):
+def test_advice_names_the_builder_that_supports_the_instruction(interpreted, text):
     with pytest.raises(BuildError) as caught:
-        recipe(f"FROM x\n{text}")
+        interpreted(f"FROM x\n{text}")
     assert "--builder docker" in caught.value.advice
 
 
-def test_without_a_base_nothing_is_run(recipe):
-    found = recipe('FROM x\nRUN dnf install gcc\nUSER 1000\nCOPY predict.py ./\nCMD ["a"]', NO_BASE)
-    assert (set(found.files), found.requirements) == ({"var/task/predict.py"}, [])
+def test_without_a_base_nothing_is_run(interpreted):
+    recipe = interpreted(
+        'FROM x\nRUN dnf install gcc\nUSER 1000\nCOPY predict.py ./\nCMD ["a"]', NO_BASE
+    )
+    assert (set(recipe.files), recipe.requirements) == ({"var/task/predict.py"}, [])
 
 
-def test_copy_to_a_folder_means_the_same_without_a_base(recipe):
-    found = recipe('FROM x\nCOPY predict.py ${LAMBDA_TASK_ROOT}\nCMD ["a"]', NO_BASE)
-    assert set(found.files) == {"var/task/predict.py"}
+def test_copy_to_a_folder_means_the_same_without_a_base(interpreted):
+    recipe = interpreted('FROM x\nCOPY predict.py ${LAMBDA_TASK_ROOT}\nCMD ["a"]', NO_BASE)
+    assert set(recipe.files) == {"var/task/predict.py"}
 
 
 @pytest.mark.parametrize(
@@ -304,9 +306,9 @@ def test_copy_to_a_folder_means_the_same_without_a_base(recipe):
 )
 def test_from_names_the_base(folder, text, chosen, base):
     (folder / "Dockerfile").write_text(text)
-    found = read_dockerfile(folder / "Dockerfile")
-    assert found.base(chosen) == base
-    assert found.takes_base == ("BASE" in text)
+    dockerfile = read_dockerfile(folder / "Dockerfile")
+    assert dockerfile.base(chosen) == base
+    assert dockerfile.takes_base == ("BASE" in text)
 
 
 @pytest.mark.parametrize(
@@ -321,18 +323,18 @@ def test_a_dockerfile_without_a_base_is_refused(folder, text, message):
 
 def test_the_shipped_dockerfile_is_understood():
     context = Context(ROOT / "lambda_src", "x", "x86_64", "3.12")
-    found = interpret(context, ENVIRONMENT, "/var/task")
-    assert found.command == ("predict.handler",)
+    recipe = interpret(context, ENVIRONMENT, "/var/task")
+    assert recipe.command == ("predict.handler",)
     assert {
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "FAST_PATHS": "on",
-    }.items() <= found.environment.items()
+    }.items() <= recipe.environment.items()
     names = {"predict.py", "contract.py", "loading.py", "storage.py", "requirements.txt"}
     names |= {f"fast/{name}.py" for name in ("__init__", "deferred", "estimators")}
-    assert set(found.files) == {f"var/task/{name}" for name in names}
+    assert set(recipe.files) == {f"var/task/{name}" for name in names}
     assert (
-        found.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
+        recipe.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
     )
     assert context.dockerfile.takes_base
 

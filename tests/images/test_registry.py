@@ -407,14 +407,14 @@ def test_a_base_is_pinned_once(store, tmp_path):
     lock = tmp_path / "lambda_src" / "base.lock"
     lock.parent.mkdir()
     first = store.image("1")
-    told = []
+    messages = []
     with served(store) as name:
         reference = f"{name}:1"
         assert pin_base(reference, lock, write=False) == f"{reference}@{first}"
         assert not lock.exists()
         assert (
             pin_base(
-                reference, lock, write=True, tell=lambda text, lasting=False: told.append(text)
+                reference, lock, write=True, tell=lambda text, lasting=False: messages.append(text)
             )
             == f"{reference}@{first}"
         )
@@ -423,12 +423,12 @@ def test_a_base_is_pinned_once(store, tmp_path):
         store.requests.clear()
         assert pin_base(reference, lock, write=True) == f"{reference}@{first}"
     assert store.requests == []
-    (line,) = told
+    (line,) = messages
     assert line.startswith(f"pinned {reference} to {first[:19]}") and "commit" in line
 
 
 @pytest.mark.parametrize("reference", ["scratch", f"r.io/a@sha256:{'0' * 64}"])
-def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
+def test_a_pinned_reference_needs_no_request(reference, tmp_path):
     assert pin_base(reference, tmp_path / "base.lock", write=True) == reference
     assert not (tmp_path / "base.lock").exists()
 
@@ -458,7 +458,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_moved(
     tmp_path, monkeypatch
 ):
-    """XDG_CACHE_HOME moves the cache; the folder of --output or of base.lock it does not."""
+    """XDG_CACHE_HOME moves the cache, but not the folder of --output or base.lock."""
     folder = tmp_path / "fixed"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)
