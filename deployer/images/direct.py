@@ -5,7 +5,9 @@ context.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deployer.aws.access import Tell, tell_nobody
 from deployer.images.base import empty_base, read_base
@@ -38,8 +40,24 @@ def build_image(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
             f"{name}={value}" for name, value in recipe.environment.items() if name not in assumed
         ],
         "WorkingDir": recipe.workdir,
+        **_metadata(recipe, inherited),
     }
-    return add_layers(base, tuple(layer for layer in layers if layer), config)
+    return add_layers(base, tuple(layer for layer in layers if layer), config, recipe.author)
+
+
+def _metadata(recipe: Recipe, inherited: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of LABEL, EXPOSE and USER. Labels and ports add to those of the base."""
+    metadata: dict[str, Any] = {}
+    if recipe.labels:
+        metadata["Labels"] = {**(inherited.get("Labels") or {}), **recipe.labels}
+    if recipe.ports:
+        metadata["ExposedPorts"] = {
+            **(inherited.get("ExposedPorts") or {}),
+            **{port: {} for port in recipe.ports},
+        }
+    if recipe.user:
+        metadata["User"] = recipe.user
+    return metadata
 
 
 def _code_layer(context: Context, recipe: Recipe) -> Layer:

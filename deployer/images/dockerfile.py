@@ -12,6 +12,8 @@ from pathlib import Path
 from deployer.errors import BuildError
 from deployer.files import Unreadable, read_text
 
+NEEDS_ENGINE = "use --builder docker for it, which needs a Docker engine"
+_PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -41,7 +43,7 @@ class Instruction:
         Raises:
             BuildError: a variable has no value, or another form such as ${NAME:-default} is used.
         """
-        return self._expand(self.argument, variables)
+        return self.expand(self.argument, variables)
 
     def words(self, variables: Mapping[str, str]) -> list[str]:
         """Split the argument as JSON or as a shell would, and expand the words."""
@@ -54,7 +56,7 @@ class Instruction:
                 words = shlex.split(self.argument)
         except ValueError as error:
             raise self.refuse(str(error)) from error
-        return [self._expand(word, variables) for word in words]
+        return [self.expand(word, variables) for word in words]
 
     def assignments(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Return the NAME=value pairs of ENV."""
@@ -70,7 +72,28 @@ class Instruction:
             raise self.refuse('must be a JSON array of words, for example CMD ["predict.handler"]')
         return tuple(words)
 
-    def _expand(self, text: str, variables: Mapping[str, str]) -> str:
+    def labels(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Return the labels of LABEL, in the form NAME=value or in the older form NAME value."""
+        name, _, value = self.argument.partition(" ")
+        if not name or "=" in name or not value or re.search(r"[\"'\\]", value):
+            return self.assignments(variables)
+        return {self.expand(name, variables): self.expand(value.strip(), variables)}
+
+    def ports(self, variables: Mapping[str, str]) -> list[str]:
+        """Return the ports of EXPOSE as Docker stores them, such as 8080/tcp."""
+        ports = []
+        for word in self.words(variables):
+            match = _PORTS.fullmatch(word)
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+            if not match or not first <= last <= 65535:
+                raise self.refuse(f"{word} is no port")
+            protocol = (match[3] or "tcp").lower()
+            ports += [f"{port}/{protocol}" for port in range(first, last + 1)]
+        return ports
+
+    def expand(self, text: str, variables: Mapping[str, str]) -> str:
+        """Replace $NAME and ${NAME} in a text; see `expanded`."""
+
         def value(match: re.Match[str]) -> str:
             name = match[1] or match[2]
             if name not in variables:
@@ -150,5 +173,5 @@ def _instructions(path: Path, text: str) -> Iterator[Instruction]:
 
 
 def _instruction(path: Path, line: int, text: str) -> Instruction:
-    name, _, argument = text.partition(" ")
-    return Instruction(path, line, name.upper(), argument.strip())
+    name, *argument = text.split(maxsplit=1)
+    return Instruction(path, line, name.upper(), "".join(argument).strip())

@@ -91,13 +91,16 @@ class BaseImage:
     layers: tuple[Blob, ...]
 
 
-def add_layers(base: BaseImage, layers: tuple[Layer, ...], config: Mapping[str, Any]) -> BuiltImage:
+def add_layers(
+    base: BaseImage, layers: tuple[Layer, ...], config: Mapping[str, Any], author: str = ""
+) -> BuiltImage:
     """Put layers on a base image.
 
     Args:
         config: settings such as Cmd, which replace those of the base.
     """
     image_config: dict[str, Any] = {
+        **({"author": author} if author else {}),
         **{
             name: base.config[name]
             for name in ("architecture", "os", "variant")

@@ -52,14 +52,17 @@ def platform_tags(python: str, architecture: str) -> list[str]:
 
 
 def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
-    """Return the layer of packages in the working directory, or None without requirements.
+    """Return the layer of packages, or None without requirements.
+
+    The packages are in the folder of pip's --target, by default in the working directory.
 
     The layer is cached under a hash of everything it depends on.
     """
     lines, extras = pinned_requirements(context, recipe)
     if not lines:
         return None
-    prefix = recipe.workdir.lstrip("/")
+    target = recipe.target or recipe.workdir
+    prefix = target.lstrip("/")
     key = json.dumps([FORMAT, lines, context.python, context.architecture, prefix])
     name = f"packages/{hashlib.sha256(key.encode()).hexdigest()}"
     description = cache_folder() / f"{name}.json"
@@ -73,7 +76,7 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
             slim(site)
             drop_symbols(site)
             tell("byte-compiling the packages")
-            byte_compile(site, recipe.workdir, context.python)
+            byte_compile(site, target, context.python)
             tell("packing the packages")
             digest, size, diff_id = write_layer(files_below(Path(folder)), stream)
         description.write_text(

@@ -1,7 +1,8 @@
 """Interpreting a Dockerfile for the direct builder, without running anything.
 
-Supported: FROM with ARG, COPY, RUN pip install -r, ENV, WORKDIR, CMD. Other instructions are errors
-that name the line, because leaving them out would give another image.
+Supported: FROM with ARG, COPY, RUN pip install -r, ENV, WORKDIR, CMD, and the metadata LABEL,
+EXPOSE, USER and MAINTAINER. HEALTHCHECK is left out, because only Docker itself reads it. Other
+instructions are errors that name the line, because leaving them out would give another image.
 """
 
 from __future__ import annotations
@@ -11,23 +12,21 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
-from deployer.images.dockerfile import Instruction
+from deployer.images.dockerfile import NEEDS_ENGINE, Instruction
+from deployer.images.pip_command import parse_pip_install
 
-_PIP = re.compile(r"(?:python[0-9.]* -m )?pip[0-9.]* install ")
-_PIP_FLAGS = {
-    "--no-cache-dir",
-    "--no-compile",
-    "--quiet",
-    "-q",
-    "--disable-pip-version-check",
-    "--only-binary=:all:",
-}
-_PIP_FLAGS |= {"--no-deps", "--root-user-action=ignore"}
-_ENGINE = "use --builder docker for it, which needs a Docker engine"
+# Folders of every Linux image. A COPY to a folder that exists copies into it.
+_LINUX_FOLDERS = (
+    *("/bin", "/etc", "/home", "/lib", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/var"),
+    *("/usr/bin", "/usr/lib", "/usr/local/bin", "/usr/local/lib"),
+)
+_BASE_FOLDERS = ("LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")  # variables that name the base's folders
+_ROOT_USERS = ("", "root", "0")
+_REQUIREMENTS = re.compile(r"(?<!\S)(?:-r|--requirement)[ =]?\s*(\S+)")
 
 
 @dataclass
@@ -36,14 +35,32 @@ class Recipe:
 
     Attributes:
         files: copied files by their name in the image, without the leading slash.
+        folders: absolute names of folders that are known to exist.
         requirements: the files that pip installs from.
+        target: the folder of pip's --target; None for the working directory.
+        ports: such as 8080/tcp.
     """
 
     environment: dict[str, str]
     workdir: str
     command: tuple[str, ...] = ()
     files: dict[str, Path] = field(default_factory=dict)
+    folders: set[str] = field(default_factory=set)
     requirements: list[Path] = field(default_factory=list)
+    target: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    ports: list[str] = field(default_factory=list)
+    user: str = ""
+    author: str = ""
+
+    def add_folder(self, folder: str) -> None:
+        """Remember that a folder and its parents exist."""
+        path = PurePosixPath(folder)
+        self.folders.update(parent.as_posix() for parent in (path, *path.parents))
+
+    def absolute(self, path: str) -> str:
+        """Return a path in the image as an absolute one, without a slash at the end."""
+        return posixpath.normpath(posixpath.join(self.workdir, path))
 
 
 def interpret(context: Context, environment: Mapping[str, str], workdir: str) -> Recipe:
@@ -59,9 +76,13 @@ def interpret(context: Context, environment: Mapping[str, str], workdir: str) ->
         BuildError: an instruction is not supported, or there is no CMD.
     """
     recipe = Recipe(dict(environment), workdir or "/")
+    base_folders = [environment[name] for name in _BASE_FOLDERS if name in environment]
+    for folder in (recipe.workdir, *_LINUX_FOLDERS, *base_folders):
+        recipe.add_folder(posixpath.normpath(folder))
     steps = {"ENV": _env, "WORKDIR": _workdir, "COPY": _copy, "CMD": _cmd}
     if context.base != NO_BASE:
-        steps["RUN"] = _run
+        steps |= {"RUN": _run, "LABEL": _label, "EXPOSE": _expose, "USER": _user}
+        steps |= {"MAINTAINER": _maintainer, "HEALTHCHECK": _healthcheck}
     seen_from = False
     for instruction in context.dockerfile.instructions:
         if instruction.name in ("FROM", "ARG"):
@@ -71,12 +92,12 @@ def interpret(context: Context, environment: Mapping[str, str], workdir: str) ->
                     if instruction.name == "FROM"
                     else "ARG is understood before FROM"
                 )
-                raise instruction.refuse(problem, _ENGINE)
+                raise instruction.refuse(problem, NEEDS_ENGINE)
             seen_from = instruction.name == "FROM"
         elif instruction.name in steps:
             steps[instruction.name](context, recipe, instruction)
         elif context.base != NO_BASE or instruction.name == "ADD":
-            raise instruction.refuse("is not understood without an engine", _ENGINE)
+            raise instruction.refuse("is not understood without an engine", NEEDS_ENGINE)
     if not recipe.command:
         raise BuildError(
             f"{context.dockerfile.path} has no CMD",
@@ -90,31 +111,54 @@ def _env(context: Context, recipe: Recipe, instruction: Instruction) -> None:
 
 
 def _workdir(context: Context, recipe: Recipe, instruction: Instruction) -> None:
-    recipe.workdir = posixpath.normpath(
-        posixpath.join(recipe.workdir, instruction.expanded(recipe.environment))
-    )
+    recipe.workdir = recipe.absolute(instruction.expanded(recipe.environment))
+    recipe.add_folder(recipe.workdir)
 
 
 def _cmd(context: Context, recipe: Recipe, instruction: Instruction) -> None:
     recipe.command = instruction.command()
 
 
+def _label(context: Context, recipe: Recipe, instruction: Instruction) -> None:
+    recipe.labels.update(instruction.labels(recipe.environment))
+
+
+def _expose(context: Context, recipe: Recipe, instruction: Instruction) -> None:
+    recipe.ports += instruction.ports(recipe.environment)
+
+
+def _user(context: Context, recipe: Recipe, instruction: Instruction) -> None:
+    recipe.user = instruction.expanded(recipe.environment)
+    if not recipe.user:
+        raise instruction.refuse("names no user")
+
+
+def _maintainer(context: Context, recipe: Recipe, instruction: Instruction) -> None:
+    recipe.author = instruction.argument
+
+
+def _healthcheck(context: Context, recipe: Recipe, instruction: Instruction) -> None:
+    """Leave a HEALTHCHECK out: Lambda and registries do not read it."""
+
+
 def _copy(context: Context, recipe: Recipe, instruction: Instruction) -> None:
     words = instruction.words(recipe.environment)
     if any(word.startswith("--") for word in words):
-        raise instruction.refuse("flags of COPY are not understood without an engine", _ENGINE)
+        raise instruction.refuse("flags of COPY are not understood without an engine", NEEDS_ENGINE)
     if len(words) < 2:
         raise instruction.refuse("needs a source and a destination")
     *sources, destination = words
-    target = posixpath.normpath(posixpath.join(recipe.workdir, destination)).lstrip("/")
-    into = destination.endswith(("/", "/.")) or destination == "." or len(sources) > 1
+    target = recipe.absolute(destination)
+    into = destination.endswith(("/", "/.")) or len(sources) > 1 or target in recipe.folders
     for source in sources:
-        files = dict(_matches(context, instruction, source.lstrip("/"), target, into))
+        files = dict(_matches(context, instruction, source.lstrip("/"), target.lstrip("/"), into))
         if not files:
             raise instruction.refuse(
                 f"{context.folder.name}/ has no {source}", "it may be named in .dockerignore"
             )
         recipe.files.update(files)
+        for name in files:
+            recipe.add_folder(posixpath.dirname(f"/{name}"))
 
 
 def _matches(
@@ -141,22 +185,18 @@ def _matches(
 
 
 def _run(context: Context, recipe: Recipe, instruction: Instruction) -> None:
-    match = _PIP.match(instruction.argument)
-    if not match:
-        raise instruction.refuse("RUN is understood for pip install -r alone", _ENGINE)
-    words = iter(instruction.argument[match.end() :].split())
-    files = 0
-    for word in words:
-        if word in ("-r", "--requirement"):
-            name = posixpath.normpath(posixpath.join(recipe.workdir, next(words, ""))).lstrip("/")
-            if name not in recipe.files:
-                raise instruction.refuse(f"/{name} is not copied before", "COPY it first")
-            recipe.requirements.append(recipe.files[name])
-            files += 1
-        elif word not in _PIP_FLAGS:
-            raise instruction.refuse(f"{word} is not understood without an engine", _ENGINE)
-    if not files:
-        raise instruction.refuse("pip install is understood with -r FILE alone", _ENGINE)
+    install = parse_pip_install(instruction, recipe.environment)
+    if recipe.user.partition(":")[0] not in _ROOT_USERS:
+        raise instruction.refuse("RUN after USER is not understood without an engine", NEEDS_ENGINE)
+    target = None if install.target is None else recipe.absolute(install.target)
+    if recipe.requirements and target != recipe.target:
+        raise instruction.refuse("another RUN installs into another folder", NEEDS_ENGINE)
+    recipe.target = target
+    for file in install.files:
+        name = recipe.absolute(file).lstrip("/")
+        if name not in recipe.files:
+            raise instruction.refuse(f"/{name} is not copied before", "COPY it first")
+        recipe.requirements.append(recipe.files[name])
 
 
 def requirement_files(context: Context) -> list[Path]:
@@ -164,7 +204,7 @@ def requirement_files(context: Context) -> list[Path]:
     paths = []
     for instruction in context.dockerfile.instructions:
         if instruction.name == "RUN" and "pip" in instruction.argument:
-            for name in re.findall(r"(?:-r|--requirement)[ =]\s*(\S+)", instruction.argument):
-                path = context.files.get(posixpath.basename(name))
+            for name in _REQUIREMENTS.findall(instruction.argument):
+                path = context.files.get(posixpath.basename(name.strip("\"'")))
                 paths += [path] if path else []
     return paths

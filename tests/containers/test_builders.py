@@ -137,7 +137,7 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
     engine.images.pull(pushed[kind])
     for name in NAMES:
         described = manifest["models"][name]
-        features = [each["name"] for each in described["features"]]
+        features = [feature["name"] for feature in described["features"]]
         aws.call(
             "s3",
             "put_object",
@@ -319,8 +319,7 @@ def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> N
 def test_an_engine_that_goes_away_is_one_line(
     context: Context, ecr: RegistryEcr, engine: docker.DockerClient
 ) -> None:
-    found = find_engine()
-    assert found is not None
+    assert find_engine() is not None
     gone = Engine(
         docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"), "tcp://127.0.0.1:9"
     )
@@ -397,8 +396,8 @@ def test_an_image_for_the_wrong_machine_is_refused_and_removed(
 
 
 def test_auto_takes_the_engine_that_answers(context: Context, engine: object) -> None:
-    found, why = building.choose_engine("auto", context)
-    assert found is not None and why.startswith("builder: docker, the engine at ")
+    chosen, reason = building.choose_engine("auto", context)
+    assert chosen is not None and reason.startswith("builder: docker, the engine at ")
 
 
 def test_the_cache_spares_the_base_registry(

@@ -1,4 +1,4 @@
-"""What belongs to an image, and the hash that identifies it."""
+"""The files of a build context, and the image tag that hashes them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_files_are_named_with_slashes_in_order(context, folder):
         "added and hidden",
     ],
 )
-def test_the_tag_changes_with_all_that_goes_into_the_image(context, folder, change):
+def test_the_tag_changes_with_every_input(context, folder, change):
     before = replace(context).image_tag
     change(folder)
     assert replace(context).image_tag != before
@@ -92,7 +92,7 @@ def test_the_tag_changes_with_base_architecture_and_python(folder):
         "no files",
     ],
 )
-def test_the_tag_does_not_change_with_what_does_not_go_into_the_image(context, folder, change):
+def test_the_tag_ignores_what_the_image_does_not_contain(context, folder, change):
     before = replace(context).image_tag
     change(folder)
     assert replace(context).image_tag == before
@@ -113,7 +113,7 @@ def test_all_of_another_functions_folder_stays_out(context, folder):
 
 
 def test_two_files_are_not_taken_for_one_that_holds_both(tmp_path):
-    """What separates names from contents must not be forgeable by contents."""
+    """The content of one file must not be able to stand for the name and content of another."""
     tags = []
     for number, files in enumerate([{"a": "b", "c": "d"}, {"a": "bc\0False\0001\0d"}]):
         folder = tmp_path / str(number)

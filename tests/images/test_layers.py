@@ -28,7 +28,7 @@ def test_the_same_files_make_the_same_image_at_any_time_and_place(folder, tmp_pa
     other = shutil.copytree(folder, tmp_path / "copy")
     touch_everything(other)
     add("__pycache__/x.pyc")(other)
-    first, second = (build_image(Context(each, NO_BASE, "x86_64")) for each in (folder, other))
+    first, second = (build_image(Context(source, NO_BASE, "x86_64")) for source in (folder, other))
     assert first == second
     assert first.digest == second.digest
 
@@ -100,7 +100,7 @@ def test_a_digest_is_the_sha256_of_the_bytes():
 
 
 def test_the_header_of_a_layer_says_nothing_of_the_machine(context):
-    """zlib would write its operating system into byte 9, another on macOS than on Linux."""
+    """zlib would write the operating system into byte 9."""
     assert (
         build_image(context).layers[0].content[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
     )

@@ -7,12 +7,16 @@ import marshal
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from deployer.errors import BuildError
-from deployer.images.packages import byte_compile
+from deployer.images.context import Context
+from deployer.images.packages import byte_compile, package_layer
+from deployer.images.recipe import interpret
 from deployer.images.slim import slim
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -106,3 +110,32 @@ def test_a_compiler_that_fails_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError, match="byte-compiling for Python 3.99 failed"):
         byte_compile(tmp_path, "/var/task", "3.99")
+
+
+def test_packages_are_in_the_target_folder(folder, tmp_path, monkeypatch):
+    """With a wheel made here, and no index."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny.py", "x = 1\n")
+        info = "tiny-1.0.dist-info"
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (folder / "requirements.txt").write_text("tiny==1.0\n")
+    (folder / "Dockerfile").write_text(
+        "FROM x\nCOPY . .\nRUN pip install -r requirements.txt -t /opt/python\n"
+        'CMD ["predict.handler"]\n'
+    )
+    context = Context(folder, "x", "x86_64", PYTHON)
+    layer = package_layer(context, interpret(context, {}, "/var/task"), lambda *_: None)
+    with layer.blob.open() as content, tarfile.open(fileobj=content, mode="r:gz") as archive:
+        modules = [name for name in archive.getnames() if "dist-info" not in name and "." in name]
+        (module,) = [name for name in modules if name.endswith(".pyc")]
+        code = marshal.loads(archive.extractfile(module).read()[16:])
+    assert modules == [module, "opt/python/tiny.py"]
+    assert code.co_filename == "/opt/python/tiny.py"

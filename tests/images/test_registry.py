@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from deployer.errors import BuildError
 from deployer.images import registry
 from deployer.images.base import read_base
 from deployer.images.cache import atomic_write, cache_folder, cached, explain_disk_errors
+from deployer.images.context import Context
+from deployer.images.direct import build_image
 from deployer.images.pins import pin_base
 from deployer.images.registry import Reference, Registry
 from tests.support.stub import Quiet, serve
@@ -72,11 +75,12 @@ class Store:
         architecture: str = "amd64",
         layer_type: str = LAYER,
         layer: bytes = b"layer",
+        settings: dict[str, Any] | None = None,
     ) -> str:
         config = {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Env": ["A=1"]},
+            "config": {"Env": ["A=1"], **(settings or {})},
             "rootfs": {"diff_ids": []},
         }
         described = {"mediaType": layer_type, **self.blob(gzip.compress(layer, mtime=0))}
@@ -227,6 +231,29 @@ def test_a_missing_platform_is_named_with_the_present_ones(store):
         pytest.raises(BuildError, match="has no image for linux/arm64; it has linux/amd64"),
     ):
         Registry(f"{name}:1").image_manifest("arm64")
+
+
+def test_metadata_of_the_dockerfile_adds_to_that_of_the_base(store, folder):
+    """As Docker does: labels and ports are merged, the user is replaced."""
+    settings = {"Labels": {"a": "1", "b": "1"}, "ExposedPorts": {"1/tcp": {}}, "User": "1"}
+    digest = store.image(settings=settings)
+    (folder / "Dockerfile").write_text(
+        "FROM x\nLABEL b=2 c=3\nEXPOSE 2\nUSER 2\nMAINTAINER Jane\n"
+        'COPY predict.py /opt/\nCMD ["predict.handler"]\n'
+    )
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with served(store) as name:
+        image = build_image(Context(folder, f"{name}@{digest}", "x86_64", python))
+    config = json.loads(image.config.content)
+    assert config["author"] == "Jane"
+    assert config["config"] == {
+        "Cmd": ["predict.handler"],
+        "Env": ["A=1"],
+        "WorkingDir": "/",
+        "Labels": {"a": "1", "b": "2", "c": "3"},
+        "ExposedPorts": {"1/tcp": {}, "2/tcp": {}},
+        "User": "2",
+    }
 
 
 def test_a_base_for_another_machine_is_refused(store):
@@ -380,14 +407,14 @@ def test_a_base_is_pinned_once(store, tmp_path):
     lock = tmp_path / "lambda_src" / "base.lock"
     lock.parent.mkdir()
     first = store.image("1")
-    told = []
+    messages = []
     with served(store) as name:
         reference = f"{name}:1"
         assert pin_base(reference, lock, write=False) == f"{reference}@{first}"
         assert not lock.exists()
         assert (
             pin_base(
-                reference, lock, write=True, tell=lambda text, lasting=False: told.append(text)
+                reference, lock, write=True, tell=lambda text, lasting=False: messages.append(text)
             )
             == f"{reference}@{first}"
         )
@@ -396,12 +423,12 @@ def test_a_base_is_pinned_once(store, tmp_path):
         store.requests.clear()
         assert pin_base(reference, lock, write=True) == f"{reference}@{first}"
     assert store.requests == []
-    (line,) = told
+    (line,) = messages
     assert line.startswith(f"pinned {reference} to {first[:19]}") and "commit" in line
 
 
 @pytest.mark.parametrize("reference", ["scratch", f"r.io/a@sha256:{'0' * 64}"])
-def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
+def test_a_pinned_reference_needs_no_request(reference, tmp_path):
     assert pin_base(reference, tmp_path / "base.lock", write=True) == reference
     assert not (tmp_path / "base.lock").exists()
 
@@ -431,7 +458,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_moved(
     tmp_path, monkeypatch
 ):
-    """XDG_CACHE_HOME moves the cache; the folder of --output or of base.lock it does not."""
+    """XDG_CACHE_HOME moves the cache, but not the folder of --output or base.lock."""
     folder = tmp_path / "fixed"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)

@@ -101,7 +101,7 @@ with Reporter(stderr_console(color=True)) as reporter:
 
 
 def test_twelve_threads_that_emit_at_once_all_come_to_an_end(tmp_path: Path) -> None:
-    """On a real terminal; with a lock of ours and one of rich's, it hung within thirty steps."""
+    """On a real terminal. With a lock in the reporter and one in rich, it hung within 30 steps."""
     terminal = PseudoTerminal(tmp_path, sys.executable, "-c", STORM)
     assert terminal.end(100) == 0
     assert len(re.findall(r"function/f\d+-\d+: created", terminal.text)) == 12_000

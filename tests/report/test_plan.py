@@ -110,13 +110,13 @@ def test_an_api_that_is_made_anew_tells_of_its_new_url() -> None:
     assert change_document(change)["note"].startswith("the service gets a new URL")
 
 
-def test_json_names_what_is_not_known_yet() -> None:
+def test_json_marks_unknown_values() -> None:
     stream = io.StringIO()
     print_json(stream, [change_document(change) for change in PLAN.effective])
-    found = json.loads(stream.getvalue())
-    assert found[2]["fields"][1] == {
+    changes = json.loads(stream.getvalue())
+    assert changes[2]["fields"][1] == {
         "path": "definition.States.a.Resource",
         "before": "arn:1",
         "after": "(known after apply)",
     }
-    assert [each["action"] for each in found] == ["create", "update", "replace", "delete"]
+    assert [change["action"] for change in changes] == ["create", "update", "replace", "delete"]

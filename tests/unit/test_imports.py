@@ -49,7 +49,7 @@ LAYERS = [
     | {"images.predictions"},
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
     {"project.settings", "engine.graph"},
-    {"images.context", "images.requirements", "images.registry"},
+    {"images.context", "images.pip_command", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
     {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
