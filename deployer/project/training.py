@@ -111,7 +111,7 @@ def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None
 
 def _show(output: IO[str] | None, emit: Emit, said: list[str]) -> None:
     assert output is not None
-    with suppress(ValueError):  # closed meanwhile
+    with output:
         for line in output:
             said[:] = [line]  # it may say a lot
             emit(Note(line.rstrip(), verbatim=True))

@@ -1,6 +1,4 @@
-"""The difficult AWS: an account in this process, a project to deploy into it, and what its state
-is.
-"""
+"""The difficult AWS: an account in this process, and a project to deploy into it."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_pipe_gets_one_line_at_each_start_and_end(request: pytest.FixtureReque
 
 
 def test_every_event_has_a_rendering() -> None:
-    kinds = set(events.Event.__args__)  # type: ignore[attr-defined]
+    kinds = set(get_args(events.Event))
     assert {type(event) for event in EVENTS} == kinds
     for event in EVENTS:
         board = Board(live=False, width=120)

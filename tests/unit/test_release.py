@@ -14,7 +14,6 @@ from deployer.images.context import NO_BASE
 from deployer.images.requirements import pinned_version, read_requirements, target_environment
 from deployer.project.models import Model, read_manifest
 from deployer.project.settings import load_settings
-from deployer.project.workflow import fill, placeholders, tasks
 from deployer.service.release import load_release
 from tests.support.projects import ROOT
 
@@ -403,27 +402,6 @@ def test_every_problem_is_told_at_once(project, workflow):
         "models/linear_regression.joblib does not exist",
     ):
         assert sum(part in problem for problem in found) == 1, part
-
-
-def test_placeholders_are_found_with_their_paths():
-    value = {"a": ["x", "${one}"], "b": {"c": "${two} and ${three}"}, "d": 1}
-    assert list(placeholders(value)) == [("$.a[1]", "one"), ("$.b.c", "two"), ("$.b.c", "three")]
-
-
-def test_filling_replaces_whole_strings_and_keeps_everything_else():
-    value = {"a": ["${one}", "not ${one}"], "b": 1, "c": None, "d": True}
-    assert fill(value, {"one": {"Ref": 1}}) == {
-        "a": [{"Ref": 1}, "not ${one}"],
-        "b": 1,
-        "c": None,
-        "d": True,
-    }
-
-
-def test_tasks_are_found_at_any_depth():
-    inner = {"Type": "Task", "Resource": "inner"}
-    outer = {"Type": "Map", "ItemProcessor": {"States": {"x": inner}}}
-    assert list(tasks({"States": {"a": outer, "b": [{"Type": "Pass"}]}})) == [inner]
 
 
 def test_a_models_key_and_environment_say_which_file_it_is(tmp_path):

@@ -142,7 +142,7 @@ def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> N
 
 
 def test_policies_fit_into_iams_limits(settings: Settings) -> None:
-    """Iam-11: 10,240 characters of inline policies a role, 2,048 of trust; with ten models as well."""
+    """Iam-11: 10,240 characters of inline policies for a role, 2,048 of trust; for ten models."""
     release = load_release(settings)
     names = [f"a_model_with_a_long_name_{number}" for number in range(10)]
     functions = tuple(replace(release.functions[0], name=name) for name in names)
