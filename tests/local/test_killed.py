@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ import pytest
 
 from deployer.local import process
 from tests.support.accounts import connect, reset
-from tests.support.processes import claimed, deployer
+from tests.support.command_line import deploy
+from tests.support.processes import claimed
+from tests.support.projects import make_project
 from tests.support.stub import refusing, serve, slowing
 
 
@@ -26,14 +29,12 @@ def state_of(folder: Path) -> Any:
     server = process.find(folder)
     assert server is not None
     aws = connect(server)
-    functions = [
-        each for each in aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")
-    ]
+    functions = aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")
     apis = aws.call("apigatewayv2", "get_apis")["Items"]
-    below = [
+    parts = [
         [
-            len(aws.call("apigatewayv2", f"get_{what}", ApiId=api["ApiId"])["Items"])
-            for what in ("integrations", "routes", "stages")
+            len(aws.call("apigatewayv2", f"get_{part}", ApiId=api["ApiId"])["Items"])
+            for part in ("integrations", "routes", "stages")
         ]
         for api in apis
     ]
@@ -43,10 +44,15 @@ def state_of(folder: Path) -> Any:
     )["definition"]
     return {
         "functions": sorted(
-            (each["FunctionName"], each["Version"], each["CodeSha256"], each["MemorySize"])
-            for each in functions
+            (
+                version["FunctionName"],
+                version["Version"],
+                version["CodeSha256"],
+                version["MemorySize"],
+            )
+            for version in functions
         ),
-        "apis": below,
+        "apis": parts,
         "definition": definition,
         "roles": sorted(role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]),
         "buckets": [bucket["Name"] for bucket in aws.call("s3", "list_buckets")["Buckets"]],
@@ -57,16 +63,29 @@ def state_of(folder: Path) -> Any:
     }
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
+    """A project folder with a local AWS; the tests change neither."""
+    folder = make_project(tmp_path_factory.mktemp("killed") / "project", trained)
+    yield folder
+    process.stop(folder)
+
+
 @pytest.fixture
-def started(project: Path) -> Any:
-    yield process.start(project)
-    process.stop(project)
+def project(home: Path) -> Path:
+    reset(process.start(home))
+    return home
+
+
+@pytest.fixture
+def started(project: Path) -> process.Server:
+    return process.start(project)
 
 
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(
     project: Path, started: process.Server
 ) -> None:
-    deployer(project, "up", "--local")
+    deploy(project, "up", "--local")
     undisturbed = state_of(project)
     command = [sys.executable, "-m", "deployer", "up", "--local"]
     for part in range(1, 9):
@@ -86,9 +105,9 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(
         run.send_signal(signal.SIGKILL)
         run.wait()
         run.stderr.close()
-        deployer(project, "up", "--local")
+        deploy(project, "up", "--local")
         assert state_of(project) == undisturbed, f"killed after {finished} steps"
-    assert len(deployer(project, "invoke", "--sample", "--local", "--json").json) == 3
+    assert len(deploy(project, "invoke", "--sample", "--local", "--json").json) == 3
 
 
 class Behind:
@@ -135,8 +154,8 @@ def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
     aws = connect(started)
     assert len(aws.call("ecr", "describe_repositories")["repositories"]) == 1
     assert aws.call("apigatewayv2", "get_apis")["Items"] == []
-    deployer(project, "up", "--local")
-    assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
+    deploy(project, "up", "--local")
+    assert json.loads(deploy(project, "plan", "--local", "--json").out)["changes"] == []
 
 
 def test_an_interrupted_run_does_not_wait_for_aws_any_longer(
@@ -161,7 +180,7 @@ def test_an_interrupted_run_does_not_wait_for_aws_any_longer(
         "interrupted while waiting for IAM: Step Functions cannot assume the workflow's role yet"
         in rest
     )
-    deployer(project, "up", "--local")
+    deploy(project, "up", "--local")
 
 
 def test_two_runs_at_once_end_in_one_service_and_the_loser_says_what_happened(
@@ -182,8 +201,8 @@ def test_two_runs_at_once_end_in_one_service_and_the_loser_says_what_happened(
     assert any("another run" in err for _, err, _ in ended) or any(
         "Plan: 0 to create" in err for _, err, _ in ended
     )
-    deployer(project, "up", "--local")
-    assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
+    deploy(project, "up", "--local")
+    assert json.loads(deploy(project, "plan", "--local", "--json").out)["changes"] == []
     apis = state_of(project)["apis"]
     assert apis == [[1, 1, 1]]
     assert {version for _, version, *_ in state_of(project)["functions"]} == {"$LATEST", "1"}

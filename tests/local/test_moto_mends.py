@@ -93,9 +93,13 @@ def image(aws: Aws) -> str:
     manifest = {"schemaVersion": 2, "config": parts[1], "layers": parts[:1]}
     text = json.dumps(manifest)
     answer = aws.call(
-        "ecr", "put_image", repositoryName="probe", imageManifest=text, imageTag="t",
+        "ecr",
+        "put_image",
+        repositoryName="probe",
+        imageManifest=text,
+        imageTag="t",
         imageManifestMediaType="application/vnd.docker.distribution.manifest.v2+json",
-    )  # fmt: skip
+    )
     digest = answer["image"]["imageId"]["imageDigest"]
     return f"123456789012.dkr.ecr.us-east-1.amazonaws.com/probe@{digest}"
 
@@ -103,9 +107,13 @@ def image(aws: Aws) -> str:
 def function(aws: Aws) -> None:
     aws.call("iam", "create_role", RoleName="probe", AssumeRolePolicyDocument="{}")
     aws.call(
-        "lambda", "create_function", FunctionName="probe", PackageType="Image", Code={"ImageUri": image(aws)},
+        "lambda",
+        "create_function",
+        FunctionName="probe",
+        PackageType="Image",
+        Code={"ImageUri": image(aws)},
         Role="arn:aws:iam::123456789012:role/probe",
-    )  # fmt: skip
+    )
 
 
 def api(aws: Aws) -> str:
@@ -131,9 +139,12 @@ def hashes_manifests(aws: Aws) -> bool:
 def ignores_bucket_policies_it_cannot_evaluate(aws: Aws) -> bool:
     aws.call("s3", "create_bucket", Bucket="probe-bucket")
     statement = {
-        "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::probe-bucket/*",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "arn:aws:s3:::probe-bucket/*",
         "Condition": {"StringEquals": {"aws:PrincipalAccount": "000000000000"}},
-    }  # fmt: skip
+    }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     aws.call("s3", "put_bucket_policy", Bucket="probe-bucket", Policy=policy)
     try:
@@ -163,9 +174,13 @@ def publishes_once_what_did_not_change(aws: Aws) -> bool:
 def updates_tracing_tmp_and_overrides(aws: Aws) -> bool:
     function(aws)
     aws.call(
-        "lambda", "update_function_configuration", FunctionName="probe", TracingConfig={"Mode": "Active"},
-        EphemeralStorage={"Size": 1024}, ImageConfig={"Command": ["a.b"]},
-    )  # fmt: skip
+        "lambda",
+        "update_function_configuration",
+        FunctionName="probe",
+        TracingConfig={"Mode": "Active"},
+        EphemeralStorage={"Size": 1024},
+        ImageConfig={"Command": ["a.b"]},
+    )
     found = aws.call("lambda", "get_function", FunctionName="probe")["Configuration"]
     command = found["ImageConfigResponse"]["ImageConfig"]["Command"]
     return bool(
@@ -280,10 +295,13 @@ def runs_image_functions(aws: Aws) -> bool:
     try:
         digest = push(aws, "probe", "t", built)
         aws.call(
-            "lambda", "create_function", FunctionName="probe", PackageType="Image",
+            "lambda",
+            "create_function",
+            FunctionName="probe",
+            PackageType="Image",
             Role="arn:aws:iam::123456789012:role/probe",
             Code={"ImageUri": f"123456789012.dkr.ecr.us-east-1.amazonaws.com/probe@{digest}"},
-        )  # fmt: skip
+        )
         answer = aws.call("lambda", "invoke", FunctionName="probe", Payload=b"{}")
     except Exception:
         return False
@@ -314,9 +332,13 @@ def starts_executions_synchronously(aws: Aws) -> bool:
         {"StartAt": "a", "States": {"a": {"Type": "Pass", "Result": 7, "End": True}}}
     )
     arn = aws.call(
-        "stepfunctions", "create_state_machine", name="probe", definition=definition, type="EXPRESS",
+        "stepfunctions",
+        "create_state_machine",
+        name="probe",
+        definition=definition,
+        type="EXPRESS",
         roleArn="arn:aws:iam::123456789012:role/probe",
-    )["stateMachineArn"]  # fmt: skip
+    )["stateMachineArn"]
     try:
         return bool(
             aws.call("stepfunctions", "start_sync_execution", stateMachineArn=arn)["output"] == "7"
@@ -336,9 +358,13 @@ def names_a_refused_invocation_as_step_functions_does(aws: Aws) -> bool:
     }
     definition = json.dumps({"StartAt": "a", "States": {"a": task}})
     arn = aws.call(
-        "stepfunctions", "create_state_machine", name="probe", definition=definition, type="STANDARD",
+        "stepfunctions",
+        "create_state_machine",
+        name="probe",
+        definition=definition,
+        type="STANDARD",
         roleArn="arn:aws:iam::123456789012:role/probe",
-    )["stateMachineArn"]  # fmt: skip
+    )["stateMachineArn"]
     execution = aws.call(
         "stepfunctions", "start_execution", stateMachineArn=arn, name="x", input="{}"
     )["executionArn"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner, Result
 
 from deployer.cli import cli
+from tests.support.processes import Ran
 
 
 def run(
@@ -18,3 +19,11 @@ def run(
     )
     assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
     return result
+
+
+def deploy(folder: Path, *arguments: str, code: int = 0, stdin: str = "") -> Ran:
+    """Do the same as `processes.deployer`, in a third of its CPU time."""
+    command = [arguments[0], "--project", str(folder), *arguments[1:]]
+    result = CliRunner().invoke(cli, command, input=stdin)
+    assert result.exit_code == code, f"{arguments}: {result.output}\n{result.exception!r}"
+    return Ran(result.exit_code, result.stdout, result.stderr)
