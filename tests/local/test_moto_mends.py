@@ -1,5 +1,6 @@
-"""Each gap of moto, shown on an unmended server and mended in ours. A probe that passes on moto
-means: remove the mend.
+"""Each mend of moto: its probe fails on moto's own server and passes on the local AWS.
+
+A probe that passes on moto's own server means: remove the mend.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def updates_the_architecture(aws: Aws) -> bool:
 
 
 def answers(call: Callable[[], Any]) -> Any:
-    """What a call answers; None where it is not there."""
+    """Return the answer of a call, or None if the operation does not exist."""
     try:
         return call()
     except AwsError:
@@ -215,21 +216,18 @@ def answers(call: Callable[[], Any]) -> Any:
 
 def validates_definitions(aws: Aws) -> bool:
     sound = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}
-    found = [
-        answers(
-            lambda: aws.call(
-                "stepfunctions",
-                "validate_state_machine_definition",
-                definition=text,
-                type="EXPRESS",
-            )
+    broken = {**sound, "States": {"a": {"Type": "Nonsense"}}}
+
+    def result(definition: Any) -> Any:
+        answer = aws.call(
+            "stepfunctions",
+            "validate_state_machine_definition",
+            definition=json.dumps(definition),
+            type="EXPRESS",
         )
-        for text in (
-            json.dumps(sound),
-            json.dumps({**sound, "States": {"a": {"Type": "Nonsense"}}}),
-        )
-    ]
-    return bool(all(found) and [each["result"] for each in found] == ["OK", "FAIL"])
+        return answer["result"]
+
+    return [answers(lambda: result(sound)), answers(lambda: result(broken))] == ["OK", "FAIL"]
 
 
 def knows_account_settings(aws: Aws) -> bool:
@@ -411,3 +409,43 @@ def test_moto_alone_is_not_yet(plain: process.Server, probe: Callable[[Aws], boo
         urllib.request.Request(f"{plain.url}/moto-api/reset", method="POST")
     ).read()
     assert not probe(connect(plain))
+
+
+# The second application gets other arguments, as when a second gateway is made in one process.
+TWICE = """
+import boto3
+from moto import mock_aws
+
+from deployer.local.moto_backend import mends
+
+layers = {}, {}
+for taken in layers:
+    mends.apply(taken, "http://127.0.0.1:9", "KEY", lambda arn, payload: (b"{}", None))
+with mock_aws():
+    client = {
+        name: boto3.client(name, "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        for name in ("iam", "lambda", "ecr")
+    }
+    role = client["iam"].create_role(RoleName="probe", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    client["lambda"].create_function(
+        FunctionName="probe", PackageType="Image", Role=role, Code={"ImageUri": "probe@sha256:0"}
+    )
+    for memory in (256, 512):
+        client["lambda"].update_function_configuration(FunctionName="probe", MemorySize=memory)
+        print(client["lambda"].publish_version(FunctionName="probe")["Version"])
+    client["ecr"].create_repository(repositoryName="probe")
+    upload = client["ecr"].initiate_layer_upload(repositoryName="probe")["uploadId"]
+    part = {"repositoryName": "probe", "uploadId": upload}
+    client["ecr"].upload_layer_part(
+        **part, partFirstByte=0, partLastByte=4, layerPartBlob=b"bytes"
+    )
+    digest = "sha256:277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"
+    client["ecr"].complete_layer_upload(**part, layerDigests=[digest])
+print(*(list(taken.values()) for taken in layers))
+"""
+
+
+def test_a_second_mending_replaces_the_first() -> None:
+    """A mend on top of a mend would number versions 2 and 4, and give the layer to both."""
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["1", "2", "[] [b'bytes']"], done.stderr
