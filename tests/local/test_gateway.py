@@ -18,6 +18,9 @@ from deployer.local.http_api import TokenBucket
 from tests.support.accounts import connect
 from tests.support.command_line import deploy
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local gateway")
+
 SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
 
 

@@ -27,6 +27,9 @@ from tests.support.accounts import connect, reset
 from tests.support.command_line import deploy
 from tests.support.processes import children_of, deployer
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local guard")
+
 SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
 
 

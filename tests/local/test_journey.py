@@ -22,6 +22,9 @@ from tests.support.command_line import deploy
 from tests.support.processes import children_of, deployer, ends
 from tests.support.projects import ROOT
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local journey")
+
 SAMPLE = (ROOT / "samples" / "boston_housing.json").read_bytes()
 MODELS = ("linear_regression", "random_forest", "support_vector")
 

@@ -23,6 +23,9 @@ from tests.support.processes import claimed
 from tests.support.projects import make_project
 from tests.support.stub import refusing, serve, slowing
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local killed")
+
 
 def state_of(folder: Path) -> Any:
     """What the account holds, without the ids and times that AWS chooses."""

@@ -28,6 +28,9 @@ from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.local import process
 from tests.support.accounts import connect, reset
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local moto_mends")
+
 PLAIN = """
 import sys
 from moto.core.config import default_user_config
