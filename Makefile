@@ -1,10 +1,21 @@
 # make up      train, deploy into the local AWS, and ask for three predictions
-# make test    run the tests
+# make test    run the tests; TESTS=all make test runs every case of the exhaustive ones
 # make down    delete everything and end the local AWS
-# README.md shows what each target runs, for those without make.
+#
+# For a change of the code:
+# make format  format the code and mend the findings that ruff can mend
+# make lint    check format and rules, change nothing
+# make types   check types
+# make bench   run the benchmarks that need neither a Docker engine nor a network
+# make docs    regenerate the generated parts: the picture and table in README.md, other pages, golden files
+# make lock    upgrade the development environment and rewrite requirements-dev.lock
+#
+# README.md shows what up, test and down run, for those without make.
 PYTHON ?= python3
 BIN = .venv/bin
 PIP_FLAGS = --disable-pip-version-check --progress-bar on
+# The lock is made for one version of Python; the environment is asked for its own.
+LOCK = $(shell $(BIN)/python -c 'import sys; print("-c requirements-dev.lock" * (sys.version_info[:2] == (3, 11)))')
 
 up: .venv/local
 	$(BIN)/python -m deployer up --local
@@ -15,6 +26,32 @@ test: .venv/test
 
 down: .venv/local
 	$(BIN)/python -m deployer down --local --yes
+
+format: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lint: .venv/test
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/test
+	$(BIN)/python -m mypy
+
+bench: .venv/test
+	$(BIN)/python benchmarks/deploy.py
+	$(BIN)/python benchmarks/local.py
+	$(BIN)/python benchmarks/many.py
+
+docs: .venv/test
+	$(BIN)/python docs/draw_workflow.py
+	$(BIN)/python -m pytest -q --regenerate tests/docs tests/report tests/unit
+
+lock: .venv/bin/pip
+	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade --upgrade-strategy eager -c lambda_src/requirements.txt -e '.[local,test]'
+	{ grep '^#' requirements-dev.lock; $(BIN)/python -m pip freeze --exclude-editable \
+	    $$(sed -n 's/^\([a-z-]*\)==.*/--exclude \1/p' lambda_src/requirements.txt); } >requirements-dev.lock.new
+	mv requirements-dev.lock.new requirements-dev.lock
 
 # An environment counts once it has pip. Without its package python3-venv, Debian leaves one that has none, which the next
 # run completes.
@@ -28,9 +65,9 @@ down: .venv/local
 	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt -e '.[local]'
 	@touch $@
 
-.venv/test: setup.cfg pyproject.toml lambda_src/requirements.txt | .venv/bin/pip
+.venv/test: setup.cfg pyproject.toml lambda_src/requirements.txt requirements-dev.lock | .venv/bin/pip
 	@echo "installing what the tests need into .venv; the first time takes a minute or two"
-	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt -e '.[local,test]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt $(LOCK) -e '.[local,test]'
 	@touch $@
 
-.PHONY: up test down
+.PHONY: up test down format lint types bench docs lock

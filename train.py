@@ -1,8 +1,8 @@
-"""Train the models that the service answers with, and write them to models/.
+"""Train the example's models, and write them to models/.
 
-One function per stage: read the table, split it, fit and score each estimator, save everything at
-once. Replace ESTIMATORS (and data/, or pass --data) to serve your own models: every regressor with
-scikit-learn's `predict` will do. Imports nothing of deployer: the two meet through models/ alone.
+One function for each stage: read the table, split it, fit and score the estimators, save all files
+at once. Replace ESTIMATORS (and data/, or pass --data) to serve your own models: any regressor with
+scikit-learn's `predict` works. Imports nothing of deployer, which reads only models/.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import joblib
 import numpy as np
 import scipy
 import sklearn
+from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
@@ -42,14 +43,14 @@ HERE = Path(__file__).resolve().parent
 DATA = HERE / "data" / "boston_housing.csv"
 TARGET = "MEDV"
 MANIFEST = "manifest.json"
-STAGING = ".training"  # where the output lies until all of it is written
+STAGING = ".training"  # the subfolder that holds the output until all of it is written
 SEED = 20231
 TEST_SHARE = 0.2
 FOLDS = 5
 LARGEST = 1e18  # squares of it, summed over a table, stay within the float32 of trees
 MINIMUM_ROWS = 25  # five folds of the training share then still hold four rows each
 
-# Every entry becomes one Lambda function; its name is what state_machine.json refers to as ${name}.
+# Every entry becomes a Lambda function; state_machine.json refers to it as ${name}.
 # n_jobs stays at one: on Lambda a second thread only makes a prediction slower.
 ESTIMATORS: dict[str, RegressorMixin] = {
     "linear_regression": LinearRegression(),
@@ -57,7 +58,7 @@ ESTIMATORS: dict[str, RegressorMixin] = {
     "support_vector": make_pipeline(StandardScaler(), SVR(C=50.0, epsilon=1.0, gamma=0.05)),
 }
 
-# Units of the shipped table (data/README.md); columns of another table have none that we know.
+# Units of the shipped table (data/README.md). The columns of other tables have no known units.
 UNITS = {
     "CRIM": "crimes per capita",
     "ZN": "% of land",
@@ -79,8 +80,8 @@ UNITS = {
 class Table(NamedTuple):
     """A regression problem: `x` is (n_rows, n_features), `y` is (n_rows,), both float64."""
 
-    x: np.ndarray
-    y: np.ndarray
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
     features: list[str]
     target: str
     sha256: str
@@ -122,7 +123,7 @@ def read_table(path: Path, target: str) -> Table:
 
 
 def check_output(folder: Path, names: Iterable[str]) -> None:
-    """Refuse, before training, to write where something of somebody else's would be lost."""
+    """Refuse, before training, to overwrite files that this program did not write."""
     if (folder.is_symlink() or folder.exists()) and not folder.is_dir():
         fail(
             f"{folder} is {'a link' if folder.is_symlink() else 'a file'}; --output must name a "
@@ -145,9 +146,7 @@ def check_output(folder: Path, names: Iterable[str]) -> None:
 
 
 def staged(aside: Path) -> bool:
-    """Tell whether a folder holds nothing but what a killed run of this program left there, or does
-    not exist.
-    """
+    """Tell whether a staging folder is absent, or holds only files of a killed run."""
     if aside.is_symlink() or not aside.is_dir():
         return not (aside.is_symlink() or aside.exists())
     names = {path.name for path in aside.iterdir()} - {f"{MANIFEST}.part"}
@@ -155,11 +154,9 @@ def staged(aside: Path) -> bool:
 
 
 def described(path: Path) -> dict[str, str]:
-    """Return the sha256 of each file, by name, that this program says in a manifest of its own to
-    have written.
+    """Return {file name: sha256} of the files that a manifest of this program lists as written.
 
-    The manifest itself is among them as long as nobody has changed it. {} for what is no such
-    manifest.
+    The manifest itself is included unless it was changed since. {} if the file is no such manifest.
     """
     try:
         known = json.loads(path.read_bytes()) if path.is_file() else {}
@@ -167,7 +164,7 @@ def described(path: Path) -> dict[str, str]:
         if "trained" in known:
             wrote = {str(name): str(sha256) for name, sha256 in known["trained"]["wrote"].items()}
             untouched = known["trained"]["manifest"] == seal(known)
-        else:  # a former version of this program wrote no such thing
+        else:  # written by a former version of this program, which kept no such record
             wrote = models
             untouched = "baseline" in known and models.keys() <= {
                 f"{name}.joblib" for name in ESTIMATORS
@@ -180,7 +177,7 @@ def described(path: Path) -> dict[str, str]:
 
 
 def seal(description: dict[str, Any]) -> str:
-    """Return the sha256 of a manifest without this very value, by which a change of it is noticed."""
+    """Return the sha256 of a manifest, leaving out this very value; it shows whether it changed."""
     trained = {name: value for name, value in description["trained"].items() if name != "manifest"}
     return hashlib.sha256(
         json.dumps({**description, "trained": trained}, sort_keys=True).encode()
@@ -188,18 +185,19 @@ def seal(description: dict[str, Any]) -> str:
 
 
 def written_here(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file, by name, that this program wrote into a folder; a killed
-    run's as well.
+    """Return {file name: sha256} of the files that this program wrote into a folder.
+
+    Includes the files that a killed run had already moved there: the manifest in its staging
+    folder lists them.
     """
-    # What a killed run has already put in place is described by the manifest that lies aside.
-    killed = {name: sha256 for name, sha256 in described(folder / STAGING / MANIFEST).items()}
+    killed = described(folder / STAGING / MANIFEST)
     return described(folder / MANIFEST) | {
         name: sha for name, sha in killed.items() if digest(folder / name) == sha
     }
 
 
 def digest(path: Path) -> str:
-    """Return the sha256 of a file, or "" for what is no ordinary file."""
+    """Return the sha256 of a file, or "" if there is no ordinary file at this path."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
@@ -222,12 +220,12 @@ def check_header(path: Path, header: list[str], target: str) -> None:
 def parse_row(path: Path, number: int, header: list[str], cells: list[str]) -> list[float]:
     if len(cells) != len(header):
         fail(f"{path} row {number}: {len(cells)} cells, but the header names {len(header)} columns")
-    return [parse_cell(path, number, name, cell) for name, cell in zip(header, cells)]
+    return [parse_cell(path, number, name, cell) for name, cell in zip(header, cells, strict=True)]
 
 
 def parse_cell(path: Path, number: int, name: str, cell: str) -> float:
     try:
-        value = float(cell if "_" not in cell else "")  # Python would read 1_0 as 10
+        value = float(cell if "_" not in cell else "")  # Python reads 1_0 as 10
     except ValueError:
         fail(f"{path} row {number}, column {name}: {cell!r} is not a number")
     if not math.isfinite(value):
@@ -237,7 +235,9 @@ def parse_cell(path: Path, number: int, name: str, cell: str) -> float:
     return value
 
 
-def score(model: RegressorMixin, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def score(
+    model: RegressorMixin, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> dict[str, float]:
     predicted = model.predict(x)
     return {
         "rmse": float(root_mean_squared_error(y, predicted)),
@@ -247,8 +247,9 @@ def score(model: RegressorMixin, x: np.ndarray, y: np.ndarray) -> dict[str, floa
 
 
 def fit_and_score(table: Table) -> tuple[dict[str, RegressorMixin], dict[str, dict[str, float]]]:
-    """Fit every estimator on the training share; return the models and their metrics, "baseline"
-    among these.
+    """Fit every estimator on the training share; return the models and their metrics.
+
+    The metrics include "baseline", which predicts the mean.
     """
     x_train, x_test, y_train, y_test = train_test_split(
         table.x, table.y, test_size=TEST_SHARE, random_state=SEED
@@ -268,8 +269,9 @@ def fit_and_score(table: Table) -> tuple[dict[str, RegressorMixin], dict[str, di
 
 
 def dump(model: RegressorMixin) -> bytes:
-    """Serialise a fitted model with joblib; zlib 3 makes a forest a quarter of its size at no cost
-    to a cold start.
+    """Serialise a fitted model with joblib.
+
+    zlib level 3 reduces a forest to a quarter of its size, at no cost to a cold start.
     """
     stream = io.BytesIO()
     joblib.dump(model, stream, compress=3)
@@ -277,15 +279,16 @@ def dump(model: RegressorMixin) -> bytes:
 
 
 def n_jobs(model: RegressorMixin) -> int:
-    """Return how many threads a model, or an estimator inside it, was saved to use; deployer
-    refuses more than one.
+    """Return the number of threads that a model, or an estimator inside it, was saved with.
+
+    deployer refuses more than one.
     """
-    asked = [
+    settings = [
         value
         for name, value in model.get_params().items()
         if re.search(r"(^|__)n_jobs$", name) and value
     ]
-    return next((value for value in asked if value != 1), 1)
+    return next((value for value in settings if value != 1), 1)
 
 
 def manifest(
@@ -295,9 +298,7 @@ def manifest(
     files: dict[str, bytes],
     metrics: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
-    """Describe the models: what deployer puts into each function's environment, and what a reader
-    wants to know.
-    """
+    """Describe the models: for deployer, which configures the functions by it, and for readers."""
     known = source.resolve() == DATA
     features = [
         {
@@ -305,9 +306,9 @@ def manifest(
             "unit": UNITS.get(name) if known else None,
             "range": [float(column.min()), float(column.max())],
         }
-        for name, column in zip(table.features, table.x.T)
+        for name, column in zip(table.features, table.x.T, strict=True)
     ]
-    description = {
+    description: dict[str, Any] = {
         "seed": SEED,
         "trained": {
             "command": command(table, source),
@@ -322,13 +323,7 @@ def manifest(
         },
         "data": {"file": source.name, "sha256": table.sha256, "rows": len(table.y)},
         "target": {"name": table.target, "unit": UNITS.get(table.target) if known else None},
-        "libraries": {
-            "python": ".".join(platform.python_version_tuple()[:2]),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "scikit-learn": sklearn.__version__,
-            "joblib": joblib.__version__,
-        },
+        "libraries": libraries(),
         "baseline": metrics["baseline"],
         "models": {
             name: {
@@ -345,6 +340,17 @@ def manifest(
     return description
 
 
+def libraries() -> dict[str, str]:
+    """Return the versions that train here; deployer compares them with the image's."""
+    return {
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+        "joblib": joblib.__version__,
+    }
+
+
 def command(table: Table, source: Path) -> str:
     """Return the command that trains these models again."""
     given = ["--data", place(source.resolve())] if source.resolve() != DATA else []
@@ -353,17 +359,17 @@ def command(table: Table, source: Path) -> str:
 
 
 def place(path: Path) -> str:
-    """Return a path as seen from the project's folder, if it lies there."""
+    """Return a path relative to the project's folder if it is inside, else unchanged."""
     return path.relative_to(HERE).as_posix() if path.is_relative_to(HERE) else str(path)
 
 
 def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> None:
-    """Write the models and their manifest into a folder, and remove those that a former training
-    wrote.
+    """Write the models and their manifest into a folder, and remove those of a former training.
 
-    What this program did not write stays as it is. Everything is written aside first and then
-    moved, the manifest last: a reader in between finds files that the manifest does not describe,
-    and the manifest that lies aside tells the next run whose they are, should this one be killed.
+    Files that this program did not write are left alone. All files are written into a staging
+    folder first and then moved, the manifest last. A reader in between finds files that the
+    manifest does not describe. If this run is killed, the manifest in the staging folder tells the
+    next run which files are this program's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -372,8 +378,8 @@ def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> 
         aside = folder / STAGING
         aside.mkdir(exist_ok=True)
         contents = {f"{name}.joblib": content for name, content in files.items()}
-        # The old manifest stays until its files are replaced; the new one must lie aside before the
-        # first of them is.
+        # The old manifest stays until its files are replaced. The new one must be in the staging
+        # folder before the first of them is.
         (aside / f"{MANIFEST}.part").write_text(
             json.dumps(description, indent=2) + "\n", encoding="utf-8"
         )
@@ -385,16 +391,14 @@ def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> 
         for name, sha256 in stale.items():
             if name not in contents and digest(folder / name) == sha256:
                 (folder / name).unlink()
-        for path in aside.iterdir():  # of a killed run that wrote other models
+        for path in aside.iterdir():  # left by a killed run that wrote other models
             path.unlink()
         aside.rmdir()
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder against another training; the system lets go when this process ends, however it
-    ends.
-    """
+    """Lock a folder against another training. The system unlocks it when this process ends."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -404,7 +408,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def report(table: Table, unit: str | None, metrics: dict[str, dict[str, float]]) -> str:
-    """Lay out the metrics as a table, errors in units of the target."""
+    """Format the metrics as a table, with errors in units of the target."""
     unit = f" [{unit}]" if unit else ""
     lines = [
         f"{len(table.y)} rows, {len(table.features)} features, target {table.target}{unit}",

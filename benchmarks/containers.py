@@ -1,6 +1,4 @@
-"""The handlers that a benchmark compares, each in an image of its own, with a share of CPUs and
-memory.
-"""
+"""Run the compared handlers in containers, with a share of the CPUs and a limit of memory."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,7 @@ DOCKERFILES = {
 
 
 class Images:
-    """The images, in an engine, on a network of their own, with an S3 beside them."""
+    """The handlers' images in a Docker engine, on one network with an S3."""
 
     def __init__(self, engine: Any, folder: Path, base: str) -> None:
         self.engine, self.folder = engine, folder
@@ -70,10 +68,8 @@ class Images:
     def _remove(self, name: str) -> None:
         import docker
 
-        try:
+        with suppress(docker.errors.ImageNotFound):  # it was not built
             self.engine.images.remove(name, force=True)
-        except docker.errors.ImageNotFound:
-            pass  # it was not built
 
     def _build(self) -> None:
         for source in (
@@ -113,7 +109,7 @@ class Images:
         )
         described = json.loads(done.stdout)
         self._size_of_ours = sum(
-            each["bytes"] for each in described["layers"] if each["what"] != "base"
+            layer["bytes"] for layer in described["layers"] if layer["what"] != "base"
         )
         with archive.open("rb") as file:
             (image,) = self.engine.images.load(file)
@@ -162,8 +158,9 @@ class Images:
     def serving(
         self, name: str, variables: dict[str, str], cpus: float | None, memory_mb: int = 1024
     ) -> Iterator[Callable[[Any], Any]]:
-        """Run a handler under Lambda's emulator, which starts it at the first call; yield what
-        calls it over HTTP.
+        """Run a handler under Lambda's emulator; yield a function that calls it over HTTP.
+
+        The emulator starts the handler at the first call.
         """
         container = self._run(
             name,
@@ -189,19 +186,19 @@ class Images:
             container.remove(force=True)
 
     def show_sizes(self) -> None:
-        """Print how large each image is above its base, compressed."""
-        with tempfile_of(self.engine.images.get(self.names["usual"]), self.folder) as archive:
-            with tarfile.open(archive) as image:
-                manifest: list[dict[str, Any]] = json.load(
-                    image.extractfile("manifest.json") or io.BytesIO(b"[]")
-                )
-                own = [
-                    (image.extractfile(name) or io.BytesIO()).read()
-                    for name in manifest[0]["Layers"][-3:]
-                ]
-        usual = sum(len(gzip.compress(each, 6)) for each in own)
+        """Print the compressed size of the images, without their base."""
+        usual = self.engine.images.get(self.names["usual"])
+        with saved(usual, self.folder) as archive, tarfile.open(archive) as image:
+            manifest: list[dict[str, Any]] = json.load(
+                image.extractfile("manifest.json") or io.BytesIO(b"[]")
+            )
+            layers = [
+                (image.extractfile(name) or io.BytesIO()).read()
+                for name in manifest[0]["Layers"][-3:]
+            ]
+        usual_size = sum(len(gzip.compress(layer, 6)) for layer in layers)
         print(
-            f"above the base, compressed: usual {usual / 1e6:.1f} MB, ours "
+            f"above the base, compressed: usual {usual_size / 1e6:.1f} MB, ours "
             f"{self._size_of_ours / 1e6:.1f} MB"
         )
 
@@ -211,7 +208,8 @@ def limits(cpus: float | None, memory_mb: int) -> dict[str, Any]:
 
 
 @contextmanager
-def tempfile_of(image: Any, folder: Path) -> Iterator[Path]:
+def saved(image: Any, folder: Path) -> Iterator[Path]:
+    """Save an image to a file within this context."""
     path = folder / "saved.tar"
     with path.open("wb") as file:
         for part in image.save():

@@ -1,17 +1,17 @@
-"""How long a deploy takes, beside a program that makes only the necessary calls.
+"""Measure how long a deploy takes, compared with a program that makes only the necessary calls.
 
     python benchmarks/deploy.py [--latency-ms 50] [--rounds 5]
 
-Starts the local AWS behind a proxy that adds a fixed latency to each request, concurrent ones
-concurrently, and counts. Runs `python -m deployer` and the bound in turn, each in a fresh process:
-a first `up`, `up` with nothing changed, `plan`, `up` with one model changed, `down`. The bound is
-boto3 with no plan, no check and no report: the writing calls of our own resources, in parallel
-along their dependencies, or their reading calls, all at once; what it imports and the clients it
-makes are part of it.
+Starts the local AWS behind a proxy that counts requests and adds a fixed latency to each, without
+delaying concurrent ones by one another. Runs `python -m deployer` and the bound alternately, each
+in a new process: a first `up`, `up` with nothing changed, `plan`, `up` with one model changed,
+`down`. The bound is a program that uses boto3 without plan, checks or report: it makes the writing
+calls of the same resources, in parallel as far as their dependencies allow, or all of their reading
+calls at once. Its imports and its making of clients count.
 
 Prints medians of wall time as ratios to the bound's (smallest to largest), CPU time likewise,
-requests, connections, and the longest chain: how many requests came one after another, each begun
-after the one before had ended. Then requests by action.
+requests, connections, and the longest chain: the most requests of which each began after the
+previous one had ended. Then requests by action.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ CLIENT = {"region_name": "us-east-1"}
 
 @dataclass
 class Count:
-    """What went through the proxy since it was last asked."""
+    """The traffic through the proxy since the last reading."""
 
     spans: list[tuple[float, float]] = field(default_factory=list)
     actions: Counter[str] = field(default_factory=Counter)
@@ -86,7 +86,7 @@ class Count:
 
     @property
     def chain(self) -> int:
-        """The most requests of which each began after the one before had ended."""
+        """The most requests of which each began after the previous one had ended."""
         length, free = 0, 0.0
         for begun, ended in sorted(self.spans, key=lambda span: span[1]):
             if begun >= free:
@@ -95,8 +95,9 @@ class Count:
 
 
 def action(method: str, path: str, headers: Any, body: bytes) -> str:
-    """Name a request: by its action where the protocol says one, else by method and path with the
-    names left out.
+    """Name a request by its action, or by method and path if the protocol has no actions.
+
+    Names of resources are left out of the path.
     """
     service = headers.get("Authorization", "////").split("/")[3]
     named = (
@@ -183,7 +184,7 @@ class Proxy:
 
 @dataclass
 class Calls:
-    """The calls of each step, by resource, and what has to come before each resource's."""
+    """The calls of every step by resource, and the resources that each resource needs first."""
 
     needs: dict[str, list[str]]
     writes: dict[str, dict[str, list[tuple[str, str, dict[str, Any]]]]]
@@ -191,9 +192,7 @@ class Calls:
 
 
 def record(folder: Path, url: str) -> Calls:
-    """Let our own resources do everything once, one after another, and keep the calls that they
-    make.
-    """
+    """Deploy and delete once with the tool's own resources in sequence, recording their calls."""
     from dataclasses import replace
 
     from deployer.aws.access import Aws
@@ -203,43 +202,46 @@ def record(folder: Path, url: str) -> Calls:
     from deployer.images.context import NO_BASE
     from deployer.project.settings import load_settings
     from deployer.service import declare
-    from deployer.service.release import load_project
+    from deployer.service.inventory import find_functions
+    from deployer.service.release import load_release
 
     made: list[tuple[str, str, dict[str, Any]]] = []
 
-    class Recording(Aws):
-        def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
-            made.append((service, operation, parameters))
-            return super().call_once(service, operation, **parameters)
+    account = Aws(region="us-east-1", endpoint_url=url)
+
+    def call_once(service: str, operation: str, **parameters: Any) -> Any:
+        made.append((service, operation, parameters))
+        return account.call_once(service, operation, **parameters)
+
+    aws = account.calling(call_once)
 
     def taken(reading: bool) -> list[tuple[str, str, dict[str, Any]]]:
-        found = [call for call in made if call[1].startswith(READING) is reading]
+        selected = [call for call in made if call[1].startswith(READING) is reading]
         made.clear()
-        return found
+        return selected
 
-    aws = Recording(region="us-east-1", endpoint_url=url)
     located = load_settings(folder, {}, {}).located(
         account="123456789012", partition="aws", region="us-east-1"
     )
     settings = replace(located, base_image=NO_BASE)
-    resources = {each.key: each for each in declare.declare(settings, load_project(settings))}
-    needs = {key: list(found) for key, found in needs_of(resources.values()).items()}
+    resources = {one.key: one for one in declare.declare(settings, load_release(settings))}
+    needs = {key: list(others) for key, others in needs_of(resources.values()).items()}
     calls = Calls(needs, defaultdict(dict), [("sts", "get_caller_identity", {})])
     outputs: dict[str, Any] = {}
 
-    def desired(each: Any) -> Any:
-        return resolve(each.fields, lambda ref: outputs[ref.key][ref.output])
+    def desired(declared: Any) -> Any:
+        return resolve(declared.fields, lambda ref: outputs[ref.key][ref.output])
 
     for key in in_order(needs):
         outputs[key] = resources[key].create(aws, desired(resources[key]))
         calls.writes["first up"][key] = taken(reading=False)
     with ThreadPoolExecutor(1) as pool:
-        declare.discover(aws, settings, pool, load_project(settings).functions)()
-    for each in resources.values():
-        each.read(aws)
+        find_functions(aws, settings, pool, load_release(settings).names)()
+    for declared in resources.values():
+        declared.read(aws)
     calls.reads += taken(reading=True)
     change_model(folder, "bound")
-    after = {each.key: each for each in declare.declare(settings, load_project(settings))}
+    after = {one.key: one for one in declare.declare(settings, load_release(settings))}
     for key in ("model/linear_regression", "function/linear_regression", "workflow"):
         state = after[key].read(aws)
         made.clear()
@@ -259,7 +261,7 @@ def record(folder: Path, url: str) -> Calls:
 
 
 def bound(step: str, url: str, calls: Calls) -> None:
-    """Make the calls of a step, and nothing else."""
+    """Make only the calls of a step."""
     import boto3
     from botocore.config import Config
 
@@ -282,28 +284,28 @@ def bound(step: str, url: str, calls: Calls) -> None:
         except clients[service].exceptions.ClientError:  # "not configured" is an answer, too
             return
         if service == "apigatewayv2":
-            found = (
+            fields = (
                 {**answer, **(answer.get("Items") or [{}])[0]}
                 if operation == "get_apis"
                 else answer
             )
             ids.update(
                 {
-                    name: found[name]
+                    name: fields[name]
                     for name in ("ApiId", "IntegrationId")
-                    if isinstance(found.get(name), str)
+                    if isinstance(fields.get(name), str)
                 }
             )
 
     with ThreadPoolExecutor(32) as pool:
         if step in ("nothing changed", "plan", "one model changed"):
-            first = [each for each in calls.reads if "ApiId" not in each[2]]
-            first.sort(key=lambda each: each[1] != "get_apis")  # two more calls wait for this one
-            begun = {each[1]: pool.submit(call, *each) for each in first}
+            first = [read for read in calls.reads if "ApiId" not in read[2]]
+            first.sort(key=lambda read: read[1] != "get_apis")  # two more calls wait for this one
+            begun = {read[1]: pool.submit(call, *read) for read in first}
             begun["get_apis"].result()
             list(
                 pool.map(
-                    lambda each: call(*each), [each for each in calls.reads if "ApiId" in each[2]]
+                    lambda read: call(*read), [read for read in calls.reads if "ApiId" in read[2]]
                 )
             )
             for future in begun.values():
@@ -314,24 +316,25 @@ def bound(step: str, url: str, calls: Calls) -> None:
 
 
 def _in_order(step: str, calls: Calls, pool: ThreadPoolExecutor, call: Any) -> None:
-    """Make each resource's writing calls once those of all that it needs are made; `down` the other
-    way round.
+    """Make a resource's writing calls after those of the resources that it needs.
+
+    `down` goes in the opposite direction.
     """
     writes = calls.writes.get(step, {})
     needs: dict[str, list[str]] = {key: [] for key in calls.needs}
-    for key, wanted in calls.needs.items():
-        for each in wanted:
+    for key, needed in calls.needs.items():
+        for other in needed:
             if step == "down":
-                needs[each].append(key)
+                needs[other].append(key)
             else:
-                needs[key].append(each)
+                needs[key].append(other)
     done = {key: threading.Event() for key in needs}
 
     def make(key: str) -> None:
-        for each in needs[key]:
-            done[each].wait()
-        for each in writes.get(key, ()):
-            call(*each)
+        for other in needs[key]:
+            done[other].wait()
+        for write in writes.get(key, ()):
+            call(*write)
         done[key].set()
 
     with ThreadPoolExecutor(len(needs)) as walkers:
@@ -342,7 +345,7 @@ def _in_order(step: str, calls: Calls, pool: ThreadPoolExecutor, call: Any) -> N
 
 
 def change_model(folder: Path, mark: str) -> None:
-    """Make linear_regression another model, as training anew would."""
+    """Change the model linear_regression, as retraining would."""
     path, described = (
         folder / "models" / "linear_regression.joblib",
         folder / "models" / "manifest.json",
@@ -442,9 +445,7 @@ def measure(folder: Path, latency_s: float, rounds: int) -> dict[tuple[str, str]
 
 
 def keep(url: str) -> None:
-    """Put something into the account that is no part of the service, so that `down --local` leaves
-    the server running.
-    """
+    """Create a bucket that is not the service's: `down --local` then keeps the server running."""
     import boto3
 
     boto3.client("s3", endpoint_url=url, **CLIENT).create_bucket(Bucket="kept")
@@ -459,20 +460,20 @@ def show(runs: dict[tuple[str, str], list[Run]], options: Any) -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for step in STEPS:
         unit = {
-            "wall_s": statistics.median(each.wall_s for each in runs["bound", step]),
-            "cpu_s": statistics.median(each.cpu_s for each in runs["bound", step]),
+            "wall_s": statistics.median(run.wall_s for run in runs["bound", step]),
+            "cpu_s": statistics.median(run.cpu_s for run in runs["bound", step]),
         }
         for who in ("deployer", "bound"):
-            found = runs[who, step]
+            own = runs[who, step]
             ratios = {
-                name: sorted(getattr(each, name) / value for each in found)
+                name: sorted(getattr(run, name) / value for run in own)
                 for name, value in unit.items()
             }
             wall, cpu = (
-                f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})"
-                for each in ratios.values()
+                f"{statistics.median(values):.2f} ({values[0]:.2f} to {values[-1]:.2f})"
+                for values in ratios.values()
             )
-            last = found[-1]
+            last = own[-1]
             print(
                 f"| {step}: {who} | {wall} | {cpu} | {last.requests} | {last.connections} | "
                 f"{last.chain} |"

@@ -1,8 +1,8 @@
-"""The handlers that a benchmark compares, and the program that measures one inside its own process.
+"""The handlers that a benchmark compares, and the program that measures one in its process.
 
 usual    boto3, joblib, a pandas DataFrame for each request, `model.predict`
 ours     lambda_src/predict.py
-empty    does nothing: what is left is Python, the runtime and the way
+empty    does nothing, so only the time of Python, the runtime and HTTP remains
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def handler(event, context):
 """
 EMPTY = "def handler(event, context):\n    return None\n"
 
-# python -c PROGRAM MODULE RECORDS: times a handler in a process that it starts, and prints one line
-# of JSON.
+# python -c PROGRAM MODULE RECORDS: times a handler in a new process, and prints a line of JSON.
 PROGRAM = """
 import subprocess, sys, time
 INNER = '''
 import importlib, json, resource, sys, time
 handler = importlib.import_module(sys.argv[1]).handler
-found = {"init": time.time() - float(sys.argv[3]), "init CPU": sum(resource.getrusage(resource.RUSAGE_SELF)[:2])}
+cpu = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+found = {"init": time.time() - float(sys.argv[3]), "init CPU": cpu}
 records = json.load(open(sys.argv[2]))
 def timed(event):
     begun = time.perf_counter()
@@ -43,8 +43,10 @@ def timed(event):
     return answer, time.perf_counter() - begun
 found["first request"] = timed({"instances": records[:1]})[1]
 for count in (1, 100, 1000):
-    times = sorted(timed({"instances": records[:count]})[1] for _ in range(30 + 2000 // (count + 20)))
-    found[f"{count} p50"], found[f"{count} p99"] = times[len(times) // 2], times[int(len(times) * 0.99)]
+    repeats = range(30 + 2000 // (count + 20))
+    times = sorted(timed({"instances": records[:count]})[1] for _ in repeats)
+    found[f"{count} p50"] = times[len(times) // 2]
+    found[f"{count} p99"] = times[int(len(times) * 0.99)]
 answer = timed({"instances": records})[0]
 found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([found, answer and answer["predictions"]]))
@@ -55,21 +57,21 @@ sys.exit(subprocess.run(command).returncode)
 
 
 def write_files(folder: Path) -> None:
-    """Put into a folder what handlers and program read."""
+    """Write the handlers and the records that the program reads into a folder."""
     (folder / "usual.py").write_text(USUAL)
     (folder / "empty.py").write_text(EMPTY)
     (folder / "records.json").write_text(json.dumps(records(1000)))
 
 
 def records(count: int) -> list[dict[str, float]]:
-    """Return so many rows of the table, in a random order that is always the same."""
+    """Return this number of rows of the table, chosen at random with a fixed seed."""
     rows = list(csv.DictReader((ROOT / "data" / "boston_housing.csv").open()))
     chosen = random.Random(0).choices(rows, k=count)
     return [{name: float(value) for name, value in row.items() if name != "MEDV"} for row in chosen]
 
 
 def train_others(folder: Path) -> None:
-    """Add models to a folder that estimators.py leaves to scikit-learn."""
+    """Add models to a folder that numpy alone cannot evaluate (lambda_src/fast/estimators.py)."""
     import joblib
     import numpy
     from sklearn.ensemble import GradientBoostingRegressor
@@ -95,7 +97,7 @@ def train_others(folder: Path) -> None:
 
 
 def environment(model: str, manifest: dict[str, Any], url: str) -> dict[str, str]:
-    """Return the variables of a function, with the S3 at a URL."""
+    """Return a function's environment; `url` is the S3's."""
     described = manifest["models"][model]
     return {
         "AWS_ENDPOINT_URL": url,
@@ -109,6 +111,6 @@ def environment(model: str, manifest: dict[str, Any], url: str) -> dict[str, str
         "BUCKET": "models",
         "KEY": f"{model}.joblib",
         "SHA256": described["sha256"],
-        "FEATURES": json.dumps([each["name"] for each in described["features"]]),
+        "FEATURES": json.dumps([feature["name"] for feature in described["features"]]),
         "SCIKIT_LEARN_VERSION": manifest["libraries"]["scikit-learn"],
     }

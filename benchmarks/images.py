@@ -1,12 +1,11 @@
-"""Time and size of the function image, by builder. Needs a Docker engine and a base image that can
-be pulled.
+"""Measure the time to build the function image, and its size, for both builders.
 
     python benchmarks/images.py [--base IMAGE] [--rounds 5]
 
-Both builders write the image of this folder to a file, one after the other in each round, so that a
-busy machine slows both: "first" with the base already there and no package; "edited" after one line
-was added to predict.py; "unchanged" once more. Prints medians and the spread as ratios to the
-engine's, and the compressed size of what lies above the base.
+Needs a Docker engine, and a base image that can be pulled. Both builders write the example's image
+to a file, alternating, so that a busy machine slows both: "first" with the base at hand but no
+packages; "edited" after a line was added to predict.py; "unchanged" once more. Prints medians and
+spreads as ratios to the engine's, and the compressed size of the layers above the base.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "models", "data")
+from project import copy_project
+
 BUILDERS = ("docker", "direct")
 
 
@@ -45,10 +44,10 @@ def main() -> None:
     for step in ("first", "edited", "unchanged"):
         unit = statistics.median(times["docker", step])
         for builder in BUILDERS:
-            found = sorted(each / unit for each in times[builder, step])
+            ratios = sorted(seconds / unit for seconds in times[builder, step])
             print(
-                f"{step:10} {builder:7} {statistics.median(found):5.2f} ({found[0]:.2f} to "
-                f"{found[-1]:.2f})"
+                f"{step:10} {builder:7} {statistics.median(ratios):5.2f} ({ratios[0]:.2f} to "
+                f"{ratios[-1]:.2f})"
             )
     for builder in BUILDERS:
         print(
@@ -65,8 +64,10 @@ def measure(
         (b, s): [] for b in BUILDERS for s in ("first", "edited", "unchanged")
     }
     sizes: dict[str, int] = {}
-    projects = {builder: project(folder / builder) for builder in BUILDERS}
-    for builder in BUILDERS:  # brings the base, which no round shall pay for
+    projects = {builder: folder / builder for builder in BUILDERS}
+    for project in projects.values():
+        copy_project(project)
+    for builder in BUILDERS:  # pulls the base, so that no round does
         build(projects[builder], builder, folder, base)
     for number in range(rounds):
         for builder in BUILDERS:
@@ -81,19 +82,10 @@ def measure(
     return times, sizes
 
 
-def project(folder: Path) -> Path:
-    folder.mkdir()
-    for name in NEEDED:
-        source = ROOT / name
-        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(
-            source, folder / name
-        )
-    return folder
-
-
 def forget_packages(source: Path, cache: Path) -> None:
-    """Make either builder install the packages again: a comment that the engine has never seen is
-    new to its cache.
+    """Make both builders install the packages again.
+
+    For the engine's cache, a comment that it has never seen makes requirements.txt new.
     """
     shutil.rmtree(cache / "deployer" / "packages", ignore_errors=True)
     with (source / "requirements.txt").open("a") as file:
@@ -125,17 +117,19 @@ def build(folder: Path, builder: str, work: Path, base: str | None) -> float:
 
 
 def above_base(archive: Path, builder: str) -> int:
-    """Return the gzipped size of the layers that the Dockerfile adds: two by copying, one by pip;
-    or packages and code.
+    """Return the gzipped size of the layers above the base.
+
+    docker adds three by COPY and one by RUN, the direct builder one of packages and one of code.
     """
     with tarfile.open(archive) as image:
         manifest: list[dict[str, Any]] = json.load(
             image.extractfile("manifest.json") or io.BytesIO(b"[]")
         )
-        own = manifest[0]["Layers"][-3:] if builder == "docker" else manifest[0]["Layers"][-2:]
-        contents = [(image.extractfile(name) or io.BytesIO()).read() for name in own]
+        layers = manifest[0]["Layers"][-4:] if builder == "docker" else manifest[0]["Layers"][-2:]
+        contents = [(image.extractfile(name) or io.BytesIO()).read() for name in layers]
     return sum(
-        len(each) if each[:2] == b"\x1f\x8b" else len(gzip.compress(each, 6)) for each in contents
+        len(content) if content[:2] == b"\x1f\x8b" else len(gzip.compress(content, 6))
+        for content in contents
     )
 
 

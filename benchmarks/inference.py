@@ -1,19 +1,18 @@
-"""Time the handler against one as it is usually written, and against one that does nothing, side by
-side.
+"""Time the handler side by side with a usual one and with one that does nothing.
 
     python benchmarks/inference.py [--rounds 7] [--cpus 1,0.58] [--base IMAGE]
     python benchmarks/inference.py --memory [--rounds 7] [--base IMAGE]
 
-With a Docker engine each runs in an image of its own on AWS's base (or another, --base), with that
-share of CPUs: first the measuring program, which says what the handler itself takes, then under
+With a Docker engine every handler runs in its own image on AWS's base (or another, --base), with
+that share of CPUs: first in the measuring program, which times the handler itself, then under
 Lambda's own emulator, over HTTP. Without an engine the program runs in bare processes, and then
-under Lambda's runtime client. All fetch the model from an S3 nearby.
+under Lambda's runtime client. All handlers fetch the model from an S3 on the same machine.
 
 Prints how many times longer the usual handler takes: medians of the rounds' ratios, smallest to
-largest in brackets. "Beyond the empty one" is the ratio of what the medians have beyond the empty
-handler's, which is what runtime and way take. --memory runs our handler alone, with the CPU and
-memory that Lambda gives to functions of several sizes. What this does not
-show: Lambda's own provisioning of an environment, TLS, and the network to S3.
+largest in brackets. "Beyond the empty one" is the same ratio after the empty handler's median, the
+time of the runtime and of HTTP, is subtracted from both. --memory runs our handler alone, with the
+CPU and memory that Lambda gives to functions of several sizes. Not measured: Lambda's provisioning
+of an environment, TLS, and the network to S3.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def main() -> None:
                 compare_sizes(images, folder, options.rounds)
                 return
             print(f"in containers on {options.base}\n")
-            compare(images, [float(each) for each in options.cpus.split(",")], options.rounds)
+            compare(images, [float(share) for share in options.cpus.split(",")], options.rounds)
             images.show_sizes()
 
 
@@ -94,7 +94,7 @@ def find_engine() -> Any:
     return client
 
 
-# ---- what is compared: a handler's own times, in either place
+# ---- the handler's own times, in containers or in bare processes
 
 
 def compare(place: Any, shares: list[float | None], rounds: int) -> None:
@@ -102,7 +102,7 @@ def compare(place: Any, shares: list[float | None], rounds: int) -> None:
     for cpus in shares:
         said = "" if cpus is None else f", {cpus:g} CPUs"
         for model in manifest["models"]:
-            found: dict[str, list[Figures]] = {name: [] for name in MODULES}
+            results: dict[str, list[Figures]] = {name: [] for name in MODULES}
             furthest = 0.0
             for _ in range(rounds):
                 answers = {}
@@ -110,22 +110,24 @@ def compare(place: Any, shares: list[float | None], rounds: int) -> None:
                     figures, answers[name] = place.measure(
                         name, handlers.environment(model, manifest, place.url), cpus
                     )
-                    found[name].append(figures)
+                    results[name].append(figures)
                 furthest = max(
-                    furthest, *(abs(a - b) for a, b in zip(answers["usual"], answers["ours"]))
+                    furthest,
+                    *(abs(a - b) for a, b in zip(answers["usual"], answers["ours"], strict=True)),
                 )
-            show(f"{model}{said}: largest difference {furthest:.1e}", found)
+            show(f"{model}{said}: largest difference {furthest:.1e}", results)
         show_wall(
             f"the emulator{said}" if cpus else "the runtime client", place, manifest, cpus, rounds
         )
 
 
-def show(title: str, found: dict[str, list[Figures]]) -> None:
+def show(title: str, results: dict[str, list[Figures]]) -> None:
     print(title)
-    for what in found["ours"][0]:
-        ratios = [usual[what] / ours[what] for usual, ours in zip(found["usual"], found["ours"])]
-        empty = [empty[what] / ours[what] for empty, ours in zip(found["empty"], found["ours"])]
-        print(f"  {what:14} {spread(ratios):24} empty: {statistics.median(empty):.2f} of ours")
+    rounds = list(zip(results["usual"], results["ours"], results["empty"], strict=True))
+    for figure in results["ours"][0]:
+        ratios = [usual[figure] / ours[figure] for usual, ours, _ in rounds]
+        part = statistics.median(empty[figure] / ours[figure] for _, ours, empty in rounds)
+        print(f"  {figure:14} {spread(ratios):24} empty: {part:.2f} of ours")
     print(flush=True)
 
 
@@ -136,11 +138,11 @@ def spread(ratios: list[float], digits: int = 1) -> str:
     )
 
 
-# ---- the whole way: over HTTP, one model after another and the three at once
+# ---- over HTTP: one model after another, and the three at once
 
 
 def show_wall(
-    what: str, place: Any, manifest: dict[str, Any], cpus: float | None, rounds: int
+    runtime: str, place: Any, manifest: dict[str, Any], cpus: float | None, rounds: int
 ) -> None:
     rows: dict[str, dict[str, list[float]]] = {name: {} for name in MODULES}
     for _ in range(rounds):
@@ -155,7 +157,7 @@ def show_wall(
                 for row, seconds in measure_wall(running, cpus):
                     rows[name].setdefault(row, []).append(seconds)
     print(
-        f"through {what}: usual to ours; the same beyond the empty one; the empty one as a part "
+        f"through {runtime}: usual to ours; the same beyond the empty one; the empty one as a part "
         f"of ours"
     )
     for row, ours in rows["ours"].items():
@@ -163,7 +165,7 @@ def show_wall(
         floor = statistics.median(empty)
         more = statistics.median(usual) - floor, statistics.median(ours) - floor
         shown = f"{more[0] / more[1]:.1f}" if more[1] > 0.05 * floor else "ours is as the empty one"
-        whole = spread([a / b for a, b in zip(usual, ours)])
+        whole = spread([a / b for a, b in zip(usual, ours, strict=True)])
         print(f"  {row:38} {whole:24} {shown:24} {floor / statistics.median(ours):.2f}")
     print(flush=True)
 
@@ -171,8 +173,9 @@ def show_wall(
 def measure_wall(
     running: dict[str, Callable[[Any], Any]], cpus: float | None
 ) -> Iterator[tuple[str, float]]:
-    """Yield (what, seconds): the first request of each model, which a cold start waits for, then
-    medians of later ones.
+    """Yield (row, seconds) for the first request of every model, then for later ones.
+
+    The first request includes the cold start.
     """
     records = handlers.records(1000)
     for model, call in running.items():
@@ -180,7 +183,7 @@ def measure_wall(
     for model, call in running.items():
         for count in COUNTS:
             times = repeated(
-                lambda: timed(call, {"instances": records[:count]}),
+                partial(timed, call, {"instances": records[:count]}),
                 60 if count < 1000 else 20,
                 cpus,
             )
@@ -203,15 +206,16 @@ def timed(call: Callable[[Any], Any], event: Any) -> float:
 
 
 def repeated(call: Callable[[], float], times: int, cpus: float | None) -> list[float]:
-    """Return durations, with as much rest between calls as keeps a container within its share of
-    CPU.
+    """Return the durations of calls, pausing between them.
+
+    The pauses keep a container within its share of CPU.
     """
-    found = []
+    durations = []
     for _ in range(times):
-        found.append(call())
+        durations.append(call())
         if cpus is not None and cpus < 1:
-            time.sleep(found[-1] * (1 / cpus - 1))
-    return found
+            time.sleep(durations[-1] * (1 / cpus - 1))
+    return durations
 
 
 # ---- bare processes
@@ -226,15 +230,16 @@ class Processes:
     @classmethod
     @contextmanager
     def opened(cls, folder: Path) -> Iterator[Processes]:
-        """Give the usual handler pandas, which ours shall not find: scikit-learn imports it where
-        it is installed.
+        """Install pandas for the usual handler alone.
+
+        Ours must not find it: scikit-learn imports pandas where it is installed.
         """
         site = folder / "site-usual"
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(site)]
         needed = ["pandas", "python-dateutil", "pytz", "tzdata", "six"]
         subprocess.run([sys.executable, "-m", "pip", "install", *options, *needed], check=True)
         models, server_py = folder / "project" / "models", ROOT / "benchmarks" / "storage_server.py"
-        program = [sys.executable, server_py, models, "127.0.0.1", "0"]
+        program = [sys.executable, str(server_py), str(models), "127.0.0.1", "0"]
         with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             try:
@@ -275,7 +280,7 @@ class Processes:
     def serving(
         self, name: str, variables: dict[str, str], cpus: float | None
     ) -> Iterator[Callable[[Any], Any]]:
-        """Run the handler under Lambda's runtime client, against the Runtime API of the local AWS."""
+        """Run the handler under Lambda's runtime client, with the local AWS's Runtime API."""
         from deployer.local.functions import Functions
         from deployer.local.invocation import Version
         from deployer.local.process import Credentials
@@ -308,11 +313,12 @@ class Processes:
 
 
 def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
-    """Print for each size of a function what a model takes, as the median of the three, and what a
-    million requests cost.
+    """Print times and the cost of a million requests for every size of a function.
+
+    Times are medians over the three models.
     """
     manifest = json.loads((folder / "project" / "models" / "manifest.json").read_text())
-    found: dict[int, dict[str, list[float]]] = {size: {} for size in SIZES_MB}
+    results: dict[int, dict[str, list[float]]] = {size: {} for size in SIZES_MB}
     for _ in range(rounds):
         for size in SIZES_MB:
             cpus = size / FULL_CPU_MB
@@ -320,16 +326,16 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
                 variables = handlers.environment(model, manifest, images.url)
                 with images.serving("ours", variables, cpus, memory_mb=size) as call:
                     for row, seconds in measure_wall({model: call}, cpus):
-                        found[size].setdefault(row.partition(", ")[2], []).append(seconds)
+                        results[size].setdefault(row.partition(", ")[2], []).append(seconds)
     print(
         "| `memory_mb` | CPUs | cold | 1 record | 100 | 1,000 | 1,000, p99 | $ per million "
         "requests, 1 record | 1,000 |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    unit = {row: statistics.median(times) for row, times in found[1024].items()}
-    for size, rows in found.items():
+    unit = {row: statistics.median(times) for row, times in results[1024].items()}
+    for size, rows in results.items():
         part = {
-            row: spread([each / unit[row] for each in times], digits=2)
+            row: spread([seconds / unit[row] for seconds in times], digits=2)
             for row, times in rows.items()
         }
         costs = [cost(statistics.median(rows[f"{count} p50"]), size) for count in (1, 1000)]
@@ -337,20 +343,18 @@ def compare_sizes(images: Images, folder: Path, rounds: int) -> None:
             part[row].strip() for row in ("cold", "1 p50", "100 p50", "1000 p50", "1000 p99")
         )
         print(f"| {size} | {size / FULL_CPU_MB:.2f} | {shown} | {costs[0]:.2f} | {costs[1]:.2f} |")
-    print(f"\nrecommended: {recommended(found)} MB")
+    print(f"\nrecommended: {recommended(results)} MB")
     print(
         "\nTimes in units of the 1024 MB function's, medians over the three models; dollars for "
         "one function."
     )
 
 
-def recommended(found: dict[int, dict[str, list[float]]]) -> int:
-    """Return the smallest size whose cold start and medians all take less than twice those of the
-    largest.
-    """
+def recommended(results: dict[int, dict[str, list[float]]]) -> int:
+    """Return the smallest size whose times are all less than twice those of the largest."""
     medians = {
         size: {row: statistics.median(times) for row, times in rows.items()}
-        for size, rows in found.items()
+        for size, rows in results.items()
     }
     best = {
         row: seconds
@@ -363,7 +367,10 @@ def recommended(found: dict[int, dict[str, list[float]]]) -> int:
 
 
 def cost(seconds: float, size: int) -> float:
-    """Return dollars for a million requests: whole milliseconds of memory, and the request itself."""
+    """Return the dollars for a million requests.
+
+    AWS charges memory by the millisecond, and a fee for every request.
+    """
     return 1e6 * (math.ceil(1000 * seconds) / 1000 * size / 1024 * PRICE_GB_S + PRICE_REQUEST)
 
 

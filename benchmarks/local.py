@@ -1,13 +1,12 @@
-"""What the local AWS adds to the handlers' own time, and how long it takes to start.
+"""Measure the time that the local AWS adds to a request, and how long it takes to start.
 
     python benchmarks/local.py [--rounds 5] [--requests 200]
 
-Deploys the service with `up --local` and sends the sample over one connection: API Gateway's
-stand-in, the workflow, three functions in processes of their own, and back. In turn with it the
-same request goes straight to the three handlers, in this process, in a pool of three threads. Start
-is from nothing to the first answer of the server's health check, beside a Python that imports
-moto's server and the services we use, and does nothing else. Medians, smallest to largest in
-brackets.
+Deploys the service with `up --local` and sends the sample over one connection: through the HTTP
+API, the workflow and three functions, each in its own process. In alternation the same request goes
+straight to the three handlers in this process, in a pool of three threads. The start is timed up to
+the first answer of the server's health check, as a ratio to a Python process that only imports
+moto's server and the services in use. Prints medians, smallest to largest in brackets.
 """
 
 from __future__ import annotations
@@ -35,25 +34,27 @@ SERVICES.append("moto.stepfunctions.parser.models")
 
 
 def handlers(folder: Path, server: Any) -> list[Any]:
-    """Make the three predictors in this process, from what is deployed."""
+    """Make the three predictors in this process, from the deployed functions' environments."""
     import boto3
 
     sys.path.insert(0, str(folder / "lambda_src"))
     os.environ |= server.environment("us-east-1")
     import predict
 
-    found = boto3.client("lambda", region_name="us-east-1").list_functions()["Functions"]
-    return [predict.from_environment(each["Environment"]["Variables"]) for each in found]
+    functions = boto3.client("lambda", region_name="us-east-1").list_functions()["Functions"]
+    return [
+        predict.from_environment(function["Environment"]["Variables"]) for function in functions
+    ]
 
 
 def seconds(call: Callable[[], Any], times: int) -> float:
     """Return the median of a call's durations."""
-    found = []
+    durations = []
     for _ in range(times):
         begun = time.perf_counter()
         call()
-        found.append(time.perf_counter() - begun)
-    return statistics.median(found)
+        durations.append(time.perf_counter() - begun)
+    return statistics.median(durations)
 
 
 def main() -> None:
@@ -72,14 +73,14 @@ def main() -> None:
     print(f"start, in units of importing moto: {spread(starts)}")
 
 
-def spread(found: list[float]) -> str:
-    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+def spread(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 def measure_starts(folder: Path, rounds: int) -> list[float]:
     from deployer.local import process
 
-    found = []
+    ratios = []
     for _ in range(rounds):
         begun = time.perf_counter()
         subprocess.run(
@@ -88,14 +89,15 @@ def measure_starts(folder: Path, rounds: int) -> list[float]:
         imported = time.perf_counter() - begun
         begun = time.perf_counter()
         process.start(folder)
-        found.append((time.perf_counter() - begun) / imported)
+        ratios.append((time.perf_counter() - begun) / imported)
         process.stop(folder)
-    return found
+    return ratios
 
 
 def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[float], list[float]]:
-    """Return what the local AWS added to a request and the handlers' own time, in milliseconds, a
-    value for each round.
+    """Return (added by the local AWS, the handlers' own time) for a request.
+
+    Both in milliseconds, with one value for each round.
     """
     from deployer.local import process
     from deployer.service.invoke import Client
@@ -117,9 +119,10 @@ def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[flo
                 assert client.post(body).succeeded
 
             def straight() -> None:
-                list(pool.map(lambda each: each.answer(request), predictors))
+                list(pool.map(lambda predictor: predictor.answer(request), predictors))
 
-            through(), straight()
+            through()
+            straight()
             for _ in range(rounds):
                 alone = seconds(straight, requests)
                 own.append(alone * 1000)

@@ -1,11 +1,11 @@
-"""How the plan of an unchanged service grows with the number of its functions.
+"""Measure how the cost of planning an unchanged service grows with its number of functions.
 
     python benchmarks/many.py [--functions 3 100 500]
 
-Deploys services of copies of one model into the local AWS and plans each anew in a fresh process.
-Prints the requests; how long the rates that AWS documents for them (deployer.aws.access.RATES) make
-the plan last at the least; its CPU time and its peak memory, which are this process's own. Nothing
-waits in earnest: the clock stands still, and what would be slept is noted.
+Deploys services made of copies of one model into the local AWS, and plans each in a new process.
+Prints the number of requests; the least time that AWS's documented rates for them allow
+(deployer.aws.pace.RATES); the planning process's CPU time and peak memory. Nothing really waits:
+the clock stands still, and waiting times are recorded.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from project import copy_project, grow, open_account, reset
 
 
 def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
-    """Deploy or plan in this process, and return what it took."""
+    """Deploy or plan in this process, and return the figures of a plan."""
     from deployer.aws.access import WORKERS, Aws
     from deployer.images.context import NO_BASE
     from deployer.project.settings import load_settings
-    from deployer.service import runs
+    from deployer.service.release import read_release
+    from deployer.service.up import plan_release, plan_up
 
     calls: Counter[str] = Counter()
     waits = [0.0]
@@ -43,17 +44,18 @@ def run(verb: str, folder: Path, url: str) -> dict[str, Any]:
         clock=lambda: 0.0,
         sleep=waits.append,
     )
-    found = load_settings(folder, {}, {}).located(
+    located = load_settings(folder, {}, {}).located(
         account=aws.identity.account, partition="aws", region="us-east-1"
     )
-    settings = replace(found, base_image=NO_BASE)
+    settings = replace(located, base_image=NO_BASE)
     calls.clear()
     before = resource.getrusage(resource.RUSAGE_SELF)
     with ThreadPoolExecutor(WORKERS) as pool:
         if verb == "up":
-            runs.prepare_up(aws, settings, pool, lambda event: None)[1](lambda: False)
+            plan_up(aws, settings, pool, lambda event: None).apply(lambda: False)
             return {}
-        plan, _ = runs.show_plan(aws, settings, pool, lambda event: None)
+        release = read_release(settings, lambda event: None, write=False)
+        plan = plan_release(aws, settings, release, pool, lambda event: None).plan
     after = resource.getrusage(resource.RUSAGE_SELF)
     if plan.effective:
         raise SystemExit(f"the plan is not empty: {plan.effective[0]}")
@@ -71,7 +73,7 @@ def measure(folder: Path, functions: list[int]) -> dict[int, dict[str, Any]]:
     from deployer.local import process
 
     copy_project(folder)
-    found = {}
+    figures = {}
     server = process.start(folder)
     open_account(server)
     try:
@@ -94,8 +96,8 @@ def measure(folder: Path, functions: list[int]) -> dict[int, dict[str, Any]]:
                     raise SystemExit(
                         f"{verb} of {count} functions failed:\n{done.stdout}{done.stderr}"
                     )
-            found[count] = json.loads(done.stdout)
-        return found
+            figures[count] = json.loads(done.stdout)
+        return figures
     finally:
         process.stop(folder)
 
@@ -112,20 +114,19 @@ def main() -> None:
         print(json.dumps(run(verb, Path(folder), url)))
         return
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
-        found = measure(Path(name).resolve(), options.functions)
-    first = found[options.functions[0]]
+        figures = measure(Path(name).resolve(), options.functions)
+    first = figures[options.functions[0]]
     print(
         "| functions | resources | requests | of which list log groups | at least, by AWS's "
         "rates | CPU | peak memory |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for count, each in found.items():
-        cpu = f"{each['cpu_s'] / first['cpu_s']:.1f}"
+    for count, row in figures.items():
+        cpu = f"{row['cpu_s'] / first['cpu_s']:.1f}"
         sizes = (
-            f"{each['resources']} | {each['requests']} | {each['logs']} | "
-            f"{each['at_least_s']:.0f} s"
+            f"{row['resources']} | {row['requests']} | {row['logs']} | {row['at_least_s']:.0f} s"
         )
-        print(f"| {count} | {sizes} | {cpu} | {each['peak_mb']:.0f} MB |")
+        print(f"| {count} | {sizes} | {cpu} | {row['peak_mb']:.0f} MB |")
 
 
 if __name__ == "__main__":

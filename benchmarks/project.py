@@ -1,4 +1,4 @@
-"""The project that a benchmark deploys: a copy of this one, of as many functions as are wanted."""
+"""The project that a benchmark deploys: a copy of the example, with any number of functions."""
 
 from __future__ import annotations
 
@@ -12,17 +12,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-NEEDED = ("train.py", "state_machine.json", "setup.cfg", "lambda_src", "data", "samples")
+from deployer.project.template import copy_template
 
 
 def copy_project(folder: Path) -> None:
-    """Copy into an existing folder what a deploy needs, and train there."""
-    for name in NEEDED:
-        source = ROOT / name
-        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy2(
-            source, folder / name
-        )
+    """Copy the example project into a folder, and train its models there."""
+    copy_template(folder)
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
 
 
@@ -45,7 +40,7 @@ def reset(server: Any) -> None:
 
 
 def grow(project: Path, functions: int) -> None:
-    """Make the service one of so many functions, all copies of its first."""
+    """Give the service this number of functions, all copies of its first."""
     workflow, manifest = project / "state_machine.json", project / "models" / "manifest.json"
     definition, described = json.loads(workflow.read_text()), json.loads(manifest.read_text())
     branch = json.dumps(definition["States"]["Predict"]["Branches"][0])

@@ -1,7 +1,8 @@
-"""An S3 that serves a folder's files as the objects of any bucket.  python storage_server.py FOLDER
-ADDRESS PORT
+"""An S3 that serves a folder's files as the objects of any bucket.
 
-Runs beside a benchmark, or in a container beside the measured ones. Prints its port.
+    python storage_server.py FOLDER ADDRESS PORT
+
+Runs on this machine, or in a container on the network of the measured ones. Prints its port.
 """
 
 import hashlib

@@ -1,26 +1,26 @@
-"""Deploy several models behind one HTTP endpoint: S3, ECR, IAM, Logs, Lambda, Step Functions and
-API Gateway, directly.
+"""Deploy several models behind one HTTP endpoint, with direct calls to AWS.
 
-How a run flows:
+How `up` runs:
 
-1. `cli` finds the module of the verb in `commands/`, which parses. `settings` collects [deployer]
-   of setup.cfg, the environment and the options into one Settings.
-2. `service` declares every resource from the Settings, state_machine.json and models/manifest.json.
-3. `apply.read_all` reads each resource's actual state from the account, in parallel. There is no
-    other state.
-4. `plan` compares desired with actual, field by field, and says what has to be created, updated,
-    replaced, deleted.
-5. `report` shows the plan. The verb asks when something would be deleted or replaced.
-6. `apply.Run` walks the dependency graph (`graph`) and lets each resource do its part; `events`
-    tell what happens.
-7. A second read proves the result: the plan is empty now. The URL goes to stdout.
+1. `cli` finds the module of the verb in `commands`. `commands.session` collects [deployer] of
+   setup.cfg, the environment and the options into `project.settings.Settings`, and opens the
+   account: `aws.access.Aws`.
+2. `service.release.read_release` reads the release: state_machine.json, models/ and lambda_src/.
+3. `service.declare.declare`, the table of contents, returns every resource of the release.
+4. `engine.apply.read_all` reads the actual state of each from the account, in parallel. There is no
+   other state.
+5. `engine.plan.make_plan` compares desired with actual, field by field.
+6. `report` shows the plan. The verb asks if it deletes or replaces resources.
+7. `engine.apply.Run` walks the dependency graph (`engine.graph`); each resource creates, updates or
+   deletes itself and reports by `engine.events`.
+8. `service.outcome.prove` reads again until the plan is empty. The URL goes to stdout.
 
-A run that dies is repeated: each step finds what the last run left and goes on. `resources/` has
-one file per AWS service, and a kind of resource is one class there that owns its whole life.
-`local/` is an AWS that runs on this machine.
+A run that dies is repeated: it resumes where it left off, since it plans from the account. A kind
+of resource is one class in `resources` that owns its whole life. `images` builds and pushes the
+function image. `local` is an AWS that runs on this machine.
 
-Imports point down: cli -> commands -> report, operate, invoke -> apply, service -> resources ->
-images, aws, plan -> compare, events, signin -> errors (tests/unit/test_imports.py).
+Imports point down: __main__ → cli → commands → local, service → report → engine → project,
+resources → images → aws → files, machine → errors, hints.
 """
 
 __version__ = "0.1.0"

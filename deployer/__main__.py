@@ -1,4 +1,4 @@
-"""python -m deployer, and the console script: what must hold before anything else is imported."""
+"""Entry points: signals, streams and the Python version, before anything else is imported."""
 
 import atexit
 import os
@@ -9,17 +9,15 @@ OLDEST = (3, 10)
 
 
 def leave(number: int, frame: object) -> None:
-    """End at once, with the exit code of an interrupted command. In force until a session has its
-    own handlers.
+    """End at once with the exit code of an interrupted command, until a session has its own
+    handlers.
     """
     os.write(2, b"interrupted\n")
     os._exit(130)
 
 
 def ignore() -> None:
-    """Let no signal change the exit code any more: everything is done, and Python is about to
-    restore the default action.
-    """
+    """Ignore signals at exit: Python's default action would change the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
@@ -30,10 +28,11 @@ def refuse(message: str, advice: str) -> int:
 
 
 def open_streams() -> None:
-    """Give a closed stdin, stdout or stderr the null device, and let no stream refuse a character.
+    """Open the null device for a closed stdin, stdout or stderr; escape characters they cannot
+    print.
 
-    Otherwise the next file that is opened takes the place of the closed stream, and what is printed
-    goes into it.
+    Otherwise the next file to be opened would take the place of the closed stream, and output would
+    be written into it.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -41,7 +40,8 @@ def open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, mode, closefd=False))
+            # It stays open as long as the process.
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -56,9 +56,11 @@ def main() -> int:
     from deployer.hints import environment_advice
 
     if sys.version_info < OLDEST:
-        needed, found = (".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info))
+        oldest, running = (
+            ".".join(map(str, version[:2])) for version in (OLDEST, sys.version_info)
+        )
         return refuse(
-            f"deployer needs Python {needed} or newer; {sys.executable} is {found}",
+            f"deployer needs Python {oldest} or newer; {sys.executable} is {running}",
             environment_advice(),
         )
     try:

@@ -1,5 +1,6 @@
-"""The command line: the names of the verbs. A verb's module is imported when the verb is called, or
-listed in --help.
+"""The command line: the names of the verbs.
+
+A verb's module is imported when the verb is called, or listed in --help.
 """
 
 from __future__ import annotations

@@ -21,13 +21,13 @@ DeployerError             one line for the user, and one of advice
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound="DeployerError")
 
 
 class DeployerError(Exception):
-    """A problem that the user can do something about: `message` says what and where, `advice` what
-    next.
-    """
+    """A problem with a solution: `message` says what and where, `advice` what to do next."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -37,6 +37,16 @@ class DeployerError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.advice}" if self.advice else self.message
+
+    def during(self: E, context: str) -> E:
+        """Return a copy whose message begins with `context`, such as "failed to create api".
+
+        Raise it `from` this error, which threads may share and which therefore stays as it is.
+        """
+        error = type(self).__new__(type(self))
+        vars(error).update(vars(self), message=f"{context}: {self.message}")
+        error.args = (error.message,)
+        return error
 
 
 class ConfigError(DeployerError):
@@ -48,23 +58,23 @@ class ConfigError(DeployerError):
 
 
 class ForeignResource(DeployerError):
-    """A resource of a name that we need exists without our tags; it is neither changed nor deleted."""
+    """A resource has one of our names but not our tags; it is neither changed nor deleted."""
 
 
 class Declined(DeployerError):
-    """What was asked for did not happen, because the user declined or nobody could be asked."""
+    """Nothing was done, because the user declined or there was no terminal to ask on."""
 
 
 class Interrupted(DeployerError):
-    """The user ended the run; what was running has been finished."""
+    """The user ended the run; steps that were running have been finished."""
 
 
 class ApplyFailed(DeployerError):
-    """Some steps failed or were skipped; what succeeded stays, and the next run goes on from there."""
+    """Some steps failed or were skipped; the next run continues from the ones that succeeded."""
 
 
 class NotSettled(DeployerError):
-    """Everything was applied, but reading it back shows differences (or, after `down`, remains)."""
+    """Everything was applied, but a second read shows differences or, after `down`, remains."""
 
 
 class BuildError(DeployerError):
@@ -122,7 +132,7 @@ class NoCredentials(AwsError):
 
 
 class NotReached(AwsError):
-    """The endpoint gave no answer: no network, a wrong --endpoint-url, or a connection that broke."""
+    """The endpoint gave no answer: no network, a wrong --endpoint-url, a broken connection."""
 
 
 LOCAL_ADVICE = "without an AWS account, --local runs the service on this machine"
@@ -167,7 +177,7 @@ _PASSING = {
 
 
 def advise(code: str, message: str) -> str:
-    """Return what to do about an AWS error code, or "" when there is nothing sensible to say."""
+    """Return advice for an AWS error code, or "" if there is none."""
     if code in _EXPIRED:
         return (
             "the credentials have expired: sign in again (for example with aws sso login), "
@@ -211,7 +221,7 @@ def advise(code: str, message: str) -> str:
 
 
 def may_pass(error: Exception) -> bool:
-    """Tell whether what failed may succeed when it is tried again, with nothing changed."""
+    """Tell whether a second attempt may succeed with nothing changed."""
     if isinstance(error, (NotReached, Interrupted)):
         return True
     if isinstance(error, NoCredentials) or not isinstance(error, AwsError):

@@ -1,5 +1,6 @@
-"""Reading the user's text files, whatever editor wrote them. What cannot be read is told in one
-line, with what to do.
+"""Reading the user's text files, whichever editor wrote them.
+
+A file that cannot be read is reported in one line with advice.
 """
 
 from __future__ import annotations
@@ -17,21 +18,23 @@ _CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-_.a-zA-Z0-9]+)")  # PEP 2
 
 
 class Unreadable(Exception):
-    """A file that cannot be read; the message completes a sentence that begins with the file's
-    name.
-    """
+    """A file cannot be read; the message completes a sentence that begins with the file's name."""
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text, in UTF-8 with or without a byte order mark; raise Unreadable, or
-    FileNotFoundError.
+    """Return the text of a UTF-8 file, with or without a byte order mark.
+
+    Raises:
+        Unreadable: it cannot be read or decoded.
+        FileNotFoundError
     """
     return _decode(_read(path))
 
 
 def read_requirements_text(path: Path) -> str:
-    """Return a requirements file's text, decoded as pip does: by byte order mark, by PEP 263, as
-    UTF-8, else as Latin-1.
+    """Return the text of a requirements file, decoded as pip decodes it.
+
+    That is by its byte order mark, by PEP 263, as UTF-8, or else as Latin-1.
     """
     content = _read(path)
     if content.startswith((codecs.BOM_UTF8, *_WIDE)):
@@ -54,10 +57,14 @@ def read_requirements_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; raise Unreadable, or FileNotFoundError.
+    """Return the value in a JSON file.
 
-    What Python takes beyond JSON is refused: NaN, numbers beyond floats, text that no encoding can
-    hold, endless nesting.
+    Values that Python accepts but JSON does not are refused: NaN, numbers beyond floats, half
+    surrogate pairs, endless nesting.
+
+    Raises:
+        Unreadable: it cannot be read, or is not JSON.
+        FileNotFoundError
     """
     text = read_text(path)
     try:
@@ -75,6 +82,26 @@ def read_json(path: Path) -> Any:
     except ValueError as error:
         raise Unreadable(str(error)) from error
     return value
+
+
+def read_object(folder: Path, name: str, problems: list[str]) -> dict[str, Any]:
+    """Return the JSON object in a file; {} if there is none, with the reason added to `problems`.
+
+    Args:
+        name: the file's path within the folder, with forward slashes; a problem begins with it.
+    """
+    path = folder / name
+    try:
+        value = read_json(path)
+    except FileNotFoundError:
+        problems.append(f"{name} does not exist in {path.parent}")
+    except Unreadable as error:
+        problems.append(f"{name} {error}")
+    else:
+        if isinstance(value, dict):
+            return value
+        problems.append(f"{name} must hold a JSON object")
+    return {}
 
 
 def _read(path: Path) -> bytes:
@@ -121,9 +148,7 @@ def _finite(text: str) -> float:
 
 
 def check_depth(value: Any, deepest: int) -> None:
-    """Raise RecursionError for a JSON value that is nested deeper; level by level, which needs no
-    recursion itself.
-    """
+    """Raise RecursionError for a JSON value that is nested deeper; does not recurse itself."""
     level = [value]
     for _ in range(deepest):
         level = [

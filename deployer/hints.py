@@ -22,27 +22,25 @@ _COMMAND = re.compile(r"(?<![\w/.-])python (?:-m deployer ([a-z]+|\.\.\.)|(?=[^\
 
 
 def interpreter() -> str:
-    """Return the Python in use, as it was typed where that is known."""
+    """Return the Python in use, as the user typed it if that is known."""
     return shlex.quote(sys.orig_argv[0] or sys.executable)
 
 
 def program() -> str:
-    """Return what starts the deployer, as it was typed: a module of an interpreter, or the console
-    script.
-    """
+    """Return the start of a command as the user typed it: `python -m deployer`, or the script."""
     script = Path(sys.argv[0])
     if script.name != "deployer":
         return f"{interpreter()} -m deployer"
-    found = shutil.which(script.name)
+    path = shutil.which(script.name)
     return (
         script.name
-        if found and Path(found).resolve() == script.resolve()
+        if path and Path(path).resolve() == script.resolve()
         else shlex.quote(str(script))
     )
 
 
 def place(options: Mapping[str, Any]) -> str:
-    """Return the given options of PLACE as they are typed, each with a space before it."""
+    """Return the given options of PLACE as command line arguments, each after a space."""
     given = ""
     for name in PLACE:
         value = options.get(name)
@@ -57,8 +55,8 @@ def copyable(text: str, options: Mapping[str, Any], typed: Sequence[str] = ()) -
     """Return a text whose commands work when copied.
 
     Args:
-        options: those of the running command, of which PLACE is kept.
-        typed: its arguments, whole.
+        options: of the running command; those of PLACE are repeated in the commands.
+        typed: all arguments of the running command.
     """
 
     def command(match: re.Match[str]) -> str:
@@ -72,8 +70,9 @@ def copyable(text: str, options: Mapping[str, Any], typed: Sequence[str] = ()) -
 
 
 def environment_advice() -> str:
-    """Say which Python has the packages that the deployer needs, or how to make one. Runs on any
-    Python 3.
+    """Name the Python that has the packages of the deployer, or tell how to make one.
+
+    Runs on any Python 3.
     """
     if Path(".venv/bin/deployer").exists():
         return "use this project's own environment: .venv/bin/python -m deployer"

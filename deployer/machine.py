@@ -1,6 +1,4 @@
-"""What this machine refuses, in plain words: the one net for disk, rights, memory, threads and
-packages that are missing.
-"""
+"""Errors of this machine in plain words: disk, rights, memory, threads, missing packages."""
 
 from __future__ import annotations
 
@@ -25,7 +23,7 @@ _ERRNO_ADVICE = {
 
 
 def of_this_machine(error: Exception) -> MachineFailed | None:
-    """Return what this machine refused in plain words, or None when the error has another cause."""
+    """Return the error as a MachineFailed with advice, or None if it has another cause."""
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("deployer"):
         return MachineFailed(f"{sys.executable} has no package {error.name}", environment_advice())
     if isinstance(error, MemoryError):

@@ -1,9 +1,11 @@
-"""Getting the model's file: one signed GET over the standard library, in place of boto3.
+"""Download the model's file from S3 by one signed GET over the standard library.
 
-boto3 and its S3 client alone take longer to import and make than the whole of an init here
-(benchmarks/inference.py). Reads what Lambda puts into the environment: AWS_REGION and credentials;
-AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL if set.
+Importing boto3 and making its S3 client would take longer than a whole init takes without them
+(benchmarks/inference.py). Lambda sets the variables that this module reads: AWS_REGION and the
+credentials; AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL count if set.
 """
+
+from __future__ import annotations
 
 import hashlib
 import hmac
@@ -18,15 +20,17 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 class NotFetched(Exception):
-    """S3 did not give the object; the message says which, and why."""
+    """S3 did not return the object; the message names the object and the reason."""
 
 
-def fetch(bucket, key, attempts=4):
+def fetch(bucket: str, key: str, attempts: int = 4) -> bytes:
     """Return the bytes of an S3 object.
 
-    A new object can be invisible for a moment, and without s3:ListBucket a missing key answers 403,
-    so both are tried again before they count (404 NoSuchKey, 403 AccessDenied); so are failures of
-    S3 and of the network.
+    A new object can be invisible for a moment (404 NoSuchKey), and without s3:ListBucket a missing
+    one is 403 AccessDenied. Both are retried, as are failures of S3 and of the network.
+
+    Raises:
+        NotFetched: after the last attempt, or at once for an error that a retry cannot cure.
     """
     name = f"s3://{bucket}/{key}"
     for attempt in range(1, attempts + 1):
@@ -50,29 +54,30 @@ def fetch(bucket, key, attempts=4):
 
 
 class Fetching(threading.Thread):
-    """Fetches an object while its maker does something else."""
+    """Fetches an object in the background; starts at once."""
 
-    def __init__(self, bucket, key):
+    def __init__(self, bucket: str, key: str) -> None:
         super().__init__(daemon=True)
         self.place = bucket, key
-        self.content = self.error = None
+        self.content = b""
+        self.error: Exception | None = None
         self.start()
 
-    def run(self):
+    def run(self) -> None:
         try:
             self.content = fetch(*self.place)
-        except Exception as error:  # raised by result(), where somebody hears of it
+        except Exception as error:  # raised in the waiting thread, by result()
             self.error = error
 
-    def result(self):
-        """Wait for the object and return its bytes; raise what fetch raised."""
+    def result(self) -> bytes:
+        """Wait for the object and return its bytes, or raise the error of `fetch`."""
         self.join()
         if self.error is not None:
             raise self.error
         return self.content
 
 
-def get(bucket, key):
+def get(bucket: str, key: str) -> tuple[int, bytes]:
     """Make one request; return its status and body."""
     region = os.environ["AWS_REGION"]
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -96,17 +101,17 @@ def get(bucket, key):
         connection.close()
 
 
-def connect(secure, host):
+def connect(secure: bool, host: str) -> http.client.HTTPConnection:
     if not secure:
         return http.client.HTTPConnection(host, timeout=TIMEOUT_S)
-    import ssl
+    import ssl  # only here: a local endpoint needs none
 
     context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
     return http.client.HTTPSConnection(host, timeout=TIMEOUT_S, context=context)
 
 
-def signed(host, path, region, now):
-    """Return the headers of a GET without query, signed as AWS's Signature Version 4 says."""
+def signed(host: str, path: str, region: str, now: str) -> dict[str, str]:
+    """Return the headers of a GET without query, signed by AWS Signature Version 4."""
     headers = {"host": host, "x-amz-content-sha256": EMPTY, "x-amz-date": now}
     if os.environ.get("AWS_SESSION_TOKEN"):
         headers["x-amz-security-token"] = os.environ["AWS_SESSION_TOKEN"]

@@ -1,30 +1,42 @@
-"""Hold what the handler predicts against what scikit-learn alone predicts. Run before an image is
-made; a part of none.
+"""Compare the handler's predictions with scikit-learn's.
+
+Runs before an image is built; not included in it (.dockerignore).
 
     python verify.py MODELS NAME...
 
-MODELS is the folder of models and their manifest. Each model is loaded in a process of its own as a
-function loads it, and all of them by joblib in another process. Both predict the same rows: random
-ones in and around the ranges of the features, and corners of these. Exit code 0: the same to 1e-9
-of the largest prediction; 1: not so, a line on stdout for each such model; 2: it cannot be told,
-with the reason on stderr.
+MODELS is the folder of models and their manifest. Each model is loaded twice: as a function loads
+it, in a process of its own, and by joblib, in a process for all models. Both predict the same rows:
+random ones in and around the ranges of the features, and the corners of these ranges.
+
+Exit code 0: equal to 1e-9 of the largest prediction. 1: different, with a line on stdout for each
+such model. 2: cannot be compared, with the reason on stderr.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 TOLERANCE = 1e-9
 ROWS = 100  # of each kind
+KINDS = ("rows", "corners", "one row")
+
+Load = Callable[[bytes, dict[str, Any], dict[str, Any]], tuple[Any, str]]
+Outcome = dict[str, Any]  # {"way", "predictions": {kind of rows: numbers, or an error}}
+Run = Callable[..., dict[str, Outcome]]
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("models", type=Path)
     parser.add_argument("names", nargs="+")
@@ -36,22 +48,36 @@ def main():
         print(f"cannot read the manifest: {error}", file=sys.stderr)
         sys.exit(2)
     if options.way:
-        found = {
-            name: outcome(LOADERS[options.way], options.models, name, manifest)
-            for name in options.names
-        }
-        print("\n" + json.dumps(found))
+        load = LOADERS[options.way]
+        results = {name: outcome(load, options.models, name, manifest) for name in options.names}
+        print("\n" + json.dumps(results))
     else:
         sys.exit(compare(options.models, options.names))
 
 
-def compare(models, names):
-    """Say what differs, on stdout, and what could not be compared, on stderr; return the exit code."""
+def outcomes(way: str, models: Path, *names: str) -> dict[str, Outcome]:
+    """Run a process that loads the models in this way, and return its outcome for each."""
+    command = [sys.executable, __file__, "--with", way, str(models), *names]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode == 0:
+        results: dict[str, Outcome] = json.loads(done.stdout.splitlines()[-1])
+        return results
+    reason = (done.stderr.strip().splitlines() or [f"{way} ended with {done.returncode}"])[-1]
+    if way == "handler":
+        return {
+            name: {"way": "nothing", "predictions": dict.fromkeys(KINDS, reason)} for name in names
+        }
+    print(reason, file=sys.stderr)
+    sys.exit(2)
+
+
+def compare(models: Path, names: Sequence[str], run: Run = outcomes) -> int:
+    """Print differences on stdout and failures to compare on stderr; return the exit code."""
     with ThreadPoolExecutor(2) as pool:
-        reference = pool.submit(outcomes, "scikit-learn", models, *names)
-        found = list(pool.map(lambda name: outcomes("handler", models, name)[name], names))
+        reference = pool.submit(run, "scikit-learn", models, *names)
+        actual = list(pool.map(lambda name: run("handler", models, name)[name], names))
     code = 0
-    for name, own in zip(names, found):
+    for name, own in zip(names, actual, strict=True):
         expected = reference.result()[name]["predictions"]
         problems = [
             difference(own["predictions"][kind], values) for kind, values in expected.items()
@@ -68,29 +94,17 @@ def compare(models, names):
     return code
 
 
-def outcomes(way, models, *names):
-    """Return what a process of its own finds for each model."""
-    command = [sys.executable, __file__, "--with", way, str(models), *names]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode == 0:
-        return json.loads(done.stdout.splitlines()[-1])
-    reason = (done.stderr.strip().splitlines() or [f"{way} ended with {done.returncode}"])[-1]
-    if way == "handler":
-        return {
-            name: {"way": "nothing", "predictions": dict.fromkeys(KINDS, reason)} for name in names
-        }
-    print(reason, file=sys.stderr)
-    sys.exit(2)
+def difference(own: Any, expected: Any) -> str | None:
+    """Describe how predictions differ, or return None.
 
-
-def difference(own, expected):
-    """Say how predictions differ, if they do. An error in place of predictions is one for both, in
-    whatever words.
+    Two errors in place of predictions are equal, whatever their messages.
     """
     if isinstance(own, str) and isinstance(expected, str):
         return None
     if isinstance(own, str) or isinstance(expected, str):
-        ours, theirs = (each if isinstance(each, str) else each[0] for each in (own, expected))
+        ours, theirs = (
+            values if isinstance(values, str) else values[0] for values in (own, expected)
+        )
         return f"{ours} where scikit-learn has {theirs}"
     own, expected = np.array(own), np.array(expected)
     if own.shape != expected.shape:
@@ -100,8 +114,8 @@ def difference(own, expected):
     return None if same.all() else f"{own[~same][0]} where scikit-learn has {expected[~same][0]}"
 
 
-def outcome(load, models, name, manifest):
-    """Return {"way", "predictions": {kind of rows: numbers, or an error}} of one model."""
+def outcome(load: Load, models: Path, name: str, manifest: dict[str, Any]) -> Outcome:
+    """Load one model and predict all kinds of rows."""
     described = manifest["models"][name]
     try:
         predict, way = load((models / f"{name}.joblib").read_bytes(), described, manifest)
@@ -110,34 +124,40 @@ def outcome(load, models, name, manifest):
             "way": "nothing",
             "predictions": dict.fromkeys(KINDS, f"{type(error).__name__}: {error}"),
         }
-    found = {}
+    predictions = {}
     for kind, table in rows(described["features"]).items():
         try:
-            found[kind] = predict(table).tolist()
+            predictions[kind] = predict(table).tolist()
         except Exception as error:
-            found[kind] = f"{type(error).__name__}: {error}"
-    return {"way": way, "predictions": found}
+            predictions[kind] = f"{type(error).__name__}: {error}"
+    return {"way": way, "predictions": predictions}
 
 
-KINDS = ("rows", "corners", "one row")
+def rows(features: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
+    """Return {kind: (n_rows, n_features)}.
 
-
-def rows(features):
-    """Return {kind: (n_rows, n_features)}; a feature without a range in the manifest gets -1 to 1."""
-    low, high = np.array([each.get("range") or (-1, 1) for each in features], dtype=float).T
+    Features without a range in the manifest get the range from -1 to 1.
+    """
+    ranges = [feature.get("range") or (-1, 1) for feature in features]
+    low, high = np.array(ranges, dtype=float).T
     draw, shape, span = np.random.default_rng(0), (ROWS, len(features)), high - low
     around = draw.uniform(low - span / 2, high + span / 2, shape)
-    return dict(zip(KINDS, (around, np.where(draw.integers(0, 2, shape), high, low), around[:1])))
+    corners = np.where(draw.integers(0, 2, shape), high, low)
+    return dict(zip(KINDS, (around, corners, around[:1]), strict=True))
 
 
-def load_as_handler(content, described, manifest):
-    import predict
+def load_as_handler(
+    content: bytes, described: dict[str, Any], manifest: dict[str, Any]
+) -> tuple[Any, str]:
+    import loading
 
     width = len(described["features"])
-    return predict.load(content, described["sha256"], manifest["libraries"]["scikit-learn"], width)
+    return loading.load(content, described["sha256"], manifest["libraries"]["scikit-learn"], width)
 
 
-def load_with_sklearn(content, described, manifest):
+def load_with_sklearn(
+    content: bytes, described: dict[str, Any], manifest: dict[str, Any]
+) -> tuple[Any, str]:
     import io
 
     import joblib
@@ -154,7 +174,7 @@ def load_with_sklearn(content, described, manifest):
     return joblib.load(io.BytesIO(content)).predict, "scikit-learn"
 
 
-LOADERS = {"handler": load_as_handler, "scikit-learn": load_with_sklearn}
+LOADERS: dict[str, Load] = {"handler": load_as_handler, "scikit-learn": load_with_sklearn}
 
 
 if __name__ == "__main__":

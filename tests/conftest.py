@@ -1,15 +1,15 @@
-"""What every test gets: a scrubbed environment, no network but loopback, and the fixtures that
-several folders share.
-"""
+"""For every test: a scrubbed environment, no network but loopback, and shared fixtures."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -17,7 +17,7 @@ import pytest
 from deployer.aws.access import Aws
 from deployer.local import process
 from tests.support.accounts import Calls, connect, reset
-from tests.support.processes import deployer
+from tests.support.command_line import deployer
 from tests.support.projects import ROOT, make_project
 
 hypothesis.settings.register_profile("laptop", max_examples=25, deadline=None)
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def scrubbed_environment() -> Iterator[None]:
-    """No test may see the developer's AWS configuration, nor any setting of the deployer."""
+    """Hide the developer's AWS configuration and the deployer's settings from every test."""
     patch = pytest.MonkeyPatch()
     for name in list(os.environ):
         if name.startswith(("AWS_", "DEPLOYER_", "MOTO_")) or name in (
@@ -51,14 +51,14 @@ def scrubbed_environment() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def only_loopback() -> Iterator[None]:
-    """A connection to anywhere but this machine fails the test that makes it."""
+    """Fail a test that connects to another machine."""
     connect = socket.socket.connect
 
-    def guarded(self: socket.socket, address: object) -> None:
+    def guarded(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6):
             host = address[0] if isinstance(address, tuple) else address
             assert host in ("127.0.0.1", "::1", "localhost"), f"a test tried to reach {address}"
-        connect(self, address)  # type: ignore[arg-type]
+        connect(self, address)
 
     patch = pytest.MonkeyPatch()
     patch.setattr(socket.socket, "connect", guarded)
@@ -83,7 +83,7 @@ def project(tmp_path: Path, trained: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Server]:
-    """The local AWS, in a process of its own, for tests that need an account and not a project."""
+    """Start a local AWS for tests that need an account but no project."""
     folder = tmp_path_factory.mktemp("account").resolve()
     yield process.start(folder)
     process.stop(folder)
@@ -96,14 +96,38 @@ def calls() -> Calls:
 
 @pytest.fixture
 def aws(server: process.Server, calls: Calls) -> Aws:
-    """An empty account in the local AWS; its calls are recorded."""
+    """Give access to an empty account in the local AWS; the calls are recorded in `calls`."""
     reset(server)
     return connect(server, calls)
 
 
+@pytest.fixture(scope="session")
+def live_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Make the folder of `live`, whose local AWS keeps running between tests."""
+    folder = (tmp_path_factory.mktemp("live") / "project").resolve()
+    folder.mkdir()
+    yield folder
+    process.force_stop(folder)
+
+
+@pytest.fixture
+def live(live_folder: Path, trained: Path) -> Path:
+    """Make a new project with an empty local AWS, which costs less than starting one."""
+    for path in live_folder.iterdir():
+        if path.name == ".deployer":
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    make_project(live_folder, trained)
+    reset(process.start(live_folder))
+    return live_folder
+
+
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
-    """A project folder whose service runs in a local AWS of its own."""
+    """Deploy a project into a local AWS of its own, for the tests of one module."""
     folder = make_project(tmp_path_factory.mktemp("deployed") / "project", trained)
     deployer(folder, "up", "--local")
     yield folder

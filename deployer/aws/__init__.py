@@ -1,1 +1,1 @@
-"""Access to AWS: the only user of boto3."""
+"""Access to AWS. Only this package imports boto3."""

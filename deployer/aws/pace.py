@@ -1,17 +1,25 @@
-"""Keeping below the rates at which AWS refuses: a token bucket for each quota that AWS documents.
-Knows no AWS call.
-"""
+"""Rate limits: calls are held back to the rates that AWS documents, so that it refuses none."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
+# Calls per second that AWS documents, and a burst, by service or by operation. They hold for the
+# whole account and region, so other callers may use up a part (Api-30, Lambda-29, Logs-12). The
+# bursts of Lambda and Logs are not documented; with these, ten functions are deployed undelayed.
+RATES = {
+    "apigatewayv2": (10, 40),
+    "lambda": (15, 45),
+    "lambda:get_function": (100, 100),
+    "logs:create_log_group": (5, 12),
+    "logs:delete_log_group": (5, 12),
+    "logs:describe_log_groups": (5, 15),
+}
+
 
 class Pace:
-    """Lets `burst` calls through at once and `rate` a second after that. Threads wait in the order
-    in which they come.
-    """
+    """A token bucket: `burst` calls at once, then `rate` per second, first come, first served."""
 
     def __init__(
         self, rate: float, burst: int, clock: Callable[[], float], sleep: Callable[[float], object]
@@ -30,8 +38,20 @@ class Pace:
             now = self._clock()
             self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate) - 1
             self._last = now
-            wait_s = max(
-                0.0, -self._tokens / self._rate
-            )  # below zero, tokens are promised to those who wait
+            # A negative number of tokens is promised to the threads that already wait.
+            wait_s = max(0.0, -self._tokens / self._rate)
         if wait_s:
             self._sleep(wait_s)
+
+
+class Paces:
+    """The rate limits of one account."""
+
+    def __init__(self, clock: Callable[[], float], sleep: Callable[[float], object]) -> None:
+        self._paces = {name: Pace(*rate, clock, sleep) for name, rate in RATES.items()}
+
+    def take(self, service: str, operation: str) -> None:
+        """Return once one more call of an operation is within the rate of it or of its service."""
+        pace = self._paces.get(f"{service}:{operation}") or self._paces.get(service)
+        if pace:
+            pace.take()

@@ -1,4 +1,4 @@
-"""Asking before something is deleted, replaced or taken over."""
+"""Questions before resources are deleted, replaced or adopted."""
 
 from __future__ import annotations
 
@@ -18,24 +18,28 @@ if TYPE_CHECKING:
 AGREE = "to agree: python -m deployer ... --yes"
 
 
-def confirm(now: Session, verbs: str, changes: Sequence[Change], yes: bool, question: str) -> None:
-    """Ask before these changes; without a terminal only --yes agrees."""
+def confirm(now: Session, verb: str, changes: Sequence[Change], yes: bool, question: str) -> None:
+    """Ask before these changes; raise Declined without a terminal, unless --yes was given."""
     if yes or not changes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         names = ", ".join(change.key for change in changes[:5])
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-        raise Declined(f"this would {verbs} {names}{more}; nobody can be asked here", AGREE)
+        raise Declined(f"refusing to {verb} {names}{more} without a terminal to confirm", AGREE)
     now.reporter.pause()
     ask(question)
     now.reporter.resume()
 
 
-def ask(question: str) -> None:
-    """Ask on the terminal, and raise Declined unless the answer is yes.
+def counted(changes: Sequence[Change]) -> str:
+    return "1 resource" if len(changes) == 1 else f"{len(changes)} resources"
 
-    The line is waited for in short turns: a signal that comes just before a blocking read would be
-    seen after it only.
+
+def ask(question: str) -> None:
+    """Ask on the terminal; raise Declined unless the answer is yes.
+
+    Waits for the line in short turns: a blocking read would notice a signal that came just before
+    it only once the line is there.
     """
     answer = ""
     while answer not in ("y", "yes"):

@@ -1,4 +1,4 @@
-"""What the verbs that plan and apply have in common."""
+"""The part that verbs which plan and apply have in common."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 
 def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Return what --json prints (design: Commands)."""
-    from deployer.report.live import change_document
+    """Return the document that --json prints."""
+    from deployer.report.plan import change_document
 
     settings = now.settings
     return {
@@ -33,8 +33,10 @@ def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) 
 
 
 def applied(now: Session, plan: Plan, run: Callable[[Callable[[], bool]], T], begun: float) -> T:
-    """Apply a plan, finishing what runs when the user ends it; an error carries the document of
-    what was to change.
+    """Apply a plan; on Ctrl-C, finish the running steps.
+
+    Raises:
+        DeployerError: with the document of the planned changes.
     """
     try:
         with now.interrupts.finishing():

@@ -1,4 +1,4 @@
-"""`check`: find everything that AWS would refuse, before anything is written."""
+"""`check`: find everything that AWS would refuse, before the first write."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from deployer.commands.session import checking, executor
 
 @click.command("check")
 @common
-@click.option("--offline", is_flag=True, help="Look at this folder only, not at the account.")
+@click.option("--offline", is_flag=True, help="Check the project's folder only, not the account.")
 def command(options: Options, offline: bool) -> None:
-    """Find everything that AWS would refuse, before anything is written.
+    """Find everything that AWS would refuse, before the first write.
 
     \b
     Example:
         python -m deployer check --offline
     """
-    from deployer.report.live import findings_text, print_json
+    from deployer.report.console import print_json
+    from deployer.report.results import findings_text
     from deployer.service.check import all_findings
 
-    with checking(options, offline) as (now, found), executor() as pool:
+    with checking(options, offline) as (now, findings), executor() as pool:
         wording = now.options.wording
-        offline = offline or now.empty or bool(found)
-        found += all_findings(now.aws, now.settings, pool, now.emit, offline=offline)
+        offline = offline or now.empty or bool(findings)
+        findings += all_findings(now.aws, now.settings, pool, now.emit, offline=offline)
         now.reporter.pause()
-    found = [wording(finding) for finding in found]
+    findings = [wording(finding) for finding in findings]
     if options.as_json:
-        print_json(sys.stdout, {"findings": found})
+        print_json(sys.stdout, {"findings": findings})
     else:
-        click.echo(findings_text(found))
-    if found:
+        click.echo(findings_text(findings))
+    if findings:
         sys.exit(FAILED)

@@ -18,23 +18,23 @@ from deployer.errors import Declined
 @click.command("down")
 @common
 @click.option(
-    "--keep-data", is_flag=True, help="Leave the bucket with its models, and the log groups."
+    "--keep-data", is_flag=True, help="Keep the bucket with its models, and the log groups."
 )
 @click.option(
     "--force",
     is_flag=True,
-    help="With --local: end the local AWS and remove its files, without asking it.",
+    help="With --local: end the local AWS and delete its files, even if it does not answer.",
 )
-@click.option("--yes", is_flag=True, help="Delete without being asked.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
-    """Delete everything of this service and stage, and prove that nothing is left.
+    """Delete everything of this service and stage, and verify that nothing is left.
 
     \b
     Example:
         python -m deployer down --stage dev --yes
     """
     from deployer.engine.plan import Plan
-    from deployer.report.live import print_json
+    from deployer.report.console import print_json
 
     begun = time.monotonic()
     if force and not options.local:
@@ -47,7 +47,7 @@ def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
             print_json(sys.stdout, {"ended": ended})
         return
     with session(options, "down") as now, executor() as pool:
-        from deployer.service import runs
+        from deployer.service.down import plan_down
 
         if now.empty:
             now.emit(Note("the local AWS is not running, so there is nothing to delete"))
@@ -55,10 +55,11 @@ def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
             if options.as_json:
                 print_json(sys.stdout, document(now, Plan(()), {}, time.monotonic() - begun))
             return
-        plan, run = runs.prepare_down(now.aws, now.settings, pool, now.emit, keep_data=keep_data)
+        teardown = plan_down(now.aws, now.settings, pool, now.emit, keep_data=keep_data)
+        plan = teardown.plan
         question = f"Delete all of {now.settings.service}, stage {now.settings.stage}?"
         confirm(now, "delete", plan.destructive, yes, question)
-        applied(now, plan, run, begun)
+        applied(now, plan, teardown.apply, begun)
         now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, plan, {}, time.monotonic() - begun))
@@ -67,7 +68,7 @@ def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:
 
 
 def confirm_end(yes: bool) -> None:
-    """Ask before the local AWS is ended with all that lives in it."""
+    """Ask before the local AWS ends, with all services in it."""
     if yes:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):

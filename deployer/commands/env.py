@@ -14,14 +14,14 @@ from deployer.commands.session import settings_of
 @click.command("env")
 @common
 def command(options: Options) -> None:
-    """Print the lines by which any AWS client talks to the local AWS.
+    """Print the environment variables by which AWS clients reach the local AWS.
 
     \b
     Example:
         eval "$(python -m deployer env --local)"
     """
     from deployer.local import process
-    from deployer.report.live import print_json
+    from deployer.report.console import print_json
 
     if not options.local:
         raise click.UsageError("only the local AWS needs this: add --local")

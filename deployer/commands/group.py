@@ -30,8 +30,7 @@ class Cli(click.Group):
     """Imports a verb when it is called, and turns its errors into one message and an exit code.
 
     Args:
-        verbs: the names of the verbs; each is the `command` of a module of that name in this
-            package.
+        verbs: names of the verbs; each has a module here of its name, with its `command`.
     """
 
     def __init__(self, *arguments: Any, verbs: Sequence[str] = (), **options: Any) -> None:
@@ -116,7 +115,7 @@ def _print_usage_error(ctx: click.Context, error: click.UsageError) -> None:
 
 
 def _defect(error: Exception) -> Defect:
-    """Keep the traceback in a file, or show it where no file can be written."""
+    """Write the traceback to a file, or to stderr if no file can be written."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="deployer-", suffix=".log", delete=False
@@ -130,7 +129,7 @@ def _defect(error: Exception) -> Defect:
 
 
 def _print_error(ctx: click.Context, error: DeployerError, kind: str = "") -> None:
-    """Print an error on stderr, and with --json the document that holds it on stdout."""
+    """Print an error on stderr and, with --json, its document on stdout."""
     options = ctx.find_root().obj
     given = vars(options) if options else {}
     message, advice = (
@@ -151,7 +150,7 @@ def _print_error(ctx: click.Context, error: DeployerError, kind: str = "") -> No
 
 def _show(message: str, advice: str, *, color: bool) -> None:
     try:
-        from deployer.report.live import print_error, stderr_console
+        from deployer.report.console import print_error, stderr_console
     except (OSError, ImportError):  # what is wrong may keep modules from being read, too
         sys.stderr.write(f"error: {message}\n{advice}\n")
     else:
@@ -159,17 +158,15 @@ def _show(message: str, advice: str, *, color: bool) -> None:
 
 
 def _discard_stdout() -> None:
-    """Let what is still to be written to stdout go nowhere, so that the end of the process does not
-    fail on it.
-    """
+    """Discard further output to stdout, so that Python's exit does not fail on it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def run(cli: click.Group) -> int:
     """Run the command line; return the exit code.
 
-    Garbage collection is put off: imported modules are never garbage, and looking through them cost
-    a fifth of a plan.
+    Disables garbage collection during startup: imported modules are never garbage, and scanning
+    them cost 20 % of `plan`.
     """
     gc.disable()
     atexit.register(gc.freeze)

@@ -21,9 +21,11 @@ from deployer.commands.session import settings_of, started
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     required=True,
-    help="Write it here, for docker load.",
+    help="Write the image to this file, for docker load.",
 )
-@click.option("--function", help="The function whose image is meant, where several have their own.")
+@click.option(
+    "--function", help="Build this function's image, if functions have images of their own."
+)
 def command(options: Options, output: Path, function: str | None) -> None:
     """Build the function image into a file, without any AWS call.
 
@@ -33,10 +35,12 @@ def command(options: Options, output: Path, function: str | None) -> None:
     """
     from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import StepFinished, StepProgress, StepStarted
-    from deployer.images.build import save
+    from deployer.images.build import build_and_save
     from deployer.project import training
-    from deployer.report.live import Reporter, image_line, print_json, stderr_console
-    from deployer.service import runs
+    from deployer.report.console import print_json, stderr_console
+    from deployer.report.live import Reporter
+    from deployer.report.results import image_line
+    from deployer.service.release import read_release
 
     if options.local:
         raise click.UsageError(
@@ -49,16 +53,18 @@ def command(options: Options, output: Path, function: str | None) -> None:
     with reporter, Interrupts(reporter).installed():
         if training.needed(settings):
             training.train(settings, reporter.emit, os.environ)
-        project = runs.read_project(settings, reporter.emit)
-        key = image_key(project.image_of, function)
-        context = project.images[key]
-        name = f"{settings.prefix}:{context.tag}"
+        release = read_release(settings, reporter.emit)
+        key = image_key(release.image_keys, function)
+        context = release.contexts[key]
+        name = f"{settings.prefix}:{context.image_tag}"
         reporter.emit(StepStarted("image", "create"))
 
         def tell(text: str, *, lasting: bool = False) -> None:
             reporter.emit(StepProgress("image", text, lasting))
 
-        built = save(context, name, output, settings.builder, tell, project.served_by(key))
+        built = build_and_save(
+            context, name, output, settings.builder, tell, release.model_files(key)
+        )
         reporter.emit(StepFinished("image", "create", time.monotonic() - begun))
     document = {
         "image": name,
@@ -76,7 +82,7 @@ def command(options: Options, output: Path, function: str | None) -> None:
 
 
 def image_key(image_of: Mapping[str, str], function: str | None) -> str:
-    """Return which image is meant: the function's, or the only one there is."""
+    """Return the key of the function's image, or of the only image if no function is named."""
     keys = set(image_of.values())
     if function is None and len(keys) == 1:
         return keys.pop()

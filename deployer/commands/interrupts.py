@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once while a command only reads, in good order while it writes."""
+"""Ctrl-C and SIGTERM: end at once while a command reads, finish running steps while it writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAST_WORDS_S = 0.5
 
 
 class Flag:
-    """Like threading.Event, but a signal handler may set it: no lock is taken that the interrupted
+    """Like threading.Event, but safe in a signal handler: it takes no lock that the interrupted
     code could hold.
     """
 
@@ -37,7 +37,7 @@ class Flag:
         return self._raised
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until the flag is set, or for so long."""
+        """Wait until the flag is set, at most `timeout_s`."""
         if not self._raised:
             with suppress(Empty):
                 self._wake.get(timeout=timeout_s)
@@ -45,10 +45,10 @@ class Flag:
 
 
 class Interrupts:
-    """How a command takes Ctrl-C and SIGTERM.
+    """The handling of Ctrl-C and SIGTERM in a command.
 
-    A signal raises KeyboardInterrupt in the main thread. Inside `finishing`, the first only sets
-    `stopped`: what runs is finished and nothing new begins; the second ends the process.
+    A signal raises KeyboardInterrupt in the main thread. Inside `finishing`, the first signal only
+    sets `stopped`: running steps finish and no new one begins. The second ends the process.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -58,7 +58,7 @@ class Interrupts:
 
     @contextmanager
     def installed(self) -> Iterator[Interrupts]:
-        """Handle the signals; only the main thread can, so elsewhere nothing changes."""
+        """Install the signal handlers; without effect outside of the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
@@ -71,7 +71,7 @@ class Interrupts:
 
     @contextmanager
     def finishing(self) -> Iterator[None]:
-        """Let the first signal end the run in good order: something is being written."""
+        """Let the first signal finish the running steps: the account is being written."""
         self._finishing = True
         try:
             yield

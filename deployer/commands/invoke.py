@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 @click.option(
     "--sample",
     is_flag=True,
-    help="Send a record of samples/, or one made of the features in the manifest.",
+    help="Send a record from samples/, or one made from the manifest's features.",
 )
 @click.option("--data", help="Send this JSON.")
 @click.option(
-    "--file", "path", type=click.Path(path_type=Path), help="Send a file; - is standard input."
+    "--file", "path", type=click.Path(path_type=Path), help="Send this file; - is standard input."
 )
 @click.option(
     "--repeat",
     type=click.IntRange(1, 10_000),
     default=1,
-    help="Send it so often, and show how latency spreads.",
+    help="Send it this many times, and show how the latency spreads.",
 )
-@click.option("--allow-partial", is_flag=True, help="Exit with 0 although some models failed.")
+@click.option("--allow-partial", is_flag=True, help="Exit with 0 even if some models failed.")
 def command(
     options: Options,
     sample: bool,
@@ -49,7 +49,8 @@ def command(
     Example:
         python -m deployer invoke --data '{"instances": [...]}'
     """
-    from deployer.report.live import print_json, print_output, print_results, stdout_console
+    from deployer.report.console import print_json, stdout_console
+    from deployer.report.results import print_output, print_results
     from deployer.service.invoke import Client, find_url
 
     body = request_body(options.project.resolve(), sample, data, path)
@@ -83,9 +84,9 @@ def command(
 
 
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:
-    """Return what to send, from the one source that was named."""
+    """Return the request body, from the one source that was named."""
     from deployer.files import Unreadable, read_text
-    from deployer.service.release import sample_request
+    from deployer.project.models import sample_request
 
     named = [
         name

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass
 class Options:
-    """What every command takes; `typed`: all arguments, as they were typed."""
+    """The options of every command; `typed` holds all arguments as the user typed them."""
 
     project: Path
     service: str | None
@@ -37,7 +37,7 @@ class Options:
     typed: Sequence[str] = ()
 
     def wording(self, text: str) -> str:
-        """Return a text for the user, whose commands work when copied."""
+        """Return a message whose commands work when copied."""
         return copyable(text, vars(self), self.typed)
 
     @property
@@ -46,7 +46,7 @@ class Options:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text is the address of an HTTP server."""
+    """Tell whether a text is the URL of an HTTP server."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -60,8 +60,8 @@ def common(command: F) -> F:
     @functools.wraps(command)
     def collect(**values: Any) -> Any:
         root = click.get_current_context().find_root()
-        own = {name: values.pop(name) for name in Options.__dataclass_fields__ if name in values}
-        root.obj = options = Options(**own, typed=root.meta[TYPED])
+        given = {name: values.pop(name) for name in Options.__dataclass_fields__ if name in values}
+        root.obj = options = Options(**given, typed=root.meta[TYPED])
         if options.endpoint_url is not None and not is_address(options.endpoint_url):
             raise click.UsageError(
                 f"--endpoint-url: {options.endpoint_url!r} must be an address such as http://127.0.0.1:4566"
@@ -79,16 +79,20 @@ def common(command: F) -> F:
                 "--project",
                 type=click.Path(file_okay=False, path_type=Path),
                 default=".",
-                help="The project's folder.",
+                help="Folder of the project; by default the current one.",
             ),
-            click.option("--service", help="First part of every name."),
-            click.option("--stage", help="Second part of every name, such as dev or prod."),
+            click.option("--service", help="First part of every resource name."),
+            click.option(
+                "--stage", help="Second part of every resource name, such as dev or prod."
+            ),
             click.option("--region", help="AWS region."),
             click.option("--profile", help="Profile of the AWS configuration."),
-            click.option("--endpoint-url", help="One endpoint in place of AWS's own."),
-            click.option("--local", is_flag=True, help="Use the AWS that runs on this machine."),
+            click.option("--endpoint-url", help="Send all AWS calls to this address."),
             click.option(
-                "--json", "as_json", is_flag=True, help="End with one JSON document on stdout."
+                "--local", is_flag=True, help="Use the local AWS, which runs on this machine."
+            ),
+            click.option(
+                "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
             ),
             click.option("--no-color", is_flag=True, help="Print without colours."),
             click.option("-v", "--verbose", is_flag=True, help="Show every AWS call."),
@@ -99,17 +103,17 @@ def common(command: F) -> F:
 
 
 def with_builder(command: F) -> F:
-    """Add the option of the commands that may make an image, or tell which would."""
+    """Add --builder, for the commands that build an image or plan to."""
     kinds = click.Choice(BUILDERS)
     return click.option(
-        "--builder", type=kinds, help="What makes the image: a Docker engine, or none."
+        "--builder", type=kinds, help="Build the image with a Docker engine, or without one."
     )(command)
 
 
 def adopting(command: F) -> F:
-    """Add the option of the commands that may take over what carries no tags, or tell what they
-    would.
-    """
-    return click.option("--adopt", is_flag=True, help="Take over what has our names and no tags.")(
-        command
-    )
+    """Add --adopt, for the commands that adopt resources or plan to."""
+    return click.option(
+        "--adopt",
+        is_flag=True,
+        help="Adopt existing resources that have this service's names but no tags.",
+    )(command)

@@ -1,6 +1,4 @@
-"""What a command works in: options, settings, an open account or the local AWS, a reporter, and a
-way to be interrupted.
-"""
+"""The session of a command: settings, an open account or the local AWS, reporter, interrupts."""
 
 from __future__ import annotations
 
@@ -38,11 +36,12 @@ _NO_CONFIGURATION = {
 
 @dataclass
 class Session:
-    """An open account: who we are, where, and how to speak to user and AWS.
+    """An open account, and the means to speak to the user and to AWS.
 
-    `empty`: there is no account yet, because no local AWS runs; nothing may be called, and
-        everything counts as absent.
-    `environment`: the user's own, for programs of the user's.
+    Args:
+        empty: no local AWS runs, so there is no account; nothing may be called, and every resource
+            counts as absent.
+        environment: of the user, for programs of the user.
     """
 
     options: Options
@@ -69,15 +68,16 @@ def settings_of(options: Options) -> Settings:
 
 @contextmanager
 def session(options: Options, command: str, *, deploying: bool = True) -> Iterator[Session]:
-    """Collect the settings, open the account, and say where we are before anything happens.
+    """Collect the settings, open the account, and announce both before anything happens.
 
-    `deploying`: whether the command is about the whole service. Then it is told where, and while
-    AWS says who we are, what such a command needs next is made ready.
+    Args:
+        deploying: announce the target, and preload the deploy modules while STS answers.
     """
     from deployer.aws.access import Aws
     from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import Note, RunStarted
-    from deployer.report.live import Reporter, stderr_console
+    from deployer.report.console import stderr_console
+    from deployer.report.live import Reporter
 
     environment = dict(os.environ)
     settings = settings_of(options)
@@ -123,11 +123,11 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
         region = aws.region
         aws.client("sts")
         with executor(1) as meanwhile:
-            asked = meanwhile.submit(lambda: aws.identity)
+            answer = meanwhile.submit(lambda: aws.identity)
             if deploying:
-                import_module("deployer.service.runs")
+                import_module("deployer.service." + ("down" if command == "down" else "up"))
                 aws.make_clients()
-            identity = asked.result()
+            identity = answer.result()
         started()
         settings = settings.located(
             account=identity.account, partition=identity.partition, region=region
@@ -157,35 +157,34 @@ def started() -> None:
 
 @contextmanager
 def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[str]]]:
-    """Yield a session and the problems met while opening it; with problems, the session is without
-    an account.
-    """
+    """Yield a session and the problems met while opening it; with any, it is offline."""
     from deployer.errors import ConfigError
 
-    found: list[str] = []
+    problems: list[str] = []
     now = None
     with ExitStack() as stack:
         if not offline:
             try:
                 now = stack.enter_context(session(options, "check"))
             except ConfigError as error:
-                found += error.problems
+                problems += error.problems
             except DeployerError as error:
-                found.append(error.message)
-        yield now or _offline(options, found, stack), found
+                problems.append(error.message)
+        yield now or _offline(options, problems, stack), problems
 
 
-def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
-    """Return a session without an account; what is wrong with the settings goes to `found`."""
+def _offline(options: Options, problems: list[str], stack: ExitStack) -> Session:
+    """Return a session without an account; problems of the settings are added to `problems`."""
     from deployer.commands.interrupts import Interrupts
     from deployer.errors import ConfigError
     from deployer.project.settings import Settings
-    from deployer.report.live import Reporter, stderr_console
+    from deployer.report.console import stderr_console
+    from deployer.report.live import Reporter
 
     try:
         settings = settings_of(options)
     except ConfigError as error:
-        found += (problem for problem in error.problems if problem not in found)
+        problems += (line for line in error.problems if line not in problems)
         settings = Settings(options.project.resolve())
     reporter = stack.enter_context(Reporter(stderr_console(color=options.color), options.wording))
     interrupts = stack.enter_context(Interrupts(reporter).installed())
@@ -195,8 +194,10 @@ def _offline(options: Options, found: list[str], stack: ExitStack) -> Session:
 
 
 def without_account(settings: Settings) -> tuple[Settings, Aws]:
-    """Return settings with an account of their own or made up, and clients that know AWS's models
-    and that nobody calls.
+    """Return settings with a made-up account if they name none, and clients that must not be
+    called.
+
+    The clients give access to botocore's service models.
     """
     from deployer.aws.access import Aws
 
@@ -208,9 +209,7 @@ def without_account(settings: Settings) -> tuple[Settings, Aws]:
 
 
 def for_local(settings: Settings) -> Settings:
-    """Return the settings as the local AWS needs them: its images have no base, and its account is
-    its own.
-    """
+    """Return the settings for the local AWS: images without a base, and its own account."""
     from deployer.images.context import NO_BASE
 
     return replace(settings, base_image=NO_BASE, account="")
@@ -218,9 +217,7 @@ def for_local(settings: Settings) -> Settings:
 
 @contextmanager
 def users_configuration_hidden() -> Iterator[None]:
-    """Take AWS's and the proxies' variables out of the environment: --local reads nothing of that
-    configuration.
-    """
+    """Hide AWS's and the proxies' environment variables: --local does not read them."""
     hidden = {
         name: value
         for name, value in os.environ.items()
@@ -238,23 +235,21 @@ def users_configuration_hidden() -> Iterator[None]:
 
 
 def told_once(emit: Emit) -> Tell:
-    """Return what says a thing once, for waits that belong to no step."""
+    """Return a `Tell` that reports each text once, for waits that belong to no step."""
     from deployer.engine.events import Note
 
-    told: set[str] = set()
+    texts: set[str] = set()
 
     def tell(text: str, *, lasting: bool = False) -> None:
-        if text not in told:
-            told.add(text)
+        if text not in texts:
+            texts.add(text)
             emit(Note(text))
 
     return tell
 
 
 def find_local(project: Path, command: str, emit: Emit) -> Server | None:
-    """Return the project's local AWS, started if `up` needs one; None when a reading command finds
-    none.
-    """
+    """Return the project's local AWS. `up` starts one; reading commands get None if none runs."""
     from deployer.engine.events import Note
     from deployer.local import process
 
@@ -273,9 +268,7 @@ def find_local(project: Path, command: str, emit: Emit) -> Server | None:
 
 @contextmanager
 def executor(workers: int | None = None) -> Iterator[Executor]:
-    """Yield a pool of threads whose calls are waited for, unless the block ends with an error or an
-    interrupt.
-    """
+    """Yield a thread pool. Its calls are awaited, unless the block ends with an exception."""
     from concurrent.futures import ThreadPoolExecutor
 
     from deployer.aws.access import WORKERS
@@ -290,7 +283,7 @@ def executor(workers: int | None = None) -> Iterator[Executor]:
 
 
 def end_local(project: Path) -> str:
-    """End the local AWS, unless another service or stage still lives in it; say which."""
+    """End the local AWS unless another service or stage lives in it; return a message."""
     from deployer.local import process
 
     if process.stop_if_empty(project):
@@ -299,9 +292,7 @@ def end_local(project: Path) -> str:
 
 
 def force_end_local(project: Path) -> str:
-    """End the local AWS, whatever lives in it and whether it answers or not, and remove its files;
-    say what was done.
-    """
+    """End the local AWS, even if it does not answer, and delete its files; return a message."""
     from deployer.local import process
 
     ended = process.force_stop(project)

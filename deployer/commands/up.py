@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import click
 
-from deployer.commands.asking import confirm
+from deployer.commands.asking import confirm, counted
 from deployer.commands.changes import applied, document
 from deployer.commands.options import Options, adopting, common, with_builder
 from deployer.commands.session import Session, executor, session
@@ -20,13 +20,11 @@ from deployer.errors import Declined
 @common
 @with_builder
 @adopting
-@click.option(
-    "--train", is_flag=True, help="Train first, even where models of this service are live."
-)
+@click.option("--train", is_flag=True, help="Train first, even if models of this service are live.")
 @click.option(
     "--yes",
     is_flag=True,
-    help="Agree to deletions, replacements and adoptions without being asked.",
+    help="Do not ask before deletions, replacements and adoptions.",
 )
 def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
     """Create or update everything; the last line is the URL.
@@ -35,24 +33,22 @@ def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
     Example:
         python -m deployer up --stage prod
     """
-    from deployer.report.live import print_json
+    from deployer.report.console import print_json
 
     begun = time.monotonic()
     with session(options, "up") as now, executor() as pool:
-        from deployer.service import runs
+        from deployer.service.up import plan_up
 
         train_if_needed(now, train)
-        plan, run = runs.prepare_up(now.aws, replace(now.settings, adopt=adopt), pool, now.emit)
+        settings = replace(now.settings, adopt=adopt)
+        deployment = plan_up(now.aws, settings, pool, now.emit)
+        plan = deployment.plan
         if adopt:
-            confirm(now, "take over", plan.adopting, yes, "Take over what the plan gives tags to?")
-        confirm(
-            now,
-            "delete or replace",
-            plan.destructive,
-            yes,
-            "Go on and delete what the plan deletes?",
-        )
-        outputs = applied(now, plan, run, begun)
+            question = f"Adopt {counted(plan.adopting)}, and tag them as this service's?"
+            confirm(now, "adopt", plan.adopting, yes, question)
+        question = f"Apply this plan? It deletes or replaces {counted(plan.destructive)}."
+        confirm(now, "delete or replace", plan.destructive, yes, question)
+        outputs = applied(now, plan, deployment.apply, begun)
         if not options.as_json:
             now.emit(Note("next: python -m deployer invoke --sample"))
         now.reporter.pause()
@@ -63,11 +59,13 @@ def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
 
 
 def train_if_needed(now: Session, wanted: bool) -> None:
-    """Train when it is wanted, or when there are no models here and none are live that they would
-    replace.
+    """Train if `wanted`, or if there are no models here and none are live.
+
+    Raises:
+        Declined: there are no models here, but new ones would replace live ones.
     """
     from deployer.project import training
-    from deployer.service.declare import live_functions
+    from deployer.service.inventory import live_functions
 
     if not wanted:
         if not training.needed(now.settings):
@@ -78,7 +76,7 @@ def train_if_needed(now: Session, wanted: bool) -> None:
                 f"there are no models here, but {', '.join(live)} of this service serve some "
                 f"already; "
                 "training would replace them",
-                "bring those models back into models/, or agree to train: python -m deployer ... "
+                "put those models back into models/, or agree to train: python -m deployer ... "
                 "--train",
             )
     training.train(now.settings, now.emit, now.environment)

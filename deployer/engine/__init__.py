@@ -1,1 +1,1 @@
-"""What plans and performs changes. It knows no kind of resource and no terminal."""
+"""Plan changes and apply them, without knowing any kind of resource or a terminal."""

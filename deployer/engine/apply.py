@@ -1,5 +1,6 @@
-"""The two walks of a run: read every resource, perform every change. Emits events; prints nothing,
-decides nothing.
+"""Read every resource, plan, and apply the plan along the dependency graph.
+
+Progress goes out as events; nothing is printed or asked here.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from deployer.engine.plan import (
 from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.resources.base import Resource
 
-Actual = dict[str, "State | None"]
+Actual = dict[str, State | None]
 _DONE = {
     Action.CREATE: "created",
     Action.UPDATE: "updated",
@@ -48,14 +49,16 @@ _DONE = {
 class RunResult:
     """How applying a plan ended, by resource.
 
-    `outputs`: of the resources that are in place. `performed`: what was done. `idle`: what needed
-        nothing.
+    Args:
+        outputs: those of the resources that are in place.
+        performed: the actions that succeeded.
+        unchanged: the resources whose planned action was NOOP.
     """
 
     outcomes: Mapping[str, Outcome]
     outputs: Mapping[str, Fields] = field(default_factory=dict)
     performed: Mapping[str, Action] = field(default_factory=dict)
-    idle: Collection[str] = ()
+    unchanged: Collection[str] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -63,14 +66,12 @@ class RunResult:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many resources were created, updated, replaced, deleted, failed, skipped; not what
-        needed nothing.
-        """
-        done = {
-            name: sum(each is action for each in self.performed.values())
-            for action, name in _DONE.items()
-        }
-        fates = [outcome.fate for key, outcome in self.outcomes.items() if key not in self.idle]
+        """How many resources were created, updated, replaced, deleted, failed and skipped."""
+        performed = list(self.performed.values())
+        done = {name: performed.count(action) for action, name in _DONE.items()}
+        fates = [
+            outcome.fate for key, outcome in self.outcomes.items() if key not in self.unchanged
+        ]
         return {**done, "failed": fates.count(Fate.FAILED), "skipped": fates.count(Fate.SKIPPED)}
 
 
@@ -82,83 +83,85 @@ def read_all(
     *,
     only_find: bool = False,
 ) -> Actual:
-    """Read every resource at once; names are derived, so no read waits for another.
+    """Read every resource at once: names are derived, so no read waits for another.
 
     Args:
-        only_find: whether it is enough to know which are there and ours.
-        refused: gets what is not ours, by key; for us it is then not there. Without it, what is not
-            ours is an error.
+        only_find: only establish existence and ownership (Resource.find).
+        refused: gets the error of each resource that is not ours, by key; the resource then counts
+            as absent. Without it, such a resource is an error.
 
     Raises:
-        ForeignResource: with every resource that is not ours, by name.
-        DeployerError: the first other failure, saying which resource it concerns.
+        ForeignResource: names every resource that is not ours.
+        DeployerError: the first other failure; its message names the resource.
     """
     futures = {
         resource.key: executor.submit(resource.find if only_find else resource.read, aws)
         for resource in resources
     }
     actual: Actual = {}
-    foreign: list[ForeignResource] = []
+    foreign: dict[str, ForeignResource] = {}
     failures: dict[str, DeployerError] = {}
     for key, future in futures.items():
         try:
             actual[key] = future.result()
         except ForeignResource as error:
-            foreign.append(error)
             actual[key] = None
-            if refused is not None:
-                refused[key] = error
+            foreign[key] = error
         except DeployerError as error:
             failures[key] = error
-    # Before failures, which may follow from it: what is in another account's bucket cannot be read
-    # either.
-    if foreign and refused is None:
-        raise ForeignResource("\n".join(each.message for each in foreign), foreign[0].advice)
-    if (
-        failures
-    ):  # only the first is touched: several keys may have failed by one and the same error
+    if refused is not None:
+        refused.update(foreign)
+    # Ownership comes first, for failures may follow from it: objects in the bucket of another
+    # account cannot be read either.
+    elif foreign:
+        errors = list(foreign.values())
+        raise ForeignResource("\n".join(error.message for error in errors), errors[0].advice)
+    if failures:
         key, failure = next(iter(failures.items()))
-        failure.message = f"failed to read {key}: {failure.message}"
-        raise failure
+        raise failure.during(f"failed to read {key}") from failure
     return actual
 
 
 def needs_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
+    """Return the dependency graph of resources."""
     return {resource.key: resource.needs for resource in resources}
 
 
 def plan_changes(
     resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource] = ()
 ) -> Plan:
-    """Plan what `up` does; of what is undeclared, only what exists."""
+    """Plan `up`. Undeclared resources are planned for deletion if they exist."""
     by_key = {resource.key: resource for resource in resources}
     order = in_order(needs_of(resources))
     existing = [resource.key for resource in undeclared if actual[resource.key] is not None]
     plan = make_plan((by_key[key].desired() for key in order), actual, existing)
-    if all(state is None for state in actual.values()):  # a first deploy makes everything anew
+    if all(state is None for state in actual.values()):  # nobody uses the service yet
         return plan
-    return Plan(tuple(_noted(change, by_key.get(change.key)) for change in plan.changes))
+    return Plan(tuple(_with_note(change, by_key.get(change.key)) for change in plan.changes))
 
 
-def _idle(plan: Plan) -> set[str]:
-    return {change.key for change in plan.changes if change.action is Action.NOOP}
-
-
-def _noted(change: Change, resource: Resource | None) -> Change:
-    anew = change.action in (Action.CREATE, Action.REPLACE)
-    return replace(change, note=resource.anew) if resource and anew else change
+def _with_note(change: Change, resource: Resource | None) -> Change:
+    """Add the consequences that creating a resource has in a service that is already in use."""
+    is_new = change.action in (Action.CREATE, Action.REPLACE)
+    return replace(change, note=resource.anew) if resource and is_new else change
 
 
 def plan_teardown(resources: Sequence[Resource], actual: Actual) -> Plan:
-    """Plan what `down` does: whatever exists, users before what they use."""
+    """Plan `down`: delete every resource that exists, each before those that it needs."""
     return plan_deletion(reversed(in_order(needs_of(resources))), actual)
+
+
+def _unchanged(plan: Plan) -> set[str]:
+    return {change.key for change in plan.changes if change.action is Action.NOOP}
 
 
 @dataclass
 class Run:
-    """One application of a plan.
+    """One application of a plan; for one use.
 
-    `stopped` is asked before each step; once it is true, nothing new begins.
+    Args:
+        stopped: whether the user has asked for the end of the run; no step begins after that.
+        clock: in seconds.
     """
 
     aws: Aws
@@ -176,28 +179,27 @@ class Run:
         actual: Actual,
         undeclared: Sequence[Resource],
     ) -> RunResult:
-        """Create, update and replace along the graph; then, if all went well, delete what is
-        undeclared.
+        """Create, update and replace along the graph; after that, delete what is undeclared.
+
+        Nothing is deleted once a step has failed or was skipped.
         """
         changes = {change.key: change for change in plan.changes}
         by_key = {resource.key: resource for resource in resources}
-        needs = needs_of(resources)
 
         def visit(key: str) -> None:
-            self._settle(by_key[key], changes[key], actual[key])
+            self._reconcile(by_key[key], changes[key], actual[key])
 
-        outcomes = self._walk(needs, visit, changes)
-        doomed = [resource for resource in undeclared if changes.get(resource.key) is not None]
-        failed = next(
-            (key for key, outcome in outcomes.items() if outcome.fate is not Fate.DONE), None
-        )
-        if failed is None:
-            outcomes |= self._delete_in_turn(doomed, changes)
-        else:
+        outcomes = self._walk(needs_of(resources), visit, changes)
+        obsolete = [resource for resource in undeclared if resource.key in changes]
+        unfinished = [key for key, outcome in outcomes.items() if outcome.fate is not Fate.DONE]
+        if unfinished:
             outcomes |= {
-                resource.key: self._skip(changes[resource.key], failed) for resource in doomed
+                resource.key: self._skip(changes[resource.key], unfinished[0])
+                for resource in obsolete
             }
-        return RunResult(outcomes, self._outputs, self._performed, _idle(plan))
+        else:
+            outcomes |= self._delete_in_turn(obsolete, changes)
+        return RunResult(outcomes, self._outputs, self._performed, _unchanged(plan))
 
     def down(self, plan: Plan, resources: Sequence[Resource]) -> RunResult:
         """Delete along the reversed graph."""
@@ -206,26 +208,28 @@ class Run:
 
         def visit(key: str) -> None:
             if changes[key].action is Action.DELETE:
-                self._step(changes[key], lambda: by_key[key].delete(self._aws(key)))
+                self._step(changes[key], lambda: by_key[key].delete(self._access(key)))
 
         outcomes = self._walk(reverse(needs_of(resources)), visit, changes)
-        return RunResult(outcomes, performed=self._performed, idle=_idle(plan))
+        return RunResult(outcomes, performed=self._performed, unchanged=_unchanged(plan))
 
     def _delete_in_turn(
-        self, doomed: Sequence[Resource], changes: Mapping[str, Change]
+        self, obsolete: Sequence[Resource], changes: Mapping[str, Change]
     ) -> dict[str, Outcome]:
-        by_key = {resource.key: resource for resource in doomed}
+        """Delete one resource after another; a failure skips those behind it."""
+        by_key = {resource.key: resource for resource in obsolete}
         keys = list(by_key)
         chain = {key: keys[max(0, number - 1) : number] for number, key in enumerate(keys)}
 
         def visit(key: str) -> None:
-            self._step(changes[key], lambda: by_key[key].delete(self._aws(key)))
+            self._step(changes[key], lambda: by_key[key].delete(self._access(key)))
 
         return self._walk(chain, visit, changes)
 
     def _walk(
         self, needs: Needs, visit: Callable[[str], None], changes: Mapping[str, Change]
     ) -> dict[str, Outcome]:
+        """Visit every node, and announce the changes that were skipped."""
         outcomes = walk(needs, visit, self.executor, self.stopped)
         for key, outcome in outcomes.items():
             if outcome.fate is Fate.SKIPPED and changes[key].action is not Action.NOOP:
@@ -233,31 +237,29 @@ class Run:
         return outcomes
 
     def _skip(self, change: Change, because: str | None) -> Outcome:
-        self.emit(
-            StepSkipped(
-                change.key, change.action.value, f"{because} failed" if because else "interrupted"
-            )
-        )
+        reason = f"{because} failed" if because else "interrupted"
+        self.emit(StepSkipped(change.key, change.action.value, reason))
         return Outcome(Fate.SKIPPED, because=because)
 
-    def _settle(self, resource: Resource, change: Change, actual: State | None) -> None:
-        """Bring one resource to what is desired, now that everything it refers to is known."""
+    def _reconcile(self, resource: Resource, change: Change, actual: State | None) -> None:
+        """Bring one resource to its desired state. The outputs that it refers to are known now."""
         outputs = dict(actual.outputs) if actual else {}
         if change.action is not Action.NOOP:
             desired = resolve(resource.fields, lambda ref: self._outputs[ref.key][ref.output])
             if change.action is Action.UPDATE and actual is not None:
-                # What was unknown may have turned out to be what is there already.
+                # A value that the plan did not know may equal the actual one after all.
                 fields = compare(desired, actual.fields, resource.replace_on)
                 change = Change(change.key, Action.UPDATE if fields else Action.NOOP, fields)
             if change.action is not Action.NOOP:
-                made = self._step(change, partial(self._change, resource, change, desired, actual))
-                outputs = {**outputs, **made}
+                perform = partial(self._perform, resource, change, desired, actual)
+                outputs |= self._step(change, perform)
         self._outputs[resource.key] = outputs
 
-    def _change(
+    def _perform(
         self, resource: Resource, change: Change, desired: Fields, actual: State | None
     ) -> Fields:
-        aws = self._aws(resource.key)
+        """Make one change and return the outputs that are new."""
+        aws = self._access(resource.key)
         if change.action is Action.UPDATE and actual is not None:
             return resource.update(aws, desired, actual, change)
         if change.action is Action.REPLACE:
@@ -267,54 +269,55 @@ class Run:
         except AwsError as error:
             if error.code not in resource.exists or not error.operation.startswith("Create"):
                 raise
-            return self._go_on(resource, desired, aws, error)
+            return self._finish_existing(resource, desired, aws, error)
 
     @staticmethod
-    def _go_on(resource: Resource, desired: Fields, aws: Aws, error: AwsError) -> Fields:
-        """Finish what exists though it was not there a moment ago (GEN-10); raise the error if it
-        cannot become what is desired, and ForeignResource if it is not ours."""
+    def _finish_existing(resource: Resource, desired: Fields, aws: Aws, exists: AwsError) -> Fields:
+        """Update a resource that exists though it did not when it was read (GEN-10).
+
+        Raises:
+            AwsError: `exists`, when the resource cannot become what is desired in place.
+            ForeignResource: it is not ours.
+        """
         aws.tell(
             "it exists already: another run made it, or the answer to an attempt was lost; going "
             "on",
             lasting=True,
         )
-        found = aws.wait_until(
+        actual = aws.wait_until(
             lambda: resource.read(aws), reason="for AWS: what exists already is not seen yet"
         )
-        fields = compare(desired, found.fields, resource.replace_on)
+        fields = compare(desired, actual.fields, resource.replace_on)
+        if any(field_change.forces_replace for field_change in fields):
+            raise exists
         change = Change(resource.key, Action.UPDATE, fields)
-        if any(each.forces_replace for each in fields):
-            raise error
-        made = resource.update(aws, desired, found, change) if fields else {}
-        return {**found.outputs, **made}
+        outputs = resource.update(aws, desired, actual, change) if fields else {}
+        return {**actual.outputs, **outputs}
 
-    def _step(self, change: Change, act: Callable[[], Any]) -> Any:
+    def _step(self, change: Change, perform: Callable[[], Any]) -> Any:
+        """Perform one change, between the events of its beginning and its end."""
         key, verb = change.key, change.action.value
         started = self.clock()
         self.emit(StepStarted(key, verb))
         try:
-            result = act()
+            result = perform()
+        except AwsError as error:
+            failure = error.during(f"failed to {verb} {key}")
+            self.emit(StepFailed(key, verb, failure.message, failure.advice))
+            raise failure from error
         except DeployerError as error:
-            if isinstance(error, AwsError):
-                error.message = f"failed to {verb} {key}: {error.message}"
             self.emit(StepFailed(key, verb, error.message, error.advice))
             raise
         except Exception as error:
-            self.emit(
-                StepFailed(
-                    key,
-                    verb,
-                    f"{type(error).__name__}: {error}",
-                    "this is a defect of the deployer",
-                )
-            )
+            message = f"{type(error).__name__}: {error}"
+            self.emit(StepFailed(key, verb, message, "this is a defect of the deployer"))
             raise
         self._performed[key] = change.action
         self.emit(StepFinished(key, verb, self.clock() - started))
         return result
 
-    def _aws(self, key: str) -> Aws:
-        """The access for one step: what it waits for is told as that step's progress."""
+    def _access(self, key: str) -> Aws:
+        """Return the access for one step: its waiting becomes that step's progress."""
 
         def tell(text: str, *, lasting: bool = False) -> None:
             self.emit(StepProgress(key, text, lasting))

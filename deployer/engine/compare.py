@@ -1,4 +1,7 @@
-"""Canonical forms, so that AWS's way of writing a thing never shows as a difference. Pure."""
+"""Canonical forms: AWS writes equal values in several ways, which must not show as a difference.
+
+Pure: no AWS, no clock, no I/O.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,12 @@ Json = Any
 
 
 def canonical_json(value: Json) -> str:
-    """Serialise with sorted keys and fixed separators: equal values give equal text (Sfn-2 compares
-    text).
-    """
+    """Serialise with sorted keys and fixed separators: equal values give equal text (Sfn-2)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def parse_document(document: str | Mapping[str, Json] | None) -> Json:
-    """Return a JSON document that came as text, URL-encoded text or already parsed (Iam-4)."""
+    """Parse a JSON document, which may be text, URL-encoded text or already parsed (Iam-4)."""
     if document is None or isinstance(document, Mapping):
         return document
     text = document if document.lstrip().startswith(("{", "[")) else unquote(document)
@@ -26,11 +27,11 @@ def parse_document(document: str | Mapping[str, Json] | None) -> Json:
 
 
 def canonical_policy(document: str | Mapping[str, Json] | None) -> Json:
-    """Return an IAM-style policy in one form, whichever of the equal ones it came in (Iam-5).
+    """Return the canonical form of an IAM-style policy (Iam-5).
 
-    Statements and values are sorted sets; a scalar is a list of one; an account id is that
-    account's root ARN; booleans and numbers in conditions are text; a missing version is
-    2008-10-17.
+    Statements and values are sorted sets; a scalar becomes a list of one; an account's root ARN
+    becomes its account id; booleans and numbers in conditions become text; a missing version
+    becomes 2008-10-17.
     """
     parsed = parse_document(document)
     if parsed is None:
@@ -39,7 +40,7 @@ def canonical_policy(document: str | Mapping[str, Json] | None) -> Json:
     statements = statements if isinstance(statements, list) else [statements]
     return {
         "Version": parsed.get("Version", "2008-10-17"),
-        "Statement": sorted((_statement(each) for each in statements), key=canonical_json),
+        "Statement": sorted(map(_statement, statements), key=canonical_json),
     }
 
 
@@ -62,14 +63,14 @@ def _statement(statement: Mapping[str, Json]) -> dict[str, Json]:
 
 def _values(value: Json) -> list[str]:
     values = value if isinstance(value, (list, tuple)) else [value]
-    return sorted({each if isinstance(each, str) else json.dumps(each) for each in values})
+    return sorted({item if isinstance(item, str) else json.dumps(item) for item in values})
 
 
 def _principal(value: Json) -> dict[str, list[str]]:
     if value == "*":
         return {"AWS": ["*"]}
     return {
-        kind: sorted({_account(each) for each in _values(names)}) for kind, names in value.items()
+        kind: sorted({_account(name) for name in _values(names)}) for kind, names in value.items()
     }
 
 
@@ -80,14 +81,12 @@ def _account(principal: str) -> str:
 
 
 def canonical_lifecycle(document: str | Mapping[str, Json] | None) -> Json:
-    """Return an ECR lifecycle policy with its rules in order of priority and without empty lists
-    (ECR-5).
-    """
+    """Return an ECR lifecycle policy with rules sorted by priority and no empty lists (ECR-5)."""
     parsed = parse_document(document)
     if parsed is None:
         return None
     rules = []
-    for rule in sorted(parsed.get("rules", []), key=lambda each: int(each["rulePriority"])):
+    for rule in sorted(parsed.get("rules", []), key=lambda rule: int(rule["rulePriority"])):
         selection = {
             name: sorted(value) if isinstance(value, list) else value
             for name, value in rule.get("selection", {}).items()
@@ -98,19 +97,17 @@ def canonical_lifecycle(document: str | Mapping[str, Json] | None) -> Json:
 
 
 def tags_from(pairs: Iterable[Mapping[str, str]] | Mapping[str, str] | None) -> dict[str, str]:
-    """Return tags of any service's shape (GEN-11) as one dict, without AWS's own `aws:` keys
-    (GEN-12).
-    """
+    """Return the tags of any service (GEN-11) as a dict, without AWS's `aws:` tags (GEN-12)."""
     if pairs is None:
         return {}
     if isinstance(pairs, Mapping):
-        found = dict(pairs)
+        tags = dict(pairs)
     else:
-        found = {
+        tags = {
             pair.get("Key", pair.get("key", "")): pair.get("Value", pair.get("value", ""))
             for pair in pairs
         }
-    return {key: value for key, value in found.items() if not key.startswith("aws:")}
+    return {key: value for key, value in tags.items() if not key.startswith("aws:")}
 
 
 def tag_list(tags: Mapping[str, str], *, lower: bool = False) -> list[dict[str, str]]:

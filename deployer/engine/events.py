@@ -1,12 +1,10 @@
-"""The vocabulary of a run: what the engine has to say, as values. Nothing here prints, reads a
-clock or knows AWS.
-"""
+"""The events of a run, as values. Nothing here prints, reads a clock or knows AWS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deployer.engine.plan import Plan
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunStarted:
-    """Where a command is about to work; the first event of each run that touches an account."""
+    """The account and region of a run; the first event of every run that has an account."""
 
     command: str
     service: str
@@ -26,9 +24,9 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth knowing that is no step: training first, the local AWS started.
+    """A message that belongs to no step, such as "the local AWS started".
 
-    `verbatim`: the words of the user's own program, which are shown as they are.
+    `verbatim`: output of the user's own program, shown unchanged.
     """
 
     text: str
@@ -37,7 +35,7 @@ class Note:
 
 @dataclass(frozen=True)
 class PlanReady:
-    """Everything was read and compared."""
+    """All resources were read and compared."""
 
     plan: Plan
 
@@ -52,9 +50,10 @@ class StepStarted:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """What a step is doing, or waiting for. `lasting`: still worth reading when the step is done.
+    """What a step is doing or waiting for.
 
-    What comes after a colon may change often, such as a number of bytes.
+    `text`: the part after a colon may change often, such as a number of bytes.
+    `lasting`: still worth reading when the step is done.
     """
 
     key: str
@@ -73,7 +72,7 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class StepFailed:
-    """A resource's change failed; what depends on it will be skipped, the rest goes on."""
+    """A resource's change failed. Resources that depend on it are skipped, the others go on."""
 
     key: str
     action: str
@@ -83,7 +82,7 @@ class StepFailed:
 
 @dataclass(frozen=True)
 class StepSkipped:
-    """A resource was not touched, because `because` failed or the run was interrupted."""
+    """A resource was left as it is. `because`: "KEY failed" or "interrupted"."""
 
     key: str
     action: str
@@ -92,7 +91,7 @@ class StepSkipped:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """The end of a run that applied something."""
+    """The end of a run that applied a plan."""
 
     command: str
     counts: Mapping[str, int]
@@ -100,15 +99,15 @@ class RunFinished:
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event = Union[
-    RunStarted,
-    Note,
-    PlanReady,
-    StepStarted,
-    StepProgress,
-    StepFinished,
-    StepFailed,
-    StepSkipped,
-    RunFinished,
-]
+Event = (
+    RunStarted
+    | Note
+    | PlanReady
+    | StepStarted
+    | StepProgress
+    | StepFinished
+    | StepFailed
+    | StepSkipped
+    | RunFinished
+)
 Emit = Callable[[Event], None]

@@ -1,6 +1,4 @@
-"""The dependency graph and its parallel walk, on the standard library's graphlib. Knows nothing of
-AWS.
-"""
+"""The dependency graph and its parallel walk, with the standard library's graphlib; no AWS here."""
 
 from __future__ import annotations
 
@@ -10,11 +8,11 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from enum import Enum
 
-Needs = Mapping[str, Collection[str]]
+Needs = Mapping[str, Collection[str]]  # the nodes that each node depends on
 
 
 class Fate(str, Enum):
-    """How a node's turn ended."""
+    """How the visit of a node ended."""
 
     DONE = "done"
     FAILED = "failed"
@@ -23,8 +21,11 @@ class Fate(str, Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One node's end: FAILED has its error, SKIPPED the node that is to blame (None: the walk was
-    stopped).
+    """The end of one node.
+
+    Args:
+        error: why it FAILED.
+        because: the failed node for which it was SKIPPED; None when the walk was stopped.
     """
 
     fate: Fate
@@ -33,11 +34,11 @@ class Outcome:
 
 
 def in_order(needs: Needs) -> list[str]:
-    """Return the nodes, dependencies first; ties keep the order in which they were given.
+    """Return the nodes, dependencies first; ties keep the given order.
 
     Raises:
         KeyError: a node needs one that is not in the graph.
-        graphlib.CycleError: the needs go in a circle; its second argument is the circle.
+        graphlib.CycleError: there is a cycle; the error's second argument lists it.
     """
     _check(needs)
     rank = {node: number for number, node in enumerate(needs)}
@@ -52,12 +53,12 @@ def in_order(needs: Needs) -> list[str]:
 
 
 def reverse(needs: Needs) -> dict[str, set[str]]:
-    """Return the graph with every edge turned round: what was needed now comes last."""
-    turned: dict[str, set[str]] = {node: set() for node in needs}
-    for node, wanted in needs.items():
-        for each in wanted:
-            turned[each].add(node)
-    return turned
+    """Return the graph with every edge reversed: each node needs those that needed it."""
+    reversed_needs: dict[str, set[str]] = {node: set() for node in needs}
+    for node, needed in needs.items():
+        for dependency in needed:
+            reversed_needs[dependency].add(node)
+    return reversed_needs
 
 
 def walk(
@@ -66,11 +67,11 @@ def walk(
     executor: Executor,
     stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Outcome]:
-    """Visit each node once its needs are done, as many at once as the executor allows.
+    """Visit every node after the nodes that it needs, in parallel on the executor.
 
-    A visit that raises fails its node; nodes that need it, directly or not, are skipped; the others
-    go on. Once `stopped` is true no visit begins any more, and what has not begun is skipped;
-    running visits are waited for. Only `Exception` is caught; the error is in the outcome.
+    A visit that raises an Exception fails its node; nodes that need it, directly or not, are
+    skipped, and the others go on. Once `stopped` returns true no visit begins: running visits are
+    waited for, and all other nodes are skipped. Errors that are no Exception end the walk.
     """
     _check(needs)
     sorter = graphlib.TopologicalSorter(needs)
@@ -79,17 +80,9 @@ def walk(
     running: dict[Future[None], str] = {}
     while sorter.is_active():
         for node in sorter.get_ready():
-            culprit = next(
-                (each for each in needs[node] if outcomes[each].fate is not Fate.DONE), None
-            )
-            if culprit is not None:
-                because = (
-                    culprit if outcomes[culprit].fate is Fate.FAILED else outcomes[culprit].because
-                )
-                outcomes[node] = Outcome(Fate.SKIPPED, because=because)
-                sorter.done(node)
-            elif stopped():
-                outcomes[node] = Outcome(Fate.SKIPPED)
+            skipped = _skipped(node, needs, outcomes, stopped)
+            if skipped:
+                outcomes[node] = skipped
                 sorter.done(node)
             else:
                 running[executor.submit(visit, node)] = node
@@ -102,6 +95,18 @@ def walk(
     return outcomes
 
 
+def _skipped(
+    node: str, needs: Needs, outcomes: Mapping[str, Outcome], stopped: Callable[[], bool]
+) -> Outcome | None:
+    """Return the outcome of a node that must not be visited, or None."""
+    for dependency in needs[node]:
+        outcome = outcomes[dependency]
+        if outcome.fate is not Fate.DONE:
+            failed = dependency if outcome.fate is Fate.FAILED else outcome.because
+            return Outcome(Fate.SKIPPED, because=failed)
+    return Outcome(Fate.SKIPPED) if stopped() else None
+
+
 def _outcome(future: Future[None]) -> Outcome:
     error = future.exception()
     if error is None:
@@ -112,7 +117,8 @@ def _outcome(future: Future[None]) -> Outcome:
 
 
 def _check(needs: Needs) -> None:
-    for node, wanted in needs.items():
-        for each in wanted:
-            if each not in needs:
-                raise KeyError(f"{node} needs {each}, which is not declared")
+    """Raise KeyError for a dependency that is not in the graph."""
+    for node, needed in needs.items():
+        for dependency in needed:
+            if dependency not in needs:
+                raise KeyError(f"{node} needs {dependency}, which is not declared")

@@ -1,9 +1,9 @@
-"""The plan: desired against actual, field by field. Pure: no AWS, no clock, no I/O.
+"""The plan: compare desired and actual state, field by field. Pure: no AWS, no clock, no I/O.
 
-Both sides are mappings of a field's name to a JSON value. Only declared fields are compared, so
-what AWS adds or others set elsewhere stays theirs; None means absent. A desired value may hold a
-Ref to something that AWS chooses, such as a function's version; where the plan cannot know it yet,
-it is UNKNOWN, shown as "(known after apply)".
+Both states map names of fields to JSON values; None means absent. Only declared fields are
+compared: fields that AWS or others add are left alone. A desired value may hold a Ref to an output
+that AWS chooses, such as a function's version. As long as the plan cannot know it, it is UNKNOWN,
+shown as "(known after apply)".
 """
 
 from __future__ import annotations
@@ -35,9 +35,7 @@ class Ref:
 
 
 class _Unknown:
-    """A value that only applying the plan will tell. There is one, UNKNOWN; it equals nothing but
-    itself.
-    """
+    """The type of UNKNOWN, which equals only itself: a value known after the plan is applied."""
 
     def __repr__(self) -> str:
         return "(known after apply)"
@@ -48,8 +46,11 @@ UNKNOWN = _Unknown()
 
 @dataclass(frozen=True)
 class State:
-    """What is really there: `fields` are compared, `outputs` are what AWS chose and others refer
-    to.
+    """The actual state of a resource.
+
+    Args:
+        fields: are compared with the desired ones.
+        outputs: values that AWS chose; other resources refer to them.
     """
 
     fields: Fields
@@ -58,10 +59,11 @@ class State:
 
 @dataclass(frozen=True)
 class Desired:
-    """What a resource declares of itself, as far as planning goes.
+    """The part of a resource's declaration that planning needs.
 
-    `replace_on`: fields that AWS cannot change in place. `moves`: given the changed fields, the
-        outputs that will change.
+    Args:
+        replace_on: fields that AWS cannot change in place.
+        moves: returns the outputs that change together with the given fields.
     """
 
     key: str
@@ -73,7 +75,7 @@ class Desired:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One field that differs; `path` is dotted, with list positions in brackets."""
+    """One field that differs. `path` is dotted, such as `environment.KEY` or `layers[0].arn`."""
 
     path: str
     before: Any
@@ -88,9 +90,7 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one resource, and why. `note`: what follows from it for those who use the
-    service.
-    """
+    """The planned change of one resource. `note`: its consequences for users of the service."""
 
     key: str
     action: Action
@@ -100,12 +100,12 @@ class Change:
     @property
     def names(self) -> frozenset[str]:
         """The top-level fields that change."""
-        return frozenset(change.name for change in self.fields)
+        return frozenset(field_change.name for field_change in self.fields)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every resource's change, dependencies first, deletions last."""
+    """The changes of all resources, dependencies first, deletions last."""
 
     changes: tuple[Change, ...]
 
@@ -115,21 +115,23 @@ class Plan:
 
     @property
     def effective(self) -> tuple[Change, ...]:
-        """The changes that do something."""
+        """The changes that are not NOOP."""
         return tuple(change for change in self.changes if change.action is not Action.NOOP)
 
     @property
     def destructive(self) -> tuple[Change, ...]:
-        """The changes that delete something, be it to make it anew."""
+        """The changes that delete a resource, including replacements."""
         return tuple(
             change for change in self.changes if change.action in (Action.DELETE, Action.REPLACE)
         )
 
     @property
     def adopting(self) -> tuple[Change, ...]:
-        """The changes of what is there without our tags, and gets them."""
+        """The changes that add our tags to an existing resource."""
         return tuple(
-            each for each in self.changes if each.action is Action.UPDATE and "tags" in each.names
+            change
+            for change in self.changes
+            if change.action is Action.UPDATE and "tags" in change.names
         )
 
     def count(self, action: Action) -> int:
@@ -141,32 +143,32 @@ def references(value: Any) -> Iterator[Ref]:
     if isinstance(value, Ref):
         yield value
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from references(each)
+        for member in value.values():
+            yield from references(member)
     elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from references(each)
+        for item in value:
+            yield from references(item)
 
 
 def resolve(value: Any, lookup: Callable[[Ref], Any]) -> Any:
-    """Return a value with each Ref replaced by what `lookup` gives for it."""
+    """Return a value with every Ref replaced by the result of `lookup`."""
     if isinstance(value, Ref):
         return lookup(value)
     if isinstance(value, Mapping):
-        return {name: resolve(each, lookup) for name, each in value.items()}
+        return {name: resolve(member, lookup) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
-        return [resolve(each, lookup) for each in value]
+        return [resolve(item, lookup) for item in value]
     return value
 
 
 def differences(path: str, before: Any, after: Any) -> Iterator[FieldChange]:
-    """Yield the smallest changes that turn one value into the other, each with its path."""
+    """Yield the smallest changes that turn `before` into `after`; their paths begin with `path`."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in sorted(before.keys() | after.keys()):
             yield from differences(f"{path}.{name}", before.get(name), after.get(name))
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for number, (one, other) in enumerate(zip(before, after)):
-            yield from differences(f"{path}[{number}]", one, other)
+        for number, (old, new) in enumerate(zip(before, after, strict=True)):
+            yield from differences(f"{path}[{number}]", old, new)
     elif not same(before, after):
         yield FieldChange(path, before, after)
 
@@ -181,9 +183,7 @@ def same(before: Any, after: Any) -> bool:
 def compare(
     desired: Fields, actual: Fields | None, replace_on: Collection[str] = ()
 ) -> tuple[FieldChange, ...]:
-    """Return what differs between the declared fields and the actual ones; None of the latter means
-    nothing is there.
-    """
+    """Return how the actual fields differ from the declared ones. `actual` is None if absent."""
     changes: list[FieldChange] = []
     for name, after in desired.items():
         before = None if actual is None else actual.get(name)
@@ -199,48 +199,52 @@ def make_plan(
     """Plan from actual to desired.
 
     Args:
-        desired: dependencies first (graph.in_order); a Ref to something later or unknown is a
-            KeyError.
-        actual: each resource's state by key, None where it does not exist.
-        undeclared: keys of resources of ours that are no longer declared; they will be deleted, in
-            this order.
+        desired: dependencies first (graph.in_order).
+        actual: the state of every resource by key, None where it does not exist.
+        undeclared: keys of our resources that are no longer declared, in the order of deletion.
+
+    Raises:
+        KeyError: a Ref to a resource that comes later or is not declared, or a resource without an
+            entry in `actual`.
     """
     changes: dict[str, Change] = {}
     outputs: dict[str, Fields | None] = {}
-    for each in desired:
-        state = actual[each.key]
-        fields = resolve(each.fields, lambda ref: _known(ref, outputs))
-        found = compare(fields, state.fields if state else None, each.replace_on)
-        action = _action(state, found)
-        change = changes[each.key] = Change(each.key, action, found)
-        outputs[each.key] = _outputs_after(each, state, change)
+    for declared in desired:
+        key = declared.key
+        state = actual[key]
+        fields = resolve(declared.fields, lambda ref: _known(ref, outputs))
+        differing = compare(fields, state.fields if state else None, declared.replace_on)
+        changes[key] = Change(key, _action(state, differing), differing)
+        outputs[key] = _outputs_after(declared, state, changes[key])
     changes.update((key, Change(key, Action.DELETE)) for key in undeclared)
     return Plan(tuple(changes.values()))
 
 
 def _known(ref: Ref, outputs: Mapping[str, Fields | None]) -> Any:
+    """Return an output, or UNKNOWN if only applying the plan tells it."""
     known = outputs[ref.key]
     return UNKNOWN if known is None else known.get(ref.output, UNKNOWN)
 
 
 def _outputs_after(desired: Desired, state: State | None, change: Change) -> Fields | None:
-    """The outputs that are known before the plan is applied; None when none is."""
+    """Return the outputs that are known before the plan is applied; None when none is."""
     if state is None or change.action is Action.REPLACE:
         return None
     moving = set(desired.moves(change.names)) if change.action is Action.UPDATE else set()
     return {name: value for name, value in state.outputs.items() if name not in moving}
 
 
-def _action(state: State | None, found: tuple[FieldChange, ...]) -> Action:
+def _action(state: State | None, differing: tuple[FieldChange, ...]) -> Action:
     if state is None:
         return Action.CREATE
-    if not found:
+    if not differing:
         return Action.NOOP
-    return Action.REPLACE if any(change.forces_replace for change in found) else Action.UPDATE
+    forced = any(field_change.forces_replace for field_change in differing)
+    return Action.REPLACE if forced else Action.UPDATE
 
 
 def plan_deletion(keys: Iterable[str], actual: Mapping[str, State | None]) -> Plan:
-    """Plan the deletion of whatever of these resources exists, in this order."""
+    """Plan the deletion of those of these resources that exist, in this order."""
     return Plan(
         tuple(
             Change(key, Action.DELETE if actual[key] is not None else Action.NOOP) for key in keys

@@ -1,6 +1,6 @@
-"""Function images: what identifies one, and how one comes into ECR.
+"""Function images: building them, and pushing them to ECR.
 
-An image's identity is the hash of all that goes into it, and that hash is its tag: when ECR has the
-tag, nothing is built or pushed. `context` hashes a folder, `dockerfile` reads what its Dockerfile
-says, `layers` makes the parts, `registry` pushes.
+The image tag is a hash of everything that goes into the image. If ECR has the tag, nothing is built
+or pushed. `context` computes the hash, `dockerfile` parses the Dockerfile, `build` chooses between
+the builders `engine` and `direct`, `ecr` pushes.
 """

@@ -1,4 +1,4 @@
-"""An image as one file that `docker load` takes."""
+"""An image as an archive for `docker load`."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployer.images.cache import replacing, room_needed
+from deployer.images.cache import atomic_write, explain_disk_errors
 from deployer.images.layers import Blob, BuiltImage
 
 
 def write_archive(image: BuiltImage, name: str, target: Path) -> None:
-    """Write an image under a name such as inference-dev:latest, whole or not at all."""
-    described = {
+    """Write an image under a name such as inference-dev:latest. On errors no file is left."""
+    description = {
         "Config": f"{image.config.digest[7:]}.json",
         "RepoTags": [name],
         "Layers": [f"{blob.digest[7:]}.tar.gz" for blob in image.layers],
     }
     with (
-        room_needed(target),
-        replacing(target) as stream,
+        explain_disk_errors(target),
+        atomic_write(target) as stream,
         tarfile.open(fileobj=stream, mode="w") as archive,
     ):
-        for file, blob in _files(image):
-            entry = tarfile.TarInfo(file)
+        for file_name, blob in _files(image):
+            entry = tarfile.TarInfo(file_name)
             entry.size = blob.size
             with blob.open() as content:
                 archive.addfile(entry, content)
-        manifest = json.dumps([described]).encode()
+        manifest = json.dumps([description]).encode()
         entry = tarfile.TarInfo("manifest.json")
         entry.size = len(manifest)
         archive.addfile(entry, io.BytesIO(manifest))

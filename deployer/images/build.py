@@ -1,25 +1,31 @@
-"""Making a function image and bringing it into its repository, with the builder that was chosen."""
+"""Building a function image with the chosen builder, and pushing it or saving it to a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from deployer.aws.access import Aws, Tell
+from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.archive import write_archive
 from deployer.images.context import NO_BASE, Context
-from deployer.images.direct import assemble
-from deployer.images.ecr import push, verify
+from deployer.images.direct import build_image
+from deployer.images.ecr import Calls, check_image, push
 from deployer.images.engine import Engine, find_engine
-from deployer.images.verify import verifying
+from deployer.images.layers import BuiltImage
+from deployer.images.predictions import prediction_check
 
 
 @dataclass(frozen=True)
-class Summary:
-    """What was built: by whom, its digest where it is known before a push, its layers as (what,
-    compressed bytes).
+class BuildSummary:
+    """A built image.
+
+    Attributes:
+        builder: docker or direct.
+        digest: None from an engine, which knows it only after a push.
+        layers: (kind, compressed bytes) of all layers; empty from an engine.
     """
 
     builder: str
@@ -28,15 +34,18 @@ class Summary:
 
 
 def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
-    """Return the engine to use, or None for the direct builder, and a line that says which and why.
+    """Return the engine to build with, or None for the direct builder, and a line that says why.
 
-    An image without a base has nothing that an engine could run.
+    An image without a base is always built directly: an engine has nothing to run in it.
+
+    Raises:
+        BuildError: `choice` is docker, and no engine answers.
     """
     if choice == "direct" or context.base == NO_BASE:
         return None, "builder: direct"
     engine = find_engine()
     if engine is not None:
-        return engine, f"builder: docker, the engine at {engine.where}"
+        return engine, f"builder: docker, the engine at {engine.address}"
     if choice == "docker":
         raise BuildError(
             "no Docker engine answers: neither at DOCKER_HOST, nor of the docker context, nor at "
@@ -46,35 +55,40 @@ def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
     return None, "builder: direct, because no Docker engine answers"
 
 
-def bring(
+def build_and_push(
     context: Context,
-    aws: Aws,
+    aws: Calls,
     repository: str,
     choice: str,
     tell: Tell,
     models: Sequence[Path] = (),
+    build: Callable[[Context, Tell], BuiltImage] = build_image,
 ) -> str:
-    """Build the context, push it under its tag, and return the digest that Lambda will accept.
+    """Build an image, push it under its tag, and return a digest that Lambda accepts.
 
     Args:
-        models: files of the models that the image will serve; what it predicts for them is verified
+        choice: auto, docker or direct.
+        models: files of the models that the image serves. The predictions for them are checked
             before the push.
+        build: the direct builder.
     """
-    tag = context.tag
-    engine, why = choose_engine(choice, context)
+    tag = context.image_tag
+    engine, reason = choose_engine(choice, context)
     if context.base != NO_BASE:
-        tell(why, lasting=True)
-    with verifying(context, models, tell) as verified:
+        tell(reason, lasting=True)
+    with _checks(context, models, tell) as check:
         if engine:
-            digest = _build_with(engine, context, aws, repository, tag, tell, verified)
+            name = f"{repository}:{tag}"
+            with _engine_image(engine, context, name, tell):
+                check()
+                digest = engine.push(aws, name, repository, tag, tell)
         else:
-            image = assemble(context, tell)
-            _unchanged(context, tag)
-            verified()
+            image = build(context, tell)
+            check()
             digest = push(aws, repository, tag, image, tell)
     try:
-        verify(aws, repository, digest, context.architecture)
-    except BuildError:  # or the next run would take it by its tag
+        check_image(aws, repository, digest, context.architecture)
+    except BuildError:  # the next run must not find the tag and use the image
         aws.call(
             "ecr",
             "batch_delete_image",
@@ -85,59 +99,62 @@ def bring(
     return digest
 
 
-def _build_with(
-    engine: Engine,
+def build_and_save(
     context: Context,
-    aws: Aws,
-    repository: str,
-    tag: str,
+    name: str,
+    target: Path,
+    choice: str,
     tell: Tell,
-    verified: Callable[[], None],
-) -> str:
-    name = f"{repository}:{tag}"
+    models: Sequence[Path] = (),
+    build: Callable[[Context, Tell], BuiltImage] = build_image,
+) -> BuildSummary:
+    """Build an image and write it to a file for `docker load`, without any AWS call.
+
+    The arguments are those of `build_and_push`.
+    """
+    engine, reason = choose_engine(choice, context)
+    tell(reason, lasting=True)
+    with _checks(context, models, tell) as check:
+        if engine:
+            with _engine_image(engine, context, name, tell):
+                check()
+                engine.save(name, target)
+            return BuildSummary("docker", None, ())
+        image = build(context, tell)
+        check()
+        write_archive(image, name, target)
+    layers = tuple((blob.kind, blob.size) for blob in image.layers)
+    return BuildSummary("direct", image.digest, layers)
+
+
+@contextmanager
+def _engine_image(engine: Engine, context: Context, name: str, tell: Tell) -> Iterator[None]:
+    """Build an image in an engine. At the end its name is removed and the connection closed."""
     try:
         engine.build(context, name, tell)
         try:
-            _unchanged(context, tag)
-            verified()
-            return engine.push(aws, name, repository, tag, tell)
+            yield
         finally:
-            engine.forget(name)
+            engine.untag(name)
     finally:
         engine.close()
 
 
-def save(
-    context: Context, name: str, target: Path, choice: str, tell: Tell, models: Sequence[Path] = ()
-) -> Summary:
-    """Build the context and write it as a file that docker load takes. Calls no AWS. `models` as in
-    `bring`.
-    """
-    engine, why = choose_engine(choice, context)
-    tell(why, lasting=True)
-    with verifying(context, models, tell) as verified:
-        if engine:
-            try:
-                engine.build(context, name, tell)
-                _unchanged(context, context.tag)
-                verified()
-                engine.save(name, target)
-                engine.forget(name)
-            finally:
-                engine.close()
-            return Summary("docker", None, ())
-        image = assemble(context, tell)
-        _unchanged(context, context.tag)
-        verified()
-        write_archive(image, name, target)
-    return Summary("direct", image.digest, tuple((blob.what, blob.size) for blob in image.layers))
+@contextmanager
+def _checks(context: Context, models: Sequence[Path], tell: Tell) -> Iterator[Callable[[], None]]:
+    """Start checking predictions; yield a function that raises BuildError for an unusable image.
 
-
-def _unchanged(context: Context, tag: str) -> None:
-    """Refuse an image of files that changed while it was built: the tag would promise something
-    else.
+    An image is unusable if the context's files changed during the build, because its tag is a hash
+    of the files, or if its predictions are wrong.
     """
-    if replace(context).tag != tag:
-        raise BuildError(
-            f"{context.folder} changed while the image was built", "run the command again"
-        )
+    tag = context.image_tag
+    with prediction_check(context, models, tell) as finish:
+
+        def check() -> None:
+            if replace(context).image_tag != tag:
+                raise BuildError(
+                    f"{context.folder} changed while the image was built", "run the command again"
+                )
+            finish()
+
+        yield check

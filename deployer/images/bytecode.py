@@ -1,15 +1,15 @@
-"""Byte-compile a folder for an image. Run as a program by the Python version that the image has: it
-uses nothing else.
+"""Byte-compile a folder for an image. Run with the image's Python version; imports only the
+standard library.
 
     python -I bytecode.py FOLDER PREFIX
 
-PREFIX is where the folder will lie; tracebacks then name the right files. The .pyc files are never
-checked against their
-sources (unchecked-hash): an image does not change, and times would make each build another.
+PREFIX is the folder's path in the image, for tracebacks. The .pyc files are of the kind
+unchecked-hash, which is never compared with its source: an image does not change, and modification
+times would give every build another digest.
 
-marshal's newer formats depend on what else is in memory (on 3.13, two of 86 files differed between
-processes). So format 2 is written: 2 % larger when compressed. It does not know the constants that
-3.14 added; such a file takes the newest.
+The code is marshalled in format 2, which costs 2 % of compressed size. The output of newer formats
+depends on what else is in memory: on 3.13, two of 86 files differed between processes. Format 2
+lacks the constants that 3.14 added; files that contain them are written in the newest format.
 """
 
 import importlib.util
@@ -17,16 +17,14 @@ import marshal
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 UNCHECKED_HASH = 0b01
 
 
 def compile_file(path: str, name: str) -> bool:
-    """Write the .pyc of one file, unless it is no Python that this version understands (a template,
-    say).
-    """
-    with open(path, "rb") as stream:
-        source = stream.read()
+    """Write the .pyc of a file, and return whether it is valid Python. A template may not be."""
+    source = Path(path).read_bytes()
     try:
         code = compile(source, name, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError):
@@ -35,32 +33,32 @@ def compile_file(path: str, name: str) -> bool:
         body = marshal.dumps(code, 2)
     except ValueError:
         body = marshal.dumps(code)
-    target = importlib.util.cache_from_source(path, optimization="")
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    target = Path(importlib.util.cache_from_source(path, optimization=""))
+    target.parent.mkdir(parents=True, exist_ok=True)
     header = (
         importlib.util.MAGIC_NUMBER
         + UNCHECKED_HASH.to_bytes(4, "little")
         + importlib.util.source_hash(source)
     )
-    with open(target, "wb") as stream:
-        stream.write(header + body)
+    target.write_bytes(header + body)
     return True
 
 
 def main(folder: str, prefix: str) -> None:
     paths: list[str] = []
     names: list[str] = []
-    for here, _, files in os.walk(folder):
+    for parent, _, files in os.walk(folder):
         for file in files:
             if file.endswith(".py"):
-                paths.append(os.path.join(here, file))
-                names.append(prefix + paths[-1][len(folder) :].replace(os.sep, "/"))
+                path = str(Path(parent, file))
+                paths.append(path)
+                names.append(prefix + path[len(folder) :].replace(os.sep, "/"))
     if len(paths) < 100:
-        done = list(map(compile_file, paths, names))
+        results = list(map(compile_file, paths, names))
     else:
         with ProcessPoolExecutor() as pool:
-            done = list(pool.map(compile_file, paths, names, chunksize=20))
-    print(f"{sum(done)} of {len(done)} modules")
+            results = list(pool.map(compile_file, paths, names, chunksize=20))
+    print(f"{sum(results)} of {len(results)} modules")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""What a builder keeps between runs: downloaded blobs and finished layers, in the user's cache
-folder.
+"""The builder's cache in the user's cache folder: downloaded blobs and finished layers.
 
-Everything in it can be had again, so the folder may be deleted at any time.
+Everything in it can be downloaded or built again, so the folder may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -23,40 +22,48 @@ def cache_folder() -> Path:
     return Path(root) / "deployer"
 
 
-def kept(name: str, write: Callable[[IO[bytes]], None], size: int | None = None) -> Path:
-    """Return the file of this name in the cache; if it is not there in its size, `write` it, whole
-    or not at all.
+def cached(name: str, write: Callable[[IO[bytes]], None], size: int | None = None) -> Path:
+    """Return a file of the cache, written first if it is missing.
+
+    Args:
+        name: the file's path below the cache folder.
+        write: writes the content. If it raises, no file is left.
+        size: a file of another size is written again.
     """
     path = cache_folder() / name
     if not path.is_file() or size not in (None, path.stat().st_size):
-        with room_needed(path, "name another folder in XDG_CACHE_HOME"), replacing(path) as stream:
+        with (
+            explain_disk_errors(path, "name another folder in XDG_CACHE_HOME"),
+            atomic_write(path) as stream,
+        ):
             write(stream)
     return path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside `path` that takes its place once all is written; an error leaves `path` as
-    it was.
-    """
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that replaces `path` at the end. On errors `path` stays as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}-", delete=False
     ) as stream:
+        temporary = Path(stream.name)
         try:
             yield stream
             stream.flush()
-            os.chmod(stream.name, 0o644)
-            os.replace(stream.name, path)
+            temporary.chmod(0o644)
+            temporary.replace(path)
         except BaseException:
-            os.unlink(stream.name)
+            temporary.unlink()
             raise
 
 
 @contextmanager
-def room_needed(path: Path, advice: str = "") -> Iterator[None]:
-    """Turn a full disk, or a folder that may not be written, into a BuildError that names it;
-    `advice` for the latter.
+def explain_disk_errors(path: Path, advice: str = "") -> Iterator[None]:
+    """Turn a full disk or an unwritable folder into a BuildError that names the folder.
+
+    Args:
+        advice: what to do about an unwritable folder.
     """
     try:
         yield

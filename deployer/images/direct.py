@@ -1,26 +1,27 @@
-"""The builder that needs no engine: base layers from their registry, packages from wheels, code
-from the folder.
+"""The builder without an engine: base layers from a registry, packages from wheels, code from the
+context.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from deployer.aws.access import Tell, tell_nobody
 from deployer.images.base import empty_base, read_base
 from deployer.images.context import NO_BASE, Context
-from deployer.images.layers import BuiltImage, Layer, image_of, layer_in_memory
+from deployer.images.layers import BuiltImage, Layer, add_layers, files_below, make_layer
 from deployer.images.packages import byte_compile, package_layer
 from deployer.images.recipe import Recipe, interpret
 
 
-def assemble(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
-    """Make a context's image; the layers of its base are described, and fetched only when somebody
-    opens them.
+def build_image(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
+    """Build an image. A layer of the base is downloaded only when its blob is opened.
 
     Raises:
-        BuildError: the Dockerfile, a requirement, the base or a download is at fault.
+        BuildError: an error in the Dockerfile, the requirements, the base or a download.
     """
     base = (
         empty_base(context.architecture)
@@ -28,24 +29,41 @@ def assemble(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
         else read_base(context.base, context.architecture, tell)
     )
     inherited = base.config.get("config", {})
-    environment = dict(each.partition("=")[::2] for each in inherited.get("Env") or ())
-    # AWS's images say so themselves; without a base, a Dockerfile may still copy to it.
-    known = {"LAMBDA_TASK_ROOT": "/var/task"} if context.base == NO_BASE else {}
-    recipe = interpret(context, {**known, **environment}, inherited.get("WorkingDir") or "/")
+    environment = dict(variable.partition("=")[::2] for variable in inherited.get("Env") or ())
+    # AWS's base images set this variable. A Dockerfile may use it without a base, too.
+    assumed = {"LAMBDA_TASK_ROOT": "/var/task"} if context.base == NO_BASE else {}
+    recipe = interpret(context, {**assumed, **environment}, inherited.get("WorkingDir") or "/")
     layers = [package_layer(context, recipe, tell), _code_layer(context, recipe)]
     config = {
         "Cmd": list(recipe.command),
         "Env": [
-            f"{name}={value}" for name, value in recipe.environment.items() if name not in known
+            f"{name}={value}" for name, value in recipe.environment.items() if name not in assumed
         ],
         "WorkingDir": recipe.workdir,
+        **_metadata(recipe, inherited),
     }
-    return image_of(base, tuple(each for each in layers if each), config)
+    return add_layers(base, tuple(layer for layer in layers if layer), config, recipe.author)
+
+
+def _metadata(recipe: Recipe, inherited: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of LABEL, EXPOSE and USER. Labels and ports add to those of the base."""
+    metadata: dict[str, Any] = {}
+    if recipe.labels:
+        metadata["Labels"] = {**(inherited.get("Labels") or {}), **recipe.labels}
+    if recipe.ports:
+        metadata["ExposedPorts"] = {
+            **(inherited.get("ExposedPorts") or {}),
+            **{port: {} for port in recipe.ports},
+        }
+    if recipe.user:
+        metadata["User"] = recipe.user
+    return metadata
 
 
 def _code_layer(context: Context, recipe: Recipe) -> Layer:
-    if context.base == NO_BASE:  # no Python in it to compile for
-        return layer_in_memory(recipe.files, "code")
+    """Return the layer of copied files, byte-compiled unless there is no Python in the image."""
+    if context.base == NO_BASE:
+        return make_layer(recipe.files, "code")
     with tempfile.TemporaryDirectory(prefix="deployer-code-") as folder:
         for name, path in recipe.files.items():
             target = Path(folder, name)
@@ -53,9 +71,4 @@ def _code_layer(context: Context, recipe: Recipe) -> Layer:
             target.write_bytes(path.read_bytes())
             target.chmod(path.stat().st_mode & 0o777 | 0o600)
         byte_compile(Path(folder), "", context.python)
-        files = {
-            path.relative_to(folder).as_posix(): path
-            for path in Path(folder).rglob("*")
-            if path.is_file()
-        }
-        return layer_in_memory(files, "code")
+        return make_layer(files_below(Path(folder)), "code")

@@ -1,6 +1,4 @@
-"""A Dockerfile as a list of instructions, and what FROM stands for. What the instructions do is for
-the builders.
-"""
+"""Parsing a Dockerfile into instructions, and finding its base image. Nothing is executed here."""
 
 from __future__ import annotations
 
@@ -14,12 +12,19 @@ from pathlib import Path
 from deployer.errors import BuildError
 from deployer.files import Unreadable, read_text
 
+NEEDS_ENGINE = "use --builder docker for it, which needs a Docker engine"
+_PORTS = re.compile(r"(\d+)(?:-(\d+))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction, its continued lines joined; `line` is where it begins."""
+    """An instruction with its continued lines joined.
+
+    Attributes:
+        line: the number of its first line.
+        name: in capitals.
+    """
 
     path: Path
     line: int
@@ -27,50 +32,73 @@ class Instruction:
     argument: str
 
     def refuse(self, problem: str, advice: str = "") -> BuildError:
-        """Return the error that points at this instruction."""
+        """Return an error that quotes this instruction."""
         return BuildError(
             f"{self.path} line {self.line}: {self.name} {self.argument}: {problem}", advice
         )
 
-    def filled(self, values: Mapping[str, str]) -> str:
-        """Return the argument with $NAME and ${NAME} replaced; raise BuildError for anything else
-        that has a $.
-        """
-        return self._fill(self.argument, values)
+    def expanded(self, variables: Mapping[str, str]) -> str:
+        """Return the argument with $NAME and ${NAME} replaced.
 
-    def words(self, values: Mapping[str, str]) -> list[str]:
-        """Return the argument as words, of its JSON form or as a shell would split it, each filled."""
+        Raises:
+            BuildError: a variable has no value, or another form such as ${NAME:-default} is used.
+        """
+        return self.expand(self.argument, variables)
+
+    def words(self, variables: Mapping[str, str]) -> list[str]:
+        """Split the argument as JSON or as a shell would, and expand the words."""
         try:
             if self.argument.startswith("["):
-                found = json.loads(self.argument)
-                if not all(isinstance(word, str) for word in found):
+                words = json.loads(self.argument)
+                if not all(isinstance(word, str) for word in words):
                     raise ValueError("must be a JSON array of words")
             else:
-                found = shlex.split(self.argument)
+                words = shlex.split(self.argument)
         except ValueError as error:
             raise self.refuse(str(error)) from error
-        return [self._fill(word, values) for word in found]
+        return [self.expand(word, variables) for word in words]
 
-    def assignments(self, values: Mapping[str, str]) -> dict[str, str]:
+    def assignments(self, variables: Mapping[str, str]) -> dict[str, str]:
         """Return the NAME=value pairs of ENV."""
-        pairs = [word.partition("=") for word in self.words(values)]
+        pairs = [word.partition("=") for word in self.words(variables)]
         if not pairs or not all(name and separator for name, separator, _ in pairs):
             raise self.refuse("must be NAME=value pairs")
         return {name: value for name, _, value in pairs}
 
     def command(self) -> tuple[str, ...]:
-        """Return the words of CMD, which Lambda wants as a JSON array."""
+        """Return the words of CMD, which must be a JSON array."""
         words = self.words({}) if self.argument.startswith("[") else []
         if not words:
             raise self.refuse('must be a JSON array of words, for example CMD ["predict.handler"]')
         return tuple(words)
 
-    def _fill(self, text: str, values: Mapping[str, str]) -> str:
+    def labels(self, variables: Mapping[str, str]) -> dict[str, str]:
+        """Return the labels of LABEL, in the form NAME=value or in the older form NAME value."""
+        name, _, value = self.argument.partition(" ")
+        if not name or "=" in name or not value or re.search(r"[\"'\\]", value):
+            return self.assignments(variables)
+        return {self.expand(name, variables): self.expand(value.strip(), variables)}
+
+    def ports(self, variables: Mapping[str, str]) -> list[str]:
+        """Return the ports of EXPOSE as Docker stores them, such as 8080/tcp."""
+        ports = []
+        for word in self.words(variables):
+            match = _PORTS.fullmatch(word)
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+            if not match or not first <= last <= 65535:
+                raise self.refuse(f"{word} is no port")
+            protocol = (match[3] or "tcp").lower()
+            ports += [f"{port}/{protocol}" for port in range(first, last + 1)]
+        return ports
+
+    def expand(self, text: str, variables: Mapping[str, str]) -> str:
+        """Replace $NAME and ${NAME} in a text; see `expanded`."""
+
         def value(match: re.Match[str]) -> str:
             name = match[1] or match[2]
-            if name not in values:
+            if name not in variables:
                 raise self.refuse(f"${name} has no value here")
-            return values[name]
+            return variables[name]
 
         if "$" in _VARIABLE.sub("", text):
             raise self.refuse("only $NAME and ${NAME} are understood")
@@ -79,38 +107,46 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Dockerfile:
+    """A parsed Dockerfile."""
+
     path: Path
     instructions: tuple[Instruction, ...]
 
     @property
     def takes_base(self) -> bool:
-        """Whether ARG BASE stands before FROM, so that the base can be chosen from outside."""
+        """Whether the base can be chosen with the build argument BASE: ARG BASE before FROM."""
         return any(name == "BASE" for name, _ in self._arguments())
 
     def base(self, chosen: str | None) -> str:
-        """Return what the first FROM names, with BASE replaced by what was chosen, if anything was."""
-        values = dict(self._arguments())
-        if chosen is not None and "BASE" in values:
-            values["BASE"] = chosen
-        for each in self.instructions:
-            if each.name == "FROM":
-                words = [word for word in each.words(values) if not word.startswith("--")]
-                if not words:
-                    raise each.refuse("names no image")
-                return words[0]
+        """Return the base image that the first FROM names.
+
+        Args:
+            chosen: the value of the build argument BASE; None for the Dockerfile's default.
+        """
+        arguments = dict(self._arguments())
+        if chosen is not None and "BASE" in arguments:
+            arguments["BASE"] = chosen
+        for instruction in self.instructions:
+            if instruction.name == "FROM":
+                words = instruction.words(arguments)
+                images = [word for word in words if not word.startswith("--")]
+                if not images:
+                    raise instruction.refuse("names no image")
+                return images[0]
         raise BuildError(f"{self.path} has no FROM", "FROM names the image to build on")
 
     def _arguments(self) -> Iterator[tuple[str, str]]:
-        for each in self.instructions:
-            if each.name != "ARG":
+        """Yield (name, default) of the build arguments before FROM."""
+        for instruction in self.instructions:
+            if instruction.name != "ARG":
                 return
-            for word in each.words({}):
+            for word in instruction.words({}):
                 name, _, value = word.partition("=")
                 yield name, value
 
 
 def read_dockerfile(path: Path) -> Dockerfile:
-    """Read a Dockerfile; raise BuildError when it cannot be read."""
+    """Parse a Dockerfile; raise BuildError if it cannot be read."""
     try:
         text = read_text(path)
     except FileNotFoundError as error:
@@ -130,9 +166,12 @@ def _instructions(path: Path, text: str) -> Iterator[Instruction]:
         if pending.endswith("\\"):
             pending = pending[:-1] + " "
             continue
-        name, _, argument = pending.partition(" ")
-        yield Instruction(path, start, name.upper(), argument.strip())
+        yield _instruction(path, start, pending)
         pending, start = "", 0
     if pending:
-        name, _, argument = pending.partition(" ")
-        yield Instruction(path, start, name.upper(), argument.strip())
+        yield _instruction(path, start, pending)
+
+
+def _instruction(path: Path, line: int, text: str) -> Instruction:
+    name, *argument = text.split(maxsplit=1)
+    return Instruction(path, line, name.upper(), "".join(argument).strip())

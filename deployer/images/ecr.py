@@ -1,6 +1,4 @@
-"""Images in ECR, through ECR's own API: pushing what is missing, and reading back what Lambda will
-get.
-"""
+"""Pushing images through ECR's API, and checking that Lambda accepts a pushed image."""
 
 from __future__ import annotations
 
@@ -11,31 +9,30 @@ from typing import Any, Protocol
 
 from deployer.aws.access import Tell, tell_nobody
 from deployer.errors import AwsError, BuildError
-from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, amount, sizes_by_kind
+from deployer.images.layers import MANIFEST_TYPE, Blob, BuiltImage, format_size, sizes_by_kind
 from deployer.images.registry import IMAGE_TYPES, INDEX_TYPES, PLATFORM
 
 UPLOADS = 4  # layers at once
 _UPLOAD_ATTEMPTS = 3
-_OUT_OF_STEP = ("InvalidLayerPartException", "UploadNotFoundException", "EmptyUploadException")
-_CHECKED_AT_ONCE = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)
+_PART_SENT_TWICE = ("InvalidLayerPartException", "UploadNotFoundException", "EmptyUploadException")
+_LAYERS_PER_CHECK = 100  # BatchCheckLayerAvailability takes no more (botocore's ecr model)
 
 
 class Calls(Protocol):
-    """The part of aws.Aws that a push needs."""
+    """The part of `Aws` that a push needs."""
 
     def call(self, service: str, operation: str, **parameters: Any) -> Any: ...
 
 
 def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = tell_nobody) -> str:
-    """Upload what the repository lacks, put the image under a tag, and say what was uploaded and
-    what was there.
+    """Push an image: upload the layers that the repository lacks, then the manifest with its tag.
 
-    The manifest goes last, so nothing half-pushed can ever be used; layers that made it are not
-    sent again by the next run.
+    An interrupted push leaves no image, because the manifest is last. The next push does not upload
+    the finished layers again.
 
     Raises:
         AwsError: a call was refused.
-        BuildError: ECR stored the image under another digest than ours.
+        BuildError: ECR stored the image under another digest.
     """
     present = _present(aws, repository, image.blobs)
     missing = {blob.digest: blob for blob in image.blobs if blob.digest not in present}
@@ -47,21 +44,7 @@ def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = 
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    parameters = {
-        "imageManifest": image.manifest,
-        "imageManifestMediaType": MANIFEST_TYPE,
-        "imageTag": tag,
-    }
-    try:
-        stored = aws.call("ecr", "put_image", repositoryName=repository, **parameters)["image"][
-            "imageId"
-        ]["imageDigest"]
-    except AwsError as error:
-        if (
-            error.code != "ImageAlreadyExistsException"
-        ):  # Img-10: another run was faster with the same image
-            raise
-        stored = image.digest
+    stored = _put_image(aws, repository, tag, image)
     if stored != image.digest:
         raise BuildError(
             f"ECR stored {repository}:{tag} as {stored}, but it was pushed as {image.digest}"
@@ -70,35 +53,50 @@ def push(aws: Calls, repository: str, tag: str, image: BuiltImage, tell: Tell = 
     return image.digest
 
 
+def _put_image(aws: Calls, repository: str, tag: str, image: BuiltImage) -> str:
+    """Put a manifest under a tag, and return the digest that ECR stored it as."""
+    parameters = {
+        "imageManifest": image.manifest,
+        "imageManifestMediaType": MANIFEST_TYPE,
+        "imageTag": tag,
+    }
+    try:
+        answer = aws.call("ecr", "put_image", repositoryName=repository, **parameters)
+    except AwsError as error:
+        if error.code == "ImageAlreadyExistsException":  # Img-10: another run has just pushed it
+            return image.digest
+        raise
+    return str(answer["image"]["imageId"]["imageDigest"])
+
+
 def _sizes(image: BuiltImage, present: set[str]) -> str:
-    """Say how large an image's layers are, and how much of it was uploaded."""
+    """Describe the sizes of the layers, and how much of them was uploaded."""
     layers = {blob.digest: blob for blob in image.layers}.values()
-    parts = sizes_by_kind((blob.what, blob.size) for blob in layers)
-    sent = sum(blob.size for blob in layers if blob.digest not in present)
-    there = sum(blob.size for blob in layers) - sent
-    return f"{parts}; uploaded {amount(sent)}, {amount(there)} were there"
+    sizes = sizes_by_kind((blob.kind, blob.size) for blob in layers)
+    uploaded = sum(blob.size for blob in layers if blob.digest not in present)
+    reused = sum(blob.size for blob in layers) - uploaded
+    return f"{sizes}; uploaded {format_size(uploaded)}, {format_size(reused)} were there"
 
 
 def _present(aws: Calls, repository: str, blobs: Iterable[Blob]) -> set[str]:
+    """Return the digests of the blobs that the repository has."""
     digests = list(dict.fromkeys(blob.digest for blob in blobs))
     present = set()
-    for first in range(0, len(digests), _CHECKED_AT_ONCE):
-        asked = digests[first : first + _CHECKED_AT_ONCE]
+    for first in range(0, len(digests), _LAYERS_PER_CHECK):
+        batch = digests[first : first + _LAYERS_PER_CHECK]
         answer = aws.call(
-            "ecr", "batch_check_layer_availability", repositoryName=repository, layerDigests=asked
+            "ecr", "batch_check_layer_availability", repositoryName=repository, layerDigests=batch
         )
         present |= {
-            each["layerDigest"]
-            for each in answer["layers"]
-            if each["layerAvailability"] == "AVAILABLE"
+            layer["layerDigest"]
+            for layer in answer["layers"]
+            if layer["layerAvailability"] == "AVAILABLE"
         }
     return present
 
 
 def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
-    """Upload a layer in parts; when an answer was lost, and ECR therefore refuses a part sent
-    twice, look and begin anew.
-    """
+    """Upload a layer; begin again if ECR refuses a part because the answer to it was lost."""
     for attempt in range(_UPLOAD_ATTEMPTS):
         try:
             _upload_parts(aws, repository, blob, tell)
@@ -106,7 +104,7 @@ def _upload(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
         except AwsError as error:
             if error.code == "LayerAlreadyExistsException":
                 return
-            if error.code not in _OUT_OF_STEP or attempt == _UPLOAD_ATTEMPTS - 1:
+            if error.code not in _PART_SENT_TWICE or attempt == _UPLOAD_ATTEMPTS - 1:
                 raise
         if blob.digest in _present(aws, repository, [blob]):
             return
@@ -122,21 +120,23 @@ def _upload_parts(aws: Calls, repository: str, blob: Blob, tell: Tell) -> None:
             numbers = {"partFirstByte": first, "partLastByte": last}
             aws.call("ecr", "upload_layer_part", **upload, **numbers, layerPartBlob=part)
             first = last + 1
-            tell(f"uploading {blob.what}: {amount(first)} of {amount(blob.size)}")
+            tell(f"uploading {blob.kind}: {format_size(first)} of {format_size(blob.size)}")
     aws.call("ecr", "complete_layer_upload", **upload, layerDigests=[blob.digest])
 
 
-def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:
-    """Read an image back as Lambda will, and raise BuildError for what Lambda would refuse later.
+def check_image(aws: Calls, repository: str, digest: str, architecture: str) -> None:
+    """Read a pushed image as Lambda does; raise BuildError if Lambda could not run it.
 
-    That is an index (Img-4, Img-8), an unknown media type (Img-7), or another architecture, which
-    CreateFunction accepts and the first invocation does not survive (Img-9).
+    Lambda refuses an index (Img-4, Img-8) and unknown media types (Img-7). CreateFunction accepts
+    another architecture, but every invocation then fails (Img-9).
     """
-    wanted = {
-        "imageIds": [{"imageDigest": digest}],
-        "acceptedMediaTypes": [*IMAGE_TYPES, *INDEX_TYPES],
-    }
-    answer = aws.call("ecr", "batch_get_image", repositoryName=repository, **wanted)
+    answer = aws.call(
+        "ecr",
+        "batch_get_image",
+        repositoryName=repository,
+        imageIds=[{"imageDigest": digest}],
+        acceptedMediaTypes=[*IMAGE_TYPES, *INDEX_TYPES],
+    )
     if not answer["images"]:
         raise BuildError(
             f"ECR has no image {digest} in {repository}, though it was just pushed", "run up again"
@@ -154,10 +154,10 @@ def verify(aws: Calls, repository: str, digest: str, architecture: str) -> None:
             "use --builder direct, or turn the engine's containerd image store off",
         )
     config = json.loads(_blob(aws, repository, manifest["config"]["digest"]))
-    found = (config.get("os"), config.get("architecture"))
-    if found != ("linux", PLATFORM[architecture]):
+    platform = (config.get("os"), config.get("architecture"))
+    if platform != ("linux", PLATFORM[architecture]):
         raise BuildError(
-            f"the pushed image is for {'/'.join(map(str, found))}, but the functions are for "
+            f"the pushed image is for {'/'.join(map(str, platform))}, but the functions are for "
             f"linux/{PLATFORM[architecture]}",
             "use --builder direct, or an engine that builds for that platform",
         )

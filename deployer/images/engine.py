@@ -1,4 +1,4 @@
-"""The builder that uses a Docker engine (or Podman's compatible socket) through the docker SDK."""
+"""The builder that uses a Docker engine, or Podman's compatible socket, through the docker SDK."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.cache import replacing, room_needed
+from deployer.images.cache import atomic_write, explain_disk_errors
 from deployer.images.context import Context
 from deployer.images.ecr import Calls
-from deployer.images.layers import layer_in_memory
+from deployer.images.layers import make_layer
 from deployer.images.registry import PLATFORM
 
 _PING_S = 5
@@ -25,29 +25,32 @@ _BUILD_S = 1800
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers.
+    """A running engine.
 
-    `client`: a docker.DockerClient. `where`: its address.
+    Attributes:
+        client: a docker.DockerClient.
+        address: such as unix:///var/run/docker.sock.
     """
 
     client: Any
-    where: str
+    address: str
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self.client.close()
 
     def build(self, context: Context, name: str, tell: Tell) -> None:
-        """Build a context under a name, for one platform. The classic builder adds no attestation
-        (Img-6).
+        """Build an image for one platform. The classic builder adds no attestation (Img-6).
+
+        Args:
+            name: such as inference-dev:latest.
 
         Raises:
-            BuildError: with the engine's own last words.
+            BuildError: the message ends with the engine's last output.
         """
-        dockerfile = context.dockerfile
-        arguments = {"BASE": context.base} if dockerfile.takes_base else {}
+        arguments = {"BASE": context.base} if context.dockerfile.takes_base else {}
         options = {
-            "fileobj": layer_in_memory(context.files, "context").blob.open(),
+            "fileobj": make_layer(context.files, "context").blob.open(),
             "encoding": "gzip",
             "custom_context": True,
             "tag": name,
@@ -58,10 +61,10 @@ class Engine:
             "forcerm": True,
         }
         last = ""
-        with self._asked("build"):
+        with self._explain_errors("build"):
             for message in self.client.api.build(**options, decode=True):
                 if "error" in message:
-                    raise self._refused(str(message["error"]).strip(), last, context)
+                    raise self._build_error(str(message["error"]).strip(), last, context)
                 line = str(message.get("stream") or message.get("status") or "").strip()
                 if line.startswith("Step "):
                     tell(f"docker build, {line[:120]}".replace(" : ", ", ", 1))
@@ -69,36 +72,39 @@ class Engine:
         self._check_platform(name, context.architecture)
 
     def _check_platform(self, name: str, architecture: str) -> None:
-        with self._asked("inspect the image"):
-            found = self.client.images.get(name).attrs
-        if found["Architecture"] != PLATFORM[architecture] or found["Os"] != "linux":
+        with self._explain_errors("inspect the image"):
+            image = self.client.images.get(name).attrs
+        if image["Architecture"] != PLATFORM[architecture] or image["Os"] != "linux":
             raise BuildError(
-                f"the engine at {self.where} built for {found['Os']}/{found['Architecture']},"
+                f"the engine at {self.address} built for {image['Os']}/{image['Architecture']},"
                 f" but the functions are for linux/{PLATFORM[architecture]}",
                 "use --builder direct, or an engine that builds for that platform",
             )
 
-    def _refused(self, error: str, last: str, context: Context) -> BuildError:
+    def _build_error(self, error: str, last: str, context: Context) -> BuildError:
         if "exec format error" in f"{error} {last}":
             return BuildError(
-                f"the engine at {self.where} cannot run programs for {context.architecture}",
+                f"the engine at {self.address} cannot run programs for {context.architecture}",
                 "use --builder direct, which runs none, or install emulation (binfmt_misc)",
             )
         detail = f" (before it: {last})" if last and last not in error else ""
         return BuildError(
-            f"the engine at {self.where} failed to build {context.folder.name}/: {error}{detail}"
+            f"the engine at {self.address} failed to build {context.folder.name}/: {error}{detail}"
         )
 
     def push(self, aws: Calls, name: str, repository: str, tag: str, tell: Tell) -> str:
-        """Push a built image to ECR and return its digest there.
+        """Push an image to ECR, and return its digest there.
 
-        The token lives in this call alone (Img-1, Img-3), so the machine's docker login is neither
-        used nor changed.
+        The token is passed with the push alone (Img-1, Img-3); `docker login` is not used or
+        changed.
+
+        Args:
+            name: the image's name in the engine.
         """
         answer = aws.call("ecr", "get_authorization_token")["authorizationData"][0]
         user, _, password = base64.b64decode(answer["authorizationToken"]).decode().partition(":")
         target = f"{answer['proxyEndpoint'].partition('://')[2]}/{repository}"
-        with self._asked("push"):
+        with self._explain_errors("push"):
             self.client.api.tag(name, target, tag)
             try:
                 credentials = {"username": user, "password": password}
@@ -109,24 +115,26 @@ class Engine:
             finally:
                 self.client.api.remove_image(f"{target}:{tag}", noprune=True)
 
-    def forget(self, name: str) -> None:
-        """Take a name away; the layers stay as the engine's build cache, for docker image prune to
-        clear.
-        """
-        with self._asked("untag the image"):
-            # force: else an image that a stopped container uses keeps its name, and that would hide
-            # why a push failed
+    def untag(self, name: str) -> None:
+        """Remove a name. The layers stay as build cache, until `docker image prune`."""
+        with self._explain_errors("untag the image"):
+            # Without force, an image that a stopped container uses is not untagged, and that error
+            # would hide why a push failed.
             self.client.api.remove_image(name, force=True, noprune=True)
 
     def save(self, name: str, target: Path) -> None:
-        """Write an image as a file that docker load takes."""
-        with self._asked("save"), room_needed(target), replacing(target) as stream:
+        """Write an image to a file for `docker load`."""
+        with (
+            self._explain_errors("save"),
+            explain_disk_errors(target),
+            atomic_write(target) as stream,
+        ):
             for chunk in self.client.api.get_image(name):
                 stream.write(chunk)
 
     @contextmanager
-    def _asked(self, what: str) -> Iterator[None]:
-        """Turn what the SDK raises into a BuildError that names engine and errand."""
+    def _explain_errors(self, action: str) -> Iterator[None]:
+        """Turn the SDK's errors into a BuildError that names the engine and the action."""
         from docker.errors import APIError, DockerException  # type: ignore[import-untyped]
         from requests import RequestException
 
@@ -134,27 +142,27 @@ class Engine:
             yield
         except APIError as error:
             raise BuildError(
-                f"the engine at {self.where} refuses to {what}: {error.explanation}"
+                f"the engine at {self.address} refuses to {action}: {error.explanation}"
             ) from error
         except (DockerException, RequestException, ConnectionError) as error:
             raise BuildError(
-                f"the engine at {self.where} went away during {what}: {error}",
+                f"the engine at {self.address} went away during {action}: {error}",
                 "start it and run up again, or use --builder direct",
             ) from error
 
 
 def _follow_push(stream: Iterable[Mapping[str, Any]], tell: Tell) -> str:
-    """Read a push to its end; its refusals come as messages, not as HTTP errors (Img-3)."""
-    layers: dict[str, str] = {}
+    """Read the messages of a push, and return the digest. Errors are messages, too (Img-3)."""
+    statuses: dict[str, str] = {}
     digest = ""
     for message in stream:
         if "error" in message:
             raise BuildError(
                 f"the registry refused the push: {str(message['error']).strip()}",
-                _advise(message["error"]),
+                _push_advice(message["error"]),
             )
         if "id" in message and message.get("status"):
-            layers[message["id"]] = message["status"]
+            statuses[message["id"]] = message["status"]
             progress = message.get("progressDetail") or {}
             if progress.get("total"):
                 tell(
@@ -166,16 +174,15 @@ def _follow_push(stream: Iterable[Mapping[str, Any]], tell: Tell) -> str:
         raise BuildError(
             "the push ended without a digest, so what was pushed is not known", "run up again"
         )
-    there = sum("exists" in status for status in layers.values())
-    pushed = sum(status.startswith(("Pushed", "Mounted")) for status in layers.values())
-    tell(f"{pushed} layers pushed, {there} were there", lasting=True)
+    reused = sum("exists" in status for status in statuses.values())
+    pushed = sum(status.startswith(("Pushed", "Mounted")) for status in statuses.values())
+    tell(f"{pushed} layers pushed, {reused} were there", lasting=True)
     return digest
 
 
-def _advise(error: str) -> str:
-    if any(
-        word in error.lower() for word in ("expired", "denied", "unauthorized", "no basic auth")
-    ):
+def _push_advice(error: str) -> str:
+    refusals = ("expired", "denied", "unauthorized", "no basic auth")
+    if any(refusal in error.lower() for refusal in refusals):
         return (
             "the ECR token was refused: it lasts twelve hours; run up again with credentials "
             "that may push"
@@ -184,54 +191,53 @@ def _advise(error: str) -> str:
 
 
 def find_engine() -> Engine | None:
-    """Return the first engine that answers: DOCKER_HOST's, the docker context's, the usual sockets,
-    Podman's.
+    """Return the first engine that answers, or None.
+
+    DOCKER_HOST is tried alone. Without it: the docker context, the usual sockets, Podman's sockets.
     """
     import docker  # type: ignore[import-untyped]
     from docker.errors import DockerException
     from requests import RequestException
 
-    for where, options in _candidates():
-        if not _listens(where):
+    for address, options in _endpoints():
+        if not _listens(address):
             continue
         try:
             client = docker.DockerClient(timeout=_PING_S, **options)
             client.ping()
             client.close()
-            return Engine(docker.DockerClient(timeout=_BUILD_S, **options), where)
+            return Engine(docker.DockerClient(timeout=_BUILD_S, **options), address)
         except (DockerException, RequestException, OSError):
-            # the next may answer; who wants this one alone is told by the caller that none does
             continue
     return None
 
 
-def _listens(where: str) -> bool:
-    """Tell whether somebody is behind a socket in the file system; the SDK would leave its own end
-    open if nobody is.
-    """
-    if not where.startswith("unix://"):
+def _listens(address: str) -> bool:
+    """Return False for a Unix socket that nobody listens on: the SDK would leak a connection."""
+    if not address.startswith("unix://"):
         return True
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(_PING_S)
         try:
-            probe.connect(where.removeprefix("unix://"))
+            probe.connect(address.removeprefix("unix://"))
         except OSError:
             return False
     return True
 
 
-def _candidates() -> Iterator[tuple[str, dict[str, Any]]]:
+def _endpoints() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (address, options for DockerClient) of the engines to try."""
     from docker.context import ContextAPI  # type: ignore[import-untyped]
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env  # type: ignore[import-untyped]
 
-    if os.environ.get("DOCKER_HOST"):  # named by the user, so no other is tried
+    if os.environ.get("DOCKER_HOST"):  # the user's choice, so no other engine is tried
         yield os.environ["DOCKER_HOST"], kwargs_from_env()
         return
     try:
         context = ContextAPI.get_current_context()
     except (DockerException, OSError, ValueError):
-        context = None  # a broken configuration of docker's is docker's to report
+        context = None  # Docker reports errors in its configuration itself.
     if context is not None and context.Host:
         yield context.Host, {"base_url": context.Host, "tls": context.TLSConfig or False}
     home, run = Path.home(), os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")

@@ -1,6 +1,4 @@
-"""The parts of an image: layers of files, a config, a manifest. The same input gives the same bytes
-on any machine.
-"""
+"""The parts of an image: layers, config, manifest. Equal input gives equal bytes on any machine."""
 
 from __future__ import annotations
 
@@ -23,37 +21,42 @@ MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
 @dataclass(frozen=True)
 class Blob:
-    """What a registry keeps under its digest. `size` in bytes; `path` gives the file, and makes it
-    first if need be.
+    """Content that a registry stores under its digest: a layer or a config.
+
+    Attributes:
+        size: bytes.
+        path: returns a file with the content, downloading it first if necessary.
+        kind: base, packages, code or config.
+        content: the content of a blob that is held in memory, which has no `path`.
     """
 
     digest: str
     size: int
     media_type: str
     path: Callable[[], Path] | None = field(compare=False, default=None)
-    what: str = ""
+    kind: str = ""
     content: bytes | None = field(compare=False, default=None, repr=False)
 
     @classmethod
-    def of(cls, content: bytes, media_type: str, what: str = "") -> Blob:
-        """Return a blob that is held in memory."""
-        return cls(digest_of(content), len(content), media_type, None, what, content)
+    def in_memory(cls, content: bytes, media_type: str, kind: str = "") -> Blob:
+        """Make a blob that is held in memory."""
+        return cls(digest_of(content), len(content), media_type, None, kind, content)
 
     def open(self) -> IO[bytes]:
+        """Open the content for reading."""
         if self.content is not None:
             return io.BytesIO(self.content)
         assert self.path is not None
         return self.path().open("rb")
 
     def descriptor(self) -> dict[str, Any]:
+        """Return the entry for a manifest."""
         return {"mediaType": self.media_type, "size": self.size, "digest": self.digest}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer's blob, and the digest of its bytes before compression, which the image's config
-    names.
-    """
+    """A layer's blob, and its diff_id: the digest before compression, which configs refer to."""
 
     blob: Blob
     diff_id: str
@@ -61,7 +64,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """A whole image: its manifest's bytes, its layers from the lowest, its config."""
+    """An image: its manifest as JSON text, its layers from the lowest, its config."""
 
     manifest: str
     layers: tuple[Blob, ...]
@@ -81,18 +84,23 @@ def digest_of(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Base:
-    """What an image inherits: the config, and the layers, whose bytes come only when somebody opens
-    them.
-    """
+class BaseImage:
+    """A base image: its parsed config and its layers, which are downloaded when opened."""
 
     config: dict[str, Any]
     layers: tuple[Blob, ...]
 
 
-def image_of(base: Base, layers: tuple[Layer, ...], config: Mapping[str, Any]) -> BuiltImage:
-    """Put layers on a base; `config` replaces what the base says about running it."""
-    whole: dict[str, Any] = {
+def add_layers(
+    base: BaseImage, layers: tuple[Layer, ...], config: Mapping[str, Any], author: str = ""
+) -> BuiltImage:
+    """Put layers on a base image.
+
+    Args:
+        config: settings such as Cmd, which replace those of the base.
+    """
+    image_config: dict[str, Any] = {
+        **({"author": author} if author else {}),
         **{
             name: base.config[name]
             for name in ("architecture", "os", "variant")
@@ -104,19 +112,19 @@ def image_of(base: Base, layers: tuple[Layer, ...], config: Mapping[str, Any]) -
             "diff_ids": [*base.config["rootfs"]["diff_ids"], *(layer.diff_id for layer in layers)],
         },
     }
-    blob = Blob.of(_json(whole).encode(), CONFIG_TYPE, "config")
+    blob = Blob.in_memory(_json(image_config).encode(), CONFIG_TYPE, "config")
     blobs = (*base.layers, *(layer.blob for layer in layers))
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": blob.descriptor(),
-        "layers": [each.descriptor() for each in blobs],
+        "layers": [layer.descriptor() for layer in blobs],
     }
     return BuiltImage(_json(manifest), blobs, blob)
 
 
-class _Hashing(io.RawIOBase):
-    """Passes what is written on to another stream, and knows digest and size of it."""
+class _HashingWriter(io.RawIOBase):
+    """A stream that writes to another stream, counting and hashing the bytes."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -141,16 +149,18 @@ class _Hashing(io.RawIOBase):
 
 
 def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int, str]:
-    """Write files, by their names in the image, as a gzipped tar; return its digest, its size and
-    its diff_id.
+    """Write files as a gzipped tar; return its digest, size and diff_id.
 
-    Sorted, owned by root, without times, readable by all: Lambda reads as an unprivileged user
-    (Img-15). GzipFile is told everything that its header says, which zlib's own header leaves to
-    the operating system.
+    Entries are sorted, owned by root, without times, and readable by everyone: Lambda reads as an
+    unprivileged user (Img-15). GzipFile writes the header, because zlib's own names the operating
+    system.
+
+    Args:
+        files: paths by name in the image, such as var/task/predict.py.
     """
-    compressed = _Hashing(stream)
+    compressed = _HashingWriter(stream)
     with gzip.GzipFile("", "wb", compresslevel=6, fileobj=compressed, mtime=0) as zipped:
-        plain = _Hashing(zipped)  # type: ignore[arg-type]
+        plain = _HashingWriter(zipped)  # type: ignore[arg-type]
         with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for folder in sorted(_folders(files)):
                 entry = tarfile.TarInfo(folder)
@@ -165,28 +175,40 @@ def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int,
     return compressed.digest, compressed.size, plain.digest
 
 
-def layer_in_memory(files: Mapping[str, Path], what: str) -> Layer:
+def make_layer(files: Mapping[str, Path], kind: str) -> Layer:
+    """Make a layer that is held in memory; see `write_layer`."""
     stream = io.BytesIO()
     _, _, diff_id = write_layer(files, stream)
-    return Layer(Blob.of(stream.getvalue(), LAYER_TYPE, what), diff_id)
+    return Layer(Blob.in_memory(stream.getvalue(), LAYER_TYPE, kind), diff_id)
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """Return all files below a folder by their name with slashes."""
+    return {
+        path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def _folders(files: Mapping[str, Path]) -> set[str]:
-    """Return every folder on the way to a file but the topmost two (/var/task), which the base has."""
+    """Return the parent folders of files, without those that the base has, such as /var/task."""
     parents = {parent.as_posix() for name in files for parent in PurePosixPath(name).parents}
-    return {each for each in parents if each.count("/") > 1}
+    return {parent for parent in parents if parent.count("/") > 1}
 
 
 def sizes_by_kind(layers: Iterable[tuple[str, int]]) -> str:
-    """Sum up (what, bytes) pairs by what: base 97.1 MB, packages 64.6 MB, code 8.9 kB."""
-    kinds: dict[str, int] = {}
-    for what, size in layers:
-        kinds[what] = kinds.get(what, 0) + size
-    return ", ".join(f"{what} {amount(size)}" for what, size in kinds.items())
+    """Add up sizes by kind, such as: base 97.1 MB, packages 64.6 MB, code 8.9 kB.
+
+    Args:
+        layers: (kind, bytes).
+    """
+    sizes: dict[str, int] = {}
+    for kind, size in layers:
+        sizes[kind] = sizes.get(kind, 0) + size
+    return ", ".join(f"{kind} {format_size(size)}" for kind, size in sizes.items())
 
 
-def amount(size: int) -> str:
-    """Write a number of bytes."""
+def format_size(size: int) -> str:
+    """Format a number of bytes as MB or kB."""
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
 
 

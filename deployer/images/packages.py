@@ -1,6 +1,4 @@
-"""The layer of packages: wheels that pip chooses for the target, made small and ready, in a layer
-of their own.
-"""
+"""The layer of packages: wheels for the target, without unneeded files, byte-compiled."""
 
 from __future__ import annotations
 
@@ -13,15 +11,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from packaging.utils import canonicalize_name
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.cache import cache_folder, kept
+from deployer.images.cache import cache_folder, cached
 from deployer.images.context import FORMAT, Context
-from deployer.images.layers import LAYER_TYPE, Blob, Layer, write_layer
+from deployer.images.layers import LAYER_TYPE, Blob, Layer, files_below, write_layer
 from deployer.images.recipe import Recipe
 from deployer.images.requirements import (
     check_complete,
@@ -35,34 +33,39 @@ from deployer.images.symbols import drop_symbols
 _MACHINE = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
-def glibc(python: str) -> int:
-    """Return the minor version of glibc 2 in AWS's base image: Amazon Linux 2 up to Python 3.11,
-    then Amazon Linux 2023.
+def glibc_minor(python: str) -> int:
+    """Return the minor version of glibc 2 in AWS's base image.
+
+    Up to Python 3.11 the base is Amazon Linux 2, then Amazon Linux 2023.
     """
     return 26 if _minor(python) < 12 else 34
 
 
-def platforms(python: str, architecture: str) -> list[str]:
-    """Return the platform tags of wheels that run there, best first (PEP 600)."""
+def platform_tags(python: str, architecture: str) -> list[str]:
+    """Return the platform tags of wheels that run on AWS's base image, best first (PEP 600)."""
     machine = _MACHINE[architecture]
     lowest, old = (17, ("2014",)) if architecture == "arm64" else (5, ("2014", "2010", "1"))
-    newer = [f"manylinux_2_{minor}_{machine}" for minor in range(glibc(python), lowest - 1, -1)]
+    newer = [
+        f"manylinux_2_{minor}_{machine}" for minor in range(glibc_minor(python), lowest - 1, -1)
+    ]
     return [*newer, *(f"manylinux{year}_{machine}" for year in old)]
 
 
 def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
-    """Return the layer with what the recipe's requirements ask for, under its working directory;
-    None if nothing is.
+    """Return the layer of packages, or None without requirements.
 
-    It is kept in the cache under a hash of all that it depends on.
+    The packages are in the folder of pip's --target, by default in the working directory.
+
+    The layer is cached under a hash of everything it depends on.
     """
-    lines, extras = _pins(context, recipe)
+    lines, extras = pinned_requirements(context, recipe)
     if not lines:
         return None
-    prefix = recipe.workdir.lstrip("/")
+    target = recipe.target or recipe.workdir
+    prefix = target.lstrip("/")
     key = json.dumps([FORMAT, lines, context.python, context.architecture, prefix])
     name = f"packages/{hashlib.sha256(key.encode()).hexdigest()}"
-    described = cache_folder() / f"{name}.json"
+    description = cache_folder() / f"{name}.json"
 
     def write(stream: IO[bytes]) -> None:
         with tempfile.TemporaryDirectory(prefix="deployer-packages-") as folder:
@@ -73,30 +76,30 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
             slim(site)
             drop_symbols(site)
             tell("byte-compiling the packages")
-            byte_compile(site, recipe.workdir, context.python)
+            byte_compile(site, target, context.python)
             tell("packing the packages")
-            files = {
-                path.relative_to(folder).as_posix(): path
-                for path in Path(folder).rglob("*")
-                if path.is_file()
-            }
-            digest, size, diff_id = write_layer(files, stream)
-        described.write_text(
+            digest, size, diff_id = write_layer(files_below(Path(folder)), stream)
+        description.write_text(
             json.dumps({"digest": digest, "size": size, "diff_id": diff_id}), encoding="utf-8"
         )
 
-    # Written before the layer, so a layer without it is none.
-    size = json.loads(described.read_text(encoding="utf-8"))["size"] if described.is_file() else -1
-    path = kept(name, write, size)
-    known = json.loads(described.read_text(encoding="utf-8"))
-    return Layer(
-        Blob(known["digest"], known["size"], LAYER_TYPE, lambda: path, "packages"), known["diff_id"]
-    )
+    # The description is written before the layer: without it, there is no usable layer.
+    size = _read_json(description)["size"] if description.is_file() else -1
+    path = cached(name, write, size)
+    layer = _read_json(description)
+    blob = Blob(layer["digest"], layer["size"], LAYER_TYPE, lambda: path, "packages")
+    return Layer(blob, layer["diff_id"])
 
 
-def _pins(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[str]]]:
-    """Return the lines for pip, sorted, and the extras by package; every requirement must be
-    pinned.
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def pinned_requirements(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[str]]]:
+    """Return the sorted lines for pip, and the extras by package.
+
+    Raises:
+        BuildError: a requirement is not pinned.
     """
     environment = target_environment(context.python, context.architecture)
     lines: list[str] = []
@@ -114,11 +117,11 @@ def _pins(context: Context, recipe: Recipe) -> tuple[list[str], dict[str, set[st
 
 
 def _install(lines: list[str], context: Context, site: Path, tell: Tell) -> None:
-    """Let pip put the wheels for the target into a folder. No code of a package runs."""
+    """Let pip unpack wheels for the target into a folder. No code of a package runs."""
     tell(f"fetching packages for Python {context.python} on {context.architecture}")
     with tempfile.TemporaryDirectory(prefix="deployer-pip-") as folder:
-        wanted = Path(folder, "requirements.txt")
-        wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        requirements = Path(folder, "requirements.txt")
+        requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
         version = context.python.replace(".", "")
         options = [
             "--no-deps",
@@ -127,9 +130,9 @@ def _install(lines: list[str], context: Context, site: Path, tell: Tell) -> None
             "--implementation=cp",
             f"--python-version={version}",
         ]
-        options += [f"--abi={each}" for each in (f"cp{version}", "abi3", "none")]
+        options += [f"--abi={abi}" for abi in (f"cp{version}", "abi3", "none")]
         options += [
-            f"--platform={each}" for each in platforms(context.python, context.architecture)
+            f"--platform={tag}" for tag in platform_tags(context.python, context.architecture)
         ]
         options += [
             "--quiet",
@@ -138,30 +141,31 @@ def _install(lines: list[str], context: Context, site: Path, tell: Tell) -> None
             "--target",
             str(site),
             "-r",
-            str(wanted),
+            str(requirements),
         ]
         command = [sys.executable, "-m", "pip", "install", *options]
-        answer = subprocess.run(
+        pip = subprocess.run(
             command, capture_output=True, text=True, env={**os.environ, "PIP_USER": "0"}
         )
-    if answer.returncode:
-        raise _pip_failed(answer.stderr or answer.stdout, context)
+    if pip.returncode:
+        raise _pip_error(pip.stderr or pip.stdout, context)
 
 
-def _pip_failed(output: str, context: Context) -> BuildError:
-    none = re.search(r"No matching distribution found for (\S+)", output)
-    unreached = re.search(
+def _pip_error(output: str, context: Context) -> BuildError:
+    """Explain why pip failed."""
+    missing = re.search(r"No matching distribution found for (\S+)", output)
+    offline = re.search(
         r"NewConnectionError|Connection (?:refused|reset)|Max retries|timed out|ProxyError", output
     )
-    if none and not unreached:
+    if missing and not offline:
         newer = (
             ", or train with Python 3.12 or newer, whose image has glibc 2.34"
             if _minor(context.python) < 12
             else ""
         )
         return BuildError(
-            f"there is no wheel of {none[1]} for Python {context.python}, {context.architecture}"
-            f" and glibc 2.{glibc(context.python)}, which AWS's image has",
+            f"there is no wheel of {missing[1]} for Python {context.python}, {context.architecture}"
+            f" and glibc 2.{glibc_minor(context.python)}, which AWS's image has",
             f"pin a version that has one{newer}",
         )
     if "No module named pip" in output:
@@ -184,16 +188,21 @@ def _pip_failed(output: str, context: Context) -> BuildError:
 
 
 def byte_compile(folder: Path, prefix: str, python: str) -> None:
-    """Write the .pyc files of a folder with the Python version that will run them; see bytecode.py."""
+    """Write the .pyc files of a folder with bytecode.py.
+
+    Args:
+        prefix: the folder's path in the image.
+        python: the Python version of the image.
+    """
     script = str(Path(__file__).with_name("bytecode.py"))
-    answer = subprocess.run(
-        [interpreter(python), "-I", script, str(folder), prefix],
+    compiler = subprocess.run(
+        [find_python(python), "-I", script, str(folder), prefix],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
     )
-    if answer.returncode:
-        last = answer.stderr.strip().splitlines()[-1:] or ["without a word"]
+    if compiler.returncode:
+        last = compiler.stderr.strip().splitlines()[-1:] or ["without a word"]
         if "No space left" in last[0]:
             raise BuildError(
                 f"no room left on the disk of {folder}", "free some, or name another in TMPDIR"
@@ -201,18 +210,18 @@ def byte_compile(folder: Path, prefix: str, python: str) -> None:
         raise BuildError(f"byte-compiling for Python {python} failed: {last[0]}")
 
 
-def interpreter(python: str) -> str:
-    """Return a Python of a minor version: this one, or one on the PATH."""
+def find_python(python: str) -> str:
+    """Return a Python interpreter of a minor version: this one, or one on the PATH."""
     if f"{sys.version_info.major}.{sys.version_info.minor}" == python:
         return sys.executable
-    found = shutil.which(f"python{python}")
-    if found is None:
+    path = shutil.which(f"python{python}")
+    if path is None:
         raise BuildError(
             f"the models were trained with Python {python}, and none is on the PATH to "
             f"byte-compile for it",
             f"run the deployer with Python {python}, or use --builder docker",
         )
-    return found
+    return path
 
 
 def _minor(python: str) -> int:

@@ -1,4 +1,4 @@
-"""The lock file: which digest the tag of a base stands for, asked of its registry once."""
+"""Pinning base images by digest. A lock file keeps the digests that registries answered."""
 
 from __future__ import annotations
 
@@ -8,41 +8,42 @@ from pathlib import Path
 from deployer.aws.access import Tell, tell_nobody
 from deployer.errors import BuildError
 from deployer.files import Unreadable, read_json
-from deployer.images.cache import replacing, room_needed
+from deployer.images.cache import atomic_write, explain_disk_errors
 from deployer.images.context import NO_BASE
 from deployer.images.registry import Registry
 
 
-def pinned(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody) -> str:
-    """Return a reference with its digest: its own, that of the lock file, or what the registry has
-    now.
+def pin_base(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobody) -> str:
+    """Return a reference with its digest: its own, the lock file's, or the registry's current one.
 
     Args:
-        lock: a JSON object of digests by reference; a missing file has none.
-        write: whether to note a new digest in the lock file.
+        lock: the lock file, a JSON object of digests by reference. It may be missing.
+        write: whether to add a new digest to the lock file.
     """
     if reference == NO_BASE or "@" in reference:
         return reference
-    known = _read_lock(lock)
-    if reference not in known:
-        known[reference] = Registry(reference).resolve()
+    digests = _read_lock(lock)
+    if reference not in digests:
+        digests[reference] = Registry(reference).resolve()
         if write:
-            with room_needed(lock), replacing(lock) as stream:
-                stream.write(json.dumps(known, indent=2, sort_keys=True).encode() + b"\n")
+            with explain_disk_errors(lock), atomic_write(lock) as stream:
+                stream.write(json.dumps(digests, indent=2, sort_keys=True).encode() + b"\n")
             tell(
-                f"pinned {reference} to {known[reference][:19]}... in "
+                f"pinned {reference} to {digests[reference][:19]}... in "
                 f"{lock.parent.name}/{lock.name}: commit that file",
                 lasting=True,
             )
-    return f"{reference}@{known[reference]}"
+    return f"{reference}@{digests[reference]}"
 
 
 def _read_lock(lock: Path) -> dict[str, str]:
     try:
-        known = read_json(lock)
-        if not isinstance(known, dict) or not all(isinstance(each, str) for each in known.values()):
+        digests = read_json(lock)
+        if not isinstance(digests, dict) or not all(
+            isinstance(digest, str) for digest in digests.values()
+        ):
             raise Unreadable("must be a JSON object of digests by reference")
-        return known
+        return digests
     except FileNotFoundError:
         return {}
     except Unreadable as error:

@@ -1,9 +1,7 @@
-"""Reading images from a registry over the Distribution protocol: token handshake, manifests, blobs.
-No engine.
+"""A client of container registries: it reads manifests and blobs over the Distribution protocol.
 
-Whatever comes is held against its digest before it is used; what is known by digest is kept in the
-cache, so that it is asked for once. Credentials are those of `docker login`, proxies those of the
-environment (HTTPS_PROXY, NO_PROXY).
+Content is compared with its digest before it is used, and cached by digest. Credentials are those
+of `docker login`, proxies those of the environment (HTTPS_PROXY, NO_PROXY).
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from deployer.errors import BuildError
-from deployer.images.cache import kept
+from deployer.images.cache import cached
 
 INDEX_TYPES = (
     "application/vnd.oci.image.index.v1+json",
@@ -37,7 +35,7 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class Reference:
-    """An image's name taken apart: `python:3.12` is docker.io's library/python."""
+    """A parsed image name, such as python:3.12, which is library/python at docker.io."""
 
     host: str
     repository: str
@@ -46,6 +44,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
+        """Parse an image name; raise BuildError if it is none."""
         name, _, digest = text.partition("@")
         path, colon, tag = name.rpartition(":")
         if not colon or "/" in tag:
@@ -66,13 +65,13 @@ class Reference:
 
     @property
     def version(self) -> str:
-        """What to ask the registry for."""
+        """The digest, or else the tag."""
         return self.digest or self.tag
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as the registry sent it, and the digest of just these bytes."""
+    """A parsed manifest, and the digest of the bytes that the registry sent."""
 
     content: dict[str, Any]
     media_type: str
@@ -80,16 +79,16 @@ class Manifest:
 
 
 class Registry:
-    """Read access to the registry of one image reference."""
+    """A client of the registry that holds one image."""
 
     def __init__(self, reference: str) -> None:
         self.reference = Reference.parse(reference)
         host = self.reference.host
         self._auth_host = "https://index.docker.io/v1/" if host == "docker.io" else host
-        scheme = (
-            "http" if _LOOPBACK.fullmatch(host) else "https"
-        )  # as an engine takes it: loopback needs no TLS
-        self._url = f"{scheme}://{_DOCKER_HUB if host == 'docker.io' else host}/v2/{self.reference.repository}"
+        # Like Docker: a registry on loopback needs no TLS.
+        scheme = "http" if _LOOPBACK.fullmatch(host) else "https"
+        server = _DOCKER_HUB if host == "docker.io" else host
+        self._url = f"{scheme}://{server}/v2/{self.reference.repository}"
 
     @cached_property
     def _session(self) -> Any:
@@ -107,62 +106,68 @@ class Registry:
         return session
 
     def resolve(self) -> str:
-        """Return the digest that the reference stands for now."""
+        """Return the digest of the reference, asking the registry for that of a tag."""
         return self.reference.digest or self._fetch_manifest(self.reference.tag).digest
 
-    def image(self, architecture: str) -> Manifest:
-        """Return the manifest of one architecture's image; raise BuildError if there is none."""
-        found = self.manifest(self.reference.version)
-        if found.media_type not in INDEX_TYPES:
-            return found
-        wanted = ("linux", PLATFORM[architecture])
-        platforms = [(each, each.get("platform", {})) for each in found.content["manifests"]]
-        for each, platform in platforms:
-            if (platform.get("os"), platform.get("architecture")) == wanted:
-                return self.manifest(each["digest"])
-        known = sorted(
-            {f"{platform.get('os')}/{platform.get('architecture')}" for _, platform in platforms}
-        )
+    def image_manifest(self, architecture: str) -> Manifest:
+        """Return the manifest of the image for an architecture; raise BuildError if there is none.
+
+        Of an image that is not an index, the manifest is returned without comparing.
+        """
+        manifest = self.manifest(self.reference.version)
+        if manifest.media_type not in INDEX_TYPES:
+            return manifest
+        wanted = f"linux/{PLATFORM[architecture]}"
+        digests: dict[str, str] = {}
+        for entry in manifest.content["manifests"]:
+            platform = entry.get("platform", {})
+            name = f"{platform.get('os')}/{platform.get('architecture')}"
+            digests.setdefault(name, entry["digest"])
+        if wanted in digests:
+            return self.manifest(digests[wanted])
         raise BuildError(
-            f"{self._name} has no image for {'/'.join(wanted)}; it has {', '.join(known)}",
+            f"{self._name} has no image for {wanted}; it has {', '.join(sorted(digests))}",
             "choose another base, or another architecture",
         )
 
     def manifest(self, version: str) -> Manifest:
-        """Return a manifest; one that is named by digest comes from the cache if it was read
-        before.
-        """
+        """Return the manifest of a tag, or that of a digest, which is cached."""
         if not version.startswith("sha256:"):
             return self._fetch_manifest(version)
 
         def write(stream: IO[bytes]) -> None:
-            found = self._fetch_manifest(version)
-            stream.write(json.dumps([found.media_type, found.content]).encode())
+            manifest = self._fetch_manifest(version)
+            stream.write(json.dumps([manifest.media_type, manifest.content]).encode())
 
-        media_type, content = json.loads(kept(f"manifests/{version[7:]}.json", write).read_bytes())
+        media_type, content = json.loads(
+            cached(f"manifests/{version[7:]}.json", write).read_bytes()
+        )
         return Manifest(content, media_type, version)
 
     def blob(
-        self, digest: str, size: int, tell: Callable[[int], None] = lambda count: None
+        self, digest: str, size: int, progress: Callable[[int], None] = lambda received: None
     ) -> Path:
-        """Return a file with a blob's bytes, downloaded if need be; `tell` gets the bytes that have
-        come so far.
+        """Return a file with a blob's content, downloaded if it is not cached.
 
-        A connection that breaks is taken up again where it broke. A blob of another digest is
-        refused and not kept.
+        Args:
+            size: bytes.
+            progress: called with the number of bytes received so far.
         """
-        return kept(
-            f"blobs/{digest[7:]}", lambda stream: self._download(digest, size, stream, tell), size
-        )
+
+        def write(stream: IO[bytes]) -> None:
+            self._download(digest, size, stream, progress)
+
+        return cached(f"blobs/{digest[7:]}", write, size)
 
     def _download(
-        self, digest: str, size: int, stream: IO[bytes], tell: Callable[[int], None]
+        self, digest: str, size: int, stream: IO[bytes], progress: Callable[[int], None]
     ) -> None:
+        """Download a blob; resume after a broken connection; raise BuildError for wrong bytes."""
         sha = hashlib.sha256()
         done = failures = 0
         while done < size or size == 0:
             answer = self._get(f"/blobs/{digest}", {"Range": f"bytes={done}-"} if done else {})
-            if done and answer.status_code != 206:  # a registry that cannot resume begins anew
+            if done and answer.status_code != 206:  # the registry cannot resume
                 stream.seek(0)
                 stream.truncate()
                 sha, done = hashlib.sha256(), 0
@@ -172,11 +177,11 @@ class Registry:
                     stream.write(chunk)
                     sha.update(chunk)
                     done += len(chunk)
-                    tell(done)
-            except self._broken as error:
+                    progress(done)
+            except self._network_errors as error:
                 failures = failures + 1 if done == before else 1
                 if failures == _ATTEMPTS:
-                    raise self._lost(
+                    raise self._registry_error(
                         f"broke off after {done} of {size} bytes of {digest}"
                     ) from error
                 continue
@@ -209,6 +214,7 @@ class Registry:
         return Manifest(content, media_type, digest)
 
     def _get(self, path: str, headers: dict[str, str]) -> Any:
+        """Request a path of the image's repository, authenticating if the registry demands it."""
         answer = self._request(self._url + path, headers=headers, stream="/blobs/" in path)
         if answer.status_code == 401:
             self._session.headers["Authorization"] = self._authorization(
@@ -226,11 +232,11 @@ class Registry:
                 "check base_image, and base.lock beside the Dockerfile",
             )
         if not answer.ok:
-            raise self._lost(f"answered HTTP {answer.status_code}")
+            raise self._registry_error(f"answered HTTP {answer.status_code}")
         return answer
 
     def _authorization(self, challenge: str) -> str:
-        """Answer a 401: a token of the realm that it names, or the user's own credentials."""
+        """Return the Authorization header for a 401's WWW-Authenticate header."""
         from requests.auth import _basic_auth_str
         from requests.utils import parse_dict_header
 
@@ -252,36 +258,34 @@ class Registry:
         return f"Bearer {token.get('token') or token['access_token']}"
 
     def _credentials(self) -> tuple[str, str]:
-        """Return what `docker login` left for this host, credential helpers included, or two empty
-        strings.
-        """
+        """Return user and password of `docker login`, or two empty strings."""
         import docker.auth  # type: ignore[import-untyped]
         from docker.errors import DockerException  # type: ignore[import-untyped]
 
         try:
-            found = docker.auth.load_config().resolve_authconfig(self._auth_host) or {}
+            login = docker.auth.load_config().resolve_authconfig(self._auth_host) or {}
         except DockerException as error:
             raise BuildError(
                 f"the credentials of {self.reference.host} cannot be read: {error}"
             ) from error
-        return found.get("username") or found.get("Username") or "", found.get(
-            "password"
-        ) or found.get("Password") or ""
+        # Credential helpers answer in capitals.
+        user = login.get("username") or login.get("Username") or ""
+        return user, login.get("password") or login.get("Password") or ""
 
     def _request(self, url: str, **parameters: Any) -> Any:
         try:
             return self._session.get(url, timeout=(10, 60), **parameters)
-        except self._broken as error:
-            raise self._lost(f"does not answer: {_innermost(error)}") from error
+        except self._network_errors as error:
+            raise self._registry_error(f"does not answer: {_innermost(error)}") from error
 
     @cached_property
-    def _broken(self) -> tuple[type[Exception], ...]:
+    def _network_errors(self) -> tuple[type[Exception], ...]:
         from requests import RequestException
         from urllib3.exceptions import HTTPError
 
         return (RequestException, HTTPError)
 
-    def _lost(self, problem: str) -> BuildError:
+    def _registry_error(self, problem: str) -> BuildError:
         return BuildError(
             f"{self._name}: the registry {problem}",
             "check the network and the proxy (HTTPS_PROXY), then run the command again",
@@ -290,14 +294,12 @@ class Registry:
     @property
     def _name(self) -> str:
         reference = self.reference
-        return (
-            f"base image "
-            f"{reference.host}/{reference.repository}{':' + reference.tag if reference.tag else ''}"
-        )
+        tag = f":{reference.tag}" if reference.tag else ""
+        return f"base image {reference.host}/{reference.repository}{tag}"
 
 
 def _innermost(error: BaseException) -> str:
-    """Return the cause that says most: requests wraps urllib3, which wraps the system's error."""
+    """Return the message of the system's error, which urllib3 wraps, which requests wraps."""
     reason = getattr(error, "reason", None) or (error.args[0] if error.args else None)
     if isinstance(reason, BaseException) and reason is not error:
         return _innermost(reason)

@@ -1,6 +1,4 @@
-"""Pinned requirements: reading them for a target machine, and holding them against what trained the
-models.
-"""
+"""Pinned requirements: reading them for the target, comparing them with what trained the models."""
 
 from __future__ import annotations
 
@@ -18,8 +16,8 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 TRAINED_WITH = ("numpy", "scipy", "scikit-learn", "joblib")
-# What AWS's base images bring along for the handler: a second copy would be 18 MB for nothing.
-IN_THE_BASE = {
+# Packages of AWS's base images. A second copy in the image would cost 18 MB.
+BASE_PACKAGES = {
     "awslambdaric",
     "boto3",
     "botocore",
@@ -32,7 +30,7 @@ IN_THE_BASE = {
 
 
 def target_environment(python: str, architecture: str) -> dict[str, str]:
-    """Return the values of environment markers on Lambda, whatever machine asks (PEP 508)."""
+    """Return the values of environment markers on Lambda (PEP 508)."""
     return {
         "implementation_name": "cpython",
         "implementation_version": f"{python}.0",
@@ -52,11 +50,14 @@ def target_environment(python: str, architecture: str) -> dict[str, str]:
 def read_requirements(
     path: Path, environment: Mapping[str, str], *, strict: bool = True
 ) -> Iterator[tuple[int, Requirement, str]]:
-    """Yield (line, requirement, the line for pip) of what a file asks for on the target.
+    """Yield (line number, requirement, line for pip) of the requirements for the target.
+
+    Args:
+        environment: values of environment markers.
+        strict: whether a line that is no requirement, such as -r or an option, is an error.
 
     Raises:
-        BuildError: for a line that is no requirement, such as -r or an option; unless `strict`, it
-            is passed over.
+        BuildError: the file cannot be read, or a line is no requirement.
     """
     try:
         text = read_requirements_text(path)
@@ -70,50 +71,54 @@ def read_requirements(
         if pending.endswith("\\"):
             pending = pending[:-1]
             continue
-        line, pending, here, start = pending, "", start, 0
+        line, pending, first, start = pending, "", start, 0
         if not line:
             continue
         text, hashes, rest = line.partition(" --hash")
         try:
-            found = Requirement(text)
+            requirement = Requirement(text)
         except InvalidRequirement as error:
             if not strict:
                 continue
             raise BuildError(
-                f"{path} line {here}: {line}: is no requirement such as numpy==2.2.6",
+                f"{path} line {first}: {line}: is no requirement such as numpy==2.2.6",
                 "nested files and options are for --builder docker",
             ) from error
-        if found.marker is None or found.marker.evaluate(dict(environment)):
-            extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
-            yield here, found, f"{found.name}{extras}{found.specifier}{hashes}{rest}"
+        if requirement.marker is None or requirement.marker.evaluate(dict(environment)):
+            names = ",".join(sorted(requirement.extras))
+            extras = f"[{names}]" if names else ""
+            pinned = f"{requirement.name}{extras}{requirement.specifier}"
+            yield first, requirement, f"{pinned}{hashes}{rest}"
 
 
 def pinned_version(requirement: Requirement) -> str | None:
     """Return the version that == pins, or None."""
-    pins = [each.version for each in requirement.specifier if each.operator in ("==", "===")]
+    pins = [clause.version for clause in requirement.specifier if clause.operator in ("==", "===")]
     return pins[0] if len(pins) == 1 and not pins[0].endswith(".*") else None
 
 
 def mismatches(
     path: Path, environment: Mapping[str, str], trained: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield one line for each library of which the image would have another version than the one
-    that trained.
+    """Yield a problem for each library of which the image would not have the version that trained.
+
+    Args:
+        trained: versions by library, from the manifest.
     """
-    found: dict[str, tuple[int, Requirement]] = {}
+    requirements: dict[str, tuple[int, Requirement]] = {}
     for line, requirement, _ in read_requirements(path, environment, strict=False):
-        found[canonicalize_name(requirement.name)] = (line, requirement)
+        requirements[canonicalize_name(requirement.name)] = (line, requirement)
     name = f"{path.parent.name}/{path.name}"
     for library in TRAINED_WITH:
         version = trained.get(library)
         if version is None:
             continue
-        if library not in found:
+        if library not in requirements:
             yield (
                 f"{name} does not name {library}; the models were trained with {library}=={version}"
             )
             continue
-        line, requirement = found[library]
+        line, requirement = requirements[library]
         if pinned_version(requirement) != version:
             yield (
                 f"{name} line {line}: {requirement}: the models were trained with "
@@ -124,26 +129,31 @@ def mismatches(
 def check_complete(
     site: Path, extras: Mapping[str, Iterable[str]], environment: Mapping[str, str]
 ) -> None:
-    """Raise BuildError when a distribution in `site` needs something that is neither there nor in
-    the base.
+    """Raise BuildError if a package needs another that is neither in `site` nor in the base.
 
-    pip's own resolver would ask the machine it runs on; markers mean the one that serves.
+    `pip check` cannot be used: it evaluates environment markers for this machine.
+
+    Args:
+        site: a folder of installed packages.
+        extras: the requested extras by package.
+        environment: values of environment markers on the target.
     """
     from importlib.metadata import distributions
 
-    there: dict[str, Distribution] = {
-        canonicalize_name(each.metadata["Name"]): each for each in distributions(path=[str(site)])
+    installed: dict[str, Distribution] = {
+        canonicalize_name(package.metadata["Name"]): package
+        for package in distributions(path=[str(site)])
     }
-    missing = sorted(
+    problems = sorted(
         {
             problem
-            for name, each in there.items()
-            for problem in _missing(name, each, there, extras, environment)
+            for name in installed
+            for problem in _missing(name, installed, extras, environment)
         }
     )
-    if missing:
+    if problems:
         raise BuildError(
-            "requirements.txt leaves something to chance: " + "; ".join(missing),
+            "requirements.txt leaves something to chance: " + "; ".join(problems),
             "pin every package with ==, those that others need as well, so that the same folder "
             "gives the same image",
         )
@@ -151,24 +161,22 @@ def check_complete(
 
 def _missing(
     name: str,
-    found: Distribution,
-    there: Mapping[str, Distribution],
+    installed: Mapping[str, Distribution],
     extras: Mapping[str, Iterable[str]],
     environment: Mapping[str, str],
 ) -> Iterator[str]:
-    for text in found.requires or ():
+    """Yield a problem for each unmet requirement of an installed package."""
+    for text in installed[name].requires or ():
         needed = Requirement(text)
-        wanted = ("", *extras.get(name, ()))
         if needed.marker is not None and not any(
-            needed.marker.evaluate({**environment, "extra": e}) for e in wanted
+            needed.marker.evaluate({**environment, "extra": extra})
+            for extra in ("", *extras.get(name, ()))
         ):
             continue
         key = canonicalize_name(needed.name)
-        if key in there:
-            if not needed.specifier.contains(there[key].version, prereleases=True):
-                yield (
-                    f"{name} needs {needed.name}{needed.specifier}, but {there[key].version} "
-                    f"is pinned"
-                )
-        elif key not in IN_THE_BASE:
+        if key in installed:
+            version = installed[key].version
+            if not needed.specifier.contains(version, prereleases=True):
+                yield f"{name} needs {needed.name}{needed.specifier}, but {version} is pinned"
+        elif key not in BASE_PACKAGES:
             yield f"{name} needs {needed.name}{needed.specifier}"

@@ -1,23 +1,20 @@
-"""What of an installed package an image does not need. Licences, metadata and whatever may be read
-at run time stay.
-"""
+"""Deleting files of installed packages that no prediction reads. Licences and metadata stay."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-# Tests of packages and their data. Helpers in these folders stay: numpy.testing imports one of
-# numpy._core.tests.
+# Tests of packages and their data. Helper modules in these folders stay: numpy.testing imports one
+# from numpy._core.tests.
 TEST_FOLDERS = {"tests", "test"}
-# Compiled modules that tests alone import; numpy tests its use of the processor with _simd.
+# Compiled modules that only tests import. numpy tests its use of SIMD instructions with _simd.
 TEST_EXTENSIONS = re.compile(
     r"(numpy|scipy)/.*/_(test_\w+|\w+_tests|ctest|cytest|simd)\.[\w-]+\.so"
 )
-# Tables and pictures that sklearn.datasets.load_... reads; their folders are packages, whose
-# modules stay.
+# Tables and pictures for sklearn.datasets.load_... The modules in these folders stay.
 BUNDLED_DATA = re.compile(r"sklearn/datasets/(data|descr|images)/")
-# Type stubs, and sources of what is compiled.
+# Type stubs, and the sources of compiled modules.
 LEFTOVERS = (
     ".pyi",
     ".pyx",
@@ -35,28 +32,24 @@ LEFTOVERS = (
     ".f90",
     ".a",
 )
-# Who installed it and from where, and hashes of files of which some are gone.
+# The installer, the origin, and the hashes of files, some of which are deleted here.
 RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
 
 def slim(site: Path) -> int:
-    """Delete from a folder of installed packages what no prediction reads; return how many bytes
-    that were.
-    """
-    saved = 0
-    for path in sorted(
-        site.rglob("*"), reverse=True
-    ):  # what a folder holds comes before the folder
+    """Delete unneeded files from a folder of installed packages; return the number of bytes."""
+    deleted = 0
+    for path in sorted(site.rglob("*"), reverse=True):  # files come before their folder
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif _is_useless(path.relative_to(site).parts):
-            saved += path.stat().st_size
+        elif _is_unneeded(path.relative_to(site).parts):
+            deleted += path.stat().st_size
             path.unlink()
-    return saved
+    return deleted
 
 
-def _is_useless(parts: tuple[str, ...]) -> bool:
+def _is_unneeded(parts: tuple[str, ...]) -> bool:
     *folders, name = parts
     if not TEST_FOLDERS.isdisjoint(folders):
         return not name.endswith(".py") or name.startswith(("test_", "conftest."))
@@ -66,5 +59,5 @@ def _is_useless(parts: tuple[str, ...]) -> bool:
         return True
     if BUNDLED_DATA.match("/".join(parts)):
         return not name.endswith(".py")
-    # pip writes programs into bin/; they begin with the path of the Python that installed them.
+    # pip writes programs into bin/, with the path of this machine's Python in their first line.
     return name.endswith(LEFTOVERS) or "__pycache__" in folders or folders[:1] == ["bin"]

@@ -1,9 +1,9 @@
-"""Taking the symbol tables out of compiled modules: a debugger reads them, the loader does not.
+"""Removing symbol tables from compiled modules. Debuggers read them, the loader does not.
 
-They are overwritten with zeros where they lie, not cut out as strip does: nothing moves, so
-libraries that auditwheel has rewritten stay loadable, no tool of the machine is needed, and zeros
-compress to nothing. For 64-bit little-endian ELF, which both of Lambda's architectures are (System
-V ABI, chapter 4); anything else is left alone.
+The tables are overwritten with zeros, which compress to nothing. Nothing moves, unlike with strip,
+so libraries that auditwheel has rewritten stay loadable, and no tool has to be installed. Handles
+64-bit little-endian ELF, the format on both of Lambda's architectures (System V ABI, chapter 4);
+other files are not changed.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import NamedTuple
 _ELF64_LITTLE = b"\x7fELF\x02\x01"
 _HEADER_SIZE = 64
 _SECTION = struct.Struct("<IIQQQQIIQQ")
-_PLACE_OF_SECTIONS = struct.Struct("<Q")  # e_shoff
-_SHAPE_OF_SECTIONS = struct.Struct("<HHH")  # e_shentsize, e_shnum, e_shstrndx
+_SECTIONS_OFFSET = struct.Struct("<Q")  # e_shoff
+_SECTIONS_SHAPE = struct.Struct("<HHH")  # e_shentsize, e_shnum, e_shstrndx
 _SYMTAB, _PROGBITS, _NULL = 2, 1, 0
 _LOADED = 2  # SHF_ALLOC
 
 
 class _Section(NamedTuple):
-    """A section header, as it lies in the file."""
+    """A section header, with its fields in the file's order."""
 
     name: int
     kind: int
@@ -38,9 +38,7 @@ class _Section(NamedTuple):
 
 
 def drop_symbols(folder: Path) -> int:
-    """Take the symbol tables out of every compiled module of a folder; return how many bytes they
-    were.
-    """
+    """Remove symbol tables from all compiled modules of a folder; return the number of bytes."""
     return sum(
         _drop(path)
         for path in sorted(folder.rglob("*"))
@@ -52,14 +50,14 @@ def _drop(path: Path) -> int:
     content = bytearray(path.read_bytes())
     if not content.startswith(_ELF64_LITTLE) or len(content) < _HEADER_SIZE:
         return 0
-    (start,) = _PLACE_OF_SECTIONS.unpack_from(content, 40)
-    each, count, names = _SHAPE_OF_SECTIONS.unpack_from(content, 58)
-    if each != _SECTION.size or names >= count or start + each * count > len(content):
+    (start,) = _SECTIONS_OFFSET.unpack_from(content, 40)
+    size, count, names = _SECTIONS_SHAPE.unpack_from(content, 58)
+    if size != _SECTION.size or names >= count or start + size * count > len(content):
         return 0
-    headers = [start + number * each for number in range(count)]
+    headers = [start + number * size for number in range(count)]
     sections = [_Section(*_SECTION.unpack_from(content, header)) for header in headers]
     dropped = 0
-    for number in sorted(set(_useless(content, sections, names)) - {names}):
+    for number in sorted(set(_unneeded(content, sections, names)) - {names}):
         section = sections[number]
         if section.flags & _LOADED or section.offset + section.size > len(content):
             continue
@@ -71,9 +69,11 @@ def _drop(path: Path) -> int:
     return dropped
 
 
-def _useless(content: bytearray, sections: list[_Section], names: int) -> Iterator[int]:
-    """Yield the numbers of the sections that nobody reads at run time: symbols with their names,
-    and debugging.
+def _unneeded(content: bytearray, sections: list[_Section], names: int) -> Iterator[int]:
+    """Yield the numbers of the sections with symbols, symbols' names and debug information.
+
+    Args:
+        names: the number of the section with the sections' names.
     """
     for number, section in enumerate(sections):
         if section.kind == _SYMTAB and section.link < len(sections):

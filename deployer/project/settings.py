@@ -1,4 +1,4 @@
-"""What can be set, where it may be set, and every name that follows from it.
+"""All settings, the places where they are set, and all names that follow from them.
 
 A setting comes from, in rising order: its default, `[deployer]` of setup.cfg (and `[deployer:NAME]`
 for the function NAME), the environment (DEPLOYER_MEMORY_MB), an option. All mistakes are reported
@@ -27,13 +27,14 @@ _LIKE = 0.86  # similarity above which a section is [deployer] misspelt; that of
 MANAGED_BY = "python -m deployer"
 # What CloudWatch Logs accepts (Logs-2).
 RETENTION_DAYS = (
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
+    1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class FunctionSettings:
-    """What may differ between functions."""
+    """Settings that may differ between functions."""
 
     memory_mb: int = 1024
     timeout_s: int = 20
@@ -42,10 +43,10 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """One service in one stage. `account`, `partition` and `region` are known once the caller's
-    identity is.
+    """One service in one stage.
 
-    An `account` that is set before that is the only one that may be worked in.
+    `account`, `partition` and `region` are known once STS has named the caller. An `account` that
+    was set before is the only one that the tool may work in.
     """
 
     project: Path
@@ -72,8 +73,11 @@ class Settings:
         return self.per_function.get(name, self.defaults)
 
     def located(self, *, account: str, partition: str, region: str) -> Settings:
-        """Return these settings for one account and region; raise ConfigError for another than the
-        one that was set (PRE-1), and when a name does not fit there."""
+        """Return these settings for one account and region.
+
+        Raises:
+            ConfigError: the settings name another account (PRE-1), or a name is too long there.
+        """
         if self.account not in ("", account):
             raise ConfigError(
                 [
@@ -93,7 +97,7 @@ class Settings:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What marks a resource as ours."""
+        """The tags that mark a resource as this service's."""
         return {
             "deployer:service": self.service,
             "deployer:stage": self.stage,
@@ -121,12 +125,14 @@ class Settings:
         return f"{self.prefix}-{name.replace('_', '-')}"
 
     def role_name(self, user: str) -> str:
-        """IAM has one namespace for all regions, so the region is in the name (Iam-12)."""
+        """The name of a role. It holds the region, since IAM's names are global (Iam-12)."""
         return f"{self.prefix}-{self.region}-{user}"
 
     def log_group(self, user: str) -> str:
-        """Vended logs lie under /aws/vendedlogs/: an account-wide policy of limited size then
-        leaves them out (Logs-6).
+        """The name of a log group.
+
+        Vended logs lie under /aws/vendedlogs/: they then need no room in an account-wide policy of
+        limited size (Logs-6).
         """
         vended = {"workflow": "/aws/vendedlogs/states/", "api": "/aws/vendedlogs/apigateway/"}
         return (
@@ -145,7 +151,7 @@ class Settings:
         return f"arn:{self.partition}:iam::{self.account}:role/{self.role_name(user)}"
 
     def log_group_arn(self, user: str) -> str:
-        """Without the ":*" that some users of it want (Logs-4, Logs-5)."""
+        """The ARN of a log group, without the ":*" that some APIs want (Logs-4, Logs-5)."""
         return self.arn("logs", f"log-group:{self.log_group(user)}")
 
     @property
@@ -191,12 +197,12 @@ def retention(text: str) -> int | None:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    found = tuple(text.split())
-    if not all(re.fullmatch(r"\*|https?://[^/\s]+", each) for each in found):
+    urls = tuple(text.split())
+    if not all(re.fullmatch(r"\*|https?://[^/\s]+", url) for url in urls):
         raise ValueError(
             "must be origins such as https://example.com, separated by spaces, or *, or nothing"
         )
-    return found
+    return urls
 
 
 def image(text: str) -> str | None:
@@ -219,9 +225,7 @@ def optional_arn(text: str) -> str | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of [deployer]: how it is parsed, what it means, and whether [deployer:NAME] may hold
-    it as well.
-    """
+    """One line of [deployer]: parser, meaning, and whether [deployer:NAME] may hold it as well."""
 
     parse: Callable[[str], Any]
     meaning: str
@@ -295,7 +299,7 @@ def load_settings(
     """Collect the settings of a project folder.
 
     Args:
-        options: by setting's name; None means not given.
+        options: values by setting, None for options that were not given.
         environment: only names that begin with DEPLOYER_ matter.
 
     Raises:
@@ -328,9 +332,11 @@ def load_settings(
     per_function: dict[str, FunctionSettings] = {}
     for section, lines in sections.items():
         place = f"setup.cfg [{section}] "
-        own: dict[str, tuple[str, str]] = {}
-        _collect(own, lines, place, _FUNCTION_FIELDS, problems)
-        per_function[section.partition(":")[2]] = replace(defaults, **_parse(own, problems))
+        values_by_place: dict[str, tuple[str, str]] = {}
+        _collect(values_by_place, lines, place, _FUNCTION_FIELDS, problems)
+        per_function[section.partition(":")[2]] = replace(
+            defaults, **_parse(values_by_place, problems)
+        )
     if problems:
         raise ConfigError(problems, "README.md, settings, lists what can be set and how")
     return Settings(project=project, defaults=defaults, per_function=per_function, **values)
@@ -361,13 +367,13 @@ def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, st
 
 def _collect(
     given: dict[str, tuple[str, str]],
-    found: Mapping[str, str],
+    texts: Mapping[str, str],
     place: str,
     allowed: Collection[str],
     problems: list[str],
     shown: Callable[[str], str] = str,
 ) -> None:
-    for name, text in found.items():
+    for name, text in texts.items():
         if name in allowed:
             given[name] = (place + shown(name), text.strip())
         else:
@@ -393,7 +399,9 @@ def _parse(given: Mapping[str, tuple[str, str]], problems: list[str]) -> dict[st
 
 def settings_table() -> Iterator[tuple[str, str, str]]:
     """Yield (name, default, meaning) of every setting, for the documentation."""
-    defaults = {each.name: each.default for each in (*fields(Settings), *fields(FunctionSettings))}
+    defaults = {
+        field_.name: field_.default for field_ in (*fields(Settings), *fields(FunctionSettings))
+    }
     for name, setting in SETTINGS.items():
         default = defaults[name]
         text = (

@@ -1,4 +1,4 @@
-"""Training: whether the project has models, and the user's own command that makes them."""
+"""Training: whether the project has models, and running the user's training program."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO
 
 from deployer.engine.events import Emit, Note, StepFailed, StepFinished, StepStarted
 from deployer.errors import ConfigError, TrainingFailed
+from deployer.project.models import MANIFEST, read_manifest
 from deployer.project.settings import Settings
-from deployer.service.release import MANIFEST
 
 _PATIENCE_S = 5.0  # for a training program to end when it is asked to, and for its last words
 
 
 def needed(settings: Settings) -> bool:
-    """Tell whether models/ is absent or empty; it may be a mount point, whose hidden files do not
-    count.
+    """Tell whether models/ is absent or empty.
+
+    Hidden files do not count, since the folder may be a mount point.
 
     Raises:
-        ConfigError: the folder holds files but no manifest. They are somebody's work, and nothing
-            may take their place.
+        ConfigError: the folder holds files but no manifest; they are the user's, so nothing
+            may replace them.
     """
     if (settings.project / MANIFEST).exists():
         return False
@@ -53,11 +54,11 @@ def needed(settings: Settings) -> bool:
 
 
 def train(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None:
-    """Run the setting `train` in the project's folder, and show its output as it comes.
+    """Run the setting `train` in the project's folder, and show its output line by line.
 
     Raises:
         TrainingFailed: it cannot be started, fails, is killed, or leaves no manifest.
-        KeyboardInterrupt: the user ended it; the program and all that it started have ended too.
+        KeyboardInterrupt: the user ended it; the program and its children have ended, too.
     """
     started = time.monotonic()
     emit(Note(f"training: {settings.train}"))
@@ -110,14 +111,14 @@ def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None
 
 def _show(output: IO[str] | None, emit: Emit, said: list[str]) -> None:
     assert output is not None
-    with suppress(ValueError):  # closed meanwhile
+    with output:
         for line in output:
             said[:] = [line]  # it may say a lot
             emit(Note(line.rstrip(), verbatim=True))
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask the program and its children to end; after a while, make them."""
+    """Terminate the program and its children; kill them if they do not end in time."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -142,14 +143,13 @@ def _name(number: int) -> str:
         return f"signal {number}"
 
 
-def outdated(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each file that has changed since the models were trained with it, as the
-    manifest records.
+def outdated(settings: Settings) -> Iterator[str]:
+    """Yield a line for each file that has changed since the models were trained with it.
 
-    Only a file that is newer than the manifest is read: a table may be large, and a plan is to be
-    fast.
+    The manifest records these files. Only a file that is newer than the manifest is read: a table
+    may be large, and `plan` is to be fast.
     """
-    trained = manifest.get("trained")
+    trained = read_manifest(settings.project, []).get("trained")
     files = trained.get("files") if isinstance(trained, Mapping) else None
     for name, sha256 in files.items() if isinstance(files, Mapping) else ():
         path = settings.project / str(name).replace("\0", "")

@@ -1,26 +1,133 @@
-"""Checks of a workflow in Amazon States Language that need no AWS: targets, reachability, and what
-EXPRESS refuses. Pure.
+"""Amazon States Language: checks that need no AWS, placeholders, tasks, the picture. Pure.
 
-AWS checks all of this when the state machine is created, which is after everything else.
+AWS checks a definition when the state machine is created, after everything else; `problems` finds
+the same faults before the first write. "${name}" as the Resource of a task stands for the version
+ARN of the function `name`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+WORKFLOW = "state_machine.json"  # in the project's folder
+# API Gateway waits this long for the workflow; its own maximum is 30 s (Api-13).
+INTEGRATION_TIMEOUT_S = 29
 TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
 _LISTS = ("Choices", "Catch", "Branches")
 _TERMINAL = ("Succeed", "Fail")
 _NAME_LIMIT = 80  # characters of a state's name
 # Sfn-7: an execution that answers at once cannot wait for a job or a person.
 _NOT_EXPRESS = (".sync", ".sync:2", ".waitForTaskToken")
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_FUNCTION = re.compile(r"[a-z](?:_?[a-z0-9])*")
+_RESERVED = ("workflow", "api")  # log groups of these names belong to the state machine and the API
+_SHAPES = {  # of Mermaid
+    "Task": '[["{}"]]',
+    "Choice": '{{"{}"}}',
+    "Fail": '(["{}"])',
+    "Succeed": '(["{}"])',
+}
+_BOX = '["{}"]'
+
+
+def placeholders(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:
+    """Yield (path, name) of each ${name} in a definition."""
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            yield from placeholders(member, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from placeholders(item, f"{path}[{number}]")
+    elif isinstance(value, str):
+        for name in _PLACEHOLDER.findall(value):
+            yield path, name
+
+
+def fill(value: Any, values: Mapping[str, Any]) -> Any:
+    """Return a definition in which each string "${name}" is replaced by the value of that name."""
+    if isinstance(value, Mapping):
+        return {key: fill(member, values) for key, member in value.items()}
+    if isinstance(value, list):
+        return [fill(item, values) for item in value]
+    match = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+    return values[match[1]] if match else value
+
+
+def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield each Task state of a definition, at any depth."""
+    if isinstance(value, Mapping):
+        if value.get("Type") == "Task":
+            yield value
+        for member in value.values():
+            yield from tasks(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from tasks(item)
+
+
+def functions(definition: Any, faults: list[str]) -> Iterator[str]:
+    """Yield the name of each function of a workflow, once, in its order; add faults to the list."""
+    seen = set()
+    for path, name in placeholders(definition):
+        if not path.endswith(".Resource"):
+            # A comment may explain the placeholders; anywhere else one would never be filled.
+            if not path.endswith(".Comment"):
+                faults.append(f"{WORKFLOW} {path}: ${{{name}}} may only be the Resource of a task")
+        elif not _FUNCTION.fullmatch(name):
+            faults.append(
+                f"{WORKFLOW} {path}: {name!r} must be lower-case letters, digits and single "
+                "underscores"
+            )
+        elif name in _RESERVED:
+            faults.append(
+                f"{WORKFLOW} {path}: a function cannot be called {name}, which the service uses "
+                "itself"
+            )
+        elif name not in seen:
+            seen.add(name)
+            yield name
+    if not seen and not faults:
+        faults.append(
+            f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model"
+        )
+
+
+def timeout_problems(definition: Any, function_timeout_s: Callable[[str], int]) -> Iterator[str]:
+    """Yield the timeouts that would end before the one that they contain (Sfn-29).
+
+    HTTP integration > workflow > task > function: whoever waits must outlast the part it waits for.
+
+    Args:
+        function_timeout_s: the timeout of a function, by its name.
+    """
+    whole = definition.get("TimeoutSeconds")
+    if not isinstance(whole, int) or not whole < INTEGRATION_TIMEOUT_S:
+        yield (
+            f"{WORKFLOW}: TimeoutSeconds is {whole}, but must be below the API's "
+            f"{INTEGRATION_TIMEOUT_S}"
+        )
+        return
+    for task in tasks(definition):
+        match = _PLACEHOLDER.fullmatch(str(task.get("Resource")))
+        if not match:
+            continue
+        timeout_s, name = task.get("TimeoutSeconds"), match[1]
+        if not isinstance(timeout_s, int) or not timeout_s < whole:
+            yield (
+                f"{WORKFLOW}: the task of {name} has TimeoutSeconds {timeout_s}, but must be below "
+                f"the workflow's {whole}"
+            )
+        elif not function_timeout_s(name) < timeout_s:
+            yield (
+                f"timeout_s of {name} is {function_timeout_s(name)}, but must be below its task's "
+                f"{timeout_s}"
+            )
 
 
 def problems(machine: Any, path: str = "$") -> Iterator[str]:
-    """Yield what is wrong with a state machine, or with a branch or an item processor in it, each
-    with its path.
-    """
+    """Yield the faults of a state machine and of the machines in it, with their paths."""
     states = machine.get("States") if isinstance(machine, Mapping) else None
     if not isinstance(states, Mapping) or not states:
         yield f"{path}: has no States"
@@ -88,8 +195,8 @@ def _targets(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if name in state:
             yield name, state[name]
     for name in ("Choices", "Catch"):
-        for number, each in enumerate(_list(state, name)):
-            yield f"{name}[{number}].Next", each.get("Next") if isinstance(each, Mapping) else None
+        for number, rule in enumerate(_list(state, name)):
+            yield f"{name}[{number}].Next", rule.get("Next") if isinstance(rule, Mapping) else None
 
 
 def _machines(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -121,3 +228,35 @@ def _names(target: Any, states: Mapping[str, Any]) -> bool:
 def _list(state: Mapping[str, Any], name: str) -> list[Any]:
     value = state.get(name)
     return value if isinstance(value, list) else []
+
+
+def picture(definition: Mapping[str, Any]) -> str:
+    """Return a workflow as a Mermaid flowchart."""
+    return "\n".join(["flowchart TD", '    start(("input"))', *_drawn(definition, "start")])
+
+
+def _drawn(machine: Mapping[str, Any], before: str) -> Iterator[str]:
+    """Yield the lines of one machine: the arrow to its first state, its states, their arrows."""
+    yield f"    {before} --> {_node(machine['StartAt'])}"
+    for name, state in machine["States"].items():
+        yield f"    {_node(name)}{_SHAPES.get(state['Type'], _BOX).format(name)}"
+        for branch in state.get("Branches", ()):
+            yield from _drawn(branch, _node(name))
+        yield from _arrows(_node(name), state)
+
+
+def _arrows(node: str, state: Mapping[str, Any]) -> Iterator[str]:
+    if "Next" in state:
+        yield f"    {node} --> {_node(state['Next'])}"
+    for choice in state.get("Choices", ()):
+        yield f'    {node} -->|"some model answered"| {_node(choice["Next"])}'
+    if "Default" in state:
+        yield f'    {node} -->|"none did"| {_node(state["Default"])}'
+    for catch in state.get("Catch", ()):
+        errors = ", ".join(catch["ErrorEquals"])
+        yield f'    {node} -.->|"{errors}"| {_node(catch["Next"])}'
+
+
+def _node(name: str) -> str:
+    """Return a state's name as an identifier of Mermaid."""
+    return re.sub(r"\W", "_", name)

@@ -1,1 +1,1 @@
-"""How a run looks: the only user of rich."""
+"""How runs, plans and results look in a terminal. The only user of rich."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any
 
-from deployer.aws.access import Aws, unreached, unwell
+from deployer.aws.access import Aws
+from deployer.aws.waiting import connection_lost, server_error
 from deployer.engine.compare import tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError, DeployerError, ForeignResource
@@ -32,7 +33,7 @@ def _busy(error: AwsError) -> str | None:
 
 def _in_doubt(error: AwsError) -> str | None:
     """It cannot be told whether the call happened (Api-3)."""
-    return unreached(error) or unwell(error)
+    return connection_lost(error) or server_error(error)
 
 
 def find_apis(aws: Aws, ours: Ownership) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ _ABSENT = ("RepositoryNotFoundException",)
 # ECR-3: these codes mean "not configured", not "repository gone".
 _NO_POLICY = ("RepositoryPolicyNotFoundException",)
 _NO_LIFECYCLE = ("LifecyclePolicyNotFoundException",)
-_OUR_TAG = re.compile(r"[0-9a-f]{40}")  # images.context.Context.tag
+_OUR_TAG = re.compile(r"[0-9a-f]{40}")  # images.context.Context.image_tag
 
 # Img-7: what Lambda accepts. An index or a manifest list it does not.
 LAMBDA_MEDIA_TYPES = (

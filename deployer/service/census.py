@@ -1,6 +1,4 @@
-"""What is left of a service in its account: looked for by tags, beside what can be looked for by
-name.
-"""
+"""The census by tags: resources with this service's tags, whatever their names."""
 
 from __future__ import annotations
 
@@ -11,17 +9,17 @@ from deployer.project.settings import Settings
 
 
 def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -> list[str]:
-    """Return the ARNs of what carries our tags under a name that is none of ours, from the Resource
-    Groups Tagging API.
+    """Return the ARNs of resources that carry our tags under a foreign name.
 
-    What has one of our names is left out: its own service says whether it is there, while this API
-    lags behind and lists the deleted for a while. It does not know IAM.
+    Resources with our names are left out: their own service says whether they exist, while the
+    Resource Groups Tagging API lags behind and lists deleted resources for a while. It does not
+    know IAM.
 
     Args:
-        functions: the names of the functions that are or were ours.
+        functions: names of the functions that are or were ours.
     """
     filters = [{"Key": key, "Values": [value]} for key, value in sorted(settings.tags.items())]
-    found = aws.pages(
+    mappings = aws.pages(
         "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
     )
     ours = {
@@ -31,7 +29,7 @@ def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -
         *(settings.function_arn(name) for name in functions),
         *(settings.log_group_arn(user) for user in (*functions, "workflow", "api")),
     }
-    arns = (str(each["ResourceARN"]) for each in found)
+    arns = (str(mapping["ResourceARN"]) for mapping in mappings)
     # HTTP APIs are found by their tags anyway, and their ids are not ours to choose.
     return sorted(
         arn

@@ -1,6 +1,4 @@
-"""`check`: everything that can be known before the first write, found at once. Most of it without
-AWS.
-"""
+"""`check` without a terminal: find all faults before the first write, most of them without AWS."""
 
 from __future__ import annotations
 
@@ -16,13 +14,13 @@ from deployer.engine.compare import canonical_json
 from deployer.engine.events import Emit, Note
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
-from deployer.images.verify import verifying
+from deployer.images.predictions import prediction_check
+from deployer.project.models import MANIFEST
 from deployer.project.settings import Settings
 from deployer.project.training import needed
 from deployer.service import declare
 from deployer.service.rehearsal import rehearse, stand_in
-from deployer.service.release import MANIFEST, Project, load_project
-from deployer.service.runs import read_project
+from deployer.service.release import Release, load_release, read_release
 
 # Loads each model as a function would, in a process of its own: a file that cannot be loaded may
 # take its process along.
@@ -30,82 +28,84 @@ _LOAD = """
 import json, sys, warnings
 import joblib
 warnings.simplefilter("error")
-found = {}
+models = {}
 for name in sys.argv[1:]:
     try:
         model = joblib.load(f"models/{name}.joblib")
-        found[name] = {"features": getattr(model, "n_features_in_", None), "predicts": hasattr(model, "predict")}
+        features = getattr(model, "n_features_in_", None)
+        models[name] = {"features": features, "predicts": hasattr(model, "predict")}
     except Exception as error:
-        found[name] = {"error": f"{type(error).__name__}: {error}"}
-print(json.dumps(found))
+        models[name] = {"error": f"{type(error).__name__}: {error}"}
+print(json.dumps(models))
 """
 
 
 def all_findings(
     aws: Aws, settings: Settings, pool: Executor, emit: Emit, *, offline: bool
 ) -> list[str]:
-    """Return everything that was found, a line for each; `offline`: without looking at the account."""
-    project, found = project_findings(settings, emit, offline=offline)
-    if project is not None:
-        found += rehearse(aws, settings, declare.declare(settings, project))
+    """Return all findings, a line for each.
+
+    Args:
+        offline: whether to look at the user's folder alone, not at the account.
+    """
+    release, findings = project_findings(settings, emit, offline=offline)
+    if release is not None:
+        findings += rehearse(aws, settings, declare.declare(settings, release))
         if not offline:
-            found += account_findings(aws, settings, project, pool, emit)
-    return found
+            findings += account_findings(aws, settings, release, pool, emit)
+    return findings
 
 
 def project_findings(
     settings: Settings, emit: Emit, *, offline: bool
-) -> tuple[Project | None, list[str]]:
-    """Check the user's folder; return the project, if it is sound enough to go on with, and what
-    was found.
-    """
+) -> tuple[Release | None, list[str]]:
+    """Check the user's folder; return its release, None if it cannot be read, and the findings."""
     try:
         if needed(settings):
             return None, [
                 f"there are no models: train them with {settings.train} (up does so by itself)"
             ]
-        project = load_project(settings) if offline else read_project(settings, emit, write=False)
+        release = load_release(settings) if offline else read_release(settings, emit, write=False)
     except ConfigError as error:
         return None, list(error.problems)
     except DeployerError as error:
         return None, [error.message]
-    return project, [*_model_findings(settings, project), *_prediction_findings(project, emit)]
+    return release, [*_model_findings(settings, release), *_prediction_findings(release, emit)]
 
 
-def _model_findings(settings: Settings, project: Project) -> Iterator[str]:
-    """Load every model with this Python's libraries, which are to be those that trained and those
-    of the image (PRE-10).
-    """
-    command = [sys.executable, "-c", _LOAD, *project.models]
+def _model_findings(settings: Settings, release: Release) -> Iterator[str]:
+    """Load every model with this Python's libraries, as the training had them (PRE-10)."""
+    models = {function.name: function.model for function in release.functions}
+    command = [sys.executable, "-c", _LOAD, *models]
     done = subprocess.run(command, cwd=settings.project, capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         yield f"models: they cannot be loaded here: {last}"
         return
-    for name, found in json.loads(done.stdout.splitlines()[-1]).items():
-        expected = len(project.models[name].features)
-        if "error" in found:
+    for name, report in json.loads(done.stdout.splitlines()[-1]).items():
+        expected = len(models[name].features)
+        if "error" in report:
             yield (
-                f"models/{name}.joblib: cannot be loaded: {found['error']}; run train.py with "
+                f"models/{name}.joblib: cannot be loaded: {report['error']}; run train.py with "
                 f"this environment's libraries"
             )
-        elif not found["predicts"]:
+        elif not report["predicts"]:
             yield f"models/{name}.joblib: has no predict"
-        elif found["features"] not in (None, expected):
+        elif report["features"] not in (None, expected):
             yield (
-                f"models/{name}.joblib: wants {found['features']} features, but {MANIFEST} "
+                f"models/{name}.joblib: wants {report['features']} features, but {MANIFEST} "
                 f"names {expected}"
             )
 
 
-def _prediction_findings(project: Project, emit: Emit) -> Iterator[str]:
-    """Let each image's context compare what its handler predicts with what its models do."""
+def _prediction_findings(release: Release, emit: Emit) -> Iterator[str]:
+    """Compare the handler's predictions with scikit-learn's, in each image's build context."""
 
     def tell(text: str, *, lasting: bool = False) -> None:
         emit(Note(text))
 
-    for key, context in project.images.items():
-        with verifying(context, project.served_by(key), tell) as verified:
+    for key, context in release.contexts.items():
+        with prediction_check(context, release.model_files(key), tell) as verified:
             try:
                 verified()
             except BuildError as error:
@@ -119,29 +119,27 @@ def _prediction_findings(project: Project, emit: Emit) -> Iterator[str]:
 
 
 def account_findings(
-    aws: Aws, settings: Settings, project: Project, pool: Executor, emit: Emit
+    aws: Aws, settings: Settings, release: Release, pool: Executor, emit: Emit
 ) -> list[str]:
-    """Look at the account, read only: what is in the way, which quotas would not do, what AWS says
-    of the workflow.
-    """
-    resources = declare.declare(settings, project)
+    """Read the account: foreign resources, quotas, and AWS's own check of the workflow."""
+    resources = declare.declare(settings, release)
     refused: dict[str, ForeignResource] = {}
-    found: list[str] = []
+    findings: list[str] = []
     try:
         actual = read_all(aws.remembering(), resources, pool, refused)
         missing = {key.partition("/")[0] for key, state in actual.items() if state is None}
     except AwsError as error:
         return [error.message]
-    found += [f"{key}: {error.message}" for key, error in refused.items()]
+    findings += [f"{key}: {error.message}" for key, error in refused.items()]
     for look in (_roles, _concurrency, _workflow):
         try:
-            found += look(aws, settings, project, missing)
+            findings += look(aws, settings, release, missing)
         except AwsError as error:  # Sfn-9, PRE-16: whoever may not ask is told so, and no more
             emit(Note(f"not checked: {error.message}"))
-    return found
+    return findings
 
 
-def _roles(aws: Aws, settings: Settings, project: Project, missing: set[str]) -> Iterator[str]:
+def _roles(aws: Aws, settings: Settings, release: Release, missing: set[str]) -> Iterator[str]:
     counts = aws.call("iam", "get_account_summary")["SummaryMap"]
     free = counts.get("RolesQuota", 0) - counts.get("Roles", 0)
     if "role" in missing and "RolesQuota" in counts and free < 3:
@@ -152,11 +150,11 @@ def _roles(aws: Aws, settings: Settings, project: Project, missing: set[str]) ->
 
 
 def _concurrency(
-    aws: Aws, settings: Settings, project: Project, missing: set[str]
+    aws: Aws, settings: Settings, release: Release, missing: set[str]
 ) -> Iterator[str]:
     limit = aws.call("lambda", "get_account_settings")["AccountLimit"]
     free = limit.get("UnreservedConcurrentExecutions", limit.get("ConcurrentExecutions", 0))
-    wanted = len(project.functions)
+    wanted = len(release.functions)
     if free < wanted:
         yield (
             f"Lambda runs at most {free} requests at once in {settings.region}, but one request "
@@ -165,9 +163,9 @@ def _concurrency(
         )
 
 
-def _workflow(aws: Aws, settings: Settings, project: Project, missing: set[str]) -> Iterator[str]:
+def _workflow(aws: Aws, settings: Settings, release: Release, missing: set[str]) -> Iterator[str]:
     definition = resolve(
-        declare.workflow(settings, project).fields["definition"],
+        declare.workflow(settings, release).fields["definition"],
         lambda ref: stand_in(settings, ref),
     )
     answer = aws.call(
@@ -177,8 +175,8 @@ def _workflow(aws: Aws, settings: Settings, project: Project, missing: set[str])
         type="EXPRESS",  # Sfn-8: else what EXPRESS alone refuses is missed
     )
     if answer["result"] != "OK":
-        for each in answer.get("diagnostics", ()):
+        for diagnostic in answer.get("diagnostics", ()):
             yield (
-                f"state_machine.json: {each.get('location', '$')}: {each.get('code')}: "
-                f"{each.get('message')}"
+                f"state_machine.json: {diagnostic.get('location', '$')}: {diagnostic.get('code')}: "
+                f"{diagnostic.get('message')}"
             )

@@ -3,57 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from typing import Any
 
 from deployer.aws.access import Aws, Tell
-from deployer.engine.compare import canonical_lifecycle, canonical_policy
+from deployer.engine.compare import canonical_lifecycle
 from deployer.engine.plan import Ref
 from deployer.project.settings import Settings
+from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill
 from deployer.resources.apigateway import HttpApi
 from deployer.resources.base import Ownership, Resource
 from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
-from deployer.resources.lambda_ import Function, our_function_names
-from deployer.resources.logs import LogGroup, our_group_names
-from deployer.resources.s3 import Bucket, ModelFile, model_names
+from deployer.resources.lambda_ import Function
+from deployer.resources.logs import LogGroup
+from deployer.resources.s3 import Bucket, ModelFile
 from deployer.resources.stepfunctions import StateMachine
-from deployer.service.release import (
-    INTEGRATION_TIMEOUT_S,
-    Project,
-    fill,
-    model_environment,
-    model_key,
+from deployer.service.permissions import (
+    api_policies,
+    functions_policies,
+    policy,
+    workflow_policies,
 )
-
-_ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
-
-
-def ours(settings: Settings) -> Ownership:
-    return Ownership(settings.tags, settings.adopt)
+from deployer.service.release import Release, ServedFunction
 
 
-def declare(settings: Settings, project: Project) -> list[Resource]:
-    """Declare every resource with all that is desired of it."""
+def declare(settings: Settings, release: Release) -> list[Resource]:
+    """Declare every resource of a release, with all of its fields."""
+    functions, names = release.functions, release.names
     return [
         bucket(settings),
-        *(model(settings, project, name) for name in project.functions),
+        *(model(settings, served) for served in functions),
         repository(settings),
-        *(image(settings, project, key) for key in project.images),
-        *(logs(settings, user) for user in (*project.functions, "workflow", "api")),
-        role(settings, "functions", "lambda", functions_policies(settings, project.functions)),
-        role(settings, "workflow", "states", workflow_policies(settings, project.functions)),
-        role(
-            settings,
-            "api",
-            "apigateway",
-            {"start": allow(["states:StartSyncExecution"], [settings.workflow_arn])},
-        ),
-        *(function(settings, project, name) for name in project.functions),
-        workflow(settings, project),
+        *(image(settings, release, key) for key in release.contexts),
+        *(logs(settings, user) for user in (*names, "workflow", "api")),
+        role(settings, "functions", "lambda", functions_policies(settings, names)),
+        role(settings, "workflow", "states", workflow_policies(settings, names)),
+        role(settings, "api", "apigateway", api_policies(settings)),
+        *(function(settings, served) for served in functions),
+        workflow(settings, release),
         api(settings),
     ]
+
+
+def ownership(settings: Settings) -> Ownership:
+    return Ownership(settings.tags, settings.adopt)
 
 
 def bucket(settings: Settings) -> Resource:
@@ -69,7 +62,7 @@ def bucket(settings: Settings) -> Resource:
         "bucket",
         name=settings.bucket,
         account=settings.account,
-        ours=ours(settings),
+        ours=ownership(settings),
         fields={
             "tags": settings.tags,
             "encryption": "AES256",
@@ -85,15 +78,14 @@ def bucket(settings: Settings) -> Resource:
     )
 
 
-def model(settings: Settings, project: Project, name: str) -> Resource:
-    found = project.models.get(name)
+def model(settings: Settings, served: ServedFunction) -> Resource:
     return ModelFile(
-        f"model/{name}",
-        name=name,
+        f"model/{served.name}",
+        name=served.name,
         bucket=settings.bucket,
         account=settings.account,
-        path=found.path if found else None,
-        fields={"key": model_key(name, found), "sha256": found.sha256} if found else None,
+        path=served.model.path,
+        fields={"key": served.model.key, "sha256": served.model.sha256},
         needs=["bucket"],
     )
 
@@ -119,7 +111,7 @@ def repository(settings: Settings) -> Resource:
     return Repository(
         "repository",
         name=settings.repository,
-        ours=ours(settings),
+        ours=ownership(settings),
         fields={
             "tags": settings.tags,
             "encryption": "AES256",
@@ -131,23 +123,21 @@ def repository(settings: Settings) -> Resource:
     )
 
 
-def image(settings: Settings, project: Project, key: str) -> Resource:
-    context = project.images[key]
+def image(settings: Settings, release: Release, key: str) -> Resource:
+    context = release.contexts[key]
 
     def build(aws: Aws, tell: Tell) -> str:
-        from deployer.images.build import (
-            bring,
-        )  # most runs build nothing, and need not wait for this import
+        # Most runs build nothing: do not import it then.
+        from deployer.images.build import build_and_push
 
-        return bring(
-            context, aws, settings.repository, settings.builder, tell, project.served_by(key)
-        )
+        models = release.model_files(key)
+        return build_and_push(context, aws, settings.repository, settings.builder, tell, models)
 
     return Image(
         key,
         repository=settings.repository,
         build=build,
-        fields={"tag": context.tag},
+        fields={"tag": context.image_tag},
         needs=["repository"],
     )
 
@@ -157,7 +147,7 @@ def logs(settings: Settings, user: str) -> Resource:
         f"logs/{user}",
         name=settings.log_group(user),
         prefix="" if user in ("workflow", "api") else settings.log_group(""),
-        ours=ours(settings),
+        ours=ownership(settings),
         fields={"tags": settings.tags, "retention_days": settings.log_retention_days},
     )
 
@@ -178,7 +168,7 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
     return Role(
         f"role/{user}",
         name=settings.role_name(user),
-        ours=ours(settings),
+        ours=ownership(settings),
         fields={
             "tags": settings.tags,
             "description": f"{settings.prefix}: {user}",
@@ -189,94 +179,45 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
     )
 
 
-def functions_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
-    streams = fitting(
-        [f"{settings.log_group_arn(name)}:*" for name in names], f"{settings.log_group_arn('*')}:*"
-    )
-    policies = {
-        # PERM-1: not CreateLogGroup, or a deleted group would come back without retention (Logs-9)
-        "logs": allow(["logs:CreateLogStream", "logs:PutLogEvents"], streams),
-        "models": allow(["s3:GetObject"], [f"{settings.bucket_arn}/models/*"]),
-    }
-    if settings.tracing:
-        policies["tracing"] = allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])
-    return policies
-
-
-def workflow_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any]:
-    # Lambda-23: a version's ARN is not covered by the function's
-    arns = [
-        arn
-        for name in names
-        for arn in (settings.function_arn(name), f"{settings.function_arn(name)}:*")
-    ]
-    # PERM-5: no scoping possible
-    delivery = [
-        "logs:CreateLogDelivery",
-        "logs:GetLogDelivery",
-        "logs:UpdateLogDelivery",
-        "logs:DeleteLogDelivery",
-        "logs:ListLogDeliveries",
-        "logs:PutResourcePolicy",
-        "logs:DescribeResourcePolicies",
-        "logs:DescribeLogGroups",
-    ]
-    policies = {
-        "invoke": allow(["lambda:InvokeFunction"], fitting(arns, settings.function_arn("*"))),
-        "logs": allow(delivery, ["*"]),
-    }
-    if settings.tracing:
-        sampling = ["xray:GetSamplingRules", "xray:GetSamplingTargets"]
-        policies["tracing"] = allow(
-            ["xray:PutTraceSegments", "xray:PutTelemetryRecords", *sampling], ["*"]
-        )
-    return policies
-
-
-def function(settings: Settings, project: Project, name: str) -> Resource:
-    found = project.models.get(name)
-    own = settings.function(name)
-    trained_with = project.libraries.get("scikit-learn", "")
-    fields = (
-        {
-            "tags": settings.tags,
-            "package_type": "Image",
-            "description": f"{settings.prefix}: {name}",
-            "image_digest": Ref(project.image_of[name], "digest"),
-            "architecture": settings.architecture,
-            "role_arn": settings.role_arn("functions"),
-            "memory_mb": own.memory_mb,
-            "timeout_s": own.timeout_s,
-            "ephemeral_storage_mb": own.ephemeral_storage_mb,
-            "environment": model_environment(name, found, trained_with, settings.bucket),
-            "tracing": "Active" if settings.tracing else "PassThrough",
-            "command": None,
-            "published": True,
-        }
-        if found
-        else None
-    )
+def function(settings: Settings, served: ServedFunction) -> Resource:
+    name = served.name
+    limits = settings.function(name)
     return Function(
         f"function/{name}",
         name=settings.function_name(name),
-        ours=ours(settings),
+        ours=ownership(settings),
         repository_uri=settings.repository_uri,
         pinned_by=settings.workflow_arn,
-        fields=fields,
+        fields={
+            "tags": settings.tags,
+            "package_type": "Image",
+            "description": f"{settings.prefix}: {name}",
+            "image_digest": served.image,
+            "architecture": settings.architecture,
+            "role_arn": settings.role_arn("functions"),
+            "memory_mb": limits.memory_mb,
+            "timeout_s": limits.timeout_s,
+            "ephemeral_storage_mb": limits.ephemeral_storage_mb,
+            "environment": served.model.environment(settings.bucket),
+            "tracing": "Active" if settings.tracing else "PassThrough",
+            "command": None,
+            "published": True,
+        },
         needs=["role/functions", f"model/{name}", f"logs/{name}", "repository"],
     )
 
 
-def workflow(settings: Settings, project: Project) -> Resource:
-    versions = {name: Ref(f"function/{name}", "version_arn") for name in project.functions}
+def workflow(settings: Settings, release: Release) -> Resource:
+    functions = [f"function/{name}" for name in release.names]
+    versions = {name: Ref(f"function/{name}", "version_arn") for name in release.names}
     return StateMachine(
         "workflow",
         arn=settings.workflow_arn,
-        ours=ours(settings),
+        ours=ownership(settings),
         fields={
             "tags": settings.tags,
             "type": "EXPRESS",
-            "definition": fill(project.definition, versions),
+            "definition": fill(release.definition, versions),
             "role_arn": settings.role_arn("workflow"),
             "logging": {
                 "level": "ERROR",  # Sfn-6: an express execution leaves no other trace
@@ -285,11 +226,7 @@ def workflow(settings: Settings, project: Project) -> Resource:
             },
             "tracing": settings.tracing,
         },
-        needs=[
-            "role/workflow",
-            "logs/workflow",
-            *(f"function/{name}" for name in project.functions),
-        ],
+        needs=["role/workflow", "logs/workflow", *functions],
     )
 
 
@@ -303,7 +240,7 @@ def api(settings: Settings) -> Resource:
     return HttpApi(
         "api",
         name=settings.prefix,
-        ours=ours(settings),
+        ours=ownership(settings),
         fields={
             "tags": settings.tags,
             "protocol": "HTTP",
@@ -337,8 +274,9 @@ def api(settings: Settings) -> Resource:
 
 
 def access_log_format() -> str:
-    """One JSON line a request; the last three are the only trace of a role or integration that
-    fails (Api-29).
+    """Return the access log's format: one JSON line per request.
+
+    The last three members are the only trace of a role or an integration that fails (Api-29).
     """
     names = {
         "requestId": "requestId",
@@ -355,74 +293,3 @@ def access_log_format() -> str:
     return json.dumps(
         {name: f"$context.{variable}" for name, variable in names.items()}, separators=(",", ":")
     )
-
-
-def fitting(arns: list[str], pattern: str) -> list[str]:
-    """Name each ARN, or what all of them match where so many would not fit into a role's inline
-    policies (Iam-11).
-    """
-    return arns if sum(map(len, arns)) <= _ROOM_FOR_ARNS else [pattern]
-
-
-def policy(*statements: dict[str, Any]) -> Any:
-    return canonical_policy({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allow(actions: list[str], resources: list[str]) -> Any:
-    return policy({"Effect": "Allow", "Action": actions, "Resource": resources})
-
-
-def discover(
-    aws: Aws, settings: Settings, pool: Executor, known: Iterable[str] = ()
-) -> Callable[[], list[str]]:
-    """Begin to look for functions of ours that exist in the account, in whole or in part, besides
-    the known ones.
-
-    Returns what waits for their names.
-    """
-    skip = set(known)
-    prefix, log_prefix = settings.function_name(""), settings.log_group("")
-    functions = {settings.function_name(name) for name in skip}
-    groups = {settings.log_group(name) for name in skip}
-    mark = ours(settings)
-    found = [
-        pool.submit(
-            lambda: {
-                _name(full, prefix) for full in our_function_names(aws, prefix, mark, functions)
-            }
-        ),
-        pool.submit(
-            lambda: {
-                _name(full, log_prefix) for full in our_group_names(aws, log_prefix, mark, groups)
-            }
-        ),
-        pool.submit(lambda: model_names(aws, settings.bucket, settings.account)),
-    ]
-    return lambda: sorted(set().union(*(each.result() for each in found)) - skip)
-
-
-def live_functions(aws: Aws, settings: Settings) -> list[str]:
-    """Return the names of this service's functions in the account, whatever the project declares."""
-    prefix = settings.function_name("")
-    return sorted(
-        _name(full, prefix) for full in our_function_names(aws, prefix, ours(settings), ())
-    )
-
-
-def _name(full: str, prefix: str) -> str:
-    return full.removeprefix(prefix).replace("-", "_")
-
-
-def undeclared(settings: Settings, names: Iterable[str]) -> list[Resource]:
-    """Return what belongs to functions that are no longer declared, in the order of deletion."""
-    gone = Project(tuple(names), image_of=dict.fromkeys(names, "image"))
-    parts = [
-        [function(settings, gone, name), logs(settings, name), model(settings, gone, name)]
-        for name in gone.functions
-    ]
-    return [each for part in parts for each in part]
-
-
-def everything(settings: Settings, names: Iterable[str]) -> list[Resource]:
-    """Return every resource that can exist, with these functions, as far as deleting needs it."""
-    return declare(settings, Project(tuple(names), image_of=dict.fromkeys(names, "image")))

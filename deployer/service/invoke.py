@@ -1,6 +1,4 @@
-"""Calling the deployed API: find it, post, and tell an answer from a failure that came as HTTP 200
-(Api-12).
-"""
+"""Calling the deployed API. A failed execution comes as HTTP 200, too (Api-12)."""
 
 from __future__ import annotations
 
@@ -26,8 +24,9 @@ TIMEOUT_S = 35.0
 class Answer:
     """One answer of the API.
 
-    `record` is the execution record: `status`, and `output` as a JSON string or `error` and
-    `cause`. `seconds` is the time from sending the request to having read the answer.
+    Args:
+        record: the execution record: `status`, and `output` (a JSON string) or `error`, `cause`.
+        seconds: from sending the request until the answer was read.
     """
 
     record: dict[str, Any]
@@ -39,12 +38,13 @@ class Answer:
 
     @property
     def output(self) -> Any:
-        """What the workflow put out: any JSON value."""
+        """The output of the workflow, any JSON value."""
         return json.loads(self.record["output"])
 
     @property
     def results(self) -> list[dict[str, Any]] | None:
-        """One entry per model, as the shipped workflow puts it out; None for another shape.
+        """The output of the shipped workflow, one entry per model; None for an output of another
+        shape.
 
         An entry is {"model", "version", "predictions"} or {"model", "error"}.
         """
@@ -53,7 +53,7 @@ class Answer:
         return output if shaped else None
 
     def failure(self) -> InvocationFailed:
-        """Describe an execution that did not succeed."""
+        """Return the error of an execution that did not succeed."""
         status = self.record.get("status", "unknown")
         error = self.record.get("error") or "no error name"
         cause = self.record.get("cause") or "no cause given"
@@ -69,14 +69,16 @@ def _is_entry(entry: Any) -> bool:
 
 
 def find_url(aws: Aws, settings: Settings) -> str:
-    """Return the URL of the deployed API, found by its tags; raise InvocationFailed without exactly
-    one.
+    """Return the URL of the deployed API, found by its tags.
+
+    Raises:
+        InvocationFailed: there is none, or more than one.
     """
     apis = find_apis(aws, Ownership(settings.tags))
     if len(apis) != 1:
-        found = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
+        number = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
         raise InvocationFailed(
-            f"{found} of service {settings.service}, stage {settings.stage}, "
+            f"{number} of service {settings.service}, stage {settings.stage}, "
             f"in account {settings.account}, {settings.region}",
             "deploy it first: python -m deployer up" if not apis else "delete all but one",
         )
@@ -84,9 +86,7 @@ def find_url(aws: Aws, settings: Settings) -> str:
 
 
 class Client:
-    """Posts to one URL over one connection, so that repeated calls measure the service and not the
-    handshake.
-    """
+    """Posts to one URL over one connection, so that repeated calls measure no handshakes."""
 
     def __init__(self, url: str, clock: Callable[[], float] = time.perf_counter) -> None:
         self.url = url
@@ -105,7 +105,7 @@ class Client:
         self._connection.close()
 
     def post(self, body: bytes) -> Answer:
-        """Post a JSON body; raise InvocationFailed for anything but an execution record."""
+        """Post a JSON body; raise InvocationFailed unless the answer is an execution record."""
         started = self._clock()
         try:
             self._connection.request("POST", self._path, body, {"content-type": "application/json"})

@@ -1,21 +1,21 @@
-"""Deploying without AWS: every resource is created as ever, but the calls go no further than AWS's
-own limits.
+"""A dry run: create every resource against botocore's models, and report what AWS would reject.
 
-botocore checks required members and types, and little else (GEN-7): patterns, enums and maxima of
-its service models are held against every parameter here, with the limits that no model states. What
-would be refused late is known before the first write.
+botocore itself checks required members and types, and little else (GEN-7). Here every parameter is
+also checked against the patterns, enums and maxima of the service models, and against limits that
+no model states.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json
 from deployer.engine.plan import Ref, resolve
-from deployer.errors import AwsError, DeployerError
+from deployer.errors import DeployerError
 from deployer.project.settings import Settings
 from deployer.resources.base import Resource
 
@@ -36,59 +36,43 @@ _ANSWER = {
 }
 
 
-class Rehearsal(Aws):
-    """An access whose calls are checked and not made."""
-
-    def __init__(self, aws: Aws) -> None:
-        self.__dict__.update(aws.__dict__)
-        self.problems: list[str] = []
-
-    def call_once(self, service: str, operation: str, **parameters: Any) -> Any:
-        name = "".join(part.capitalize() for part in operation.split("_"))
-        self.problems += limits(self._input(service, operation), parameters, name)
-        return {**parameters, **_ANSWER}
-
-    def _input(self, service: str, operation: str) -> Any:
-        client = self.client(service)
-        model = client.meta.service_model.operation_model(
-            client.meta.method_to_api_mapping[operation]
-        )
-        return model.input_shape
+def _check(
+    aws: Aws, problems: list[str], service: str, operation: str, **parameters: Any
+) -> dict[str, Any]:
+    """Check a call in place of AWS; add to `problems` and return an answer."""
+    client = aws.client(service)
+    name = client.meta.method_to_api_mapping[operation]
+    shape = client.meta.service_model.operation_model(name).input_shape
+    problems += limits(shape, parameters, name)
+    return {**parameters, **_ANSWER}
 
 
 def rehearse(aws: Aws, settings: Settings, resources: Iterable[Resource]) -> list[str]:
-    """Create every resource without AWS; return what AWS would refuse, each with resource,
-    operation and member.
-    """
-    found: list[str] = []
+    """Return the faults of all creating calls, each with resource, operation and member."""
+    faults: list[str] = []
     for resource in resources:
-        if (
-            resource.key.partition("/")[0] == "image"
-        ):  # its calls hold nothing that anybody could set
-            continue
-        rehearsal = Rehearsal(aws)
+        if resource.key.partition("/")[0] == "image":
+            continue  # the user can set nothing of its calls
+        problems: list[str] = []
+        rehearsal = aws.calling(partial(_check, aws, problems))
         fields = resolve(resource.fields, lambda ref: stand_in(settings, ref))
         try:
             resource.create(rehearsal, fields)
-        except AwsError as error:  # ParamValidationError and the like
-            rehearsal.problems.append(error.message)
-        except DeployerError as error:
-            rehearsal.problems.append(error.message)
-        found += [
-            f"{resource.key}: {problem}" for problem in [*rehearsal.problems, *_beyond(fields)]
-        ]
-    return list(dict.fromkeys(found))
+        except DeployerError as error:  # ParamValidationError and the like
+            problems.append(error.message)
+        faults += [f"{resource.key}: {problem}" for problem in [*problems, *_beyond(fields)]]
+    return list(dict.fromkeys(faults))
 
 
 def stand_in(settings: Settings, ref: Ref) -> str:
-    """Return something like the output that will only be known once the resource is there."""
+    """Return a value of the right shape for an output that is known only after the creation."""
     if ref.output == "digest":
         return f"sha256:{'0' * 64}"
     return f"{settings.function_arn(ref.key.partition('/')[2])}:1"
 
 
 def _beyond(fields: Any) -> Iterator[str]:
-    """Yield which limits that no model states are passed."""
+    """Yield the fields that exceed limits which no service model states."""
     inline = sum(
         len(canonical_json(document)) for document in (fields.get("policies") or {}).values()
     )
@@ -111,8 +95,9 @@ def _beyond(fields: Any) -> Iterator[str]:
 
 
 def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
-    """Yield where a value breaks its shape in botocore's model: required, type, pattern, minimum,
-    maximum, enum.
+    """Yield the members of a value that violate its shape in botocore's model.
+
+    Checked are required members, types, patterns, minima, maxima and enums.
     """
     if isinstance(value, bytes):
         return
@@ -124,8 +109,8 @@ def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
         )
     elif isinstance(value, (list, tuple)):
         yield from _size(shape, len(value), path, "entries")
-        for number, each in enumerate(value):
-            yield from limits(shape.member, each, f"{path}[{number}]")
+        for number, item in enumerate(value):
+            yield from limits(shape.member, item, f"{path}[{number}]")
     elif isinstance(value, str) != (shape.type_name == "string"):
         yield f"{path}: {value!r} is no {shape.type_name}"
     elif isinstance(value, str):
@@ -137,17 +122,17 @@ def limits(shape: Any, value: Any, path: str) -> Iterator[str]:
 def _structure(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
     for name in sorted(set(shape.required_members) - set(value)):
         yield f"{path}.{name}: is missing"
-    for name, each in value.items():
+    for name, member in value.items():
         if name in shape.members:
-            yield from limits(shape.members[name], each, f"{path}.{name}")
+            yield from limits(shape.members[name], member, f"{path}.{name}")
         else:
             yield f"{path}.{name}: AWS knows no such member"
 
 
 def _map(shape: Any, value: dict[str, Any], path: str) -> Iterator[str]:
-    for name, each in value.items():
+    for name, member in value.items():
         yield from limits(shape.key, name, f"{path} key {name}")
-        yield from limits(shape.value, each, f"{path}.{name}")
+        yield from limits(shape.value, member, f"{path}.{name}")
 
 
 def _size(shape: Any, size: float, path: str, unit: str) -> Iterator[str]:

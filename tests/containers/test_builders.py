@@ -1,5 +1,6 @@
-"""Both builders, for real: build, push, read back, run under Lambda's emulator, and get the very
-predictions.
+"""Both builders with a real engine and registry: build, push, read back, run as Lambda does.
+
+The functions' predictions must equal those of the models here.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from deployer.aws.access import Tell
 from deployer.cli import cli
 from deployer.errors import AwsError, BuildError
 from deployer.images import build as building
-from deployer.images.build import bring, save
+from deployer.images.build import build_and_push, build_and_save
 from deployer.images.context import Context
 from deployer.images.engine import Engine, find_engine
-from deployer.images.pins import pinned
+from deployer.images.pins import pin_base
 from deployer.local import process
 from tests.support import zoo
 from tests.support.accounts import connect, keys, reset
@@ -44,11 +45,14 @@ NAMES = ("linear_regression", "random_forest", "support_vector")
 KINDS = ("direct", "docker")
 
 
-USELESS = r"/tests?/(?!.*\.pyc?$)|/tests?/(\w+/)*test_\w*\.py|\.pyi$|\.pyx$|\.h$|/RECORD$|^var/task/bin/|boto"
+UNNEEDED = (
+    r"/tests?/(?!.*\.pyc?$)|/tests?/(\w+/)*test_\w*\.py|\.pyi$|\.pyx$|\.h$|/RECORD$"
+    r"|^var/task/bin/|boto"
+)
 
 
-class Told(list[str]):
-    """What a builder said."""
+class Messages(list[str]):
+    """The messages of a builder."""
 
     def __call__(self, text: str, *, lasting: bool = False) -> None:
         self.append(text)
@@ -66,7 +70,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def pinned_base(base: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return pinned(base, tmp_path_factory.mktemp("lock") / "base.lock", write=False)
+    return pin_base(base, tmp_path_factory.mktemp("lock") / "base.lock", write=False)
 
 
 def context_in(folder: Path, base: str) -> Context:
@@ -87,10 +91,14 @@ def ecr(registry: Registry) -> RegistryEcr:
     return RegistryEcr(registry.host)
 
 
+def silent(text: str, *, lasting: bool = False) -> None:
+    """Discard messages."""
+
+
 def push(
     context: Context, ecr: RegistryEcr, kind: str, repository: str, tell: Tell | None = None
 ) -> str:
-    return bring(context, ecr, repository, kind, Told() if tell is None else tell)  # type: ignore[arg-type]
+    return build_and_push(context, ecr, repository, kind, silent if tell is None else tell)
 
 
 @pytest.fixture(scope="session")
@@ -98,14 +106,13 @@ def pushed(
     registry: Registry, pinned_base: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """The shipped image by both builders, as references by digest."""
-    found = {}
+    references = {}
     for kind in KINDS:
         context = context_in(tmp_path_factory.mktemp(kind), pinned_base)
         repository = f"shipped-{kind}"
-        found[kind] = (
-            f"{registry.host}/{repository}@{push(context, RegistryEcr(registry.host), kind, repository)}"
-        )
-    return found
+        digest = push(context, RegistryEcr(registry.host), kind, repository)
+        references[kind] = f"{registry.host}/{repository}@{digest}"
+    return references
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,7 +137,7 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
     engine.images.pull(pushed[kind])
     for name in NAMES:
         described = manifest["models"][name]
-        features = [each["name"] for each in described["features"]]
+        features = [feature["name"] for feature in described["features"]]
         aws.call(
             "s3",
             "put_object",
@@ -150,7 +157,9 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
         }
         expected = joblib.load(trained / f"{name}.joblib").predict(rows)
         with running(engine, pushed[kind], environment, mem_limit="1g") as invoke:
-            answer = invoke({"instances": [dict(zip(features, row)) for row in rows.tolist()]})
+            answer = invoke(
+                {"instances": [dict(zip(features, row, strict=True)) for row in rows.tolist()]}
+            )
             assert answer["model"] == name and answer["version"] == described["sha256"][:12], answer
             assert np.abs(np.array(answer["predictions"]) - expected).max() <= 1e-9
             assert invoke({"CRIM": 1})["errorType"] == "InvalidInput"
@@ -185,7 +194,7 @@ def test_every_kind_of_model_predicts_in_the_image_as_scikit_learn_does(
 def test_the_packages_are_three_quarters_of_what_pip_leaves(
     pushed: dict[str, str], registry: Registry
 ) -> None:
-    """Compressed; what a layer of packages is made of is pinned, so this is exact for these wheels."""
+    """Compressed. The packages are pinned, so the sizes are the same in every run."""
     sizes = {}
     for kind in KINDS:
         repository, _, digest = pushed[kind].partition("/")[2].partition("@")
@@ -228,29 +237,31 @@ def test_two_folders_at_two_times_make_one_digest(
         (tmp_path / number).mkdir()
         context = context_in(tmp_path / number, pinned_base)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / number / "cache"))
-        summaries.append(save(context, "x:1", tmp_path / number / "image.tar", "direct", Told()))
+        summaries.append(
+            build_and_save(context, "x:1", tmp_path / number / "image.tar", "direct", Messages())
+        )
     assert summaries[0] == summaries[1]
     assert summaries[0].digest
-    assert {what for what, _ in summaries[0].layers} == {"base", "packages", "code"}
+    assert {kind for kind, _ in summaries[0].layers} == {"base", "packages", "code"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_push_again_moves_no_byte_and_an_edited_handler_one_layer(
     kind: str, context: Context, ecr: RegistryEcr, registry: Registry
 ) -> None:
-    told = Told()
+    messages = Messages()
     push(context, ecr, kind, f"again-{kind}")
-    before = layers(registry, f"again-{kind}", context.tag)
+    before = layers(registry, f"again-{kind}", context.image_tag)
     ecr.uploaded.clear()
-    push(context, ecr, kind, f"again-{kind}", told)
+    push(context, ecr, kind, f"again-{kind}", messages)
     assert ecr.uploaded == []
-    assert any(re.search(r"0 layers pushed|uploaded 0.0 kB", line) for line in told), told
+    assert any(re.search(r"0 layers pushed|uploaded 0.0 kB", line) for line in messages), messages
     (context.folder / "predict.py").write_text(
         (context.folder / "predict.py").read_text() + "\n# edited\n"
     )
     edited = replace(context)
     push(edited, ecr, kind, f"again-{kind}")
-    after = layers(registry, f"again-{kind}", edited.tag)
+    after = layers(registry, f"again-{kind}", edited.image_tag)
     assert len(set(after) - set(before)) == 1
     assert (
         kind == "docker" or [digest for digest, _ in ecr.uploaded if digest in after] == after[-1:]
@@ -267,8 +278,8 @@ def layers(registry: Registry, repository: str, tag: str) -> list[str]:
 def test_the_file_of_an_image_can_be_loaded_and_run(
     kind: str, context: Context, engine: docker.DockerClient, tmp_path: Path
 ) -> None:
-    name = f"loaded-{kind}:{context.tag}"
-    save(context, name, tmp_path / "image.tar", kind, Told())
+    name = f"loaded-{kind}:{context.image_tag}"
+    build_and_save(context, name, tmp_path / "image.tar", kind, Messages())
     (loaded,) = engine.images.load((tmp_path / "image.tar").read_bytes())
     assert name in loaded.tags
     program = (
@@ -284,7 +295,7 @@ def test_the_file_of_an_image_can_be_loaded_and_run(
 
 def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> None:
     """No tests, stubs, sources or records; every module has its .pyc, checked against nothing."""
-    save(context, "x:1", tmp_path / "image.tar", "direct", Told())
+    build_and_save(context, "x:1", tmp_path / "image.tar", "direct", Messages())
     with tarfile.open(tmp_path / "image.tar") as image:
         described = json.load(image.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
         for number in (-2, -1):
@@ -298,7 +309,7 @@ def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> N
                     if "__pycache__" in name
                 }
                 assert {name for name in names if name.endswith(".py")} == compiled
-                assert not [name for name in names if re.search(USELESS, name)]
+                assert not [name for name in names if re.search(UNNEEDED, name)]
                 (one, *_) = [entry for entry in layer if entry.name.endswith(".pyc")]
                 header = layer.extractfile(one).read(8)  # type: ignore[union-attr]
                 assert header[4:] == (1).to_bytes(4, "little")
@@ -308,15 +319,14 @@ def test_the_packages_are_small_and_ready(context: Context, tmp_path: Path) -> N
 def test_an_engine_that_goes_away_is_one_line(
     context: Context, ecr: RegistryEcr, engine: docker.DockerClient
 ) -> None:
-    found = find_engine()
-    assert found is not None
+    assert find_engine() is not None
     gone = Engine(
         docker.DockerClient(base_url="tcp://127.0.0.1:9", version="1.41"), "tcp://127.0.0.1:9"
     )
     with pytest.raises(
         BuildError, match="the engine at tcp://127.0.0.1:9 went away during build"
     ) as caught:
-        gone.build(context, "x:1", Told())
+        gone.build(context, "x:1", Messages())
     assert "--builder direct" in caught.value.advice
 
 
@@ -356,7 +366,7 @@ def test_a_half_pushed_image_is_no_image(
     with pytest.raises(AwsError, match="ExpiredTokenException") as caught:
         push(context, ecr, "direct", "half")
     assert "sign in again" in caught.value.advice
-    assert not requests.head(f"{registry.url}/half/manifests/{context.tag}").ok
+    assert not requests.head(f"{registry.url}/half/manifests/{context.image_tag}").ok
     del ecr.fails["put_image"]
     ecr.uploaded.clear()
     push(context, ecr, "direct", "half")
@@ -382,24 +392,24 @@ def test_an_image_for_the_wrong_machine_is_refused_and_removed(
         match="the pushed image is for linux/amd64, but the functions are for linux/arm64",
     ):
         push(arm, ecr, "docker", "wrong")
-    assert not requests.head(f"{registry.url}/wrong/manifests/{arm.tag}").ok
+    assert not requests.head(f"{registry.url}/wrong/manifests/{arm.image_tag}").ok
 
 
 def test_auto_takes_the_engine_that_answers(context: Context, engine: object) -> None:
-    found, why = building.choose_engine("auto", context)
-    assert found is not None and why.startswith("builder: docker, the engine at ")
+    chosen, reason = building.choose_engine("auto", context)
+    assert chosen is not None and reason.startswith("builder: docker, the engine at ")
 
 
 def test_the_cache_spares_the_base_registry(
     context: Context, ecr: RegistryEcr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is known by digest is read once: another build asks nobody."""
-    save(context, "x:1", tmp_path / "one.tar", "direct", Told())
+    """Content that is known by digest is read once; another build sends no request."""
+    build_and_save(context, "x:1", tmp_path / "one.tar", "direct", Messages())
     monkeypatch.setattr(
         "deployer.images.registry.Registry._get",
         lambda *arguments: pytest.fail("asked the registry"),
     )
-    save(context, "x:1", tmp_path / "two.tar", "direct", Told())
+    build_and_save(context, "x:1", tmp_path / "two.tar", "direct", Messages())
     assert (tmp_path / "one.tar").stat().st_size == (tmp_path / "two.tar").stat().st_size
 
 

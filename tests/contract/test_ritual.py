@@ -24,7 +24,7 @@ from deployer.images.context import NO_BASE
 from deployer.project.settings import load_settings
 from deployer.resources.base import Ownership, Resource
 from deployer.service import declare
-from deployer.service.release import load_project
+from deployer.service.release import load_release
 
 SUBJECTS = (
     "bucket",
@@ -224,7 +224,7 @@ class World:
         for each in reversed(in_order(needs)):
             if each in wanted:
                 wanted |= set(needs[each])
-        self.subject = by_key[key]
+        self.subject: Any = by_key[key]
         self.before = [by_key[each] for each in in_order(needs) if each in wanted - {key}]
         self.pool = ThreadPoolExecutor(4)
         assert self.apply(self.before).count(Action.CREATE) == len(self.before)
@@ -257,7 +257,7 @@ def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
     from dataclasses import replace
 
     settings = replace(settings, base_image=NO_BASE)
-    world = World(aws, declare.declare(settings, load_project(settings)), request.param)
+    world = World(aws, declare.declare(settings, load_release(settings)), request.param)
     yield world
     world.pool.shutdown()
 
@@ -279,7 +279,7 @@ def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
     )
     declared = {
         resource.key: type(resource)
-        for resource in declare.declare(settings, load_project(settings))
+        for resource in declare.declare(settings, load_release(settings))
     }
     assert {declared[key] for key in SUBJECTS} == set(declared.values())
     assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)
@@ -370,8 +370,8 @@ def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
 
     world.apply([*world.before, world.subject])
     stranger = copy.copy(world.subject)
-    tags = {**world.subject.ours.tags, "deployer:service": "other"}  # type: ignore[attr-defined]
-    stranger.ours = Ownership(tags, adopt=True)  # type: ignore[attr-defined]
+    tags = {**world.subject.ours.tags, "deployer:service": "other"}
+    stranger.ours = Ownership(tags, adopt=True)
     for look in (stranger.read, stranger.find):
         with pytest.raises(ForeignResource, match="already exists and belongs to") as error:
             look(world.aws)
@@ -416,7 +416,7 @@ def test_two_apis_with_our_tags_are_an_error_that_lists_both(world: World) -> No
     from deployer.errors import ForeignResource
 
     world.apply([*world.before, world.subject])
-    tags = world.subject.ours.tags  # type: ignore[attr-defined]
+    tags = world.subject.ours.tags
     world.aws.call("apigatewayv2", "create_api", Name="other", ProtocolType="HTTP", Tags=tags)
     with pytest.raises(ForeignResource, match="2 HTTP APIs") as error:
         world.subject.read(world.aws)
@@ -456,7 +456,7 @@ def test_a_bucket_that_was_only_just_created_is_finished(world: World) -> None:
     """The run died between CreateBucket and PutBucketTagging: empty and untagged, it is taken for
     ours.
     """
-    world.aws.call("s3", "create_bucket", Bucket=world.subject.name)  # type: ignore[attr-defined]
+    world.aws.call("s3", "create_bucket", Bucket=world.subject.name)
     change = change_of(world.plan(world.subject), "bucket")
     assert change.action is Action.UPDATE and "tags" in {field.name for field in change.fields}
     world.apply([world.subject])

@@ -1,6 +1,4 @@
-"""The difficult AWS: an account in this process, a project to deploy into it, and what its state
-is.
-"""
+"""The difficult AWS: an account in this process, and a project to deploy into it."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.images import registry
+from deployer.images import ecr
 from tests.support.deployments import Service
 from tests.support.projects import make_project
 from tests.support.wire import Account
@@ -36,7 +34,7 @@ def account(one_account: Account) -> Account:
 @pytest.fixture(autouse=True)
 def predictable(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same calls in the same order, however often a run is repeated."""
-    monkeypatch.setattr(registry, "UPLOADS", 1)
+    monkeypatch.setattr(ecr, "UPLOADS", 1)
     monkeypatch.setattr(Aws, "together", lambda self, *calls: [call() for call in calls])
     random.seed(0)
 

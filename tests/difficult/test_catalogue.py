@@ -1,4 +1,4 @@
-"""What the real AWS does and no other test shows: each test cites its ids of
+"""Behaviours of the real AWS that no other test shows, cited by their ids of
 docs/aws-behaviours.md.
 """
 
@@ -54,7 +54,7 @@ def test_a_bucket_names_its_region_except_in_the_first_one(
     fields = dict.fromkeys(
         ("tags", "encryption", "public_access_block", "object_ownership", "policy"), {}
     )
-    bucket.create(Recorded(region), fields)  # type: ignore[arg-type]
+    bucket.create(Recorded(region), fields)  # type: ignore[arg-type]  # stands in for Aws
     found = made["create_bucket"].get("CreateBucketConfiguration")
     assert found == (None if constraint is None else {"LocationConstraint": constraint})
 
@@ -389,18 +389,23 @@ def test_permissions_named_in_the_documentation_are_those_of_the_calls(service: 
     service.down()
     text = (ROOT / "docs" / "architecture.md").read_text()
     renamed = {
-        "ListObjectsV2": "ListBucket", "HeadObject": "GetObject", "ListObjectVersions": "ListBucketVersions",
-        "DeleteObjects": "DeleteObject", "GetBucketEncryption": "GetEncryptionConfiguration",
-        "PutBucketEncryption": "PutEncryptionConfiguration", "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+        "ListObjectsV2": "ListBucket",
+        "HeadObject": "GetObject",
+        "ListObjectVersions": "ListBucketVersions",
+        "DeleteObjects": "DeleteObject",
+        "GetBucketEncryption": "GetEncryptionConfiguration",
+        "PutBucketEncryption": "PutEncryptionConfiguration",
+        "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
         "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-    }  # fmt: skip
+    }
     prefixes = {"stepfunctions": "states", "resourcegroupstaggingapi": "tag"}
     missing = set()
     for call in service.account.calls:
         if call.service == "apigatewayv2":
             action = f"apigateway:{call.method}"
         else:
-            action = f"{prefixes.get(call.service, call.service)}:{renamed.get(call.operation, call.operation)}"
+            prefix = prefixes.get(call.service, call.service)
+            action = f"{prefix}:{renamed.get(call.operation, call.operation)}"
         if action not in text:
             missing.add(action)
     assert missing == set()
@@ -503,9 +508,12 @@ def test_a_failure_right_after_a_deploy_says_what_it_may_be(status: int) -> None
                 status, b'{"message":"Internal Server Error"}', {"Content-Type": "application/json"}
             )
 
-    with serve(Failing) as url, Client(f"{url}/") as client:
-        with pytest.raises(InvocationFailed, match=f"HTTP {status}") as caught:
-            client.post(b"{}")
+    with (
+        serve(Failing) as url,
+        Client(f"{url}/") as client,
+        pytest.raises(InvocationFailed, match=f"HTTP {status}") as caught,
+    ):
+        client.post(b"{}")
     assert "role may take a minute" in caught.value.advice and "log group" in caught.value.advice
 
 

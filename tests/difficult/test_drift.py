@@ -21,16 +21,25 @@ from deployer.engine.apply import Run, plan_changes, read_all
 from deployer.engine.compare import canonical_json
 from deployer.engine.plan import Change, resolve
 from deployer.resources.base import Resource
-from deployer.service import declare as service_module
-from deployer.service import runs
+from deployer.service.declare import declare
+from deployer.service.release import read_release
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
 from tests.support.serial import SerialExecutor
 
 Path = tuple[str | int, ...]
 OTHER_ROLE = "arn:aws:iam::123456789012:role/other"
-SUBJECTS = ("bucket", "repository", "logs/api", "role/functions", "role/workflow", "role/api", "function/random_forest",
-            "workflow", "api")  # fmt: skip
+SUBJECTS = (
+    "bucket",
+    "repository",
+    "logs/api",
+    "role/functions",
+    "role/workflow",
+    "role/api",
+    "function/random_forest",
+    "workflow",
+    "api",
+)
 
 # Leaves that nobody can change while the thing stays the same thing, or that other tests cover, and
 # why.
@@ -81,9 +90,11 @@ VALUES: list[tuple[str, Any]] = [
     (r"api/route\.key", "POST /other"),
     (r"api/route\.authorization", "AWS_IAM"),
 ]
-# Of a workflow's states: numbers and comments, whose change leaves a sound definition, and the
-# functions.
-DEFINITION = r"workflow/definition.*\.(TimeoutSeconds|Comment|IntervalSeconds|MaxAttempts|BackoffRate|MaxDelaySeconds|Resource)"
+# The members of a workflow's states whose change leaves a valid definition.
+DEFINITION = (
+    r"workflow/definition.*\.(TimeoutSeconds|Comment|IntervalSeconds|MaxAttempts|BackoffRate"
+    r"|MaxDelaySeconds|Resource)"
+)
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -130,7 +141,7 @@ def places(path: Path, before: Any, after: Any) -> set[str]:
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         return {
             spelled((*path, number))
-            for number, pair in enumerate(zip(before, after))
+            for number, pair in enumerate(zip(before, after, strict=True))
             if pair[0] != pair[1]
         }
     return {spelled(path)}
@@ -152,28 +163,48 @@ Write = Callable[[Aws, Any, Any, dict[str, Any]], Any]
 
 def put_api_integration(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
     wanted = fields["integration"]
-    aws.call("apigatewayv2", "update_integration", ApiId=state.outputs["api_id"],
-             IntegrationId=state.outputs["integration_id"], IntegrationSubtype=wanted["subtype"],
-             CredentialsArn=wanted["role_arn"], RequestParameters=wanted["parameters"],
-             TimeoutInMillis=wanted["timeout_ms"])  # fmt: skip
+    aws.call(
+        "apigatewayv2",
+        "update_integration",
+        ApiId=state.outputs["api_id"],
+        IntegrationId=state.outputs["integration_id"],
+        IntegrationSubtype=wanted["subtype"],
+        CredentialsArn=wanted["role_arn"],
+        RequestParameters=wanted["parameters"],
+        TimeoutInMillis=wanted["timeout_ms"],
+    )
 
 
 def put_api_stage(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
     wanted = fields["stage"]
-    settings = {"ThrottlingBurstLimit": wanted["burst_limit"], "ThrottlingRateLimit": wanted["rate_limit"],
-                "DetailedMetricsEnabled": wanted["detailed_metrics"]}  # fmt: skip
+    settings = {
+        "ThrottlingBurstLimit": wanted["burst_limit"],
+        "ThrottlingRateLimit": wanted["rate_limit"],
+        "DetailedMetricsEnabled": wanted["detailed_metrics"],
+    }
     log = {
         "DestinationArn": wanted["access_log"]["destination"],
         "Format": wanted["access_log"]["format"],
     }
-    aws.call("apigatewayv2", "update_stage", ApiId=state.outputs["api_id"], StageName="$default",
-             AutoDeploy=wanted["auto_deploy"], DefaultRouteSettings=settings, AccessLogSettings=log)  # fmt: skip
+    aws.call(
+        "apigatewayv2",
+        "update_stage",
+        ApiId=state.outputs["api_id"],
+        StageName="$default",
+        AutoDeploy=wanted["auto_deploy"],
+        DefaultRouteSettings=settings,
+        AccessLogSettings=log,
+    )
 
 
 def put_cors(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
     cors = fields["cors"]
-    found = {"AllowOrigins": cors["origins"], "AllowMethods": [each.upper() for each in cors["methods"]],
-             "AllowHeaders": cors["headers"], "MaxAge": cors["max_age_s"]}  # fmt: skip
+    found = {
+        "AllowOrigins": cors["origins"],
+        "AllowMethods": [each.upper() for each in cors["methods"]],
+        "AllowHeaders": cors["headers"],
+        "MaxAge": cors["max_age_s"],
+    }
     aws.call("apigatewayv2", "update_api", ApiId=state.outputs["api_id"], CorsConfiguration=found)
 
 
@@ -191,9 +222,16 @@ def put_policies(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
 def put_logging(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
     logging = fields["logging"]
     group = {"cloudWatchLogsLogGroup": {"logGroupArn": logging["destination"]}}
-    aws.call("stepfunctions", "update_state_machine", stateMachineArn=it.arn, loggingConfiguration={
-        "level": logging["level"], "includeExecutionData": logging["include_execution_data"], "destinations": [group]
-    })  # fmt: skip
+    aws.call(
+        "stepfunctions",
+        "update_state_machine",
+        stateMachineArn=it.arn,
+        loggingConfiguration={
+            "level": logging["level"],
+            "includeExecutionData": logging["include_execution_data"],
+            "destinations": [group],
+        },
+    )
 
 
 def configure(**names: str) -> dict[str, Write]:
@@ -220,73 +258,143 @@ def configure(**names: str) -> dict[str, Write]:
 WRITES: dict[str, dict[str, Write]] = {
     "Bucket": {
         "encryption": lambda aws, it, state, fields: aws.call(
-            "s3", "put_bucket_encryption", Bucket=it.name, ServerSideEncryptionConfiguration={
-                "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": fields["encryption"]}}]}),
+            "s3",
+            "put_bucket_encryption",
+            Bucket=it.name,
+            ServerSideEncryptionConfiguration={
+                "Rules": [
+                    {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": fields["encryption"]}}
+                ]
+            },
+        ),
         "public_access_block": lambda aws, it, state, fields: aws.call(
-            "s3", "put_public_access_block", Bucket=it.name,
-            PublicAccessBlockConfiguration=fields["public_access_block"]),
+            "s3",
+            "put_public_access_block",
+            Bucket=it.name,
+            PublicAccessBlockConfiguration=fields["public_access_block"],
+        ),
         "object_ownership": lambda aws, it, state, fields: aws.call(
-            "s3", "put_bucket_ownership_controls", Bucket=it.name,
-            OwnershipControls={"Rules": [{"ObjectOwnership": fields["object_ownership"]}]}),
+            "s3",
+            "put_bucket_ownership_controls",
+            Bucket=it.name,
+            OwnershipControls={"Rules": [{"ObjectOwnership": fields["object_ownership"]}]},
+        ),
         "policy": lambda aws, it, state, fields: aws.call(
-            "s3", "put_bucket_policy", Bucket=it.name, Policy=json.dumps(fields["policy"])),
+            "s3", "put_bucket_policy", Bucket=it.name, Policy=json.dumps(fields["policy"])
+        ),
     },
     "Repository": {
         "tag_mutability": lambda aws, it, state, fields: aws.call(
-            "ecr", "put_image_tag_mutability", repositoryName=it.name, imageTagMutability=fields["tag_mutability"]),
+            "ecr",
+            "put_image_tag_mutability",
+            repositoryName=it.name,
+            imageTagMutability=fields["tag_mutability"],
+        ),
         "scan_on_push": lambda aws, it, state, fields: aws.call(
-            "ecr", "put_image_scanning_configuration", repositoryName=it.name,
-            imageScanningConfiguration={"scanOnPush": fields["scan_on_push"]}),
+            "ecr",
+            "put_image_scanning_configuration",
+            repositoryName=it.name,
+            imageScanningConfiguration={"scanOnPush": fields["scan_on_push"]},
+        ),
         "policy": lambda aws, it, state, fields: aws.call(
-            "ecr", "set_repository_policy", repositoryName=it.name, policyText=json.dumps(fields["policy"])),
+            "ecr",
+            "set_repository_policy",
+            repositoryName=it.name,
+            policyText=json.dumps(fields["policy"]),
+        ),
         "lifecycle_policy": lambda aws, it, state, fields: aws.call(
-            "ecr", "put_lifecycle_policy", repositoryName=it.name,
-            lifecyclePolicyText=json.dumps(fields["lifecycle_policy"])),
+            "ecr",
+            "put_lifecycle_policy",
+            repositoryName=it.name,
+            lifecyclePolicyText=json.dumps(fields["lifecycle_policy"]),
+        ),
     },
     "LogGroup": {
         "retention_days": lambda aws, it, state, fields: aws.call(
-            "logs", "put_retention_policy", logGroupName=it.name, retentionInDays=fields["retention_days"]),
+            "logs",
+            "put_retention_policy",
+            logGroupName=it.name,
+            retentionInDays=fields["retention_days"],
+        ),
     },
     "Role": {
         "description": lambda aws, it, state, fields: aws.call(
-            "iam", "update_role", RoleName=it.name, Description=fields["description"]),
+            "iam", "update_role", RoleName=it.name, Description=fields["description"]
+        ),
         "trust": lambda aws, it, state, fields: aws.call(
-            "iam", "update_assume_role_policy", RoleName=it.name, PolicyDocument=json.dumps(fields["trust"])),
+            "iam",
+            "update_assume_role_policy",
+            RoleName=it.name,
+            PolicyDocument=json.dumps(fields["trust"]),
+        ),
         "policies": put_policies,
         "permissions_boundary": lambda aws, it, state, fields: aws.call(
-            "iam", "put_role_permissions_boundary", RoleName=it.name,
-            PermissionsBoundary=fields["permissions_boundary"]),
+            "iam",
+            "put_role_permissions_boundary",
+            RoleName=it.name,
+            PermissionsBoundary=fields["permissions_boundary"],
+        ),
     },
     "Function": {
-        **configure(description="Description", role_arn="Role", memory_mb="MemorySize", timeout_s="Timeout",
-                    ephemeral_storage_mb="EphemeralStorage", environment="Environment", tracing="TracingConfig",
-                    command="ImageConfig"),
+        **configure(
+            description="Description",
+            role_arn="Role",
+            memory_mb="MemorySize",
+            timeout_s="Timeout",
+            ephemeral_storage_mb="EphemeralStorage",
+            environment="Environment",
+            tracing="TracingConfig",
+            command="ImageConfig",
+        ),
         "architecture": lambda aws, it, state, fields: aws.call(
-            "lambda", "update_function_code", FunctionName=it.name, Architectures=[fields["architecture"]],
-            ImageUri=f"{it.repository_uri}@{fields['image_digest']}"),
+            "lambda",
+            "update_function_code",
+            FunctionName=it.name,
+            Architectures=[fields["architecture"]],
+            ImageUri=f"{it.repository_uri}@{fields['image_digest']}",
+        ),
     },
     "StateMachine": {
         "definition": lambda aws, it, state, fields: aws.call(
-            "stepfunctions", "update_state_machine", stateMachineArn=it.arn,
-            definition=canonical_json(fields["definition"])),
+            "stepfunctions",
+            "update_state_machine",
+            stateMachineArn=it.arn,
+            definition=canonical_json(fields["definition"]),
+        ),
         "role_arn": lambda aws, it, state, fields: aws.call(
-            "stepfunctions", "update_state_machine", stateMachineArn=it.arn, roleArn=fields["role_arn"]),
+            "stepfunctions",
+            "update_state_machine",
+            stateMachineArn=it.arn,
+            roleArn=fields["role_arn"],
+        ),
         "logging": put_logging,
         "tracing": lambda aws, it, state, fields: aws.call(
-            "stepfunctions", "update_state_machine", stateMachineArn=it.arn,
-            tracingConfiguration={"enabled": fields["tracing"]}),
+            "stepfunctions",
+            "update_state_machine",
+            stateMachineArn=it.arn,
+            tracingConfiguration={"enabled": fields["tracing"]},
+        ),
     },
     "HttpApi": {
         "description": lambda aws, it, state, fields: aws.call(
-            "apigatewayv2", "update_api", ApiId=state.outputs["api_id"], Description=fields["description"]),
+            "apigatewayv2",
+            "update_api",
+            ApiId=state.outputs["api_id"],
+            Description=fields["description"],
+        ),
         "cors": put_cors,
         "integration": put_api_integration,
         "route": lambda aws, it, state, fields: aws.call(
-            "apigatewayv2", "update_route", ApiId=state.outputs["api_id"], RouteId=state.outputs["route_id"],
-            RouteKey=fields["route"]["key"], AuthorizationType=fields["route"]["authorization"]),
+            "apigatewayv2",
+            "update_route",
+            ApiId=state.outputs["api_id"],
+            RouteId=state.outputs["route_id"],
+            RouteKey=fields["route"]["key"],
+            AuthorizationType=fields["route"]["authorization"],
+        ),
         "stage": put_api_stage,
     },
-}  # fmt: skip
+}
 
 
 class Deployed:
@@ -296,8 +404,8 @@ class Deployed:
         service.up()
         self.service = service
         self.aws = service.account.aws()
-        project = runs.read_project(service.settings, service.events.append)
-        resources = service_module.declare(service.settings, project)
+        release = read_release(service.settings, service.events.append)
+        resources = declare(service.settings, release)
         self.actual = read_all(self.aws, resources, SerialExecutor())
         self.resources = {each.key: self._alone(each) for each in resources}
 
@@ -444,9 +552,15 @@ def test_another_image_behind_our_back_is_shown_and_put_right(deployed: Deployed
 def test_routes_and_integrations_that_were_added_are_shown_and_removed(deployed: Deployed) -> None:
     state: Any = deployed.actual["api"]
     below = {"ApiId": state.outputs["api_id"]}
-    orphan = deployed.aws.call("apigatewayv2", "create_integration", **below, IntegrationType="HTTP_PROXY",
-                               IntegrationMethod="GET", IntegrationUri="https://example.com",
-                               PayloadFormatVersion="1.0")["IntegrationId"]  # fmt: skip
+    orphan = deployed.aws.call(
+        "apigatewayv2",
+        "create_integration",
+        **below,
+        IntegrationType="HTTP_PROXY",
+        IntegrationMethod="GET",
+        IntegrationUri="https://example.com",
+        PayloadFormatVersion="1.0",
+    )["IntegrationId"]
     assert deployed.paths("api") == {"orphan_integrations"}
     deployed.mend("api")
     target = f"integrations/{state.outputs['integration_id']}"

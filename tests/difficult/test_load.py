@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.project import grow
-from deployer.service import runs
+from deployer.service.up import plan_up
 from tests.support.clock import Clock
-from tests.support.deployments import Service
+from tests.support.deployments import Service, show_plan
 from tests.support.troubles import Rates, Throttle, Unreliable
 from tests.support.wire import Account
 
@@ -63,14 +63,12 @@ def test_two_hundred_functions_survive_throttles_and_failures_without_a_leak(man
     many.account.troubles = [Throttle(0.02, chance), Unreliable(0.005, chance)]
     before = set(threading.enumerate())
     with ThreadPoolExecutor(16) as pool:
-        _, run = runs.prepare_up(many.account.aws(clock), many.settings, pool, lambda event: None)
-        run(lambda: False)
+        aws = many.account.aws(clock)
+        plan_up(aws, many.settings, pool, lambda event: None).apply(lambda: False)
         many.account.troubles = []
         objects = []
         for _ in range(3):
-            plan, _ = runs.show_plan(
-                many.account.aws(clock), many.settings, pool, lambda event: None
-            )
+            plan = show_plan(many.account.aws(clock), many.settings, pool)
             assert plan.effective == ()
             many.account.calls.clear()
             del plan

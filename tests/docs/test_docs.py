@@ -1,4 +1,4 @@
-"""The documentation is true: its examples run, its tables and pictures are those of the code."""
+"""The pages are true: their examples run, and their tables and pictures match the code."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def test_every_command_is_in_the_readme_and_no_other() -> None:
 
 
 def test_the_makefile_runs_what_the_readme_says() -> None:
-    """Each command of the table's rows, but for flags of how pip looks, is a command of the
-    Makefile.
-    """
+    """Every command in the table is one of the Makefile's, flags of pip's looks aside."""
     makefile = (
         (ROOT / "Makefile")
         .read_text()
@@ -81,10 +79,10 @@ def test_the_benchmarks_that_the_docs_name_know_their_options() -> None:
         )
         assert done.returncode == 0, done.stderr
         for option in (
-            each
-            for own, options in named
-            if own == script
-            for each in re.findall(r"--[\w-]+", options)
+            option
+            for name, options in named
+            if name == script
+            for option in re.findall(r"--[\w-]+", options)
         ):
             assert option in done.stdout, f"{script} {option}"
 
@@ -104,7 +102,24 @@ def test_links_lead_somewhere() -> None:
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
-def test_the_example_client_predicts(deployed: Path) -> None:  # noqa: F811
+@pytest.mark.parametrize(
+    "page", ["README", "CONTRIBUTING", "docs/architecture", "docs/images", "docs/performance"]
+)
+def test_every_file_that_a_page_names_exists(page: str) -> None:
+    """A bare file name stands for one of deployer/, lambda_src/ or the top level."""
+    text = (ROOT / f"{page}.md").read_text(encoding="utf-8")
+    for name in re.findall(
+        r"`((?:deployer|lambda_src|tests|docs|benchmarks)/[^`\s]*|\w+\.py)`", text
+    ):
+        if "<" in name or name == "lambda_src/base.lock":  # the first `up` writes it
+            continue
+        assert (ROOT / name).exists() or (
+            "/" not in name
+            and any(any((ROOT / folder).rglob(name)) for folder in ("deployer", "lambda_src"))
+        ), f"{page}.md: {name}"
+
+
+def test_the_example_client_predicts(deployed: Path) -> None:
     (source,) = blocks("python")
     example: dict[str, Any] = {}
     exec(source, example)
@@ -116,7 +131,7 @@ def test_the_example_client_predicts(deployed: Path) -> None:  # noqa: F811
         example["predict"](url, [])
 
 
-def test_the_curl_example_predicts(deployed: Path) -> None:  # noqa: F811
+def test_the_curl_example_predicts(deployed: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     (command,) = (block for block in blocks("sh") if "curl" in block)
@@ -130,10 +145,8 @@ def test_the_curl_example_predicts(deployed: Path) -> None:  # noqa: F811
     assert json.loads(done.stdout)["status"] == "SUCCEEDED"
 
 
-def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:  # noqa: F811
-    """The same table; digits and versions are those of the libraries that trained, the rest must be
-    equal.
-    """
+def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:
+    """Equal but for digits and versions, which depend on the libraries that trained."""
     shown = next(block for block in blocks("text") if block.startswith("model "))
     printed = deployer(deployed, "invoke", "--sample", "--local").out
 
@@ -146,7 +159,7 @@ def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:  # noqa
     assert shape(printed) == shape(shown)
 
 
-def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F811
+def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:
     from deployer.local import process
     from tests.support.accounts import connect
 
@@ -165,7 +178,7 @@ def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:  # noqa: F
     assert printed.splitlines() == shown.splitlines()[1:]
 
 
-def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:  # noqa: F811
+def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:
     for name in ("InvalidInput", "InvalidExecutionInput", "ValidationException", "NoModelAnswered"):
         assert f"`{name}`" in README
     definition = json.loads((ROOT / "state_machine.json").read_text())

@@ -1,10 +1,11 @@
-"""What belongs to an image, and the hash that identifies it."""
+"""The files of a build context, and the image tag that hashes them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+from docker.utils.build import exclude_paths
 
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
@@ -12,9 +13,9 @@ from tests.support.contexts import DOCKERFILE, add, make_folder, touch_everythin
 
 
 def test_the_tag_is_a_legal_one_and_the_same_each_time(context):
-    assert context.tag == replace(context).tag
-    assert len(context.tag) == 40
-    int(context.tag, 16)
+    assert context.image_tag == replace(context).image_tag
+    assert len(context.image_tag) == 40
+    int(context.image_tag, 16)
 
 
 def test_the_files_are_named_with_slashes_in_order(context, folder):
@@ -48,10 +49,10 @@ def test_the_files_are_named_with_slashes_in_order(context, folder):
         "added and hidden",
     ],
 )
-def test_the_tag_changes_with_all_that_goes_into_the_image(context, folder, change):
-    before = replace(context).tag
+def test_the_tag_changes_with_every_input(context, folder, change):
+    before = replace(context).image_tag
     change(folder)
-    assert replace(context).tag != before
+    assert replace(context).image_tag != before
 
 
 def test_the_tag_changes_with_base_architecture_and_python(folder):
@@ -61,7 +62,7 @@ def test_the_tag_changes_with_base_architecture_and_python(folder):
         for arch in ("x86_64", "arm64")
         for python in ("3.11", "3.12")
     ]
-    assert len({Context(folder, *target).tag for target in targets}) == 8
+    assert len({Context(folder, *target).image_tag for target in targets}) == 8
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,17 @@ def test_the_tag_changes_with_base_architecture_and_python(folder):
         "no files",
     ],
 )
-def test_the_tag_does_not_change_with_what_does_not_go_into_the_image(context, folder, change):
-    before = replace(context).tag
+def test_the_tag_ignores_what_the_image_does_not_contain(context, folder, change):
+    before = replace(context).image_tag
     change(folder)
-    assert replace(context).tag == before
+    assert replace(context).image_tag == before
 
 
 def test_the_tag_does_not_depend_on_where_the_folder_lies(context, tmp_path):
-    assert Context(make_folder(tmp_path / "elsewhere"), NO_BASE, "x86_64").tag == context.tag
+    assert (
+        Context(make_folder(tmp_path / "elsewhere"), NO_BASE, "x86_64").image_tag
+        == context.image_tag
+    )
 
 
 def test_all_of_another_functions_folder_stays_out(context, folder):
@@ -109,13 +113,13 @@ def test_all_of_another_functions_folder_stays_out(context, folder):
 
 
 def test_two_files_are_not_taken_for_one_that_holds_both(tmp_path):
-    """What separates names from contents must not be forgeable by contents."""
+    """The content of one file must not be able to stand for the name and content of another."""
     tags = []
     for number, files in enumerate([{"a": "b", "c": "d"}, {"a": "bc\0False\0001\0d"}]):
         folder = tmp_path / str(number)
         for name, content in {"Dockerfile": DOCKERFILE, **files}.items():
             add(name, content)(folder)
-        tags.append(Context(folder, NO_BASE, "x86_64").tag)
+        tags.append(Context(folder, NO_BASE, "x86_64").image_tag)
     assert tags[0] != tags[1]
 
 
@@ -123,7 +127,7 @@ def test_a_folder_without_a_dockerfile_is_no_context(tmp_path):
     with pytest.raises(
         BuildError, match=f"{tmp_path} has no Dockerfile\na function's folder needs one"
     ):
-        _ = Context(tmp_path, NO_BASE, "x86_64").tag
+        _ = Context(tmp_path, NO_BASE, "x86_64").image_tag
 
 
 def test_dockerignore_is_honoured(context, folder):
@@ -146,11 +150,25 @@ def test_dockerignore_is_honoured(context, folder):
     ]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    ["verify.py", "package", "Dockerfile", "notes\nverify.py", ".hidden", "package/verify.py"],
+)
+def test_dockerignore_leaves_out_what_docker_leaves_out(context, folder, lines):
+    """Plain names are matched without importing docker."""
+    add(".dockerignore", lines)(folder)
+    for name in ("verify.py", "verify.pyx", "notes/a", "package/verify.py", "deep/package/b"):
+        add(name)(folder)
+    add(".hidden")(folder)
+    kept = exclude_paths(str(folder), lines.splitlines())
+    assert set(replace(context).files) == {name for name in kept if (folder / name).is_file()}
+
+
 def test_an_ignored_file_does_not_change_the_tag(context, folder):
     add(".dockerignore", "*.md")(folder)
-    before = replace(context).tag
+    before = replace(context).image_tag
     add("README.md")(folder)
-    assert replace(context).tag == before
+    assert replace(context).image_tag == before
 
 
 @pytest.mark.parametrize("target", ["predict.py", "nothing", "package"])

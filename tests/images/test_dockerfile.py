@@ -1,6 +1,8 @@
-"""What a Dockerfile says, and what the builder without an engine makes of it."""
+"""Parsing Dockerfiles, and interpreting them for the direct builder as Docker would run them."""
 
 from __future__ import annotations
+
+from shutil import copytree
 
 import pytest
 
@@ -14,17 +16,15 @@ ENVIRONMENT = {"LAMBDA_TASK_ROOT": "/var/task", "PATH": "/bin"}
 
 
 @pytest.fixture
-def recipe(folder):
-    """Follow a Dockerfile with this text, in a folder with a few files; `base` decides whether RUN
-    counts.
-    """
+def interpreted(folder):
+    """Return a function that interprets the text of a Dockerfile in a folder with a few files."""
 
-    def follow(text, base="python:3.12"):
+    def interpret_text(text, base="python:3.12"):
         (folder / "Dockerfile").write_text(text)
         (folder / "requirements.txt").write_text("numpy==2.2.6\n")
         return interpret(Context(folder, base, "x86_64", "3.12"), ENVIRONMENT, "/var/task")
 
-    return follow
+    return interpret_text
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def recipe(folder):
         "continued CMD",
     ],
 )
-def test_command_and_environment(recipe, text, command, environment):
-    found = recipe(text)
-    assert (found.command, found.environment) == (command, {**ENVIRONMENT, **environment})
+def test_command_and_environment(interpreted, text, command, environment):
+    recipe = interpreted(text)
+    assert (recipe.command, recipe.environment) == (command, {**ENVIRONMENT, **environment})
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,24 @@ def test_command_and_environment(recipe, text, command, environment):
         ("COPY predict.py .", {"var/task/predict.py"}),
         ("COPY predict.py answer.py", {"var/task/answer.py"}),
         ("COPY predict.py ${LAMBDA_TASK_ROOT}/", {"var/task/predict.py"}),
+        # A destination that is a folder already needs no slash at its end.
+        ("COPY predict.py ${LAMBDA_TASK_ROOT}", {"var/task/predict.py"}),
+        ('COPY ["predict.py", "$LAMBDA_TASK_ROOT"]', {"var/task/predict.py"}),
+        ("WORKDIR /app\nCOPY predict.py ${LAMBDA_TASK_ROOT}", {"var/task/predict.py"}),
+        ("WORKDIR /app\nWORKDIR /\nCOPY predict.py /app", {"app/predict.py"}),
+        ("WORKDIR /app/lib\nCOPY predict.py ..", {"app/predict.py"}),
+        ("COPY predict.py /opt", {"opt/predict.py"}),
+        (
+            "COPY package /made/sub\nCOPY predict.py /made",
+            {"made/sub/__init__.py", "made/predict.py"},
+        ),
+        (
+            "COPY predict.py /made/\nCOPY requirements.txt /made",
+            {"made/predict.py", "made/requirements.txt"},
+        ),
+        ("COPY package ${LAMBDA_TASK_ROOT}", {"var/task/__init__.py"}),
+        ("COPY predict.py /new", {"new"}),
+        ("COPY predict.py ${LAMBDA_TASK_ROOT}/new", {"var/task/new"}),
         ('COPY ["predict.py", "/opt/x/"]', {"opt/x/predict.py"}),
         (
             "COPY predict.py requirements.txt ./",
@@ -85,13 +103,13 @@ def test_command_and_environment(recipe, text, command, environment):
         ("WORKDIR sub\nCOPY predict.py ./", {"var/task/sub/predict.py"}),
     ],
 )
-def test_copy_puts_files_where_docker_would(recipe, instructions, names):
-    assert set(recipe(f'FROM x\n{instructions}\nCMD ["a"]').files) == names
+def test_copy_puts_files_where_docker_would(interpreted, instructions, names):
+    assert set(interpreted(f'FROM x\n{instructions}\nCMD ["a"]').files) == names
 
 
-def test_copying_everything_takes_the_whole_context(recipe):
+def test_copying_everything_takes_the_whole_context(interpreted):
     names = {"Dockerfile", "predict.py", "package/__init__.py", "requirements.txt"}
-    assert set(recipe('FROM x\nCOPY . .\nCMD ["a"]').files) == {
+    assert set(interpreted('FROM x\nCOPY . .\nCMD ["a"]').files) == {
         f"var/task/{name}" for name in names
     }
 
@@ -103,9 +121,77 @@ def test_copying_everything_takes_the_whole_context(recipe):
         "python -m pip install --no-cache-dir --requirement requirements.txt",
     ],
 )
-def test_pip_installs_from_a_copied_file(recipe, folder, line):
-    found = recipe(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
-    assert found.requirements == [folder / "requirements.txt"]
+def test_pip_installs_from_a_copied_file(interpreted, folder, line):
+    recipe = interpreted(f'FROM x\nCOPY requirements.txt ./\nRUN {line}\nCMD ["a"]')
+    assert recipe.requirements == [folder / "requirements.txt"]
+    assert recipe.target is None
+    assert requirement_files(Context(folder, "x", "x86_64")) == recipe.requirements
+
+
+@pytest.mark.parametrize(
+    ("options", "target"),
+    [
+        ('-r requirements.txt --target "${LAMBDA_TASK_ROOT}"', "/var/task"),
+        ("-r requirements.txt --target $LAMBDA_TASK_ROOT/lib", "/var/task/lib"),
+        ("-r requirements.txt --target=/opt/python/", "/opt/python"),
+        ("--no-cache-dir -U -r requirements.txt -t .", "/var/task"),
+        ("--requirement=requirements.txt -t/opt/python", "/opt/python"),
+        ("-rrequirements.txt -t .", "/var/task"),
+        ('-t ./lib -r "${LAMBDA_TASK_ROOT}/requirements.txt"', "/var/task/lib"),
+    ],
+)
+def test_pip_installs_into_its_target(interpreted, folder, options, target):
+    recipe = interpreted(f'FROM x\nCOPY requirements.txt ./\nRUN pip3 install {options}\nCMD ["a"]')
+    assert (recipe.requirements, recipe.target) == ([folder / "requirements.txt"], target)
+    assert requirement_files(Context(folder, "x", "x86_64")) == recipe.requirements
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("LABEL a=1 b='two words'", {"a": "1", "b": "two words"}),
+        ('LABEL "org.example/a"="$LAMBDA_TASK_ROOT"', {"org.example/a": "/var/task"}),
+        ("LABEL maintainer Jane  Doe", {"maintainer": "Jane  Doe"}),  # the older form
+        ("LABEL note a=b", {"note": "a=b"}),
+        ("LABEL a=1\nLABEL a=2 b=3", {"a": "2", "b": "3"}),
+    ],
+)
+def test_labels(interpreted, text, labels):
+    assert interpreted(f'FROM x\n{text}\nCMD ["a"]').labels == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("EXPOSE 8080", ["8080/tcp"]),
+        ("EXPOSE 80/TCP 53/udp", ["80/tcp", "53/udp"]),
+        ("EXPOSE 8000-8002", ["8000/tcp", "8001/tcp", "8002/tcp"]),
+        ("ENV PORT=9000\nEXPOSE $PORT", ["9000/tcp"]),
+    ],
+)
+def test_ports(interpreted, text, ports):
+    assert interpreted(f'FROM x\n{text}\nCMD ["a"]').ports == ports
+
+
+def test_user_maintainer_and_healthcheck(interpreted):
+    recipe = interpreted(
+        "FROM x\nENV ID=1000\nUSER $ID:app\nMAINTAINER Jane <jane@example.org>\n"
+        'HEALTHCHECK --interval=5s CMD curl -f $URL || exit 1\nCOPY predict.py ./\nCMD ["a"]'
+    )
+    assert (recipe.user, recipe.author) == ("1000:app", "Jane <jane@example.org>")
+    assert set(recipe.files) == {"var/task/predict.py"}
+
+
+def test_pip_may_run_as_root(interpreted, folder):
+    text = "FROM x\nUSER root\nCOPY . .\nRUN pip install -r requirements.txt\nUSER 1000\n"
+    recipe = interpreted(text + 'CMD ["a"]')
+    assert (recipe.requirements, recipe.user) == ([folder / "requirements.txt"], "1000")
+
+
+def test_a_tab_separates_like_a_space(interpreted):
+    assert set(interpreted('FROM x\nCOPY\tpredict.py\t./\nCMD\t["a"]').files) == {
+        "var/task/predict.py"
+    }
 
 
 @pytest.mark.parametrize(
@@ -143,28 +229,68 @@ def test_pip_installs_from_a_copied_file(recipe, folder, line):
             "line 3: RUN pip install -r requirements.txt && rm x: &&",
         ),
         ("RUN pip install ", "line 2: RUN pip install"),
-        ("USER nobody", "line 2: USER nobody: is not understood without an engine"),
+        ("VOLUME /x", "line 2: VOLUME /x: is not understood without an engine"),
+        ("USER", "line 2: USER : names no user"),
+        ("EXPOSE http", "line 2: EXPOSE http: http is no port"),
+        ("EXPOSE 9-8", "line 2: EXPOSE 9-8: 9-8 is no port"),
+        ("LABEL a", "line 2: LABEL a: must be NAME=value pairs"),
+        (
+            "COPY . .\nUSER nobody\nRUN pip install -r requirements.txt",
+            "line 4: RUN pip install -r requirements.txt: RUN after USER is not understood",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt\n"
+            "RUN pip install -t /x -r requirements.txt",
+            "line 4: RUN pip install -t /x -r requirements.txt: another RUN installs into another",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt --target",
+            "line 3: RUN pip install -r requirements.txt --target: --target needs a folder",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t .;rm x",
+            "line 3: RUN pip install -r requirements.txt -t .;rm x: ; is not understood",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t '${LAMBDA_TASK_ROOT}'",
+            "line 3: RUN pip install -r requirements.txt -t '${LAMBDA_TASK_ROOT}': this shell",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t `pwd`",
+            "line 3: RUN pip install -r requirements.txt -t `pwd`: this shell syntax",
+        ),
+        (
+            "COPY . .\nRUN pip install -r requirements.txt -t $(pwd)",
+            "line 3: RUN pip install -r requirements.txt -t $(pwd): only $NAME and ${NAME}",
+        ),
         ("FROM y", "line 2: FROM y: one stage alone is understood"),
         ("ARG A=1", "line 2: ARG A=1: ARG is understood before FROM"),
         ("ENV A=1", "has no CMD"),
     ],
 )
-def test_what_is_not_understood_is_refused_by_its_line(recipe, folder, text, message):
+def test_unsupported_instructions_are_refused_by_their_line(interpreted, folder, text, message):
     with pytest.raises(BuildError) as caught:
-        recipe(f"FROM x\n{text}")
+        interpreted(f"FROM x\n{text}")
     assert caught.value.message.startswith(f"{folder / 'Dockerfile'} {message}")
 
 
-@pytest.mark.parametrize("text", ["RUN dnf install -y gcc", "USER nobody", "RUN pip install numpy"])
-def test_what_is_for_an_engine_names_the_builder_that_has_one(recipe, text):
+@pytest.mark.parametrize("text", ["RUN dnf install -y gcc", "VOLUME /x", "RUN pip install numpy"])
+def test_advice_names_the_builder_that_supports_the_instruction(interpreted, text):
     with pytest.raises(BuildError) as caught:
-        recipe(f"FROM x\n{text}")
+        interpreted(f"FROM x\n{text}")
     assert "--builder docker" in caught.value.advice
 
 
-def test_without_a_base_nothing_is_run(recipe):
-    found = recipe('FROM x\nRUN dnf install gcc\nUSER 1000\nCOPY predict.py ./\nCMD ["a"]', NO_BASE)
-    assert (set(found.files), found.requirements) == ({"var/task/predict.py"}, [])
+def test_without_a_base_nothing_is_run(interpreted):
+    recipe = interpreted(
+        'FROM x\nRUN dnf install gcc\nUSER 1000\nCOPY predict.py ./\nCMD ["a"]', NO_BASE
+    )
+    assert (set(recipe.files), recipe.requirements) == ({"var/task/predict.py"}, [])
+
+
+def test_copy_to_a_folder_means_the_same_without_a_base(interpreted):
+    recipe = interpreted('FROM x\nCOPY predict.py ${LAMBDA_TASK_ROOT}\nCMD ["a"]', NO_BASE)
+    assert set(recipe.files) == {"var/task/predict.py"}
 
 
 @pytest.mark.parametrize(
@@ -180,9 +306,9 @@ def test_without_a_base_nothing_is_run(recipe):
 )
 def test_from_names_the_base(folder, text, chosen, base):
     (folder / "Dockerfile").write_text(text)
-    found = read_dockerfile(folder / "Dockerfile")
-    assert found.base(chosen) == base
-    assert found.takes_base == ("BASE" in text)
+    dockerfile = read_dockerfile(folder / "Dockerfile")
+    assert dockerfile.base(chosen) == base
+    assert dockerfile.takes_base == ("BASE" in text)
 
 
 @pytest.mark.parametrize(
@@ -197,17 +323,28 @@ def test_a_dockerfile_without_a_base_is_refused(folder, text, message):
 
 def test_the_shipped_dockerfile_is_understood():
     context = Context(ROOT / "lambda_src", "x", "x86_64", "3.12")
-    found = interpret(context, ENVIRONMENT, "/var/task")
-    assert found.command == ("predict.handler",)
+    recipe = interpret(context, ENVIRONMENT, "/var/task")
+    assert recipe.command == ("predict.handler",)
     assert {
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-    }.items() <= found.environment.items()
-    assert set(found.files) == {
-        f"var/task/{name}"
-        for name in ("predict.py", "storage.py", "estimators.py", "deferred.py", "requirements.txt")
-    }
+        "FAST_PATHS": "on",
+    }.items() <= recipe.environment.items()
+    names = {"predict.py", "contract.py", "loading.py", "storage.py", "requirements.txt"}
+    names |= {f"fast/{name}.py" for name in ("__init__", "deferred", "estimators")}
+    assert set(recipe.files) == {f"var/task/{name}" for name in names}
     assert (
-        found.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
+        recipe.requirements == requirement_files(context) == [ROOT / "lambda_src/requirements.txt"]
     )
     assert context.dockerfile.takes_base
+
+
+@pytest.mark.parametrize("base", ["x", NO_BASE], ids=["on a base", "local"])
+def test_a_file_of_the_users_own_beside_the_handler_is_in_the_image(tmp_path, base):
+    """Without a change of the Dockerfile; verify.py stays out of it."""
+    folder = copytree(ROOT / "lambda_src", tmp_path / "lambda_src")
+    (folder / "currencies.py").write_text("EURO = 1\n")
+    (folder / "notes.txt").write_text("for the authors\n")
+    files = interpret(Context(folder, base, "x86_64", "3.12"), ENVIRONMENT, "/var/task").files
+    assert files["var/task/currencies.py"] == folder / "currencies.py"
+    assert not {"var/task/verify.py", "var/task/notes.txt"} & set(files)

@@ -42,7 +42,8 @@ class Registry:
         }
         return {
             "layers": [
-                {"layerDigest": digest, "layerAvailability": each} for digest, each in known.items()
+                {"layerDigest": digest, "layerAvailability": state}
+                for digest, state in known.items()
             ]
         }
 
@@ -68,8 +69,8 @@ class Registry:
         }
 
 
-CONFIG = Blob.of(b"config", CONFIG_TYPE)
-IMAGE = BuiltImage('{"a": 1}', (Blob.of(b"0123456789", LAYER_TYPE, "code"),), CONFIG)
+CONFIG = Blob.in_memory(b"config", CONFIG_TYPE)
+IMAGE = BuiltImage('{"a": 1}', (Blob.in_memory(b"0123456789", LAYER_TYPE, "code"),), CONFIG)
 
 
 def test_a_push_uploads_in_parts_and_puts_the_manifest_last():
@@ -141,7 +142,9 @@ def test_whatever_the_part_size_the_registry_gets_the_same_bytes(contents, part_
         registry,
         "housing-dev",
         "t",
-        BuiltImage("{}", tuple(Blob.of(each, LAYER_TYPE) for each in contents), CONFIG),
+        BuiltImage(
+            "{}", tuple(Blob.in_memory(content, LAYER_TYPE) for content in contents), CONFIG
+        ),
     )
-    assert registry.layers == {digest_of(each): each for each in (*contents, b"config")}
+    assert registry.layers == {digest_of(content): content for content in (*contents, b"config")}
     assert all(len(part) == part_size for parts in registry.uploads.values() for part in parts[:-1])

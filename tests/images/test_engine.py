@@ -10,11 +10,10 @@ import sys
 import pytest
 
 from deployer.errors import BuildError
-from deployer.images import build as building
 from deployer.images import engine as engines
-from deployer.images.build import bring, choose_engine
+from deployer.images.build import build_and_push, choose_engine
 from deployer.images.context import Context
-from deployer.images.ecr import verify
+from deployer.images.ecr import check_image
 from deployer.images.engine import _follow_push, find_engine
 from deployer.images.packages import package_layer
 from deployer.images.recipe import interpret
@@ -26,7 +25,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @pytest.fixture(autouse=True)
 def own_configuration(tmp_path, monkeypatch):
-    """No engine of the machine's, no cache of the user's."""
+    """Use neither this machine's engine nor the user's cache."""
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
@@ -40,7 +39,7 @@ def on_a_base(folder):
 
 
 class Engine(Quiet):
-    """As much of an engine as finding one needs."""
+    """An engine that answers a ping."""
 
     def handle_any(self):
         self.body()
@@ -48,18 +47,18 @@ class Engine(Quiet):
         self.answer(200, answer.encode(), {"Content-Type": "application/json"})
 
 
-def test_docker_host_is_asked_alone(monkeypatch):
+def test_docker_host_is_the_only_endpoint(monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
-    assert [where for where, _ in engines._candidates()] == ["tcp://127.0.0.1:9"]
+    assert [address for address, _ in engines._endpoints()] == ["tcp://127.0.0.1:9"]
     assert find_engine() is None
 
 
 def test_an_engine_at_docker_host_is_found(monkeypatch):
     with serve(Engine) as url:
         monkeypatch.setenv("DOCKER_HOST", url.replace("http", "tcp"))
-        found = find_engine()
-        assert found is not None and found.where == url.replace("http", "tcp")
-        found.client.close()
+        engine = find_engine()
+        assert engine is not None and engine.address == url.replace("http", "tcp")
+        engine.client.close()
 
 
 def test_the_docker_context_comes_before_the_usual_sockets_and_podmans_after(tmp_path):
@@ -71,9 +70,9 @@ def test_the_docker_context_comes_before_the_usual_sockets_and_podmans_after(tmp
     (meta / "meta.json").write_text(
         json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint})
     )
-    found = [where for where, _ in engines._candidates()]
-    assert found[:2] == ["tcp://127.0.0.1:9", "unix:///var/run/docker.sock"]
-    assert found[-2:] == [
+    addresses = [address for address, _ in engines._endpoints()]
+    assert addresses[:2] == ["tcp://127.0.0.1:9", "unix:///var/run/docker.sock"]
+    assert addresses[-2:] == [
         f"unix://{tmp_path}/run/podman/podman.sock",
         "unix:///run/podman/podman.sock",
     ]
@@ -87,32 +86,43 @@ def test_auto_without_an_engine_is_direct_and_says_so(on_a_base, monkeypatch):
     )
 
 
-def test_an_engine_that_was_asked_for_must_answer(on_a_base, monkeypatch):
+def test_a_chosen_engine_must_answer(on_a_base, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     with pytest.raises(BuildError, match="no Docker engine answers") as caught:
         choose_engine("docker", on_a_base)
     assert "--builder direct" in caught.value.advice
 
 
-def test_direct_asks_for_no_engine(on_a_base, context, monkeypatch):
-    monkeypatch.setattr(building, "find_engine", lambda: pytest.fail("looked for an engine"))
-    assert choose_engine("direct", on_a_base)[0] is None
-    assert choose_engine("auto", context)[0] is None
+def test_direct_and_an_image_without_a_base_look_for_no_engine(on_a_base, context, monkeypatch):
+    requests = []
+
+    class Recorder(Engine):
+        def handle_any(self):
+            requests.append(self.path)
+            super().handle_any()
+
+    with serve(Recorder) as url:
+        monkeypatch.setenv("DOCKER_HOST", url.replace("http", "tcp"))
+        assert choose_engine("direct", on_a_base)[0] is None
+        assert choose_engine("auto", context)[0] is None
+        assert requests == []
+        engine, _ = choose_engine("auto", on_a_base)
+        engine.close()
+        assert requests
 
 
-def test_files_that_change_during_the_build_are_refused(context, monkeypatch):
-    """Otherwise the tag would promise what the image does not hold."""
+def test_files_that_change_during_the_build_are_refused(context):
+    """Their tag is a hash of the old content."""
 
-    def meddling(given, tell):
-        (given.folder / "predict.py").write_text("# changed meanwhile\n")
+    def change(context, tell):
+        (context.folder / "predict.py").write_text("# changed meanwhile\n")
 
-    monkeypatch.setattr(building, "assemble", meddling)
     with pytest.raises(BuildError, match="changed while the image was built"):
-        bring(context, None, "housing-dev", "direct", print)
+        build_and_push(context, Ecr(None), "housing-dev", "direct", print, build=change)
 
 
-def test_a_package_without_a_wheel_for_lambda_is_named(folder, monkeypatch):
-    """pip is told to look nowhere, so there is none; the message says what for."""
+def test_a_package_without_a_wheel_for_the_target_is_named(folder, monkeypatch):
+    """pip has no index here. The message names the target."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -167,7 +177,7 @@ def test_a_refusal_in_the_stream_of_a_push_is_an_error(error, advice):
 
 
 def test_a_push_gives_the_registrys_digest_and_counts_layers():
-    told = []
+    messages = []
     stream = [
         {
             "status": "Pushing",
@@ -179,8 +189,8 @@ def test_a_push_gives_the_registrys_digest_and_counts_layers():
         {"status": "t: digest: sha256:1 size: 2"},
         {"aux": {"Tag": "t", "Digest": "sha256:1", "Size": 2}},
     ]
-    assert _follow_push(stream, lambda text, lasting=False: told.append(text)) == "sha256:1"
-    assert told == ["pushing a: 1.0 of 2.0 MB", "1 layers pushed, 1 were there"]
+    assert _follow_push(stream, lambda text, lasting=False: messages.append(text)) == "sha256:1"
+    assert messages == ["pushing a: 1.0 of 2.0 MB", "1 layers pushed, 1 were there"]
 
 
 def test_a_push_without_a_digest_is_an_error():
@@ -189,7 +199,7 @@ def test_a_push_without_a_digest_is_an_error():
 
 
 class Ecr:
-    """ECR with one image, as far as reading it back goes."""
+    """ECR with one image, which can be read."""
 
     def __init__(self, manifest, url=""):
         self.manifest, self.url = manifest, url
@@ -210,44 +220,44 @@ def test_an_index_is_refused_with_the_reason(media_type):
     with pytest.raises(
         BuildError, match=f"is a {media_type[:20]}.*an index.*which Lambda refuses"
     ) as caught:
-        verify(Ecr({"mediaType": media_type, "manifests": []}), "r", "sha256:0", "x86_64")
+        check_image(Ecr({"mediaType": media_type, "manifests": []}), "r", "sha256:0", "x86_64")
     assert "--builder direct" in caught.value.advice
 
 
 def test_an_unknown_media_type_is_refused():
     with pytest.raises(BuildError, match="is a text/plain, which Lambda refuses"):
-        verify(Ecr({"mediaType": "text/plain"}), "r", "sha256:0", "x86_64")
+        check_image(Ecr({"mediaType": "text/plain"}), "r", "sha256:0", "x86_64")
 
 
-def test_an_image_that_is_not_there_is_said():
+def test_a_missing_image_is_an_error():
     with pytest.raises(BuildError, match="ECR has no image sha256:0 in r"):
-        verify(Ecr(None), "r", "sha256:0", "x86_64")
+        check_image(Ecr(None), "r", "sha256:0", "x86_64")
 
 
 @pytest.mark.parametrize(
-    "found, wanted, accepted",
+    "pushed, wanted, accepted",
     [("amd64", "x86_64", True), ("arm64", "arm64", True), ("amd64", "arm64", False)],
 )
-def test_the_architecture_is_that_of_the_functions(found, wanted, accepted):
+def test_the_architecture_is_that_of_the_functions(pushed, wanted, accepted):
     """Img-9."""
 
     class Config(Quiet):
         def handle_any(self):
-            self.answer(200, json.dumps({"os": "linux", "architecture": found}).encode(), {})
+            self.answer(200, json.dumps({"os": "linux", "architecture": pushed}).encode(), {})
 
     with serve(Config) as url:
         ecr = Ecr({"mediaType": IMAGE_TYPES[0], "config": {"digest": "sha256:1"}}, url)
         if accepted:
-            verify(ecr, "r", "sha256:0", wanted)
+            check_image(ecr, "r", "sha256:0", wanted)
             return
         with pytest.raises(
-            BuildError, match=f"is for linux/{found}, but the functions are for linux/arm64"
+            BuildError, match=f"is for linux/{pushed}, but the functions are for linux/arm64"
         ):
-            verify(ecr, "r", "sha256:0", wanted)
+            check_image(ecr, "r", "sha256:0", wanted)
 
 
-def test_a_socket_with_nobody_behind_it_is_passed_over(tmp_path, monkeypatch):
-    """Such as a killed engine leaves."""
+def test_a_socket_that_nobody_listens_on_is_skipped(tmp_path, monkeypatch):
+    """A killed engine leaves one."""
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(tmp_path / "engine.sock"))
     for where in (tmp_path / "engine.sock", tmp_path / "nothing.sock"):

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from deployer.images.context import NO_BASE, Context
-from deployer.images.direct import assemble
+from deployer.images.direct import build_image
 from deployer.images.layers import (
     CONFIG_TYPE,
     LAYER_TYPE,
@@ -28,15 +28,15 @@ def test_the_same_files_make_the_same_image_at_any_time_and_place(folder, tmp_pa
     other = shutil.copytree(folder, tmp_path / "copy")
     touch_everything(other)
     add("__pycache__/x.pyc")(other)
-    first, second = (assemble(Context(each, NO_BASE, "x86_64")) for each in (folder, other))
+    first, second = (build_image(Context(source, NO_BASE, "x86_64")) for source in (folder, other))
     assert first == second
     assert first.digest == second.digest
 
 
 def test_different_files_make_different_images(context, folder):
-    before = assemble(context).digest
+    before = build_image(context).digest
     add("predict.py", "other")(folder)
-    assert assemble(replace(context)).digest != before
+    assert build_image(replace(context)).digest != before
 
 
 def test_the_layer_holds_every_file_under_the_task_root_readable_by_all(context, folder):
@@ -44,7 +44,7 @@ def test_the_layer_holds_every_file_under_the_task_root_readable_by_all(context,
     (folder / "predict.py").chmod(0o600)
     add("run.sh")(folder)
     (folder / "run.sh").chmod(0o700)
-    layer = assemble(context).blobs[0]
+    layer = build_image(context).blobs[0]
     with tarfile.open(fileobj=io.BytesIO(layer.content), mode="r:gz") as archive:
         modes = {entry.name: entry.mode for entry in archive if entry.isfile()}
         folders = {entry.name: entry.mode for entry in archive if entry.isdir()}
@@ -63,7 +63,7 @@ def test_the_layer_holds_every_file_under_the_task_root_readable_by_all(context,
 
 @pytest.mark.parametrize("architecture, platform", [("x86_64", "amd64"), ("arm64", "arm64")])
 def test_manifest_and_config_describe_the_parts(folder, architecture, platform):
-    image = assemble(Context(folder, NO_BASE, architecture))
+    image = build_image(Context(folder, NO_BASE, architecture))
     (layer,), config = image.layers, image.config
     assert json.loads(image.manifest) == {
         "schemaVersion": 2,
@@ -95,10 +95,12 @@ def test_manifest_and_config_describe_the_parts(folder, architecture, platform):
 
 def test_a_digest_is_the_sha256_of_the_bytes():
     empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-    blob = Blob.of(b"", LAYER_TYPE)
+    blob = Blob.in_memory(b"", LAYER_TYPE)
     assert digest_of(b"") == blob.digest == BuiltImage("", (), blob).digest == empty
 
 
 def test_the_header_of_a_layer_says_nothing_of_the_machine(context):
-    """zlib would write its operating system into byte 9, another on macOS than on Linux."""
-    assert assemble(context).layers[0].content[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+    """zlib would write the operating system into byte 9."""
+    assert (
+        build_image(context).layers[0].content[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+    )

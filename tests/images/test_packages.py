@@ -1,4 +1,4 @@
-"""What of a package goes into an image: small, and compiled so that no machine and no time shows."""
+"""Packages in an image: unneeded files are deleted, bytecode is reproducible."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import marshal
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from deployer.errors import BuildError
-from deployer.images.packages import byte_compile
+from deployer.images.context import Context
+from deployer.images.packages import byte_compile, package_layer
+from deployer.images.recipe import interpret
 from deployer.images.slim import slim
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -52,7 +56,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
         ("numpy-1.dist-info/direct_url.json", False),
     ],
 )
-def test_what_no_prediction_reads_is_left_out(tmp_path, name, stays):
+def test_files_that_no_prediction_reads_are_deleted(tmp_path, name, stays):
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("12345")
@@ -61,7 +65,7 @@ def test_what_no_prediction_reads_is_left_out(tmp_path, name, stays):
     assert stays or not list(tmp_path.iterdir())  # no empty folders are left
 
 
-def test_byte_code_is_never_checked_and_names_the_file_of_the_image(tmp_path):
+def test_bytecode_is_unchecked_and_names_the_file_in_the_image(tmp_path):
     (tmp_path / "module.py").write_text("def fail():\n    raise ValueError('here')\n")
     byte_compile(tmp_path, "/var/task", PYTHON)
     content = Path(importlib.util.cache_from_source(str(tmp_path / "module.py"))).read_bytes()
@@ -79,22 +83,22 @@ def test_byte_code_is_never_checked_and_names_the_file_of_the_image(tmp_path):
     )
 
 
-def test_byte_code_is_the_same_wherever_and_whenever_it_is_made(tmp_path):
+def test_bytecode_depends_on_neither_folder_nor_time(tmp_path):
     compiled = []
     for number in "12":
         folder = tmp_path / number
         folder.mkdir()
-        for each in range(120):  # enough for several processes at once
-            (folder / f"m{each}.py").write_text(
-                f"name = 'value {each}'\ndef f{each}(a, *, b=None):\n    return a, b, name\n"
+        for module in range(120):  # enough for several processes at once
+            (folder / f"m{module}.py").write_text(
+                f"name = 'value {module}'\ndef f{module}(a, *, b=None):\n    return a, b, name\n"
             )
-            os.utime(folder / f"m{each}.py", (int(number), int(number)))
+            os.utime(folder / f"m{module}.py", (int(number), int(number)))
         byte_compile(folder, "/var/task", PYTHON)
         compiled.append({path.name: path.read_bytes() for path in folder.rglob("*.pyc")})
     assert compiled[0] == compiled[1] and len(compiled[0]) == 120
 
 
-def test_what_is_no_python_is_passed_over(tmp_path):
+def test_files_that_are_no_python_are_not_compiled(tmp_path):
     (tmp_path / "template.py").write_text("def {name}():\n")
     (tmp_path / "fine.py").write_text("x = 1\n")
     byte_compile(tmp_path, "/var/task", PYTHON)
@@ -102,6 +106,36 @@ def test_what_is_no_python_is_passed_over(tmp_path):
 
 
 def test_a_compiler_that_fails_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("deployer.images.packages.interpreter", lambda python: "/bin/false")
-    with pytest.raises(BuildError, match="byte-compiling for Python 3.11 failed"):
-        byte_compile(tmp_path, "/var/task", "3.11")
+    (tmp_path / "python3.99").symlink_to("/bin/false")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="byte-compiling for Python 3.99 failed"):
+        byte_compile(tmp_path, "/var/task", "3.99")
+
+
+def test_packages_are_in_the_target_folder(folder, tmp_path, monkeypatch):
+    """With a wheel made here, and no index."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    with zipfile.ZipFile(wheels / "tiny-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny.py", "x = 1\n")
+        info = "tiny-1.0.dist-info"
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (folder / "requirements.txt").write_text("tiny==1.0\n")
+    (folder / "Dockerfile").write_text(
+        "FROM x\nCOPY . .\nRUN pip install -r requirements.txt -t /opt/python\n"
+        'CMD ["predict.handler"]\n'
+    )
+    context = Context(folder, "x", "x86_64", PYTHON)
+    layer = package_layer(context, interpret(context, {}, "/var/task"), lambda *_: None)
+    with layer.blob.open() as content, tarfile.open(fileobj=content, mode="r:gz") as archive:
+        modules = [name for name in archive.getnames() if "dist-info" not in name and "." in name]
+        (module,) = [name for name in modules if name.endswith(".pyc")]
+        code = marshal.loads(archive.extractfile(module).read()[16:])
+    assert modules == [module, "opt/python/tiny.py"]
+    assert code.co_filename == "/opt/python/tiny.py"

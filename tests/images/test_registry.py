@@ -1,6 +1,4 @@
-"""Reading from registries: the token handshake, platforms, digests, broken connections. Against a
-registry of our own.
-"""
+"""The registries' client, against a registry in this process: tokens, platforms, digests, cuts."""
 
 from __future__ import annotations
 
@@ -10,6 +8,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,8 +19,10 @@ import pytest
 from deployer.errors import BuildError
 from deployer.images import registry
 from deployer.images.base import read_base
-from deployer.images.cache import cache_folder, kept, replacing, room_needed
-from deployer.images.pins import pinned
+from deployer.images.cache import atomic_write, cache_folder, cached, explain_disk_errors
+from deployer.images.context import Context
+from deployer.images.direct import build_image
+from deployer.images.pins import pin_base
 from deployer.images.registry import Reference, Registry
 from tests.support.stub import Quiet, serve
 
@@ -42,8 +43,11 @@ def digest_of(content: bytes) -> str:
 
 
 class Store:
-    """A registry's content and its manners: `token` demands a Bearer token, `user` credentials for
-    it.
+    """The content of a registry, and how it answers.
+
+    `token`: demand this Bearer token. `user`: demand user:password for a token. `basic`: demand
+    user:password. `cut_at`: break the connection after this many bytes. `status`: answer this only.
+    `ranges`: honour the Range header.
     """
 
     def __init__(self) -> None:
@@ -71,11 +75,12 @@ class Store:
         architecture: str = "amd64",
         layer_type: str = LAYER,
         layer: bytes = b"layer",
+        settings: dict[str, Any] | None = None,
     ) -> str:
         config = {
             "architecture": architecture,
             "os": "linux",
-            "config": {"Env": ["A=1"]},
+            "config": {"Env": ["A=1"], **(settings or {})},
             "rootfs": {"diff_ids": []},
         }
         described = {"mediaType": layer_type, **self.blob(gzip.compress(layer, mtime=0))}
@@ -137,8 +142,9 @@ class StoreHandler(Quiet):
             self.store.user
             and self.headers.get("Authorization") != f"Basic {encoded(self.store.user)}"
         ):
-            return self.answer(401, b"{}", {})
-        self.answer(200, json.dumps({"token": self.store.token}).encode(), {})
+            self.answer(401, b"{}", {})
+        else:
+            self.answer(200, json.dumps({"token": self.store.token}).encode(), {})
 
     def give(self, content: bytes) -> None:
         first = int((self.headers.get("Range") or "bytes=0-")[6:-1]) if self.store.ranges else 0
@@ -168,7 +174,7 @@ def served(store: Store) -> Iterator[str]:
 
 
 def silent(text: str, *, lasting: bool = False) -> None:
-    """Listen to nothing."""
+    """Discard messages."""
 
 
 @pytest.mark.parametrize(
@@ -183,14 +189,14 @@ def silent(text: str, *, lasting: bool = False) -> None:
         (f"r.io/a/b:1@sha256:{'0' * 64}", "r.io", "a/b", "1", f"sha256:{'0' * 64}"),
     ],
 )
-def test_a_reference_is_taken_apart_as_docker_does(text, host, repository, tag, digest):
+def test_a_reference_is_parsed_like_docker(text, host, repository, tag, digest):
     assert Reference.parse(text) == Reference(host, repository, tag, digest)
 
 
 @pytest.mark.parametrize(
     "text", ["", "Python", "a b", "r.io/a@sha256:1", "r.io/../x", "http://r.io/a"]
 )
-def test_what_is_no_reference_is_refused(text):
+def test_an_invalid_reference_is_refused(text):
     with pytest.raises(BuildError, match="is no image reference"):
         Reference.parse(text)
 
@@ -209,7 +215,7 @@ def test_an_index_is_resolved_to_the_platform(store, architecture, platform):
     index = store.manifest({"mediaType": INDEX, "manifests": entries}, INDEX, "3.12")
     with served(store) as name:
         assert Registry(f"{name}:3.12").resolve() == index
-        assert Registry(f"{name}@{index}").image(architecture).digest == wanted[platform]
+        assert Registry(f"{name}@{index}").image_manifest(architecture).digest == wanted[platform]
         base = read_base(f"{name}@{index}", architecture, silent)
     assert base.config["architecture"] == platform
     assert [layer.media_type for layer in base.layers] == [
@@ -217,14 +223,37 @@ def test_an_index_is_resolved_to_the_platform(store, architecture, platform):
     ]
 
 
-def test_a_platform_that_is_missing_is_named_with_those_that_are_there(store):
+def test_a_missing_platform_is_named_with_the_present_ones(store):
     entry = {"digest": store.image(), "platform": {"os": "linux", "architecture": "amd64"}}
     store.manifest({"mediaType": INDEX, "manifests": [entry]}, INDEX, "1")
     with (
         served(store) as name,
         pytest.raises(BuildError, match="has no image for linux/arm64; it has linux/amd64"),
     ):
-        Registry(f"{name}:1").image("arm64")
+        Registry(f"{name}:1").image_manifest("arm64")
+
+
+def test_metadata_of_the_dockerfile_adds_to_that_of_the_base(store, folder):
+    """As Docker does: labels and ports are merged, the user is replaced."""
+    settings = {"Labels": {"a": "1", "b": "1"}, "ExposedPorts": {"1/tcp": {}}, "User": "1"}
+    digest = store.image(settings=settings)
+    (folder / "Dockerfile").write_text(
+        "FROM x\nLABEL b=2 c=3\nEXPOSE 2\nUSER 2\nMAINTAINER Jane\n"
+        'COPY predict.py /opt/\nCMD ["predict.handler"]\n'
+    )
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    with served(store) as name:
+        image = build_image(Context(folder, f"{name}@{digest}", "x86_64", python))
+    config = json.loads(image.config.content)
+    assert config["author"] == "Jane"
+    assert config["config"] == {
+        "Cmd": ["predict.handler"],
+        "Env": ["A=1"],
+        "WorkingDir": "/",
+        "Labels": {"a": "1", "b": "2", "c": "3"},
+        "ExposedPorts": {"1/tcp": {}, "2/tcp": {}},
+        "User": "2",
+    }
 
 
 def test_a_base_for_another_machine_is_refused(store):
@@ -251,13 +280,13 @@ def test_a_token_is_fetched_once_and_used(store):
     with served(store) as name:
         registry = Registry(f"{name}:1")
         assert registry.resolve() == digest
-        registry.image("x86_64")
+        registry.image_manifest("x86_64")
     assert [path for path, _ in store.requests].count("/token") == 1
     assert ("/v2/a/b/manifests/1", "Bearer t0") in store.requests
 
 
 @pytest.mark.parametrize("kind", ["token", "basic"])
-def test_a_private_registry_gets_what_docker_login_left(store, kind, tmp_path):
+def test_a_private_registry_gets_the_credentials_of_docker_login(store, kind, tmp_path):
     store.token, store.user = ("t0", "me:secret") if kind == "token" else ("", "")
     store.basic = "me:secret" if kind == "basic" else ""
     digest = store.image("1")
@@ -290,7 +319,7 @@ def test_a_blob_that_lost_bytes_in_the_cache_is_fetched_again(store):
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["resumed", "from the start"])
-def test_a_download_that_breaks_off_is_taken_up_again(store, ranges):
+def test_a_broken_download_is_resumed(store, ranges):
     content = os.urandom(3_000_000)
     described = store.blob(content)
     store.cut_at, store.ranges = 2_000_000, ranges
@@ -300,7 +329,7 @@ def test_a_download_that_breaks_off_is_taken_up_again(store, ranges):
 
 
 def test_a_registry_that_goes_away_in_mid_blob_leaves_nothing_behind(store):
-    """It sends half of a layer, and to whoever asks for the rest, nothing."""
+    """It sends half of a layer, and does not answer the request for the rest."""
     described = store.blob(b"x" * 1000)
     store.cut_at = 1000
     store.blobs[described["digest"]] = b"x" * 500
@@ -334,7 +363,7 @@ def test_a_manifest_of_another_digest_is_refused(store):
         served(store) as name,
         pytest.raises(BuildError, match=f"sent sha256:.* when asked for {digest}"),
     ):
-        Registry(f"{name}@{digest}").image("x86_64")
+        Registry(f"{name}@{digest}").image_manifest("x86_64")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +374,7 @@ def test_a_manifest_of_another_digest_is_refused(store):
         ("text/html", b"{}", "type text/html is not"),
     ],
 )
-def test_what_is_no_manifest_is_refused(store, media_type, text, message):
+def test_an_invalid_manifest_is_refused(store, media_type, text, message):
     store.manifests["1"] = (media_type, text)
     with served(store) as name, pytest.raises(BuildError, match=message):
         Registry(f"{name}:1").resolve()
@@ -378,27 +407,29 @@ def test_a_base_is_pinned_once(store, tmp_path):
     lock = tmp_path / "lambda_src" / "base.lock"
     lock.parent.mkdir()
     first = store.image("1")
-    told = []
+    messages = []
     with served(store) as name:
         reference = f"{name}:1"
-        assert pinned(reference, lock, write=False) == f"{reference}@{first}"
+        assert pin_base(reference, lock, write=False) == f"{reference}@{first}"
         assert not lock.exists()
         assert (
-            pinned(reference, lock, write=True, tell=lambda text, lasting=False: told.append(text))
+            pin_base(
+                reference, lock, write=True, tell=lambda text, lasting=False: messages.append(text)
+            )
             == f"{reference}@{first}"
         )
         assert json.loads(lock.read_text()) == {reference: first}
         store.image("1", layer=b"newer")
         store.requests.clear()
-        assert pinned(reference, lock, write=True) == f"{reference}@{first}"
+        assert pin_base(reference, lock, write=True) == f"{reference}@{first}"
     assert store.requests == []
-    (line,) = told
+    (line,) = messages
     assert line.startswith(f"pinned {reference} to {first[:19]}") and "commit" in line
 
 
 @pytest.mark.parametrize("reference", ["scratch", f"r.io/a@sha256:{'0' * 64}"])
-def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
-    assert pinned(reference, tmp_path / "base.lock", write=True) == reference
+def test_a_pinned_reference_needs_no_request(reference, tmp_path):
+    assert pin_base(reference, tmp_path / "base.lock", write=True) == reference
     assert not (tmp_path / "base.lock").exists()
 
 
@@ -406,7 +437,7 @@ def test_what_needs_no_pin_asks_nobody(reference, tmp_path):
 def test_a_damaged_lock_is_refused(text, tmp_path):
     (tmp_path / "base.lock").write_text(text)
     with pytest.raises(BuildError, match=r"base.lock (line 1|must be a JSON object)"):
-        pinned("r.io/a:1", tmp_path / "base.lock", write=True)
+        pin_base("r.io/a:1", tmp_path / "base.lock", write=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk that is full")
@@ -417,7 +448,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     try:
         with pytest.raises(BuildError, match=f"no room left on the disk of {folder}"):
-            kept("blobs/large", lambda stream: stream.write(b"x" * 1_000_000))
+            cached("blobs/large", lambda stream: stream.write(b"x" * 1_000_000))
         assert not [path for path in folder.rglob("*") if path.is_file()]
     finally:
         subprocess.run(["umount", str(folder)], check=True)
@@ -427,17 +458,20 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_is_named_and_only_the_cache_may_be_moved(
     tmp_path, monkeypatch
 ):
-    """XDG_CACHE_HOME moves the cache; the folder of --output or of base.lock it does not."""
+    """XDG_CACHE_HOME moves the cache, but not the folder of --output or base.lock."""
     folder = tmp_path / "fixed"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(folder)], check=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     try:
         with pytest.raises(BuildError, match=f"{folder}/.* cannot be written: Read-only") as cache:
-            kept("blob", lambda stream: None)
-        with pytest.raises(BuildError, match=f"{folder} cannot be written: Read-only") as output:
-            with room_needed(folder / "image.tar"), replacing(folder / "image.tar"):
-                pass
+            cached("blob", lambda stream: None)
+        with (
+            pytest.raises(BuildError, match=f"{folder} cannot be written: Read-only") as output,
+            explain_disk_errors(folder / "image.tar"),
+            atomic_write(folder / "image.tar"),
+        ):
+            pass
     finally:
         subprocess.run(["umount", str(folder)], check=True)
     assert "XDG_CACHE_HOME" in cache.value.advice and "XDG_CACHE_HOME" not in output.value.advice

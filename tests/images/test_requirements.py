@@ -1,4 +1,4 @@
-"""Requirements are read for the machine that serves, and held against what trained."""
+"""Requirements are read for the target, and compared with the versions that trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from deployer.errors import BuildError
 from deployer.images.context import Context
-from deployer.images.packages import _pins, glibc, interpreter, platforms
+from deployer.images.packages import find_python, glibc_minor, pinned_requirements, platform_tags
 from deployer.images.recipe import interpret
 from deployer.images.requirements import (
     check_complete,
@@ -38,13 +38,13 @@ def requirements(tmp_path):
     return write
 
 
-def test_extras_count_whatever_way_the_name_is_written(folder):
+def test_names_with_extras_are_normalised(folder):
     (folder / "requirements.txt").write_text("Some_Package[more]==1\n")
     (folder / "Dockerfile").write_text(
         'FROM x\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["a"]\n'
     )
     context = Context(folder, "x", "x86_64", "3.12")
-    assert _pins(context, interpret(context, {}, "/")) == (
+    assert pinned_requirements(context, interpret(context, {}, "/")) == (
         ["Some_Package[more]==1"],
         {"some-package": {"more"}},
     )
@@ -56,7 +56,7 @@ def lines(path, python="3.12", architecture="x86_64"):
     ]
 
 
-def test_markers_mean_the_machine_that_serves(requirements):
+def test_markers_are_evaluated_for_the_target(requirements):
     path = requirements(
         'a==1; python_version < "3.12"\nb==1; python_version >= "3.12"\nc==1; sys_platform == '
         '"linux"\n'
@@ -74,7 +74,7 @@ def test_comments_extras_hashes_and_continued_lines(requirements):
 
 
 @pytest.mark.parametrize("line", ["-r more.txt", "--index-url x", "./local", "numpy==", "a b"])
-def test_what_is_no_requirement_is_refused_with_its_line(requirements, line):
+def test_an_invalid_requirement_is_refused_with_its_line(requirements, line):
     path = requirements(f"numpy==1\n{line}\n")
     with pytest.raises(BuildError, match="requirements.txt line 2: .*: is no requirement such as"):
         lines(path)
@@ -112,15 +112,15 @@ def test_the_versions_that_trained_are_the_ones_that_serve(requirements):
 )
 def test_another_version_is_told_with_its_line(requirements, old, new, expected):
     path = requirements(SERVED.replace(old, new))
-    (found,) = mismatches(path, target_environment("3.11", "x86_64"), TRAINED)
-    assert found.startswith(f"{path.parent.name}/requirements.txt{expected}")
+    (problem,) = mismatches(path, target_environment("3.11", "x86_64"), TRAINED)
+    assert problem.startswith(f"{path.parent.name}/requirements.txt{expected}")
 
 
 def distribution(site, name, version, *needs):
     folder = site / f"{name}-{version}.dist-info"
     folder.mkdir(parents=True)
     text = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    (folder / "METADATA").write_text(text + "".join(f"Requires-Dist: {each}\n" for each in needs))
+    (folder / "METADATA").write_text(text + "".join(f"Requires-Dist: {need}\n" for need in needs))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def distribution(site, name, version, *needs):
         ("three; python_version < '3.12'", {}, None),
     ],
 )
-def test_what_packages_need_must_be_pinned_or_in_the_base(tmp_path, needs, extras, problem):
+def test_dependencies_must_be_pinned_or_in_the_base(tmp_path, needs, extras, problem):
     distribution(tmp_path, "one", "1", needs)
     distribution(tmp_path, "two", "2")
     if problem is None:
@@ -149,30 +149,33 @@ def test_what_packages_need_must_be_pinned_or_in_the_base(tmp_path, needs, extra
 
 def test_the_newest_wheels_that_the_base_can_load_come_first():
     """AWS's images have glibc 2.26 up to Python 3.11, and 2.34 since."""
-    assert (glibc("3.11"), glibc("3.12"), glibc("3.13")) == (26, 34, 34)
-    found = platforms("3.12", "x86_64")
-    assert found[0] == "manylinux_2_34_x86_64"
-    assert found[-3:] == ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
-    assert platforms("3.11", "arm64")[0] == "manylinux_2_26_aarch64"
-    assert platforms("3.11", "arm64")[-2:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64"]
+    assert (glibc_minor("3.11"), glibc_minor("3.12"), glibc_minor("3.13")) == (26, 34, 34)
+    tags = platform_tags("3.12", "x86_64")
+    assert tags[0] == "manylinux_2_34_x86_64"
+    assert tags[-3:] == ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
+    assert platform_tags("3.11", "arm64")[0] == "manylinux_2_26_aarch64"
+    assert platform_tags("3.11", "arm64")[-2:] == [
+        "manylinux_2_17_aarch64",
+        "manylinux2014_aarch64",
+    ]
 
 
 def test_the_python_to_compile_with_is_this_one_or_on_the_path(monkeypatch, tmp_path):
-    assert interpreter(f"{sys.version_info.major}.{sys.version_info.minor}") == sys.executable
+    assert find_python(f"{sys.version_info.major}.{sys.version_info.minor}") == sys.executable
     (tmp_path / "python3.99").write_text("#!/bin/sh\n")
     (tmp_path / "python3.99").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert interpreter("3.99") == str(tmp_path / "python3.99")
+    assert find_python("3.99") == str(tmp_path / "python3.99")
     with pytest.raises(BuildError, match="trained with Python 3.98, and none is on the PATH"):
-        interpreter("3.98")
+        find_python("3.98")
 
 
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_the_shipped_requirements_pin_what_trains_on_every_python(python):
-    found = {
-        r.name
-        for _, r, _ in read_requirements(
+    names = {
+        requirement.name
+        for _, requirement, _ in read_requirements(
             ROOT / "lambda_src/requirements.txt", target_environment(python, "x86_64")
         )
     }
-    assert {"numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "cloudpickle"} <= found
+    assert {"numpy", "scipy", "scikit-learn", "joblib", "threadpoolctl", "cloudpickle"} <= names

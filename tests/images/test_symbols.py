@@ -39,7 +39,7 @@ def test_a_real_module_loses_its_symbols_and_can_be_loaded(tmp_path):
     dropped = drop_symbols(tmp_path)
     after = module.read_bytes()
     assert len(after) == len(before) and dropped > 1000
-    assert sum(one != other for one, other in zip(before, after)) <= dropped + 8
+    assert sum(one != other for one, other in zip(before, after, strict=True)) <= dropped + 8
     assert 2 not in tables(after) and 11 in tables(after)  # SHT_SYMTAB is gone, SHT_DYNSYM is not
     assert len(zlib.compress(after)) < len(zlib.compress(before))
     assert hasattr(ctypes.PyDLL(str(module)), f"PyInit_{module.name.partition('.')[0]}")
@@ -60,7 +60,7 @@ def test_a_real_module_loses_its_symbols_and_can_be_loaded(tmp_path):
         b"\x7fELF\x02\x01" + bytes(52) + b"\x40\0\x05\0\x01\0",
     ],
 )
-def test_what_is_no_64_bit_little_endian_elf_is_left_alone(tmp_path, name, content):
+def test_other_files_than_64_bit_little_endian_elf_are_unchanged(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     assert drop_symbols(tmp_path) == 0
     assert (tmp_path / name).read_bytes() == content
@@ -90,7 +90,7 @@ def test_libraries_with_a_version_after_their_suffix_are_seen(tmp_path):
     content += body + b"".join(section.pack(*row) for row in rows)
     (tmp_path / "libx.so.5.0.0").write_bytes(content)
     assert drop_symbols(tmp_path) == 24 + 8 + 16
-    found = (tmp_path / "libx.so.5.0.0").read_bytes()
-    assert not re.search(rb"S{5}|T{5}|C{5}", found)
-    assert strings in found and b"N" * 16 in found
-    assert tables(found) == [0, 0, 0, 3, 0, 1]
+    content = (tmp_path / "libx.so.5.0.0").read_bytes()
+    assert not re.search(rb"S{5}|T{5}|C{5}", content)
+    assert strings in content and b"N" * 16 in content
+    assert tables(content) == [0, 0, 0, 3, 0, 1]

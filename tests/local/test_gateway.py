@@ -16,7 +16,7 @@ from deployer.errors import AwsError
 from deployer.local import process
 from deployer.local.http_api import TokenBucket
 from tests.support.accounts import connect
-from tests.support.command_line import deploy
+from tests.support.command_line import deployer
 
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("local gateway")
@@ -38,7 +38,7 @@ def send(
 
 @pytest.fixture(scope="module")
 def url(deployed: Path) -> str:
-    return str(deploy(deployed, "plan", "--local", "--json").json["outputs"]["url"])
+    return str(deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"])
 
 
 def account(folder: Path) -> Any:
@@ -84,7 +84,7 @@ def test_cors_that_is_removed_is_really_gone(
     deployed: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEPLOYER_CORS_ORIGINS", "https://one.example")
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
     assert (
         send(url, "POST", SAMPLE, {"Origin": "https://one.example"})[1][
             "Access-Control-Allow-Origin"
@@ -98,10 +98,10 @@ def test_cors_that_is_removed_is_really_gone(
         is None
     )
     monkeypatch.setenv("DEPLOYER_CORS_ORIGINS", "")
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
     assert send(url, "OPTIONS", None, {"Origin": "https://one.example"})[0] == 404
     monkeypatch.delenv("DEPLOYER_CORS_ORIGINS")
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
 
 
 def test_requests_beyond_rate_and_burst_are_refused(
@@ -109,14 +109,14 @@ def test_requests_beyond_rate_and_burst_are_refused(
 ) -> None:
     monkeypatch.setenv("DEPLOYER_RATE_LIMIT", "1")
     monkeypatch.setenv("DEPLOYER_BURST_LIMIT", "2")
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
     answers = [send(url, "POST", SAMPLE) for _ in range(12)]
     refused = [answer for answer in answers if answer[0] == 429]
     assert refused and json.loads(refused[0][2]) == {"message": "Too Many Requests"}
     assert {answer[0] for answer in answers} == {200, 429}
     monkeypatch.delenv("DEPLOYER_RATE_LIMIT")
     monkeypatch.delenv("DEPLOYER_BURST_LIMIT")
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
     assert {send(url, "POST", SAMPLE)[0] for _ in range(12)} == {200}
 
 
@@ -159,7 +159,7 @@ def test_a_workflow_that_outlasts_the_integration_is_unavailable(deployed: Path,
     aws.call(
         "stepfunctions", "update_state_machine", stateMachineArn=machine, definition=definition
     )
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
     assert send(url, "POST", SAMPLE)[0] == 200
 
 
@@ -181,8 +181,8 @@ def test_a_workflow_beyond_its_own_timeout_is_timed_out_in_the_record(
     )
     record = json.loads(send(url, "POST", SAMPLE)[2])
     assert (record["status"], "output" in record) == ("TIMED_OUT", False)
-    assert "TIMED_OUT" in deploy(deployed, "invoke", "--sample", "--local", code=1).err
-    deploy(deployed, "up", "--local")
+    assert "TIMED_OUT" in deployer(deployed, "invoke", "--sample", "--local", code=1).err
+    deployer(deployed, "up", "--local")
 
 
 def test_one_model_that_fails_leaves_the_others_answers(deployed: Path, url: str) -> None:
@@ -207,15 +207,15 @@ def test_one_model_that_fails_leaves_the_others_answers(deployed: Path, url: str
         stateMachineArn=machine,
         definition=json.dumps(definition),
     )
-    failed = deploy(deployed, "invoke", "--sample", "--local", "--json", code=1)
+    failed = deployer(deployed, "invoke", "--sample", "--local", "--json", code=1)
     assert failed.err == "2 of 3 models answered\n"
     ran = failed.json
     assert [sorted(entry) for entry in ran] == [["model", "predictions", "version"]] * 2 + [
         ["error", "model"]
     ]
     assert ran[2] == {"model": "support_vector", "error": "ModelError"}
-    assert "failed: ModelError" in deploy(deployed, "invoke", "--sample", "--local", code=1).out
-    allowed = deploy(deployed, "invoke", "--sample", "--local", "--allow-partial")
+    assert "failed: ModelError" in deployer(deployed, "invoke", "--sample", "--local", code=1).out
+    allowed = deployer(deployed, "invoke", "--sample", "--local", "--allow-partial")
     assert "failed: ModelError" in allowed.out and allowed.err == ""
     lines = [
         each["message"]
@@ -224,10 +224,10 @@ def test_one_model_that_fails_leaves_the_others_answers(deployed: Path, url: str
         )
     ]
     assert any("is missing or forbidden" in line for line in lines)
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
     assert all(
         "predictions" in entry
-        for entry in deploy(deployed, "invoke", "--sample", "--local", "--json").json
+        for entry in deployer(deployed, "invoke", "--sample", "--local", "--json").json
     )
 
 
@@ -278,8 +278,8 @@ def test_a_log_that_never_ends_is_cut_at_its_beginning(deployed: Path) -> None:
     handler = deployed / "lambda_src" / "predict.py"
     source = handler.read_text()
     handler.write_text(source + "\n\nfor number in range(6000):\n    print('line', number)\n")
-    deploy(deployed, "up", "--local")
-    deploy(deployed, "invoke", "--sample", "--local")
+    deployer(deployed, "up", "--local")
+    deployer(deployed, "invoke", "--sample", "--local")
     lines: list[str] = []
     deadline = time.monotonic() + 60
     while (
@@ -294,7 +294,7 @@ def test_a_log_that_never_ends_is_cut_at_its_beginning(deployed: Path) -> None:
         lines = [event["message"] for event in events]
     assert "line 0" not in lines and "line 5999" in lines and len(lines) < 6000
     handler.write_text(source)
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")
 
 
 @pytest.mark.parametrize(
@@ -317,12 +317,12 @@ def test_a_workflow_of_another_shape_is_printed_as_json(
     workflow.write_text(
         json.dumps({"TimeoutSeconds": 28, "StartAt": "Ask", "States": {"Ask": ask}})
     )
-    deploy(deployed, "up", "--local", "--yes")
-    assert isinstance(deploy(deployed, "invoke", "--sample", "--local", "--json").json, shape)
-    shown = deploy(deployed, "invoke", "--sample", "--local")
+    deployer(deployed, "up", "--local", "--yes")
+    assert isinstance(deployer(deployed, "invoke", "--sample", "--local", "--json").json, shape)
+    shown = deployer(deployed, "invoke", "--sample", "--local")
     assert (
         isinstance(json.loads(shown.out.rpartition("\n\n")[0]), shape)
         and "answered in" in shown.out
     )
     workflow.write_text(kept)
-    deploy(deployed, "up", "--local")
+    deployer(deployed, "up", "--local")

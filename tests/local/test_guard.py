@@ -24,7 +24,7 @@ from deployer.local.guard import Guard
 from deployer.local.server import hold
 from deployer.local.webserver import REQUEST_S, make_server
 from tests.support.accounts import connect, reset
-from tests.support.command_line import deploy
+from tests.support.command_line import deployer as deploy
 from tests.support.processes import children_of, deployer
 
 # Its tests share a server, so one worker runs them all.

@@ -18,7 +18,7 @@ import pytest
 from deployer.aws.access import Aws
 from deployer.local import process
 from tests.support.accounts import Calls, connect
-from tests.support.command_line import deploy
+from tests.support.command_line import deployer as deploy
 from tests.support.processes import children_of, deployer, ends
 from tests.support.projects import ROOT
 
@@ -367,7 +367,7 @@ def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Pa
         in deploy(project, "plan", "--local", "--adopt").out
     )
     asked = deploy(project, "up", "--local", "--adopt", code=1).err
-    assert "this would take over role/api; nobody can be asked here" in asked and "--yes" in asked
+    assert "refusing to adopt role/api without a terminal to confirm" in asked and "--yes" in asked
     deploy(project, "up", "--local", "--adopt", "--yes")
     kept = deploy(project, "down", "--local", "--keep-data", "--yes").err
     assert "kept, with all that is in it: S3 bucket inference-dev-123456789012-us-east-1" in kept

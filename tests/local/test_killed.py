@@ -18,7 +18,7 @@ import pytest
 
 from deployer.local import process
 from tests.support.accounts import connect, reset
-from tests.support.command_line import deploy
+from tests.support.command_line import deployer
 from tests.support.processes import claimed
 from tests.support.projects import make_project
 from tests.support.stub import refusing, serve, slowing
@@ -88,7 +88,7 @@ def started(project: Path) -> process.Server:
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(
     project: Path, started: process.Server
 ) -> None:
-    deploy(project, "up", "--local")
+    deployer(project, "up", "--local")
     undisturbed = state_of(project)
     command = [sys.executable, "-m", "deployer", "up", "--local"]
     for part in range(1, 9):
@@ -108,9 +108,9 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next(
         run.send_signal(signal.SIGKILL)
         run.wait()
         run.stderr.close()
-        deploy(project, "up", "--local")
+        deployer(project, "up", "--local")
         assert state_of(project) == undisturbed, f"killed after {finished} steps"
-    assert len(deploy(project, "invoke", "--sample", "--local", "--json").json) == 3
+    assert len(deployer(project, "invoke", "--sample", "--local", "--json").json) == 3
 
 
 class Behind:
@@ -157,8 +157,8 @@ def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
     aws = connect(started)
     assert len(aws.call("ecr", "describe_repositories")["repositories"]) == 1
     assert aws.call("apigatewayv2", "get_apis")["Items"] == []
-    deploy(project, "up", "--local")
-    assert json.loads(deploy(project, "plan", "--local", "--json").out)["changes"] == []
+    deployer(project, "up", "--local")
+    assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
 
 
 def test_an_interrupted_run_does_not_wait_for_aws_any_longer(
@@ -183,7 +183,7 @@ def test_an_interrupted_run_does_not_wait_for_aws_any_longer(
         "interrupted while waiting for IAM: Step Functions cannot assume the workflow's role yet"
         in rest
     )
-    deploy(project, "up", "--local")
+    deployer(project, "up", "--local")
 
 
 def test_two_runs_at_once_end_in_one_service_and_the_loser_says_what_happened(
@@ -204,8 +204,8 @@ def test_two_runs_at_once_end_in_one_service_and_the_loser_says_what_happened(
     assert any("another run" in err for _, err, _ in ended) or any(
         "Plan: 0 to create" in err for _, err, _ in ended
     )
-    deploy(project, "up", "--local")
-    assert json.loads(deploy(project, "plan", "--local", "--json").out)["changes"] == []
+    deployer(project, "up", "--local")
+    assert json.loads(deployer(project, "plan", "--local", "--json").out)["changes"] == []
     apis = state_of(project)["apis"]
     assert apis == [[1, 1, 1]]
     assert {version for _, version, *_ in state_of(project)["functions"]} == {"$LATEST", "1"}

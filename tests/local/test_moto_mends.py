@@ -286,8 +286,8 @@ def runs_image_functions(aws: Aws) -> bool:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w"):
         pass
-    layer = Blob.of(gzip.compress(stream.getvalue(), mtime=0), LAYER_TYPE)
-    config = Blob.of(
+    layer = Blob.in_memory(gzip.compress(stream.getvalue(), mtime=0), LAYER_TYPE)
+    config = Blob.in_memory(
         json.dumps({"config": {"Cmd": ["nowhere.handler"]}}).encode(), "application/json"
     )
     manifest = json.dumps({"config": config.descriptor(), "layers": [layer.descriptor()]})

@@ -1,6 +1,4 @@
-"""Models that numpy does not know: scikit-learn imported in part predicts the same; what cannot be
-deferred is imported.
-"""
+"""Models that numpy alone cannot evaluate: scikit-learn imported in part predicts the same."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ import hashlib
 import importlib
 import json
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -38,12 +37,13 @@ def test_every_kind_of_model_predicts_the_same_and_none_imports_all_of_scikit_le
 COUNTED = """
 import sys
 from pathlib import Path
-import predict
+import loading
 content = Path(sys.argv[2]).read_bytes()
 import hashlib, numpy
 digest, version = hashlib.sha256(content).hexdigest(), sys.argv[3]
 part = sys.argv[1] == "part"
-evaluate = predict.load(content, digest, version, 13)[0] if part else predict.load_with_sklearn(content, version, 13)
+whole = not part and loading.load_with_sklearn(content, version, 13)
+evaluate = whole or loading.load(content, digest, version, 13)[0]
 evaluate(numpy.ones((1, 13)))
 print(len(sys.modules), *sorted(sys.modules))
 """
@@ -51,7 +51,7 @@ print(len(sys.modules), *sorted(sys.modules))
 
 @pytest.mark.parametrize("name", ["gradient_boosting", "grid", "network", "poisson"])
 def test_half_of_the_modules_are_imported(animals: Path, name: str) -> None:
-    """What is exact gates: these are the modules that cost the time."""
+    """These are the modules that cost the time."""
     counts = {}
     version = json.loads((animals / "manifest.json").read_text())["libraries"]["scikit-learn"]
     for way in ("part", "whole"):
@@ -71,7 +71,7 @@ def test_half_of_the_modules_are_imported(animals: Path, name: str) -> None:
 
 BROKEN = """
 import sys
-import deferred
+from fast import deferred
 def fail(package, name):
     raise AttributeError("no such luck")
 deferred.answer = fail
@@ -94,7 +94,7 @@ def test_what_cannot_be_deferred_is_imported_whole_and_predicts_the_same(animals
     )
 
 
-# The stand-ins themselves, on packages that a test makes.
+# The stand-ins, on packages that a test writes.
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def deferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Module
     monkeypatch.syspath_prepend(ROOT / "lambda_src")
     monkeypatch.syspath_prepend(tmp_path)
     before = set(sys.modules)
-    found = importlib.import_module("deferred")
+    found = importlib.import_module("fast.deferred")
     monkeypatch.setattr(found, "DEFERRED", re.compile(r"fake_\w+(\..+)?"))
     monkeypatch.setattr(found, "IMPORTED_WHEN_CALLED", "fake_late")
     monkeypatch.setattr(found.Loader, "answers", True)
@@ -117,7 +117,7 @@ Make = Callable[..., None]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Write a package of modules, each of which says that it was imported."""
+    """Return a function that writes a package of modules."""
 
     def write(package: str, **modules: str) -> None:
         for name, text in modules.items():
@@ -150,7 +150,7 @@ def test_a_name_imports_the_module_that_defines_it_and_no_other(
         assert loaded("fake_a") == set()
         assert (package.first, loaded("fake_a")) == (1, {"_one"})
         assert (package.other, loaded("fake_a")) == (2, {"_one", "_two"})
-    # A stand-in goes on as one.
+    # It still is a stand-in outside of the context.
     assert (package.third, package.alone.value) == (3, 4)
     assert loaded("fake_a") == {"_one", "_two", "_three", "alone"}
 
@@ -241,10 +241,10 @@ def test_a_function_of_a_late_package_imports_it_when_it_is_called(
 def test_after_a_failure_no_stand_in_is_left(deferred: ModuleType, make: Make) -> None:
     make("fake_e", __init__="from ._one import first", _one="first = 1")
     make("fake_f", __init__="from ._gone import first")
-    with pytest.raises(deferred.NotDeferred, match="fake_f.first: No module named 'fake_f._gone'"):
-        with deferred.packages():
-            package: Any = importlib.import_module("fake_e")
-            importlib.import_module("fake_f").first  # noqa: B018
+    missing = "fake_f.first: No module named 'fake_f._gone'"
+    with pytest.raises(deferred.NotDeferred, match=missing), deferred.packages():
+        package: Any = importlib.import_module("fake_e")
+        getattr(importlib.import_module("fake_f"), "first")  # noqa: B009  a bare attribute is B018
     assert vars(package)["first"] == 1
     assert type(package) is ModuleType
     assert not any(isinstance(each, deferred.Finder) for each in sys.meta_path)
@@ -292,25 +292,24 @@ def test_threads_that_ask_at_once_get_one_answer(deferred: ModuleType, make: Mak
     assert len(found) == 8 and len(set(map(id, found))) == 1
 
 
-# verify.py, and how the switch and the log tell which way was taken.
+# verify.py, and the switch
 
 WRONG = """
 import sys
-import estimators
+from fast import estimators
 linear = estimators.linear
 estimators.linear = lambda model: lambda rows: linear(model)(rows) + 1e-6
+import json
+from pathlib import Path
 import verify
-sys.argv[0] = verify.__file__
-LOADED = dict(verify.LOADERS)
-verify.outcomes = lambda way, models, *names: {
-    name: verify.outcome(LOADED[way], models, name, verify.json.loads((models / "manifest.json").read_text()))
-    for name in names
-}
-verify.main()
+def outcomes(way, models, *names):
+    manifest = json.loads((models / "manifest.json").read_text())
+    return {name: verify.outcome(verify.LOADERS[way], models, name, manifest) for name in names}
+sys.exit(verify.compare(Path(sys.argv[1]), sys.argv[2:], outcomes))
 """
 
 
-def test_a_shortcut_that_is_wrong_is_found(animals: Path) -> None:
+def test_a_fast_path_that_predicts_otherwise_is_reported(animals: Path) -> None:
     done = run(WRONG, str(animals), "linear", "forest")
     assert done.returncode == 1, done.stderr
     assert re.fullmatch(
@@ -318,12 +317,11 @@ def test_a_shortcut_that_is_wrong_is_found(animals: Path) -> None:
     )
 
 
-def test_a_handler_that_dies_is_found(animals: Path, tmp_path: Path) -> None:
-    for name in ("predict", "storage", "estimators", "deferred", "verify"):
-        (tmp_path / f"{name}.py").write_text((ROOT / "lambda_src" / f"{name}.py").read_text())
-    with (tmp_path / "estimators.py").open("a") as file:
+def test_a_handler_that_dies_is_reported(animals: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(ROOT / "lambda_src", tmp_path / "copy")
+    with (copy / "fast" / "estimators.py").open("a") as file:
         file.write("\n\ndef load(*given):\n    import os\n    os._exit(9)\n")
-    done = run(str(tmp_path / "verify.py"), str(animals), "linear", site=str(tmp_path))
+    done = run(str(copy / "verify.py"), str(animals), "linear", site=str(copy))
     assert done.returncode == 1
     assert re.fullmatch(
         r"linear, evaluated with nothing: handler ended with 9 where scikit-learn has .*\n",
@@ -344,17 +342,37 @@ def test_what_predicts_nothing_is_not_verified(tmp_path: Path, trained: Path) ->
     )
 
 
-def test_without_shortcuts_scikit_learn_evaluates_everything(trained: Path) -> None:
-    program = (
-        "import hashlib, sys\nimport predict\npredict.SHORTCUTS = False\ncontent = "
-        "open(sys.argv[1], 'rb').read()\n"
-    )
-    program += (
-        "print(predict.load(content, hashlib.sha256(content).hexdigest(), sys.argv[2], 13)[1])"
-    )
+LOADED = """
+import hashlib, sys
+import loading
+loading.preload()
+content = open(sys.argv[1], "rb").read()
+way = loading.load(content, hashlib.sha256(content).hexdigest(), sys.argv[2], 13)[1]
+print(way, *(name for name in ("fast", "sklearn") if name in sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "numpy fast"),
+        ({"FAST_PATHS": "on"}, "numpy fast"),
+        ({"FAST_PATHS": "off"}, "scikit-learn sklearn"),
+    ],
+    ids=["by default", "on", "off"],
+)
+def test_one_variable_switches_the_fast_paths(
+    trained: Path, variables: dict[str, str], expected: str
+) -> None:
     version = json.loads((trained / "manifest.json").read_text())["libraries"]["scikit-learn"]
-    done = run(program, str(trained / "linear_regression.joblib"), version)
-    assert (done.returncode, done.stdout) == (0, "scikit-learn\n"), done.stderr
+    done = run(LOADED, str(trained / "linear_regression.joblib"), version, **variables)
+    assert (done.returncode, done.stdout) == (0, f"{expected}\n"), done.stderr
+
+
+def test_any_other_value_of_the_switch_is_refused(trained: Path) -> None:
+    done = run(LOADED, str(trained / "linear_regression.joblib"), "1", FAST_PATHS="no")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ModelError: FAST_PATHS is 'no', but must be on or off\n")
 
 
 def test_models_of_another_scikit_learn_cannot_be_verified_here(

@@ -1,6 +1,4 @@
-"""Estimators without scikit-learn predict as scikit-learn does, and a file that holds anything else
-is left to it.
-"""
+"""fast/estimators.py predicts as scikit-learn does, and leaves every other model to it."""
 
 from __future__ import annotations
 
@@ -67,7 +65,7 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
 def estimators() -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "lambda_src")
-        return importlib.import_module("estimators")
+        return importlib.import_module("fast.estimators")
 
 
 def dumped(model: Any, **options: Any) -> bytes:
@@ -77,11 +75,10 @@ def dumped(model: Any, **options: Any) -> bytes:
 
 
 def largest_difference(predict: Any, model: Any) -> float:
-    """Over the whole table at once, each row by itself, and inputs far from it."""
+    """Compare the whole table at once, single rows, and inputs far outside of the table."""
     whole = np.abs(predict(X) - model.predict(X)).max()
-    single = max(
-        abs(float(predict(row[None])[0]) - one) for row, one in zip(X[:60], model.predict(X[:60]))
-    )
+    pairs = zip(X[:60], model.predict(X[:60]), strict=True)
+    single = max(abs(float(predict(row[None])[0]) - one) for row, one in pairs)
     return max(whole, single, np.abs(predict(RANDOM) - model.predict(RANDOM)).max())
 
 

@@ -1,6 +1,4 @@
-"""lambda_src/predict.py without AWS: the contract of requests, predictions against the models' own,
-and loading.
-"""
+"""The handler without AWS: the contract of requests, predictions, loading and downloading."""
 
 from __future__ import annotations
 
@@ -30,13 +28,11 @@ from tests.support.handlers import DATA, FEATURES, NAMES, SAMPLE, Storage, servi
 from tests.support.projects import ROOT
 
 TABLE = np.loadtxt(DATA, delimiter=",", skiprows=1)[:, :-1]
-EXACT = {"rel": 1e-9, "abs": 1e-9}
+EXACT: Any = {"rel": 1e-9, "abs": 1e-9}
 
 
 def import_handler() -> ModuleType:
-    """Import the handler as a module of its own; without a Lambda runtime around, it fetches no
-    model.
-    """
+    """Import the handler as a new module; without a Lambda runtime it downloads no model."""
     assert "AWS_LAMBDA_RUNTIME_API" not in os.environ
     spec = importlib.util.spec_from_file_location("predict", ROOT / "lambda_src" / "predict.py")
     assert spec is not None and spec.loader is not None
@@ -44,8 +40,8 @@ def import_handler() -> ModuleType:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "lambda_src")
         spec.loader.exec_module(module)
-        importlib.import_module("estimators")
-        importlib.import_module("deferred")
+        module.loading.preload()
+        importlib.import_module("fast.deferred")
     return module
 
 
@@ -55,7 +51,7 @@ def predict() -> ModuleType:
 
 
 class Sum:
-    """Adds up the features and counts how it is asked."""
+    """Adds up the features, and records the shapes of its inputs."""
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
@@ -87,11 +83,11 @@ def small(predict: ModuleType) -> Any:
 
 
 def records(table: np.ndarray) -> list[dict[str, float]]:
-    return [dict(zip(FEATURES, row)) for row in table.tolist()]
+    return [dict(zip(FEATURES, row, strict=True)) for row in table.tolist()]
 
 
 def refused(predictor: Any, request: Any) -> str:
-    """Ask, expect a refusal, and return its message."""
+    """Return the message of the refusal that a request must get."""
     with pytest.raises(ValueError) as caught:
         predictor.answer(request)
     assert type(caught.value).__name__ == "InvalidInput"  # the workflow knows the class by its name
@@ -138,9 +134,7 @@ def test_a_batch_of_1000_is_one_call_of_predict(small: Any) -> None:
 def test_the_largest_numbers_that_are_taken_get_an_answer_of_every_model(
     predictors: dict[str, Any],
 ) -> None:
-    """Trees compare float32; what is beyond would be a ValueError in one model and Infinity in
-    another.
-    """
+    """Beyond float32, in which trees compare, one model raises ValueError and another gives inf."""
     largest = float(np.finfo(np.float32).max)
     for predictor in predictors.values():
         for value in (largest, -largest):
@@ -293,7 +287,7 @@ def test_at_most_five_records_are_named_for_one_fault(small: Any, size: int, lis
 def test_a_batch_that_is_wrong_throughout_gets_a_message_under_10_kilobytes(
     predictors: dict[str, Any],
 ) -> None:
-    values = ["x", None, True, [], {}, math.nan]
+    values: list[Any] = ["x", None, True, [], {}, math.nan]
     batch: list[Any] = [
         {
             name: values[(place + number) % 7]
@@ -350,7 +344,7 @@ class Touch:
 
 @pytest.fixture
 def trap(tmp_path: Path) -> tuple[bytes, Path]:
-    """A model file that leaves a file when it is unpickled, and that file's path."""
+    """A model file that creates another file when it is unpickled, and that file's path."""
     return pickle.dumps(Touch(tmp_path / "unpickled")), tmp_path / "unpickled"
 
 
@@ -358,7 +352,7 @@ def test_a_model_file_of_the_right_hash_and_version_is_unpickled(
     predict: ModuleType, trap: tuple[bytes, Path]
 ) -> None:
     with pytest.raises(AttributeError):  # it is no estimator
-        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__, 1)
+        predict.loading.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__, 1)
     assert trap[1].exists()
 
 
@@ -367,7 +361,7 @@ def test_a_model_file_of_another_hash_is_refused_before_it_is_unpickled(
 ) -> None:
     found = hashlib.sha256(trap[0]).hexdigest()
     with pytest.raises(predict.ModelError) as caught:
-        predict.load(trap[0], "0" * 64, sklearn.__version__, 1)
+        predict.loading.load(trap[0], "0" * 64, sklearn.__version__, 1)
     assert str(caught.value) == f"the model file's sha256 is {found}, but {'0' * 64} was deployed"
     assert not trap[1].exists()
 
@@ -384,7 +378,7 @@ def test_a_model_of_other_features_than_were_deployed_is_refused(
     with pytest.raises(
         predict.ModelError, match="trained with 12 features, but the deployed manifest names 13"
     ):
-        predict.load(content, hashlib.sha256(content).hexdigest(), sklearn.__version__, 13)
+        predict.loading.load(content, hashlib.sha256(content).hexdigest(), sklearn.__version__, 13)
 
 
 def test_a_model_that_refuses_zeros_serves_the_rest_and_one_that_is_not_fitted_nothing(
@@ -408,7 +402,7 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
     predict: ModuleType, trap: tuple[bytes, Path]
 ) -> None:
     with pytest.raises(predict.ModelError) as caught:
-        predict.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2", 1)
+        predict.loading.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2", 1)
     assert str(caught.value) == (
         f"the model was trained with scikit-learn 0.24.2, but this image has {sklearn.__version__}"
     )
@@ -417,7 +411,7 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that the handler waited between attempts; it does not really wait."""
+    """The seconds that the handler would have waited between attempts."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
@@ -426,7 +420,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def handler(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The handler's module with a clock that only notes the waiting."""
+    """The handler's module with a clock that records waiting instead of waiting."""
     module = import_handler()
     monkeypatch.setattr(
         module.storage,

@@ -1,6 +1,4 @@
-"""Handlers in a process of their own behind the Runtime API, under AWS's client and under ours
-alike.
-"""
+"""Handlers in their own processes behind the Runtime API, under AWS's client and under ours."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ import pytest
 from deployer.local.functions import Functions, runtime_client, standard_library_client
 from deployer.local.invocation import PAYLOAD_LIMIT, Response, Version
 from deployer.local.process import Credentials
-from deployer.service.release import Model, model_environment
+from deployer.project.models import Model
 from tests.support.handlers import FEATURES, SAMPLE, Storage, serving
 from tests.support.projects import ROOT
 
@@ -91,9 +89,7 @@ CLIENTS: dict[str, Callable[[], list[str]]] = {
 
 
 class Log:
-    """Takes what functions write; a test can wait for a line, since a process's output comes in its
-    own time.
-    """
+    """Collects the output of functions; a test can wait for a line, which may arrive late."""
 
     def __init__(self) -> None:
         self.written: list[tuple[str, str, str]] = []
@@ -497,11 +493,13 @@ def predicting(
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
     entry = manifest["models"][name]
     model = Model(
+        name,
         trained / f"{name}.joblib",
         entry["sha256"],
         tuple(each["name"] for each in entry["features"]),
+        manifest["libraries"]["scikit-learn"],
     )
-    variables = model_environment(name, model, manifest["libraries"]["scikit-learn"], "a-bucket")
+    variables = model.environment("a-bucket")
     arn = "arn:aws:lambda:eu-west-3:123456789012:function:inference-dev-a:4"
     code = ROOT / "lambda_src"
     version = Version(

@@ -1,6 +1,4 @@
-"""state_machine.json: what its text must hold, and what it does in moto's interpreter with
-callables for functions.
-"""
+"""state_machine.json: its text, and its executions in moto's interpreter with Python functions."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ from moto.stepfunctions.parser.utils import TMP_THREADS
 from deployer.local.moto_backend import interpreter_mends
 from deployer.local.workflow import DATA_LIMIT, Refused, start_sync_execution
 from deployer.project.settings import FunctionSettings
-from deployer.service.release import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
+from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill, placeholders, tasks
 from tests.support.projects import ROOT
 
 Json = dict[str, Any]
@@ -273,8 +271,10 @@ class Workflow:
 
 @pytest.fixture(scope="module")
 def workflow() -> Iterator[Workflow]:
-    """The mends of moto that tasks need are for the whole process, so its own ways are put back
-    afterwards; all but those that change nothing that a test could see."""
+    """Workflows in moto, with our patches of moto undone afterwards.
+
+    The patches apply to the whole process. Those that no test can notice remain.
+    """
     found = Workflow()
     patch = pytest.MonkeyPatch()
     for owner, name in (
@@ -303,7 +303,7 @@ def output(record: Json) -> Any:
 def test_an_execution_leaves_no_thread_behind(workflow: Workflow) -> None:
     """moto would keep each thread it started, with all data of the execution."""
     kept = len(TMP_THREADS)
-    output(workflow.run({name: lambda request, name=name: entry(name) for name in NAMES}))
+    output(workflow.run({name: lambda request: entry("a") for name in NAMES}))
     assert len(TMP_THREADS) == kept
 
 
@@ -313,7 +313,7 @@ def test_the_answers_stand_in_the_machines_order_and_every_model_gets_the_reques
     asked: dict[str, Any] = {}
 
     def noting(name: str) -> Function:
-        return lambda request: asked.update({name: request}) or entry(name)  # type: ignore[func-returns-value]
+        return lambda request: asked.update({name: request}) or entry(name)
 
     request = {"instances": [{"CRIM": 0.00632, "B": None}]}
     record = workflow.run({name: noting(name) for name in NAMES}, request)
@@ -389,9 +389,7 @@ def test_when_no_model_answers_the_execution_fails_and_leaks_no_cause(workflow: 
 
 
 def with_one_retry(definition: Json) -> Json:
-    """Return a copy in which a task is retried once: the three retries of the original would wait
-    for up to 7 s.
-    """
+    """Return a copy with one retry for a task: the original's three wait for up to 7 s."""
     changed = copy.deepcopy(definition)
     for task in tasks(changed):
         task["Retry"][0]["MaxAttempts"] = 1

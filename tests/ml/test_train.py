@@ -315,9 +315,7 @@ REFUSED: dict[str, tuple[bytes | None, str]] = {
 
 
 def refusal(folder: Path, trained: Path, content: bytes | None, output: str = "models") -> str:
-    """Train in vain beside old models, check that nothing changed, and return the one line on
-    stderr.
-    """
+    """Train in vain beside old models, check that these are unchanged, and return the error."""
     models, data = folder / "models", folder / "bad.csv"
     shutil.copytree(trained, models)
     if content is not None:
@@ -409,22 +407,30 @@ def test_a_training_killed_at_any_moment_is_completed_by_the_next(
         with suppress(KeyboardInterrupt):
             save(program, folder, one=b"4", two=b"5")
     save(program, folder, one=b"6", two=b"7")
-    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".joblib"} == {
-        "one.joblib": b"6", "two.joblib": b"7",
-    }  # fmt: skip
+    models = {path.name: path.read_bytes() for path in folder.glob("*.joblib")}
+    assert models == {"one.joblib": b"6", "two.joblib": b"7"}
     assert (folder / "thesis.txt").read_text() == "years of work"
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == []
 
 
-FOREIGN: dict[str, Callable[[Path], None]] = {
+def removed(path: Path) -> Path:
+    path.unlink()
+    return path
+
+
+FOREIGN: dict[str, Callable[[Path], object]] = {
     "another's model": lambda folder: (folder / "one.joblib").write_bytes(b"a colleague's"),
     "a changed model": lambda folder: (folder / "two.joblib").write_bytes(b"changed"),
-    "a link": lambda folder: ((folder / "one.joblib").unlink(), (folder / "one.joblib").symlink_to("/dev/null"))[1],
-    "a folder": lambda folder: ((folder / "one.joblib").unlink(), (folder / "one.joblib").mkdir())[1],
+    "a link": lambda folder: removed(folder / "one.joblib").symlink_to("/dev/null"),
+    "a folder": lambda folder: removed(folder / "one.joblib").mkdir(),
     "an edited manifest": lambda folder: edit(folder / "manifest.json", note="approved by Ann"),
-    "an added model": lambda folder: edit(folder / "manifest.json", models={"price": {"sha256": "0"}}),
-    "a manifest of somebody": lambda folder: (folder / "manifest.json").write_text('{"models": {}}'),
-    "a manifest that is a pipe": lambda folder: (folder / "manifest.json").unlink() or os.mkfifo(folder / "manifest.json"),
+    "an added model": lambda folder: edit(
+        folder / "manifest.json", models={"price": {"sha256": "0"}}
+    ),
+    "a manifest of somebody": lambda folder: (folder / "manifest.json").write_text(
+        '{"models": {}}'
+    ),
+    "a manifest that is a pipe": lambda folder: os.mkfifo(removed(folder / "manifest.json")),
     "a folder of that name aside": lambda folder: write_into(folder / ".training" / "notes.txt"),
     "a model aside": lambda folder: write_into(folder / ".training" / "one.joblib"),
     "a link aside": lambda folder: (folder / ".training").symlink_to(folder.parent),

@@ -1,6 +1,4 @@
-"""The shortcuts are exact with the oldest scikit-learn that is supported, and with the newest, as
-with the one at hand.
-"""
+"""The fast paths are exact with the oldest supported scikit-learn, and with the newest."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import pytest
 from tests.support.containers import unavailable
 from tests.support.made_zoo import check_zoo, made_zoo
 
-# setup.cfg names the first; of scikit-learn's versions between them each was tried by hand.
+# setup.cfg names the first. All versions between the two were tried by hand.
 VERSIONS = ["1.5.2", "1.9.1"]
 
 

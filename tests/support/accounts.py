@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from deployer.aws.access import Aws
 from deployer.local import process
 from tests.support.clock import Clock
@@ -41,7 +43,7 @@ def connect(server: process.Server, calls: Calls | None = None) -> Aws:
         if calls is not None
         else None
     )
-    recording = {"record": record} if record else {}
+    recording: dict[str, Any] = {"record": record} if record else {}
     return Aws(
         region=process.REGION,
         endpoint_url=server.url,

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from deployer.aws.access import Aws
-from deployer.engine.events import Event
+from deployer.engine.events import Emit, Event
+from deployer.engine.plan import Plan
 from deployer.images.context import NO_BASE
 from deployer.project.settings import Settings, load_settings
-from deployer.service import runs
+from deployer.service.down import plan_down
+from deployer.service.release import read_release
+from deployer.service.up import plan_release, plan_up
 from tests.support.serial import SerialExecutor
 from tests.support.wire import REGION, Account
+
+
+def show_plan(
+    aws: Aws, settings: Settings, pool: Executor, emit: Emit = lambda event: None
+) -> Plan:
+    """Return the plan of `plan`, which writes nothing, not even a lock file."""
+    release = read_release(settings, emit, write=False)
+    return plan_release(aws, settings, release, pool, emit).plan
 
 
 class Service:
@@ -35,30 +47,28 @@ class Service:
 
     def up(self, aws: Aws | None = None, **overrides: Any) -> Any:
         """Plan and apply; return the plan and the outputs."""
-        plan, run = runs.prepare_up(
+        deployment = plan_up(
             aws or self.account.aws(),
             replace(self.settings, **overrides),
             SerialExecutor(),
             self.events.append,
         )
-        return plan, run(lambda: False)
+        return deployment.plan, deployment.apply(lambda: False)
 
     def plan(self, aws: Aws | None = None, **overrides: Any) -> Any:
         settings = replace(self.settings, **overrides)
-        return runs.show_plan(
-            aws or self.account.aws(), settings, SerialExecutor(), self.events.append
-        )[0]
+        return show_plan(aws or self.account.aws(), settings, SerialExecutor(), self.events.append)
 
     def down(self, aws: Aws | None = None, **options: Any) -> Any:
-        plan, run = runs.prepare_down(
+        teardown = plan_down(
             aws or self.account.aws(),
             self.settings,
             SerialExecutor(),
             self.events.append,
             **options,
         )
-        run(lambda: False)
-        return plan
+        teardown.apply(lambda: False)
+        return teardown.plan
 
     @property
     def told(self) -> list[str]:

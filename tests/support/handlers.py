@@ -1,4 +1,4 @@
-"""The handler served by a storage of the test's own."""
+"""An S3 on loopback that serves the handler, and the sample request."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ NAMES = ["linear_regression", "random_forest", "support_vector"]
 
 
 class Storage(http.server.ThreadingHTTPServer):
-    """Answers as S3 on loopback: the prepared answers in turn, the last one for ever. Keeps the
-    paths asked for.
+    """An S3 that gives prepared answers in turn, and the last one again and again.
+
+    Records the paths of all requests.
     """
 
     ERRORS = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError"}
     daemon_threads = True
 
     def __init__(self, *answers: bytes | int, cut: int = 0) -> None:
-        """An answer is an object's bytes or an HTTP status; `cut` bytes of an object are announced
-        and never sent.
+        """An answer is an object's bytes or an HTTP status.
+
+        `cut`: the Content-Length of an object is this many bytes more than are sent.
         """
         super().__init__(("127.0.0.1", 0), StorageRequest)
         self.answers = list(answers)
@@ -68,6 +70,7 @@ class StorageRequest(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(storage: Storage) -> Iterator[Storage]:
+    """Serve in a thread within this context."""
     thread = threading.Thread(target=storage.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -1,5 +1,6 @@
-"""What an account holds, whole, without the ids and times that AWS chooses: two accounts are equal
-if their pictures are.
+"""The whole content of an account as one value, without the ids and times that AWS chooses.
+
+Two accounts are equal if their pictures are.
 """
 
 from __future__ import annotations
@@ -11,11 +12,33 @@ from typing import Any
 from deployer.aws.access import Aws
 
 _VOLATILE = {
-    "ResponseMetadata", "CreatedDate", "LastUpdatedDate", "LastModified", "RevisionId", "creationDate", "creationTime",
-    "createdAt", "updateDate", "CreateDate", "RoleId", "RoleLastUsed", "ApiId", "ApiEndpoint", "IntegrationId", "RouteId",
-    "Target", "DeploymentId", "storedBytes", "imagePushedAt", "LastStatus", "Location", "arn", "logGroupArn", "label",
+    "ResponseMetadata",
+    "CreatedDate",
+    "LastUpdatedDate",
+    "LastModified",
+    "RevisionId",
+    "creationDate",
+    "creationTime",
+    "createdAt",
+    "updateDate",
+    "CreateDate",
+    "RoleId",
+    "RoleLastUsed",
+    "ApiId",
+    "ApiEndpoint",
+    "IntegrationId",
+    "RouteId",
+    "Target",
+    "DeploymentId",
+    "storedBytes",
+    "imagePushedAt",
+    "LastStatus",
+    "Location",
+    "arn",
+    "logGroupArn",
+    "label",
     "lastEvaluatedAt",
-}  # fmt: skip
+}
 
 
 def picture(aws: Aws) -> dict[str, Any]:
@@ -75,8 +98,13 @@ def _steady(value: Any) -> Any:
 
 
 def _bucket(aws: Aws, name: str) -> dict[str, Any]:
-    absent = ("NoSuchTagSet", "NoSuchBucketPolicy", "NoSuchPublicAccessBlockConfiguration",
-              "OwnershipControlsNotFoundError", "ServerSideEncryptionConfigurationNotFoundError")  # fmt: skip
+    absent = (
+        "NoSuchTagSet",
+        "NoSuchBucketPolicy",
+        "NoSuchPublicAccessBlockConfiguration",
+        "OwnershipControlsNotFoundError",
+        "ServerSideEncryptionConfigurationNotFoundError",
+    )
     asked = ("tagging", "encryption", "ownership_controls", "policy", "versioning")
     found = {
         what: _steady(aws.find(absent, "s3", f"get_bucket_{what}", Bucket=name)) for what in asked
@@ -90,12 +118,20 @@ def _repository(aws: Aws, found: dict[str, Any]) -> dict[str, Any]:
     name = {"repositoryName": found["repositoryName"]}
     return {
         **_steady(found),
-        "tags": aws.call("ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"])["tags"],
-        "policy": _steady(aws.find(("RepositoryPolicyNotFoundException",), "ecr", "get_repository_policy", **name)),
-        "lifecycle": _steady(aws.find(("LifecyclePolicyNotFoundException",), "ecr", "get_lifecycle_policy", **name)),
-        "images": sorted((each["imageDigest"], each.get("imageTag", ""))
-                         for each in aws.pages("ecr", "list_images", "imageIds", **name)),
-    }  # fmt: skip
+        "tags": aws.call("ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"])[
+            "tags"
+        ],
+        "policy": _steady(
+            aws.find(("RepositoryPolicyNotFoundException",), "ecr", "get_repository_policy", **name)
+        ),
+        "lifecycle": _steady(
+            aws.find(("LifecyclePolicyNotFoundException",), "ecr", "get_lifecycle_policy", **name)
+        ),
+        "images": sorted(
+            (each["imageDigest"], each.get("imageTag", ""))
+            for each in aws.pages("ecr", "list_images", "imageIds", **name)
+        ),
+    }
 
 
 def _role(aws: Aws, name: str) -> dict[str, Any]:
@@ -121,11 +157,15 @@ def _functions(aws: Aws) -> dict[str, Any]:
     return {
         name: {
             "tags": aws.call("lambda", "get_function", FunctionName=name).get("Tags"),
-            "versions": [_steady(each) for each in aws.pages("lambda", "list_versions_by_function", "Versions",
-                                                             FunctionName=name)],
+            "versions": [
+                _steady(each)
+                for each in aws.pages(
+                    "lambda", "list_versions_by_function", "Versions", FunctionName=name
+                )
+            ],
         }
         for name in names
-    }  # fmt: skip
+    }
 
 
 def _below(aws: Aws, api_id: str) -> dict[str, Any]:
@@ -144,9 +184,12 @@ def _below(aws: Aws, api_id: str) -> dict[str, Any]:
         "integrations": items("integrations"),
         "routes": items("routes"),
         "stages": items("stages"),
-        "loose routes": [each["RouteKey"] for each in routes
-                         if re.sub("^integrations/", "", each.get("Target", "")) not in integrations],
-    }  # fmt: skip
+        "loose routes": [
+            each["RouteKey"]
+            for each in routes
+            if re.sub("^integrations/", "", each.get("Target", "")) not in integrations
+        ],
+    }
 
 
 def differences(found: Any, expected: Any, path: str = "") -> list[str]:
@@ -159,7 +202,7 @@ def differences(found: Any, expected: Any, path: str = "") -> list[str]:
             for line in differences(found.get(name), expected.get(name), f"{path}.{name}")
         ]
     if isinstance(found, list) and isinstance(expected, list) and len(found) == len(expected):
-        pairs = enumerate(zip(found, expected))
+        pairs = enumerate(zip(found, expected, strict=True))
         return [
             line
             for number, (one, other) in pairs

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,29 @@ class Ran:
         return json.loads(self.out)
 
 
-def deployer(folder: Path, *arguments: str, code: int = 0, stdin: str = "") -> Ran:
-    """Run `python -m deployer ...` in a project folder and check its exit code."""
-    command = [sys.executable, "-m", "deployer", *arguments]
+def deployer(
+    folder: Path,
+    *arguments: str,
+    code: int = 0,
+    stdin: str = "",
+    environment: Mapping[str, str] = {},
+    limit: Callable[[], None] | None = None,
+) -> Ran:
+    """Run `python -m deployer ...` in a project folder and check its exit code.
+
+    Args:
+        environment: added to this process's own.
+        limit: called in the new process before the command starts, to limit its resources.
+    """
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, input=stdin, timeout=120
+        [sys.executable, "-m", "deployer", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        input=stdin,
+        env={**os.environ, **environment},
+        preexec_fn=limit,
+        timeout=120,
     )
     assert done.returncode == code, (
         f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"

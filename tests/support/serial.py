@@ -9,7 +9,7 @@ class SerialExecutor(Executor):
     """Runs each call at once, in the calling thread."""
 
     def submit(self, fn, /, *args, **kwargs):
-        future = Future()
+        future: Future = Future()
         try:
             future.set_result(fn(*args, **kwargs))
         except BaseException as error:

@@ -1,8 +1,8 @@
-"""A stand-in for AWS's base image, for machines that cannot pull it: Debian with AWS's own runtime
+"""A stand-in for AWS's base image on machines that cannot pull it: Debian with AWS's own runtime
 client and emulator.
 
-Its layout is that of AWS's image as far as images built on it can tell: /var/task,
-LAMBDA_TASK_ROOT, an entry point that takes the handler as CMD, pip on the PATH.
+It has the parts of AWS's image on which other images build: /var/task, LAMBDA_TASK_ROOT, an entry
+point that takes the handler as CMD, and pip on the PATH.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ EMULATOR = "samcli/local/rapid/aws-lambda-rie-x86_64"
 DOCKERFILE = """
 FROM {system}
 ENV LANG=en_US.UTF-8 TZ=:/etc/localtime PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin
-ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY wheels /tmp/wheels
-RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && ln -sf python3 /usr/bin/python && mkdir -p /var/task /var/runtime \\
-    && pip install --quiet --root-user-action=ignore --no-index --find-links /tmp/wheels awslambdaric boto3 \\
+RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED && ln -sf python3 /usr/bin/python \\
+    && mkdir -p /var/task /var/runtime \\
+    && pip install --quiet --root-user-action=ignore --no-index --find-links /tmp/wheels \\
+        awslambdaric boto3 \\
     && rm -r /tmp/wheels
 COPY --chmod=755 aws-lambda-rie /usr/local/bin/
 COPY --chmod=755 entrypoint.sh /lambda-entrypoint.sh

@@ -36,7 +36,7 @@ class Quiet(http.server.BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         raise NotImplementedError
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = lambda self: self.handle_any()  # noqa: E731
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = lambda self: self.handle_any()
 
 
 @contextmanager

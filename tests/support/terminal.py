@@ -1,4 +1,4 @@
-"""A command in a real pseudo terminal: what it draws, what is typed into it, how it ends."""
+"""A command in a pseudo terminal: read its drawing, type into it, wait for its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pyte
 
 
 class Terminal:
-    """A program that runs in a terminal of a width. Everything it draws is kept in `drawn`."""
+    """A program in a terminal of `columns` columns. Everything it draws is kept in `drawn`."""
 
     def __init__(
         self, folder: Path, *command: str, columns: int = 120, environment: Mapping[str, str] = {}
@@ -45,9 +45,7 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        """What a person sees who scrolls back to the beginning, as a terminal of that width shows
-        it.
-        """
+        """The whole text that a person sees after scrolling back to the beginning."""
         screen = pyte.HistoryScreen(self._columns, 40, history=100_000)
         pyte.Stream(screen).feed(self.drawn)
         above = [
@@ -60,7 +58,7 @@ class Terminal:
         os.write(self._screen, keys.encode())
 
     def until(self, text: str, timeout_s: float = 60) -> None:
-        """Read until something was drawn."""
+        """Read until a text was drawn."""
         end = time.monotonic() + timeout_s
         while text not in self.drawn and text not in self.text:
             if not self._read(end):

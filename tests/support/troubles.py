@@ -134,7 +134,7 @@ class Expired:
 
 @dataclass
 class NewRoles:
-    """A role that was written a moment ago cannot be used yet (R-1, R-2, R-8, R-9, Iam-1, Iam-2)."""
+    """A role cannot be used right after it was written (R-1, R-2, R-8, R-9, Iam-1, Iam-2)."""
 
     seconds: float
     clock: Clock
@@ -256,8 +256,17 @@ class StaleReads:
     known: dict[tuple[str, str, bytes], Answer] = field(default_factory=dict)
     written: dict[str, float] = field(default_factory=dict)
     # S3 has been consistent for objects since 2020; ECR's layers and images are read by digest.
-    _STEADY = ("GetCallerIdentity", "ListObjectsV2", "HeadObject", "ListObjectVersions", "BatchCheckLayerAvailability",
-               "BatchGetImage", "GetDownloadUrlForLayer", "DescribeImages", "ListImages")  # fmt: skip
+    _STEADY = (
+        "GetCallerIdentity",
+        "ListObjectsV2",
+        "HeadObject",
+        "ListObjectVersions",
+        "BatchCheckLayerAvailability",
+        "BatchGetImage",
+        "GetDownloadUrlForLayer",
+        "DescribeImages",
+        "ListImages",
+    )
 
     def __call__(self, call: Call, forward: Forward) -> Answer | None:
         if call.writes:
@@ -343,15 +352,28 @@ class Conflicts:
     written: dict[str, float] = field(default_factory=dict)
 
     _REFUSALS = {
-        "apigatewayv2": ("ConflictException", "Unable to complete operation due to concurrent "
-                                              "modification. Please try again later.", 409),  # noqa: E501
-        "s3": ("OperationAborted", "A conflicting conditional operation is currently in progress "
-                                   "against this resource.", 409),  # noqa: E501
-        "iam": ("ConcurrentModification", "The request was rejected because multiple requests to "
-                                          "change this object were submitted", 409),  # noqa: E501
-        "logs": ("OperationAbortedException", "A conflicting operation is currently in progress. "
-                                              "Please try again", 400),
-    }  # fmt: skip
+        "apigatewayv2": (
+            "ConflictException",
+            "Unable to complete operation due to concurrent modification. Please try again later.",
+            409,
+        ),
+        "s3": (
+            "OperationAborted",
+            "A conflicting conditional operation is currently in progress against this resource.",
+            409,
+        ),
+        "iam": (
+            "ConcurrentModification",
+            "The request was rejected because multiple requests to "
+            "change this object were submitted",
+            409,
+        ),
+        "logs": (
+            "OperationAbortedException",
+            "A conflicting operation is currently in progress. Please try again",
+            400,
+        ),
+    }
     _OBJECTS = ("PutObject", "DeleteObjects")
 
     def __call__(self, call: Call, forward: Forward) -> Answer | None:

@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
-from deployer.aws.access import Aws, Recorder
+from deployer.aws.access import WORKERS, Aws, Recorder
+from deployer.aws.clients import Clients
 from deployer.local.process import RESET, Credentials
 from tests.support.clock import Clock
 
@@ -106,6 +107,19 @@ def broken(call: Call) -> Exception:
     return ConnectionClosedError(endpoint_url=call.url)
 
 
+class Hooked(Clients):
+    """Clients whose requests `send` answers."""
+
+    def __init__(self, endpoint: str, send: Callable[..., AWSResponse]) -> None:
+        super().__init__(REGION, None, endpoint, CREDENTIALS, WORKERS)
+        self._send = send
+
+    def new_client(self, service: str) -> Any:
+        client = super().new_client(service)
+        client.meta.events.register_first("before-send", partial(self._send, service))
+        return client
+
+
 class Account:
     """An account of the local AWS in this process, and how calls reach it."""
 
@@ -129,8 +143,7 @@ class Account:
             target=self._server.serve_forever, args=(0.05,), daemon=True
         )
         self._thread.start()
-        self._clients = Aws(region=REGION, endpoint_url=self.endpoint, credentials=CREDENTIALS)
-        self._hooked: set[str] = set()
+        self._clients = Hooked(self.endpoint, self._send)
         self.troubles: Sequence[Trouble] = ()
         self.calls: list[Call] = []
         self._lock = threading.Lock()
@@ -161,24 +174,7 @@ class Account:
         shared by all runs.
         """
         clock = clock or Clock()
-        made = Aws(
-            region=REGION,
-            endpoint_url=self.endpoint,
-            credentials=CREDENTIALS,
-            clock=clock,
-            sleep=clock.sleep,
-            record=record,
-        )
-        made.client = self._client  # type: ignore[method-assign]
-        return made
-
-    def _client(self, service: str) -> Any:
-        client = self._clients.client(service)
-        with self._lock:
-            if service not in self._hooked:
-                client.meta.events.register_first("before-send", partial(self._send, service))
-                self._hooked.add(service)
-        return client
+        return Aws(clients=self._clients, clock=clock, sleep=clock.sleep, record=record)
 
     def _send(
         self, service: str, event_name: str, request: AWSPreparedRequest, **_: Any

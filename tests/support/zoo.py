@@ -1,9 +1,11 @@
-"""Fit one regressor of many kinds, and save them as train.py saves models.  python zoo.py DATA
-FOLDER
+"""Fit regressors of many kinds, and save them as train.py saves models.
 
-A program, so that any scikit-learn can run it: it uses nothing that one of those the project
-supports lacks.
+    python zoo.py DATA FOLDER
+
+A program, so that it can run with any supported scikit-learn; it uses only what all of them have.
 """
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -52,7 +54,7 @@ from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 
 FOREST = RandomForestRegressor(n_estimators=5, random_state=1)
-# What estimators.py evaluates with numpy.
+# Evaluated with numpy alone (fast/estimators.py).
 KNOWN = {
     "linear": LinearRegression(),
     "lasso": Lasso(),
@@ -61,7 +63,7 @@ KNOWN = {
     "tree": DecisionTreeRegressor(max_depth=6, random_state=1),
     "vectors": make_pipeline(StandardScaler(), SVR(C=50.0, gamma=0.05)),
 }
-# What is left to scikit-learn. No two of them import the same.
+# Evaluated by scikit-learn. No two of them import the same modules.
 OTHERS = {
     "ada_boost": AdaBoostRegressor(n_estimators=5, random_state=1),
     "categories": make_pipeline(
@@ -93,13 +95,13 @@ OTHERS = {
 }
 
 
-def main(data, folder):
+def main(data: Path, folder: Path) -> None:
     table = np.loadtxt(data, delimiter=",", skiprows=1)
-    names = Path(data).read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
+    names = data.read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
     x, y = table[:, :-1], table[:, -1]
     features = [
         {"name": name, "range": [float(column.min()), float(column.max())]}
-        for name, column in zip(names, x.T)
+        for name, column in zip(names, x.T, strict=True)
     ]
     folder.mkdir(parents=True)
     models = {}

@@ -1,6 +1,4 @@
-"""Commands in a real terminal: they end, they draw within its width, and Ctrl-C ends them in good
-order.
-"""
+"""Commands in a real terminal: they end, draw within its width, and stop in order on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,8 +18,9 @@ from tests.support.processes import claimed
 from tests.support.projects import make_project
 from tests.support.stub import serve, slowing
 from tests.support.terminal import Terminal, deployer
+from tests.support.thinning import WHOLE
 
-ROUNDS = 10
+ROUNDS = 5 if WHOLE else 1  # of the journey, at each width
 SHOWN_CURSOR, HIDDEN_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
 
@@ -39,11 +38,11 @@ def lines(terminal: Terminal) -> list[str]:
 
 @pytest.mark.parametrize("columns", [120, 80])
 def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
-    """The journey ten times; before there was one owner of drawing, most of these runs hung."""
+    """The journey once, or five times with TESTS=all: when several threads drew, most runs hung."""
     process.start(folder)
     assert deployer(folder, "down", "--local", "--yes", columns=columns).end() == 0
     kept = folder.parent / "kept"
-    for _ in range(ROUNDS // 2):
+    for _ in range(ROUNDS):
         terminal = deployer(folder, "up", "--local", columns=columns)
         assert terminal.end() == 0, terminal.text
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/_apis/[a-z0-9]+/", lines(terminal)[-1])
@@ -55,8 +54,7 @@ def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
         terminal = deployer(folder, "plan", "--local", columns=columns)
         assert terminal.end() == 0
         assert lines(terminal)[-1] == "Plan: no changes, resources checked: 19"
-        # Another stage keeps the local AWS from ending, which would make the next round wait for
-        # it.
+        # Another stage keeps the local AWS alive: the next round would wait for a new one.
         if not kept.exists():
             assert deployer(folder, "up", "--local", "--stage", "kept", columns=columns).end() == 0
             kept.touch()
@@ -68,9 +66,7 @@ def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
 
 @pytest.mark.parametrize("command", ["up", "plan", "down"])
 def test_ctrl_c_in_the_first_second_is_one_line_and_130(folder: Path, command: str) -> None:
-    """From the first instant on that Python gives: before that, it prints what interrupted its own
-    start.
-    """
+    """As early as Python allows: before that, it prints a traceback of its own start."""
     for pause_s in (0.08, 0.2, 0.4):
         terminal = deployer(folder, command, "--local")
         time.sleep(pause_s)
@@ -101,9 +97,9 @@ def test_ctrl_c_at_the_question_ends_it_and_changes_nothing(folder: Path) -> Non
 
 
 def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: Path) -> None:
-    """The creation of the repository takes some seconds here; the second Ctrl-C leaves at once.
+    """Creating the repository takes some seconds here; the second Ctrl-C ends the run at once.
 
-    Two stages, so that something lives in the local AWS all the time: it would end with the last.
+    Two stages, because the local AWS would end with the last one.
     """
     server = process.start(folder)
     stage, other = ("--local", "--stage", "slow"), ("--local", "--stage", "slower")
@@ -133,8 +129,8 @@ def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: 
         ):  # it is on its way still
             assert time.monotonic() < end
             time.sleep(0.1)
-    for each in (other, stage):
-        assert deployer(folder, "down", *each, "--yes").end() == 0
+    for options in (other, stage):
+        assert deployer(folder, "down", *options, "--yes").end() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -156,9 +152,7 @@ def test_a_terminal_that_cannot_animate_gets_lines(folder: Path) -> None:
 
 
 def test_ctrl_c_while_the_process_is_being_taken_down_changes_no_exit_code() -> None:
-    """Python puts the default action of SIGINT back before it takes its modules down, but not in
-    place of "ignored".
-    """
+    """Python restores the default action of SIGINT before it unloads modules, unless ignored."""
     program = (
         "import atexit, signal, sys\n"
         # the last to run

@@ -1,6 +1,4 @@
-"""A run over resources that live in a dict: what is called, in what order, what is told, and what
-happens after failures.
-"""
+"""A run over resources in a dict: the calls and their order, the events, and failures."""
 
 from __future__ import annotations
 
@@ -24,7 +22,7 @@ AWS = Aws()  # never called
 
 
 class World:
-    """An account: what is there by key, every writing call in order, and what shall go wrong."""
+    """An account: its resources by key, the writing calls in order, and the errors to raise."""
 
     def __init__(self):
         self.states = {}
@@ -39,9 +37,7 @@ class World:
 
 
 class Thing(Resource):
-    """A resource in a World. Its id stays until it is made anew; its version moves when `code`
-    changes.
-    """
+    """A resource in a World. A replacement changes its id, a change of `code` its version."""
 
     replace_on = ("kind",)
 
@@ -68,7 +64,7 @@ class Thing(Resource):
 
     def update(self, aws, desired, actual, change):
         self.world.write(
-            "update " + "+".join(sorted(each.path for each in change.fields)) + " of", self.key
+            "update " + "+".join(sorted(field.path for field in change.fields)) + " of", self.key
         )
         assert actual == self.world.states[self.key]
         moved = {"version": desired.get("code")} if "code" in change.names else {}
@@ -109,9 +105,7 @@ def down(resources, stopped=lambda: False):
 
 
 def service(world, code="1", **fields):
-    """A role, a function that needs it, a workflow that refers to the function, and logs on their
-    own.
-    """
+    """A role, a function that needs it, a workflow that refers to the function, and logs."""
     return [
         Thing(world, "workflow", {"resource": Ref("function", "version")}),
         Thing(world, "function", {"code": code, **fields}, needs=["role"]),
@@ -482,6 +476,21 @@ def test_a_read_that_fails_names_its_resource(world):
         read_all(AWS, service(world), SerialExecutor())
 
 
+def test_an_error_that_several_steps_share_is_told_with_the_name_of_each(world):
+    """Threads get one and the same error when a listing that they share fails."""
+    shared = AwsError("AccessDenied", "no", operation="DescribeLogGroups", status=400)
+    world.errors = {("create", key): shared for key in ("logs/a", "logs/b")}
+    result, events = up(world, [Thing(world, "logs/a"), Thing(world, "logs/b")])
+    assert [event.message for event in events if isinstance(event, StepFailed)] == [
+        f"failed to create {key}: DescribeLogGroups: AccessDenied: no"
+        for key in ("logs/a", "logs/b")
+    ]
+    assert shared.message == "DescribeLogGroups: AccessDenied: no"
+    error = result.outcomes["logs/b"].error
+    assert type(error) is AwsError and error.__cause__ is shared
+    assert (error.code, error.status, error.operation) == ("AccessDenied", 400, "DescribeLogGroups")
+
+
 def test_what_is_foreign_comes_before_the_failures_that_may_follow_from_it(world):
     world.errors["read", "workflow"] = ForeignResource("workflow x exists")
     world.errors["read", "function"] = AwsError("AccessDenied", "no", operation="GetFunction")
@@ -530,9 +539,9 @@ def test_what_turns_out_to_exist_and_cannot_become_what_is_desired_is_the_error(
 
     thing.create = create
     result, _ = up(world, [thing])
-    assert result.outcomes["thing"].error is taken and world.states["thing"].fields == {
-        "kind": "old"
-    }
+    error = result.outcomes["thing"].error
+    assert error.__cause__ is taken and error.code == "Exists"
+    assert world.states["thing"].fields == {"kind": "old"}
 
 
 def test_an_error_of_another_call_than_the_creating_one_does_not_mean_that_it_exists(world):
@@ -550,9 +559,7 @@ def test_a_result_with_anything_skipped_has_not_succeeded():
 
 @st.composite
 def services(draw):
-    """Recipes of up to six things: their fields, and the earlier things that they refer to or
-    merely need.
-    """
+    """Recipes of up to six things: their fields, and the earlier things that they need."""
     recipes = []
     for number in range(draw(st.integers(1, 6))):
         fields = draw(
@@ -564,10 +571,10 @@ def services(draw):
             else st.just([])
         )
         refs = {
-            f"to{each}": Ref(f"t{each}", draw(st.sampled_from(["id", "version"])))
-            for each in draw(earlier)
+            f"to{other}": Ref(f"t{other}", draw(st.sampled_from(["id", "version"])))
+            for other in draw(earlier)
         }
-        recipes.append(({**fields, **refs}, [f"t{each}" for each in draw(earlier)]))
+        recipes.append(({**fields, **refs}, [f"t{other}" for other in draw(earlier)]))
     return recipes
 
 

@@ -1,24 +1,20 @@
-"""The door to AWS: retries and waits on an injected clock, errors translated once, clients made
-once.
-"""
+"""Calls of AWS: clients made once, errors translated once, throttles and failures waited out."""
 
 from __future__ import annotations
 
 import itertools
-import os
-import random
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from unittest import mock
 
 import pytest
 from botocore import exceptions
 from botocore.stub import Stubber
 
-from deployer.aws.access import Aws, Identity
-from deployer.aws.signin import KNOWN, SERVICES
-from deployer.errors import AwsError, ConfigError, Interrupted, NoCredentials, NotReached
+from deployer.aws.access import Aws
+from deployer.aws.botocore_patches import SERVICES
+from deployer.aws.identity import Identity
+from deployer.errors import AwsError, ConfigError, NoCredentials, NotReached
 from tests.support.clock import Clock
 
 REGION = "eu-central-1"
@@ -36,9 +32,7 @@ def aws(clock):
 
 @pytest.fixture
 def stub(aws):
-    """Return a function that makes the stub of a service's client; all that is queued must be used
-    up.
-    """
+    """Return a function that stubs a service's client; every queued answer must be used up."""
     stubs = []
 
     def stub(service):
@@ -47,145 +41,8 @@ def stub(aws):
         return stubs[-1]
 
     yield stub
-    for each in stubs:
-        each.assert_no_pending_responses()
-
-
-def failing(error, times=10**9, result="done"):
-    """Return a call that raises an error a number of times, and the list of its attempts."""
-    attempts = []
-
-    def call():
-        attempts.append(1)
-        if len(attempts) <= times:
-            raise error
-        return result
-
-    return call, attempts
-
-
-def role_is_new(error):
-    return "the role is new" if error.code == "InvalidParameterValueException" else None
-
-
-NEW_ROLE = AwsError(
-    "InvalidParameterValueException",
-    "The role defined for the function cannot be assumed by Lambda.",
-)
-
-
-def test_a_call_that_works_is_made_once(aws, clock):
-    call, attempts = failing(NEW_ROLE, times=0)
-    assert aws.retry(call, when=role_is_new) == "done"
-    assert (len(attempts), clock.slept) == (1, [])
-
-
-def test_a_call_is_repeated_while_the_predicate_gives_a_reason(aws, clock):
-    call, attempts = failing(NEW_ROLE, times=3)
-    reasons = []
-    telling = aws.telling(reasons.append)
-    assert telling.retry(call, when=role_is_new) == "done"
-    assert len(attempts) == 4
-    assert reasons == ["waiting the role is new"] * 3
-    assert len(clock.slept) == 3
-
-
-def test_a_permanent_error_is_raised_at_once_and_unchanged(aws, clock):
-    error = AwsError("AccessDenied", "no")
-    call, attempts = failing(error)
-    with pytest.raises(AwsError) as caught:
-        aws.retry(call, when=role_is_new)
-    assert caught.value is error
-    assert (len(attempts), clock.slept) == (1, [])
-
-
-def test_an_error_that_becomes_permanent_ends_the_retries(aws):
-    errors = [NEW_ROLE, NEW_ROLE, AwsError("AccessDenied", "no")]
-    with pytest.raises(AwsError, match="AccessDenied"):
-        aws.retry(lambda: failing(errors.pop(0))[0](), when=role_is_new)
-    assert errors == []
-
-
-def test_what_is_no_error_of_aws_is_never_retried(aws, clock):
-    call, attempts = failing(ValueError("a defect"))
-    with pytest.raises(ValueError, match="a defect"):
-        aws.retry(call, when=lambda error: "anything")
-    assert (len(attempts), clock.slept) == (1, [])
-
-
-def test_at_the_deadline_the_original_error_is_raised(aws, clock):
-    call, attempts = failing(NEW_ROLE)
-    with pytest.raises(AwsError) as caught:
-        aws.retry(call, when=role_is_new, deadline_s=60)
-    assert caught.value is NEW_ROLE
-    assert 50 <= clock.now - 1000 <= 60
-    assert len(attempts) == len(clock.slept) + 1 > 10
-
-
-def test_delays_double_up_to_five_seconds_with_jitter(aws, clock):
-    random.seed(7)
-    call, _ = failing(NEW_ROLE, times=8)
-    aws.retry(call, when=role_is_new)
-    for slept, full in zip(clock.slept, [0.25, 0.5, 1, 2, 4, 5, 5, 5], strict=True):
-        assert 0.75 * full <= slept <= full
-    assert clock.slept[5] != clock.slept[6]
-
-
-def test_a_wait_ends_when_the_user_wants_the_run_to_end(clock):
-    """AWS may take minutes; whoever presses Ctrl-C has not got them."""
-    stopped = []
-    waits = itertools.count()
-
-    def sleep(seconds):
-        clock.sleep(seconds)
-        if next(waits) == 2:
-            stopped.append(1)
-
-    aws = Aws(region=REGION, clock=clock, sleep=sleep, stopped=lambda: bool(stopped))
-    call, attempts = failing(NEW_ROLE)
-    with pytest.raises(Interrupted, match="interrupted while waiting the role is new") as caught:
-        aws.retry(call, when=role_is_new)
-    assert len(attempts) == 3 and "goes on where it stopped" in caught.value.advice
-    with pytest.raises(Interrupted, match="interrupted while waiting for it"):
-        aws.wait_until(lambda: None, reason="for it")
-    assert len(clock.slept) == 3
-
-
-def test_a_call_that_works_is_made_even_when_the_run_is_to_end(clock):
-    aws = Aws(region=REGION, clock=clock, sleep=clock.sleep, stopped=lambda: True)
-    assert aws.retry(lambda: "done", when=role_is_new) == "done"
-
-
-def test_waiting_ends_with_what_is_found(aws, clock):
-    answers = [None, None, {"State": "Active"}]
-    reasons = []
-    telling = aws.telling(reasons.append)
-    assert telling.wait_until(lambda: answers.pop(0), reason="for it") == {"State": "Active"}
-    assert reasons == ["waiting for it"] * 2
-    assert len(clock.slept) == 2
-
-
-@pytest.mark.parametrize("found", [False, 0, "", []])
-def test_what_is_found_may_be_false(aws, found):
-    assert aws.wait_until(lambda: found, reason="for it") == found
-
-
-def test_waiting_gives_up_at_the_deadline_and_says_for_what(aws, clock):
-    with pytest.raises(
-        AwsError, match="TimedOut: gave up after 30 s for the function to become active"
-    ) as caught:
-        aws.wait_until(lambda: None, reason="for the function to become active", deadline_s=30)
-    assert caught.value.code == "TimedOut"
-    assert caught.value.advice == "run the command again"
-    assert 25 <= clock.now - 1000 <= 30
-    assert max(clock.slept) <= 2
-
-
-def test_an_error_while_waiting_is_not_swallowed(aws, clock):
-    call, attempts = failing(NEW_ROLE)
-    with pytest.raises(AwsError, match="cannot be assumed"):
-        aws.wait_until(call, reason="for it")
-    assert (len(attempts), clock.slept) == (1, [])
+    for made in stubs:
+        made.assert_no_pending_responses()
 
 
 def test_a_refusal_becomes_one_error_with_all_that_aws_said(aws, stub):
@@ -238,8 +95,8 @@ def test_pages_are_asked_for_one_by_one_and_joined():
         )
         stub.add_response("describe_log_groups", {})
         stub.add_response("describe_log_groups", {"logGroups": []})
-        found = aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix="x")
-        assert [each["logGroupName"] for each in found] == ["a"]
+        groups = aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix="x")
+        assert [group["logGroupName"] for group in groups] == ["a"]
         assert list(aws.pages("logs", "describe_log_groups", "logGroups")) == []
     assert recorded[0] == ("logs", "describe_log_groups")
 
@@ -260,8 +117,8 @@ def test_a_page_that_is_throttled_is_asked_for_again_and_nothing_of_the_listing_
     logs.add_response(
         "describe_log_groups", {"logGroups": [{"logGroupName": "b"}]}, {"nextToken": "t"}
     )
-    found = aws.pages("logs", "describe_log_groups", "logGroups")
-    assert [each["logGroupName"] for each in found] == ["a", "b"]
+    groups = aws.pages("logs", "describe_log_groups", "logGroups")
+    assert [group["logGroupName"] for group in groups] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +146,8 @@ def test_a_throttle_is_waited_out_with_growing_delays_and_told(
     )
     aws.telling(told.append).call(service, operation)
     assert told == ["waiting for AWS: too many calls in this account"] * 4
-    assert all(later / earlier > 2 * 0.7 for earlier, later in zip(clock.slept, clock.slept[1:]))
+    growth = [later / earlier for earlier, later in itertools.pairwise(clock.slept)]
+    assert len(growth) == 3 and min(growth) > 2 * 0.7
 
 
 def test_a_throttle_that_says_so_only_in_its_message_is_one(aws, stub):
@@ -505,11 +363,15 @@ def test_the_first_error_of_calls_made_at_once_is_raised_when_all_have_ended(aws
     assert caught.value is one and sorted(ended) == ["One", "Other"]
 
 
-def test_clients_can_be_made_beforehand_and_what_is_wrong_shows_at_the_first_call():
+def test_clients_are_made_beforehand_and_an_error_shows_at_the_first_call(monkeypatch):
     aws = Aws(region=REGION, credentials=("key", "secret"))
     aws.make_clients()
-    assert set(aws._clients) == set(SERVICES)
-    broken = Aws(region=REGION, endpoint_url="localhost", credentials=("key", "secret"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "localhost")  # no client can be made with it
+    for service in SERVICES:
+        aws.client(service)
+    with pytest.raises(AwsError, match="localhost"):
+        aws.client("sts")
+    broken = Aws(region=REGION, credentials=("key", "secret"))
     broken.make_clients()
     with pytest.raises(AwsError, match="localhost"):
         broken.call("iam", "get_role", RoleName="x")
@@ -534,38 +396,3 @@ def test_an_overridden_endpoint_has_no_prefix_on_its_host(aws, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:2")
     by_environment = Aws(region=REGION, credentials=("k", "s"))
     assert by_environment.client("stepfunctions").meta.config.inject_host_prefix is False
-
-
-def test_a_pass_asks_once_however_many_want_to_know(aws):
-    seen, asked, begun = aws.remembering(), [], threading.Event()
-
-    def call():
-        asked.append(threading.get_ident())
-        begun.wait(5)
-        return ["a"]
-
-    with ThreadPoolExecutor(4) as pool:
-        futures = [pool.submit(seen.telling(print).once, "groups", call) for _ in range(4)]
-        begun.set()
-        assert [future.result() for future in futures] == [["a"]] * 4
-    assert len(asked) == 1
-    assert seen.once("others", lambda: "b") == "b"
-    assert aws.remembering().once("groups", lambda: "read anew") == "read anew"
-    assert aws.once("groups", call) is None
-
-
-def test_everybody_hears_of_it_when_what_was_asked_once_fails(aws):
-    seen = aws.remembering()
-    for _ in range(2):
-        with pytest.raises(AwsError, match="AccessDenied"):
-            seen.once("groups", lambda: (_ for _ in ()).throw(AwsError("AccessDenied", "no")))
-
-
-def test_no_service_is_looked_for_in_the_folders_of_all(aws):
-    """botocore would read four hundred folders, three times, to know that a service exists."""
-    with mock.patch("os.listdir", wraps=os.listdir) as listing:
-        fresh = Aws(region=REGION, credentials=("key", "secret"))
-        for service in KNOWN:
-            fresh.client(service)
-        assert fresh.client("lambda").can_paginate("list_functions")
-    assert len(listing.mock_calls) < 10 * len(KNOWN)

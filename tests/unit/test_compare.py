@@ -1,6 +1,4 @@
-"""Canonical forms: what AWS writes in several ways compares as equal, and what differs stays
-different.
-"""
+"""Canonical forms: equal values compare as equal however AWS writes them, others as different."""
 
 from __future__ import annotations
 
@@ -167,7 +165,7 @@ def test_a_different_effect_sid_or_condition_operator_is_a_difference():
 def test_lifecycle_rules_are_in_order_of_priority():
     """ECR-5; priorities are numbers, so 10 comes after 9."""
     rules = [{"rulePriority": number, "action": {"type": "expire"}} for number in (10, 9, 1)]
-    assert [each["rulePriority"] for each in canonical_lifecycle({"rules": rules})["rules"]] == [
+    assert [rule["rulePriority"] for rule in canonical_lifecycle({"rules": rules})["rules"]] == [
         1,
         9,
         10,
@@ -274,8 +272,8 @@ rules = st.fixed_dictionaries(
     },
 )
 lifecycles = st.lists(rules, max_size=4).map(
-    lambda found: {
-        "rules": [{"rulePriority": number, **rule} for number, rule in enumerate(found, start=1)]
+    lambda rules: {
+        "rules": [{"rulePriority": number, **rule} for number, rule in enumerate(rules, start=1)]
     }
 )
 
@@ -285,11 +283,11 @@ def rewritten(value, random):
     scalars as lists.
     """
     if isinstance(value, dict):
-        items = [(name, rewritten(each, random)) for name, each in value.items()]
+        items = [(name, rewritten(member, random)) for name, member in value.items()]
         random.shuffle(items)
         return dict(items)
     if isinstance(value, list):
-        items = [rewritten(each, random) for each in value]
+        items = [rewritten(item, random) for item in value]
         random.shuffle(items)
         return items[0] if len(items) == 1 and random.random() < 0.5 else items
     return value

@@ -145,3 +145,26 @@ def test_a_failure_of_aws_is_worth_another_run_and_says_so():
         == "AWS failed to answer; run the command again"
     )
     assert AwsError("Other", "", status=400).advice == ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AwsError(
+            "Throttling", "slow", operation="GetRole", status=429, request_id="r", advice="wait"
+        ),
+        NoCredentials("ExpiredToken", "gone"),
+        NotReached("ForeignAnswer", "a page", status=502),
+        ConfigError(["one", "two"], "mend it"),
+        BuildError("no Dockerfile", "write one"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_with_its_context_is_a_copy(error: DeployerError) -> None:
+    error.document = {"seconds": 1}
+    before = dict(vars(error))
+    copy = error.during("failed to create api")
+    assert type(copy) is type(error) and vars(error) == before
+    assert vars(copy) == {**before, "message": f"failed to create api: {error.message}"}
+    assert str(copy) == f"failed to create api: {error}"
+    assert copy.args == (copy.message,)

@@ -1,12 +1,13 @@
 """Walking the graph, serial and in threads.
 
 A scenario is one line: `A -> B` means that B needs A, `C fails` that visiting C raises, a lone `D`
-that D needs nothing. So is its outcome: `A done, B failed, C skipped (B)`.
+that D needs nothing. Its outcome is one line too: `A done, B failed, C skipped (B)`.
 """
 
 from __future__ import annotations
 
 import graphlib
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -19,7 +20,7 @@ from tests.support.serial import SerialExecutor
 
 
 class Broken(Exception):
-    """What a failing node raises."""
+    """The error of a failing node."""
 
 
 @pytest.fixture(params=["serial", "threaded"])
@@ -38,16 +39,18 @@ def parse(scenario):
         chain = clause.split(" -> ")
         for node in chain:
             needs.setdefault(node, [])
-        for before, after in zip(chain, chain[1:]):
+        for before, after in itertools.pairwise(chain):
             needs[after].append(before)
     return needs, failing
 
 
 def line(outcomes):
-    blame = {node: f" ({each.because})" if each.because else "" for node, each in outcomes.items()}
-    return ", ".join(
-        f"{node} {outcomes[node].fate.value}{blame[node]}" for node in sorted(outcomes)
-    )
+    def words(node):
+        outcome = outcomes[node]
+        because = f" ({outcome.because})" if outcome.because else ""
+        return f"{node} {outcome.fate.value}{because}"
+
+    return ", ".join(words(node) for node in sorted(outcomes))
 
 
 def visitor(failing, visited):
@@ -203,7 +206,7 @@ def test_reversing_turns_every_edge():
 
 @st.composite
 def graphs(draw):
-    """A directed acyclic graph of up to nine nodes, declared in any order, and the nodes that fail."""
+    """An acyclic graph of up to nine nodes, declared in any order, and the nodes that fail."""
     size = draw(st.integers(1, 9))
     edges = draw(
         st.sets(st.tuples(st.integers(0, size - 1), st.integers(0, size - 1)), max_size=16)
@@ -212,24 +215,24 @@ def graphs(draw):
     for one, other in sorted(edges):
         if one != other:
             needs[max(one, other)].append(min(one, other))
-    named = {f"n{node}": sorted({f"n{each}" for each in wanted}) for node, wanted in needs.items()}
+    named = {f"n{node}": sorted({f"n{need}" for need in needed}) for node, needed in needs.items()}
     return named, draw(st.sets(st.sampled_from(sorted(named))))
 
 
 def ancestors(needs, node):
-    found = set(needs[node])
-    for each in needs[node]:
-        found |= ancestors(needs, each)
-    return found
+    nodes = set(needs[node])
+    for need in needs[node]:
+        nodes |= ancestors(needs, need)
+    return nodes
 
 
 def check_outcomes(needs, failing, outcomes):
     assert outcomes.keys() == needs.keys()
     for node, outcome in outcomes.items():
-        culprits = {each for each in ancestors(needs, node) if outcomes[each].fate is Fate.FAILED}
-        if culprits:
+        failed = {need for need in ancestors(needs, node) if outcomes[need].fate is Fate.FAILED}
+        if failed:
             assert outcome.fate is Fate.SKIPPED
-            assert outcome.because in culprits
+            assert outcome.because in failed
         else:
             assert outcome.fate is (Fate.FAILED if node in failing else Fate.DONE)
             assert (outcome.error is not None) == (node in failing)
@@ -254,10 +257,12 @@ def test_every_node_has_one_outcome_and_none_begins_before_its_needs_are_done(ki
         outcomes = walk(needs, visit, executor)
     check_outcomes(needs, failing, outcomes)
     assert all(
-        isinstance(each.error, Broken) for each in outcomes.values() if each.fate is Fate.FAILED
+        isinstance(outcome.error, Broken)
+        for outcome in outcomes.values()
+        if outcome.fate is Fate.FAILED
     )
     assert sorted(visited) == sorted(
-        node for node, each in outcomes.items() if each.fate is not Fate.SKIPPED
+        node for node, outcome in outcomes.items() if outcome.fate is not Fate.SKIPPED
     )
 
 
@@ -268,10 +273,10 @@ def test_after_a_stop_every_node_has_an_outcome_and_no_more_begin(graph, limit):
     outcomes = walk(needs, visited.append, SerialExecutor(), stopped=lambda: len(visited) >= limit)
     assert outcomes.keys() == needs.keys()
     assert sorted(visited) == sorted(
-        node for node, each in outcomes.items() if each.fate is Fate.DONE
+        node for node, outcome in outcomes.items() if outcome.fate is Fate.DONE
     )
     assert len(visited) == min(limit, len(needs))
-    assert all(each.because is None for each in outcomes.values())
+    assert all(outcome.because is None for outcome in outcomes.values())
 
 
 @given(graphs())
@@ -280,11 +285,11 @@ def test_the_order_has_every_node_once_and_needs_first(graph):
     order = in_order(needs)
     assert sorted(order) == sorted(needs)
     assert all(
-        order.index(each) < order.index(node) for node, wanted in needs.items() for each in wanted
+        order.index(need) < order.index(node) for node, needed in needs.items() for need in needed
     )
 
 
 @given(graphs())
 def test_reversing_twice_is_the_graph_itself(graph):
     needs, _ = graph
-    assert reverse(reverse(needs)) == {node: set(wanted) for node, wanted in needs.items()}
+    assert reverse(reverse(needs)) == {node: set(needed) for node, needed in needs.items()}

@@ -1,14 +1,18 @@
-"""Who may import whom. Arrows point down; see deployer/__init__.py and docs/architecture.md."""
+"""Which module may import which, and that the pages which describe this are true."""
 
 from __future__ import annotations
 
 import ast
+import pkgutil
+import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import deployer
 from deployer.cli import VERBS
 from tests.support.projects import ROOT
 
@@ -25,42 +29,35 @@ LAYERS = [
     {"commands.interrupts", "commands.options"},
     {"commands.group"},
     {"local", "service.check"},
-    {"report.live", "service.runs", "service.invoke"},
-    {"service.rehearsal", "service.census", "project.training"},
-    {"engine.apply", "service.declare"},
+    {"report.live"},
     {
-        "resources.apigateway",
-        "resources.ecr",
-        "resources.iam",
-        "resources.lambda_",
-        "resources.logs",
-        "resources.s3",
-    }
-    | {"resources.stepfunctions", "service.release"},
-    {"resources.base", "images.build"},
-    {"images.direct", "images.engine"},
-    {
-        "images.packages",
-        "images.base",
-        "images.pins",
-        "images.ecr",
-        "images.archive",
-        "images.verify",
+        "report.console",
+        "report.plan",
+        "report.results",
+        "service.up",
+        "service.down",
+        "service.invoke",
     },
+    {"service.rehearsal", "service.census", "service.inventory", "service.outcome"},
+    {"service.declare"},
+    {"engine.apply", "service.release", "service.permissions"},
+    {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_"}
+    | {"resources.logs", "resources.s3", "resources.stepfunctions"}
+    | {"project.contexts", "project.training"},
+    {"resources.base", "images.build", "project.models"},
+    {"images.direct", "images.engine"},
+    {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
+    | {"images.predictions"},
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
     {"project.settings", "engine.graph"},
-    {"images.context", "images.requirements", "images.registry"},
+    {"images.context", "images.pip_command", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
-    {
-        "engine.compare",
-        "engine.events",
-        "aws.pace",
-        "project.workflow",
-        "aws.signin",
-        "files",
-        "machine",
-    },
-    {"errors", "hints"},
+    {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
+    {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
+    {"files", "machine"},
+    {"aws.botocore_patches"},
+    {"aws.foreign_answers"},
+    {"errors", "hints", "project.template"},
     {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -76,7 +73,7 @@ ONLY_IN = {
     "packaging": {"images.requirements", "images.packages"},
 }
 PURE = {"engine.plan", "engine.compare", "engine.events", "errors", "project.workflow"}
-PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "typing", "urllib"}
+PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "re", "typing", "urllib"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -172,3 +169,52 @@ def test_training_handlers_and_deployer_meet_through_files_only(path: Path) -> N
 def test_no_module_is_too_long_to_read() -> None:
     lengths = {name: len(path.read_text().splitlines()) for name, path in modules()}
     assert not {name: length for name, length in lengths.items() if length > 500}
+
+
+def arrows() -> str:
+    """Return the packages of LAYERS from top to bottom, each at the place of its topmost module."""
+    places: dict[str, int] = {}
+    for number, names in enumerate(LAYERS[:-1]):
+        for name in names:
+            places.setdefault(name.split(".")[0], number)
+    floors: dict[int, list[str]] = {}
+    for package, number in places.items():
+        floors.setdefault(number, []).append(package)
+    return " → ".join(", ".join(sorted(floors[number])) for number in sorted(floors))
+
+
+@pytest.mark.parametrize(
+    ("page", "before", "after", "prefix"),
+    [
+        ("deployer/__init__.py", "Imports point down", '\n"""', "Imports point down: "),
+        (
+            "docs/architecture.md",
+            "--regenerate tests/unit/test_imports.py -->\n```text\n",
+            "\n```\n<!-- end",
+            "",
+        ),
+    ],
+)
+def test_the_pages_show_the_order_of_packages(
+    page: str, before: str, after: str, prefix: str, request: pytest.FixtureRequest
+) -> None:
+    path = ROOT / page
+    text = path.read_text(encoding="utf-8")
+    start = text.index(before) + (0 if prefix else len(before))
+    end = text.index(after, start)
+    block = "\n".join(textwrap.wrap(f"{prefix}{arrows()}.", 100))
+    if request.config.getoption("--regenerate"):
+        path.write_text(f"{text[:start]}{block}{text[end:]}", encoding="utf-8")
+        return
+    assert text[start:end] == block, "pytest --regenerate tests/unit/test_imports.py"
+
+
+def test_every_name_on_the_first_page_exists() -> None:
+    """Of each `name` in the package's docstring; one that ends in a slash is a package."""
+    names = re.findall(r"`([^`]+)`", deployer.__doc__ or "")
+    assert len(names) > 10
+    for name in names:
+        if name.endswith("/"):
+            assert (PACKAGE / name / "__init__.py").is_file(), name
+        elif name not in VERBS:
+            pkgutil.resolve_name(f"deployer.{name}")

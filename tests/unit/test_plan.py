@@ -1,9 +1,8 @@
-"""The plan as a pure function: JSON cases of desired against actual, and the properties that hold
-for all of them.
+"""The plan as a pure function: JSON cases of desired and actual, and properties of all plans.
 
 A case in tests/cases/plan has `desired` (a list; `moves` maps a changed field to the outputs that
 then change) and `actual` (by key), optionally `undeclared`, or `delete` (a list of keys) in place
-of `desired`. `plan` is what is expected, a line for each change and one, indented, for each field.
+of `desired`. `plan` is the expected plan: a line per change and an indented line per field.
 {"$ref": [key, output]} stands for a Ref.
 """
 
@@ -39,8 +38,8 @@ def with_refs(value):
     if isinstance(value, dict):
         if value.keys() == {"$ref"}:
             return Ref(*value["$ref"])
-        return {name: with_refs(each) for name, each in value.items()}
-    return [with_refs(each) for each in value] if isinstance(value, list) else value
+        return {name: with_refs(member) for name, member in value.items()}
+    return [with_refs(item) for item in value] if isinstance(value, list) else value
 
 
 def desired_from(entry):
@@ -55,18 +54,16 @@ def desired_from(entry):
 
 
 def written(value):
-    """Write a value as JSON, so that true is not 1; a value yet unknown writes itself, wherever it
-    stands.
-    """
+    """Write a value as JSON, in which true is not 1; UNKNOWN, at any depth, writes itself."""
     return json.dumps(value, sort_keys=True, default=repr).replace(f'"{UNKNOWN!r}"', repr(UNKNOWN))
 
 
 def lines(plan):
     for change in plan.changes:
         yield f"{change.action.value} {change.key}"
-        for each in change.fields:
-            forces = " (forces replacement)" if each.forces_replace else ""
-            yield f"  {each.path}: {written(each.before)} -> {written(each.after)}{forces}"
+        for field in change.fields:
+            forces = " (forces replacement)" if field.forces_replace else ""
+            yield f"  {field.path}: {written(field.before)} -> {written(field.after)}{forces}"
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -163,9 +160,7 @@ fields = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
 
 
 def set_at(value, path, after):
-    """Return a value with what lies at a path, such as environment.KEY or layers[0], changed; None
-    removes it.
-    """
+    """Change the part of a value at a path, such as environment.KEY or layers[0]; None removes."""
     name, _, rest = path.partition(".")
     base, *positions = name.replace("]", "").split("[")
     steps = [base, *map(int, positions)]
@@ -196,35 +191,36 @@ def test_making_the_changes_that_the_plan_shows_leaves_nothing_to_change(desired
     for change in compare(desired, actual):
         set_at(world, change.path, change.after)
     assert compare(desired, world) == ()
-    assert {name: each for name, each in world.items() if name not in desired} == {
-        name: each for name, each in actual.items() if name not in desired
+    undeclared = [name for name in actual if name not in desired]
+    assert {name: world[name] for name in world.keys() - desired.keys()} == {
+        name: actual[name] for name in undeclared
     }
 
 
 @given(fields, fields)
 def test_every_change_shows_a_true_before_and_a_different_after(desired, actual):
-    found = compare(desired, actual)
-    assert len({change.path for change in found}) == len(found)
-    assert all(written(change.before) != written(change.after) for change in found)
+    changes = compare(desired, actual)
+    assert len({change.path for change in changes}) == len(changes)
+    assert all(written(change.before) != written(change.after) for change in changes)
 
 
 @st.composite
 def chains(draw):
-    """Resources that may refer to earlier ones, each with what is there now."""
+    """Resources that may refer to earlier ones, with their actual states."""
     desired, actual = [], {}
     for number in range(draw(st.integers(1, 5))):
-        wanted = {f"f{name}": each for name, each in draw(fields).items()}
+        declared = {f"f{name}": value for name, value in draw(fields).items()}
         if desired:
             for position in draw(st.lists(st.integers(0, number - 1), max_size=2, unique=True)):
-                wanted[f"of{position}"] = {
+                declared[f"of{position}"] = {
                     "nested": [Ref(f"r{position}", draw(st.sampled_from(["id", "version"])))]
                 }
         forcing = draw(st.sampled_from([(), ("fa",), ("fb", "fc")]))
         desired.append(
-            Desired(f"r{number}", wanted, replace_on=forcing, moves=lambda changed: ["version"])
+            Desired(f"r{number}", declared, replace_on=forcing, moves=lambda changed: ["version"])
         )
-        found = {f"f{name}": each for name, each in draw(fields).items()}
-        state = State(found, {"id": f"{number}", "version": "1"})
+        present = {f"f{name}": value for name, value in draw(fields).items()}
+        state = State(present, {"id": f"{number}", "version": "1"})
         actual[f"r{number}"] = draw(st.sampled_from([None, state]))
     return desired, actual
 
@@ -237,7 +233,7 @@ class World:
         self.serial = 0
 
     def apply(self, plan, desired):
-        by_key = {each.key: each for each in desired}
+        by_key = {declared.key: declared for declared in desired}
         for change in plan.effective:
             if change.action is Action.DELETE:
                 self.states[change.key] = None
@@ -266,10 +262,10 @@ def test_a_second_plan_after_applying_the_first_is_empty(chain):
 @given(chains())
 def test_planning_is_repeatable_and_changes_neither_side(chain):
     desired, actual = chain
-    before = json.dumps([dict(each.fields) for each in desired], default=repr), repr(actual)
+    before = json.dumps([dict(declared.fields) for declared in desired], default=repr), repr(actual)
     assert list(lines(make_plan(desired, actual))) == list(lines(make_plan(desired, actual)))
     assert before == (
-        json.dumps([dict(each.fields) for each in desired], default=repr),
+        json.dumps([dict(declared.fields) for declared in desired], default=repr),
         repr(actual),
     )
 
@@ -278,7 +274,9 @@ def test_planning_is_repeatable_and_changes_neither_side(chain):
 def test_every_resource_has_one_change_and_deletions_come_last(chain, undeclared):
     desired, actual = chain
     plan = make_plan(desired, actual, undeclared)
-    assert [change.key for change in plan.changes] == [each.key for each in desired] + undeclared
+    assert [change.key for change in plan.changes] == [
+        declared.key for declared in desired
+    ] + undeclared
     assert [change.key for change in plan.changes if change.action is Action.DELETE] == undeclared
 
 

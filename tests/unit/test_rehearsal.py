@@ -14,7 +14,7 @@ from deployer.project.settings import Settings, load_settings
 from deployer.resources.base import Resource
 from deployer.service import declare
 from deployer.service.rehearsal import rehearse
-from deployer.service.release import load_project
+from deployer.service.release import load_release
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def settings(project: Path) -> Settings:
 
 @pytest.fixture
 def resources(settings: Settings) -> dict[str, Resource]:
-    return {each.key: each for each in declare.declare(settings, load_project(settings))}
+    return {each.key: each for each in declare.declare(settings, load_release(settings))}
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ from deployer.engine.plan import references
 from deployer.project.settings import Settings, load_settings
 from deployer.resources.base import Resource
 from deployer.service import declare
+from deployer.service.inventory import everything
 from deployer.service.rehearsal import limits
-from deployer.service.release import Project, load_project
+from deployer.service.release import load_release
 from tests.support.golden import golden
 
 GOLDEN = Path(__file__).parent.parent / "cases" / "service.txt"
@@ -35,7 +36,7 @@ def settings(project: Path) -> Settings:
 
 @pytest.fixture
 def resources(settings: Settings) -> list[Resource]:
-    return declare.declare(settings, load_project(settings))
+    return declare.declare(settings, load_release(settings))
 
 
 def field(resources: list[Resource], key: str, name: str) -> Any:
@@ -108,7 +109,7 @@ def test_the_workflow_may_invoke_these_functions_with_and_without_a_version(
 
 
 def test_tracing_adds_its_permissions_to_both_roles(settings: Settings) -> None:
-    traced = declare.declare(replace(settings, tracing=True), load_project(settings))
+    traced = declare.declare(replace(settings, tracing=True), load_release(settings))
     assert "tracing" in field(traced, "role/functions", "policies") and "tracing" in field(
         traced, "role/workflow", "policies"
     )
@@ -141,18 +142,11 @@ def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> N
 
 
 def test_policies_fit_into_iams_limits(settings: Settings) -> None:
-    """Iam-11: 10,240 characters of inline policies a role, 2,048 of trust; with ten models as well."""
-    project = load_project(settings)
-    one = project.models["random_forest"]
-    names = tuple(f"a_model_with_a_long_name_{number}" for number in range(10))
-    many = Project(
-        names,
-        None,
-        dict.fromkeys(names, one),
-        project.images,
-        dict.fromkeys(names, "image"),
-        project.libraries,
-    )
+    """Iam-11: 10,240 characters of inline policies for a role, 2,048 of trust; for ten models."""
+    release = load_release(settings)
+    names = [f"a_model_with_a_long_name_{number}" for number in range(10)]
+    functions = tuple(replace(release.functions[0], name=name) for name in names)
+    many = replace(release, definition={}, functions=functions)
     for role in ("functions", "workflow", "api"):
         resources = declare.declare(replace(settings, tracing=True), many)
         policies = field(resources, f"role/{role}", "policies")
@@ -171,7 +165,7 @@ def test_an_own_folder_makes_an_own_image_in_the_same_repository(settings: Setti
     own = settings.project / "lambda_src" / "random_forest"
     own.mkdir()
     (own / "Dockerfile").write_text('FROM x\nCMD ["other.handler"]\n')
-    resources = declare.declare(settings, load_project(settings))
+    resources = declare.declare(settings, load_release(settings))
     tags = {
         resource.key: resource.fields["tag"]
         for resource in resources
@@ -185,9 +179,7 @@ def test_an_own_folder_makes_an_own_image_in_the_same_repository(settings: Setti
 def test_everything_that_can_be_declared_can_be_deleted(
     settings: Settings, resources: list[Resource]
 ) -> None:
-    deletable = {
-        resource.key for resource in declare.everything(settings, load_project(settings).functions)
-    }
+    deletable = {resource.key for resource in everything(settings, load_release(settings).names)}
     assert deletable == {
         resource.key for resource in resources if resource.key != "image"
     }  # goes with its repository
@@ -198,7 +190,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
     from concurrent.futures import ThreadPoolExecutor
 
     from deployer.images.context import NO_BASE
-    from deployer.service import runs
+    from deployer.service.up import plan_up
     from tests.support.accounts import connect, reset
 
     reset(server)
@@ -219,8 +211,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
         base_image=NO_BASE,
     )
     with ThreadPoolExecutor(4) as pool:
-        _, run = runs.prepare_up(aws, settings, pool, lambda event: None)
-        run(lambda: False)
+        plan_up(aws, settings, pool, lambda event: None).apply(lambda: False)
     assert {
         "CreateFunction",
         "CreateStateMachine",

@@ -21,7 +21,7 @@ from deployer.project.settings import (
     load_settings,
     settings_table,
 )
-from deployer.service.release import placeholders
+from deployer.project.workflow import placeholders
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ACCOUNT = "123456789012"

@@ -1,6 +1,4 @@
-"""Every way in which botocore finds credentials works, and whatever fails in one is told in one
-line.
-"""
+"""Every way in which botocore finds credentials works, and its failures are one line each."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.errors import AwsError, NoCredentials, NotReached
+from deployer.errors import NoCredentials, NotReached
 from tests.support.clock import Clock
 from tests.support.stub import Quiet, serve
 
@@ -32,14 +30,14 @@ def credentials_xml(action: str, key: str, expiration: str = LATER) -> str:
         f"<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
         f"<SessionToken>t</SessionToken><Expiration>{expiration}</Expiration>"
     )
-    user = "<AssumedRoleUser><AssumedRoleId>a:b</AssumedRoleId><Arn>arn:aws:sts::1:assumed-role/r/s</Arn></AssumedRoleUser>"
-    return f"<{action}Response><{action}Result><Credentials>{inner}</Credentials>{user}</{action}Result></{action}Response>"
+    arn = "<Arn>arn:aws:sts::1:assumed-role/r/s</Arn>"
+    user = f"<AssumedRoleUser><AssumedRoleId>a:b</AssumedRoleId>{arn}</AssumedRoleUser>"
+    result = f"<Credentials>{inner}</Credentials>{user}"
+    return f"<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"
 
 
 class Cloud(Quiet):
-    """Every server that a provider of credentials asks, and STS, which says with whose key it was
-    asked.
-    """
+    """All servers that credential providers call, and STS, which answers with the caller's key."""
 
     def handle_any(self) -> None:
         body = self.body().decode()
@@ -60,7 +58,7 @@ class Cloud(Quiet):
 
     def _http(self, body: str) -> None:
         path = self.path.partition("?")[0]
-        found = {
+        credentials = {
             "AccessKeyId": "PLACE",
             "SecretAccessKey": "s",
             "Token": "t",
@@ -86,13 +84,13 @@ class Cloud(Quiet):
                 }
             )
         if path == "/container":
-            return self._json({**found, "AccessKeyId": "CONTAINER"})
+            return self._json({**credentials, "AccessKeyId": "CONTAINER"})
         if path == "/latest/api/token":
             return self.answer(200, b"imds", {})
         if path == "/latest/meta-data/iam/security-credentials/":
             return self.answer(200, b"machine", {})
         if path == "/latest/meta-data/iam/security-credentials/machine":
-            return self._json({**found, "AccessKeyId": "MACHINE"})
+            return self._json({**credentials, "AccessKeyId": "MACHINE"})
         return self.answer(404, b"{}", {})
 
     def _json(self, value: Any) -> None:
@@ -133,9 +131,7 @@ class Home:
         )
 
     def who_afresh(self, profile: str) -> str:
-        """In a process of its own: where the tokens of SSO lie is decided when botocore is
-        imported.
-        """
+        """In a new process: the folder of SSO's tokens is fixed when botocore is imported."""
         program = (
             "import sys; from deployer.aws.access import Aws; "
             "print(Aws(profile=sys.argv[1]).identity.arn)"
@@ -263,16 +259,6 @@ def test_the_machines_metadata(home: Home, cloud: str) -> None:
     assert home.who() == "MACHINE"
 
 
-def test_a_service_that_the_deployer_does_not_call_is_known_when_it_is_asked_for(
-    home: Home,
-) -> None:
-    home.patch.setenv("AWS_ACCESS_KEY_ID", "K")
-    home.patch.setenv("AWS_SECRET_ACCESS_KEY", "s")
-    assert Aws().client("cloudwatch").meta.service_model.service_name == "cloudwatch"
-    with pytest.raises(AwsError, match="no-such-service"):
-        Aws().client("no-such-service")
-
-
 EXPIRED = json.dumps(
     {
         "Version": 1,
@@ -389,7 +375,7 @@ def test_a_role_that_sts_refuses_is_told_in_its_words(home: Home) -> None:
     )
 
 
-# Answers that are none of AWS's
+# Answers that do not come from AWS
 
 
 def answering(
@@ -464,14 +450,18 @@ FOREIGN: dict[str, tuple[Any, str]] = {
 def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
     what: str, operation: tuple[str, str]
 ) -> None:
-    """Taken for an answer, it would say that nothing exists."""
+    """botocore would take it for an answer which says that nothing exists."""
     handler, expected = FOREIGN[what]
     clock, told = Clock(), []
     with serve(handler) as url:
         aws = Aws(
-            region="us-east-1", endpoint_url=url, credentials=("A", "s"), clock=clock, sleep=clock.sleep,
+            region="us-east-1",
+            endpoint_url=url,
+            credentials=("A", "s"),
+            clock=clock,
+            sleep=clock.sleep,
             tell=lambda text, *, lasting=False: told.append(text),
-        )  # fmt: skip
+        )
         with pytest.raises(NotReached) as error:
             aws.call(*operation)
     assert expected in error.value.message and "\n" not in error.value.message
@@ -489,8 +479,9 @@ def test_an_identity_that_names_no_account_is_none_of_awss(account: str, arn: st
     name = "GetCallerIdentity"
     xml = f"<{name}Response><{name}Result>{result}</{name}Result></{name}Response>"
     with serve(answering(200, xml.encode(), {"Content-Type": "text/xml"})) as url:
+        aws = Aws(region="us-east-1", endpoint_url=url, credentials=("A", "s"))
         with pytest.raises(NotReached, match="it names no account"):
-            Aws(region="us-east-1", endpoint_url=url, credentials=("A", "s")).identity
+            _ = aws.identity
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,9 @@ import pytest
 from deployer.errors import ConfigError
 from deployer.images.context import NO_BASE
 from deployer.images.requirements import pinned_version, read_requirements, target_environment
+from deployer.project.models import Model, read_manifest
 from deployer.project.settings import load_settings
-from deployer.service.release import (
-    Model,
-    fill,
-    load_project,
-    model_environment,
-    model_key,
-    placeholders,
-    tasks,
-)
+from deployer.service.release import load_release
 from tests.support.projects import ROOT
 
 NAMES = ("linear_regression", "random_forest", "support_vector")
@@ -29,7 +22,7 @@ NAMES = ("linear_regression", "random_forest", "support_vector")
 
 def load(project, **options):
     settings = load_settings(project, options, {})
-    return load_project(
+    return load_release(
         settings.located(account="123456789012", partition="aws", region="eu-central-1")
     )
 
@@ -78,30 +71,33 @@ def manifest(project):
 
 def test_the_shipped_project_is_in_order(project):
     found = load(project)
-    assert found.functions == NAMES == tuple(found.models)
-    assert found.models["random_forest"].features[0] == "CRIM"
-    assert len(found.models["random_forest"].features) == 13
-    assert found.image_of == dict.fromkeys(NAMES, "image")
-    assert found.images["image"].folder == project / "lambda_src"
-    assert found.libraries.keys() >= {"python", "scikit-learn"}
+    assert found.names == NAMES
+    forest = found.functions[1].model
+    assert forest.features[0] == "CRIM"
+    assert len(forest.features) == 13
+    assert found.image_keys == dict.fromkeys(NAMES, "image")
+    assert found.contexts["image"].folder == project / "lambda_src"
+    libraries = read_manifest(project, [])["libraries"]
+    assert libraries.keys() >= {"python", "scikit-learn"}
+    assert forest.trained_with == libraries["scikit-learn"]
 
 
 def test_the_image_stands_on_the_python_that_trained(project, manifest):
     edit(manifest, lambda content: content["libraries"].update(python="3.99", **served("3.99")))
-    found = load(project).images["image"]
+    found = load(project).contexts["image"]
     assert (found.base, found.python) == ("public.ecr.aws/lambda/python:3.99", "3.99")
 
 
 def test_another_base_can_be_set(project):
     assert (
-        load(project, base_image="localhost:5000/python:1").images["image"].base
+        load(project, base_image="localhost:5000/python:1").contexts["image"].base
         == "localhost:5000/python:1"
     )
 
 
 def test_a_base_needs_a_place_to_be_put_in(project):
     (project / "lambda_src" / "Dockerfile").write_text('FROM python:1\nCMD ["predict.handler"]\n')
-    assert load(project).images["image"].base == "python:1"
+    assert load(project).contexts["image"].base == "python:1"
     problem(
         project,
         "base_image is other:1, but .*Dockerfile has no ARG BASE before FROM",
@@ -128,7 +124,7 @@ def test_an_image_of_other_versions_than_trained_is_refused(project, manifest):
     )
     settings = replace(load_settings(project, {}, {}), base_image=NO_BASE)
     assert (
-        load_project(settings).images["image"].base == NO_BASE
+        load_release(settings).contexts["image"].base == NO_BASE
     )  # without packages no version can be wrong
 
 
@@ -174,7 +170,7 @@ def test_a_comment_may_explain_the_placeholders(project, workflow):
     edit(
         workflow, lambda content: content["States"]["Answer"].update(Comment="${anything} is fine")
     )
-    assert load(project).functions == NAMES
+    assert load(project).names == NAMES
 
 
 def test_a_function_without_a_trained_model_is_refused(project, workflow):
@@ -200,7 +196,7 @@ def test_a_model_that_the_workflow_does_not_name_is_not_deployed(project, manife
     edit(
         manifest, lambda content: content["models"].update(spare=content["models"]["random_forest"])
     )
-    assert load(project).functions == NAMES
+    assert load(project).names == NAMES
 
 
 @pytest.mark.parametrize("name", ["workflow", "api"])
@@ -234,7 +230,7 @@ def test_a_function_name_beyond_lambdas_limit_is_refused(project, workflow, mani
         == f"state_machine.json: {name} makes the function name inference-dev-{name}, longer "
         f"than Lambda's 64"
     )
-    assert name in load(project, stage="d", service="inferenc").functions
+    assert name in load(project, stage="d", service="inferenc").names
 
 
 def test_a_workflow_without_functions_has_nothing_to_deploy(project, workflow):
@@ -290,7 +286,7 @@ def test_a_function_ends_before_its_task(project, seconds):
     assert problems(project, timeout_s=seconds) == [
         f"timeout_s of {name} is {seconds}, but must be below its task's 24" for name in NAMES
     ]
-    assert load(project, timeout_s="23").functions == NAMES
+    assert load(project, timeout_s="23").names == NAMES
 
 
 def test_a_workflow_that_aws_would_refuse_is_refused_with_its_place(project, workflow):
@@ -310,7 +306,7 @@ def test_a_model_that_would_predict_in_threads_is_refused(project, manifest, thr
 @pytest.mark.parametrize("threads", [1, None])
 def test_a_model_of_one_thread_is_taken(project, manifest, threads):
     edit(manifest, lambda content: content["models"]["random_forest"].update(n_jobs=threads))
-    assert load(project).functions == NAMES
+    assert load(project).names == NAMES
 
 
 def test_a_functions_own_timeout_counts(project):
@@ -329,7 +325,7 @@ def test_a_task_of_another_service_is_not_held_to_the_order(project, workflow):
         content["StartAt"] = "Notify"
 
     edit(workflow, notify_first)
-    assert load(project).functions == NAMES
+    assert load(project).names == NAMES
 
 
 def test_settings_of_a_function_that_does_not_exist_are_refused(project):
@@ -342,31 +338,31 @@ def test_settings_of_a_function_that_does_not_exist_are_refused(project):
 
 
 def test_a_folder_with_a_dockerfile_is_that_functions_own_image(project):
-    shared = load(project).images["image"].tag
+    shared = load(project).contexts["image"].image_tag
     own = project / "lambda_src" / "random_forest"
     own.mkdir()
     (own / "Dockerfile").write_text('FROM scratch\nCMD ["mine.handler"]')
     found = load(project)
-    assert found.image_of == {
+    assert found.image_keys == {
         **dict.fromkeys(NAMES, "image"),
         "random_forest": "image/random_forest",
     }
-    assert found.images.keys() == {"image", "image/random_forest"}
-    assert found.images["image/random_forest"].folder == own
-    assert found.images["image"].tag == shared
+    assert found.contexts.keys() == {"image", "image/random_forest"}
+    assert found.contexts["image/random_forest"].folder == own
+    assert found.contexts["image"].image_tag == shared
 
 
 def test_a_folder_without_a_dockerfile_is_a_part_of_the_shared_image(project):
     (project / "lambda_src" / "random_forest").mkdir()
     (project / "lambda_src" / "random_forest" / "extra.py").write_text("x = 1")
-    assert load(project).image_of == dict.fromkeys(NAMES, "image")
+    assert load(project).image_keys == dict.fromkeys(NAMES, "image")
 
 
 def test_when_every_function_has_its_own_image_there_is_no_shared_one(project):
     for name in NAMES:
         (project / "lambda_src" / name).mkdir()
         (project / "lambda_src" / name / "Dockerfile").write_text("FROM python:1")
-    assert load(project).images.keys() == {f"image/{name}" for name in NAMES}
+    assert load(project).contexts.keys() == {f"image/{name}" for name in NAMES}
 
 
 def test_an_environment_beyond_lambdas_limit_is_refused(project, manifest):
@@ -408,31 +404,10 @@ def test_every_problem_is_told_at_once(project, workflow):
         assert sum(part in problem for problem in found) == 1, part
 
 
-def test_placeholders_are_found_with_their_paths():
-    value = {"a": ["x", "${one}"], "b": {"c": "${two} and ${three}"}, "d": 1}
-    assert list(placeholders(value)) == [("$.a[1]", "one"), ("$.b.c", "two"), ("$.b.c", "three")]
-
-
-def test_filling_replaces_whole_strings_and_keeps_everything_else():
-    value = {"a": ["${one}", "not ${one}"], "b": 1, "c": None, "d": True}
-    assert fill(value, {"one": {"Ref": 1}}) == {
-        "a": [{"Ref": 1}, "not ${one}"],
-        "b": 1,
-        "c": None,
-        "d": True,
-    }
-
-
-def test_tasks_are_found_at_any_depth():
-    inner = {"Type": "Task", "Resource": "inner"}
-    outer = {"Type": "Map", "ItemProcessor": {"States": {"x": inner}}}
-    assert list(tasks({"States": {"a": outer, "b": [{"Type": "Pass"}]}})) == [inner]
-
-
 def test_a_models_key_and_environment_say_which_file_it_is(tmp_path):
-    model = Model(tmp_path, "abc", ("a b", "é"))
-    assert model_key("forest", model) == "models/forest/abc.joblib"
-    assert model_environment("forest", model, "1.7.2", "bucket") == {
+    model = Model("forest", tmp_path, "abc", ("a b", "é"), "1.7.2")
+    assert model.key == "models/forest/abc.joblib"
+    assert model.environment("bucket") == {
         "MODEL": "forest",
         "BUCKET": "bucket",
         "KEY": "models/forest/abc.joblib",

@@ -7,7 +7,15 @@ import json
 
 import pytest
 
-from deployer.project.workflow import problems
+from deployer.project.workflow import (
+    fill,
+    functions,
+    picture,
+    placeholders,
+    problems,
+    tasks,
+    timeout_problems,
+)
 from tests.support.projects import ROOT
 
 SOUND = {
@@ -102,7 +110,7 @@ def test_the_shipped_workflow_has_no_problem():
           "an ARN"]),
         (broken(*ONE, "Resource", value="arn:aws:states:::lambda:invoke.waitForTaskToken"),
          ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for "
-          "invoke.waitForTaskToken (Sfn-7)"]),  # noqa: E501
+          "invoke.waitForTaskToken (Sfn-7)"]),
         (broken(*ONE, "Resource", value="arn:aws:states:eu-west-1:1:activity:people"),
          ["$.States.Ask.Branches[0].States.one.Resource: an EXPRESS workflow cannot wait for "
           "people (Sfn-7)"]),
@@ -143,4 +151,88 @@ def test_a_target_that_is_no_name_is_none_of_the_states(target):
     assert list(problems(definition)) == [
         f"$.StartAt: {target!r} is none of its States",
         f"$.States.a.Next: {target!r} is no state beside it",
+    ]
+
+
+def test_placeholders_are_found_with_their_paths():
+    value = {"a": ["x", "${one}"], "b": {"c": "${two} and ${three}"}, "d": 1}
+    assert list(placeholders(value)) == [("$.a[1]", "one"), ("$.b.c", "two"), ("$.b.c", "three")]
+
+
+def test_filling_replaces_whole_strings_and_keeps_everything_else():
+    value = {"a": ["${one}", "not ${one}"], "b": 1, "c": None, "d": True}
+    assert fill(value, {"one": {"Ref": 1}}) == {
+        "a": [{"Ref": 1}, "not ${one}"],
+        "b": 1,
+        "c": None,
+        "d": True,
+    }
+
+
+def test_tasks_are_found_at_any_depth():
+    inner = {"Type": "Task", "Resource": "inner"}
+    outer = {"Type": "Map", "ItemProcessor": {"States": {"x": inner}}}
+    assert list(tasks({"States": {"a": outer, "b": [{"Type": "Pass"}]}})) == [inner]
+
+
+@pytest.mark.parametrize(
+    ("path", "resource", "expected"),
+    [
+        ("Parameters", "${one}", "$.Parameters: ${one} may only be the Resource of a task"),
+        ("Resource", "${One}", "$.Resource: 'One' must be lower-case letters, digits and single"),
+        ("Resource", "${api}", "$.Resource: a function cannot be called api"),
+        ("Resource", "arn:aws:lambda:x", "names no function"),
+        ("Comment", "${one}", "names no function"),
+    ],
+)
+def test_a_placeholder_that_names_no_function_is_a_fault(path, resource, expected):
+    faults: list[str] = []
+    assert list(functions({path: resource}, faults)) == []
+    (fault,) = faults
+    assert expected in fault
+
+
+def test_functions_are_named_once_in_the_order_of_the_workflow():
+    value = {"b": {"Resource": "${two}"}, "a": {"Resource": "${one}"}, "c": {"Resource": "${two}"}}
+    faults: list[str] = []
+    assert list(functions(value, faults)) == ["two", "one"] and faults == []
+
+
+@pytest.mark.parametrize(
+    ("whole", "task", "function", "expected"),
+    [
+        (25, 22, 20, ""),
+        (None, 22, 20, "TimeoutSeconds is None, but must be below the API's 29"),
+        (29, 22, 20, "TimeoutSeconds is 29, but must be below the API's 29"),
+        (25, None, 20, "the task of one has TimeoutSeconds None, but must be below the workflow's"),
+        (25, 25, 20, "the task of one has TimeoutSeconds 25, but must be below the workflow's 25"),
+        (25, 22, 22, "timeout_s of one is 22, but must be below its task's 22"),
+    ],
+)
+def test_a_timeout_is_below_the_timeout_around_it(whole, task, function, expected):
+    states = [
+        {"Type": "Task", "Resource": "${one}", "TimeoutSeconds": task},
+        {"Type": "Task", "Resource": "arn:aws:states:::http:invoke"},
+    ]
+    definition = {"TimeoutSeconds": whole, "States": states}
+    found = "".join(timeout_problems(definition, lambda name: function))
+    assert expected in found and bool(found) == bool(expected)
+
+
+def test_a_picture_has_an_arrow_for_every_way():
+    assert picture(SOUND).splitlines() == [
+        "flowchart TD",
+        '    start(("input"))',
+        "    start --> Ask",
+        '    Ask["Ask"]',
+        "    Ask --> one",
+        '    one[["one"]]',
+        '    one -.->|"States.ALL"| failed',
+        '    failed["failed"]',
+        "    Ask --> Judge",
+        '    Judge{"Judge"}',
+        '    Judge -->|"some model answered"| Done',
+        '    Judge -->|"none did"| Bad',
+        '    Done(["Done"])',
+        '    Bad(["Bad"])',
     ]

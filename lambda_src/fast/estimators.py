@@ -1,10 +1,11 @@
-"""Well-known estimators without scikit-learn: an unpickler that admits nothing else, and numpy to
-evaluate them.
+"""Common estimators without scikit-learn: a restricted unpickler, and numpy to evaluate them.
 
-Importing scikit-learn, and what it needs of scipy, is most of a cold start; this needs neither
-(benchmarks/inference.py). What is not known here raises Unknown, and the caller takes scikit-learn.
-What is known predicts as that does, to 1e-9.
+Importing scikit-learn, and the parts of scipy that it needs, is most of a cold start; this module
+needs neither (benchmarks/inference.py). It predicts as scikit-learn does, to 1e-9. For anything
+that it does not support it raises Unknown, and the caller takes scikit-learn.
 """
+
+from __future__ import annotations
 
 import io
 import pickle
@@ -12,76 +13,96 @@ import zlib
 
 import numpy as np
 
+TYPE_CHECKING = False  # see contract.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, BinaryIO
+
+    from numpy.typing import NDArray
+
+    Evaluate = Callable[[NDArray[Any]], NDArray[Any]]
+
 ROWS_AT_ONCE = 256  # of a forest: the nodes of so many rows in a hundred trees stay in the cache
-LEVELS_BETWEEN = 4  # levels of a tree between looking for rows that have reached a leaf
+LEVELS_BETWEEN = 4  # levels of a tree between two searches for rows that have reached a leaf
 
 
 class Unknown(Exception):
-    """The file holds something that this module does not know; the message says what."""
+    """The file holds something that this module does not support; the message says what."""
 
 
-def load(content, trained_with, width=None):
-    """Return what predicts, from the bytes of a joblib file: a function of (n_rows, n_features)
-    that returns (n_rows,).
+def load(content: bytes, trained_with: str, width: int | None = None) -> Evaluate:
+    """Return a function that predicts (n_rows,) from (n_rows, n_features), from a joblib file.
 
     Raises:
-        Unknown: for another estimator, other parameters of a known one, another scikit-learn,
+        Unknown: for another estimator, other parameters of a supported one, another scikit-learn,
             another number of features than `width`, or another kind of file.
     """
     try:
         plain = zlib.decompress(content) if content[:1] == b"\x78" else content
         model = Unpickler(io.BytesIO(plain)).load()
-        found = getattr(model, "n_features_in_", None)
-        if width is not None and found is not None and found != width:
-            raise Unknown(f"{type(model).__name__} of {found} features")
+        actual = getattr(model, "n_features_in_", None)
+        if width is not None and actual is not None and actual != width:
+            raise Unknown(f"{type(model).__name__} of {actual} features")
         return predictor(model, trained_with)
     except Unknown:
         raise
-    except (
-        Exception
-    ) as error:  # a layout that was not foreseen must not keep a good model from serving
+    except Exception as error:  # an unforeseen layout must not keep a good model from serving
         raise Unknown(f"{type(error).__name__}: {error}") from error
 
 
 class Fitted:
     """An estimator's attributes, without its class."""
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
 
 class Tree:
     """The arrays of sklearn.tree._tree.Tree."""
 
-    def __init__(self, *sizes):
+    max_depth: int
+    node_count: int
+    nodes: NDArray[Any]
+    values: NDArray[Any]
+
+    def __init__(self, *sizes: Any) -> None:
         self.sizes = sizes
 
 
 class ArrayInFile:
     """joblib's description of an array whose bytes follow in the file."""
 
-    def read(self, file):
+    dtype: np.dtype[Any]
+    order: Any
+    shape: tuple[int, ...]
+    subclass: type
+
+    def read(self, file: BinaryIO) -> NDArray[Any]:
         if self.dtype.hasobject or self.subclass is not Array:
             raise Unknown("an array of objects")
         if getattr(self, "numpy_array_alignment_bytes", None) is not None:
             file.read(file.read(1)[0])
         count = int(np.prod(self.shape, dtype=np.int64))
-        found = np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype, count)
-        return found.reshape(self.shape, order=self.order)
+        flat = np.frombuffer(file.read(count * self.dtype.itemsize), self.dtype, count)
+        return flat.reshape(self.shape, order=self.order)
 
 
 class Array:
     """Stands for numpy.ndarray, which a file may name but not call."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         raise Unknown("an array that joblib did not write")
 
 
-def scalar(dtype, content):
-    """What numpy pickles a single number as."""
+def scalar(dtype: np.dtype[Any], content: bytes) -> Any:
+    """Stand for numpy's function of this name, by which a pickle holds a single number."""
     if dtype.hasobject:
         raise Unknown("a number that is an object")
     return np.frombuffer(content, dtype, 1)[0]
 
 
-def estimator(name):
+def estimator(name: str) -> type[Fitted]:
     return type(name, (Fitted,), {})
 
 
@@ -97,7 +118,7 @@ OTHERS = {
     "sklearn.svm._classes": ["SVR"],
     "sklearn.tree._classes": ["DecisionTreeRegressor", "ExtraTreeRegressor"],
 }
-ADMITTED = {
+ADMITTED: dict[tuple[str, str], Any] = {
     (module, name): estimator(name)
     for module, names in {**LINEAR, **OTHERS}.items()
     for name in names
@@ -112,26 +133,28 @@ ADMITTED |= {
 }
 
 
-class Unpickler(pickle._Unpickler):
-    """Reads what joblib wrote; of all that a pickle can name it admits ADMITTED alone, so a file
-    cannot run code.
+PythonUnpickler: Any = pickle._Unpickler  # typeshed describes it as if it were the one in C
 
-    pickle's unpickler in Python, as joblib's own is: the one in C cannot be told of arrays between
-    opcodes.
+
+class Unpickler(PythonUnpickler):  # type: ignore[misc]  # of type Any, as its base
+    """Reads joblib's files, and resolves no names but those in ADMITTED: a file cannot run code.
+
+    Derives from pickle's unpickler in Python, as joblib's own does, because the one in C cannot
+    read arrays that stand between opcodes.
     """
 
-    dispatch = dict(pickle._Unpickler.dispatch)
+    dispatch = dict(PythonUnpickler.dispatch)
 
-    def __init__(self, file):
+    def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self.file = file
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
             raise Unknown(f"{module}.{name}")
         return ADMITTED[module, name]
 
-    def load_build(self):
+    def load_build(self) -> None:
         super().load_build()
         if isinstance(self.stack[-1], ArrayInFile):
             self.stack[-1] = self.stack[-1].read(self.file)
@@ -139,8 +162,8 @@ class Unpickler(pickle._Unpickler):
     dispatch[pickle.BUILD[0]] = load_build
 
 
-def predictor(model, trained_with):
-    """Return the function that predicts as a fitted estimator does."""
+def predictor(model: Any, trained_with: str) -> Evaluate:
+    """Return a function that predicts as a fitted estimator does."""
     name = type(model).__name__
     if not isinstance(model, Fitted):
         raise Unknown(f"a {name}")
@@ -152,7 +175,7 @@ def predictor(model, trained_with):
     if name == "SVR":
         return support_vectors(model)
     if name in ("RandomForestRegressor", "ExtraTreesRegressor"):
-        return Forest([each.tree_ for each in model.estimators_])
+        return Forest([member.tree_ for member in model.estimators_])
     if name in ("DecisionTreeRegressor", "ExtraTreeRegressor"):
         return Forest([model.tree_])
     if any(name in names for names in LINEAR.values()):
@@ -160,19 +183,19 @@ def predictor(model, trained_with):
     raise Unknown(f"{name} as the last step")
 
 
-def linear(model):
+def linear(model: Fitted) -> Evaluate:
     coefficients, intercept = np.asarray(model.coef_), model.intercept_
     if coefficients.ndim != 1 or np.ndim(intercept) != 0:
         raise Unknown("a linear model of several targets")
     return lambda rows: rows @ coefficients + intercept
 
 
-def pipeline(model, trained_with):
+def pipeline(model: Fitted, trained_with: str) -> Evaluate:
     *before, (_, last) = model.steps
     scalers = [scaler(step) for _, step in before]
     final = predictor(last, trained_with)
 
-    def predict(rows):
+    def predict(rows: NDArray[Any]) -> NDArray[Any]:
         for scale in scalers:
             rows = scale(rows)
         return final(rows)
@@ -180,7 +203,7 @@ def pipeline(model, trained_with):
     return predict
 
 
-def scaler(step):
+def scaler(step: Fitted) -> Evaluate:
     if type(step).__name__ != "StandardScaler":
         raise Unknown(f"{type(step).__name__} in a pipeline")
     mean = step.mean_ if step.with_mean else 0.0
@@ -188,11 +211,11 @@ def scaler(step):
     return lambda rows: (rows - mean) / scale
 
 
-def support_vectors(model):
-    """Sum of radial basis functions: -gamma |x - s|^2 is 2 gamma xs - gamma |s|^2 - gamma |x|^2,
-    one product of matrices.
+def support_vectors(model: Fitted) -> Evaluate:
+    """Sum radial basis functions by one product of matrices.
 
-    In place, because for a batch a new array for each step takes longer than the arithmetic.
+    -gamma |x - s|^2 is 2 gamma xs - gamma |s|^2 - gamma |x|^2. It is computed in place: for a
+    batch, allocating a new array at each step takes longer than the arithmetic.
     """
     if model.kernel != "rbf" or model._sparse:
         raise Unknown(f"SVR with kernel {model.kernel}")
@@ -200,26 +223,26 @@ def support_vectors(model):
     weights, intercept = model.dual_coef_[0], model.intercept_[0]
     factors, squares = np.ascontiguousarray(2 * gamma * vectors.T), gamma * (vectors**2).sum(axis=1)
 
-    def predict(rows):
+    def predict(rows: NDArray[Any]) -> NDArray[Any]:
         exponents = rows @ factors
         exponents -= squares
         exponents -= gamma * (rows**2).sum(axis=1)[:, None]
         np.minimum(exponents, 0, out=exponents)
-        return np.exp(exponents, out=exponents) @ weights + intercept
+        predictions: NDArray[Any] = np.exp(exponents, out=exponents) @ weights + intercept
+        return predictions
 
     return predict
 
 
 class Forest:
-    """All trees at once: one array of nodes, through which every row goes down in every tree, level
-    by level.
+    """The nodes of all trees in one array; every row descends all trees at once, level by level.
 
-    The two children of a node stand side by side, so that one number leads to both. A leaf leads to
-    itself, so that rows of unequal depth go together; now and then those that have arrived are left
-    out.
+    A node's two children are adjacent, so that one index gives both. A leaf's index leads to
+    itself, so that rows of unequal depth can descend together. Every LEVELS_BETWEEN levels the
+    rows that have reached a leaf are left out.
     """
 
-    def __init__(self, trees):
+    def __init__(self, trees: Sequence[Tree]) -> None:
         if any(tree.sizes[2] != 1 for tree in trees):
             raise Unknown("trees of several targets")
         counts = [tree.node_count for tree in trees]
@@ -245,18 +268,20 @@ class Forest:
         self.count = len(trees)
         self.depth = max(tree.max_depth for tree in trees)
 
-    def __call__(self, rows):
+    def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
         rows = np.ascontiguousarray(rows, dtype=np.float32)
         parts = [rows[first : first + ROWS_AT_ONCE] for first in range(0, len(rows), ROWS_AT_ONCE)]
-        return np.concatenate([self.values(part).sum(axis=0) for part in parts]) / self.count
+        sums = np.concatenate([self.values(part).sum(axis=0) for part in parts])
+        predictions: NDArray[Any] = sums / self.count
+        return predictions
 
-    def values(self, rows):
-        """Return (n_trees, n_rows): what each tree says of each row."""
+    def values(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return every tree's prediction for every row: (n_trees, n_rows)."""
         count, width = rows.shape
         flat = rows.ravel()
-        reached = node = np.repeat(np.arange(self.count), count)
-        start = np.tile(np.arange(0, count * width, width), self.count)
-        going = np.arange(len(node))
+        node = reached = np.repeat(np.arange(self.count), count)
+        start: NDArray[Any] = np.tile(np.arange(0, count * width, width), self.count)
+        going: NDArray[Any] = np.arange(len(node))
         for level in range(1, self.depth + 1):
             right = flat.take(start + self.feature.take(node)) > self.threshold.take(node)
             node = self.left.take(node)
@@ -268,11 +293,13 @@ class Forest:
         return self.value.take(reached).reshape(self.count, count)
 
 
-def rounded_down(thresholds):
-    """Return float64 thresholds as float32. Trees compare float32 with them, so nothing lies
-    between one and the other.
+def rounded_down(thresholds: NDArray[Any]) -> NDArray[Any]:
+    """Round float64 thresholds down to float32.
+
+    Trees compare float32 values with them, and no such value lies between a threshold and its
+    rounding, so every comparison stays the same.
     """
-    found = thresholds.astype(np.float32)
-    above = found > thresholds
-    found[above] = np.nextafter(found[above], np.float32(-np.inf))
-    return found
+    rounded = thresholds.astype(np.float32)
+    above = rounded > thresholds
+    rounded[above] = np.nextafter(rounded[above], np.float32(-np.inf))
+    return rounded

@@ -1,0 +1,91 @@
+"""Checking the predictions of a context's handler with the context's own verify.py, if it has one.
+
+    python verify.py MODELS NAME...
+
+MODELS is the folder of the models and their manifest, NAME a model that the image will serve.
+Exit code 0: all predictions are right. 1: some are wrong; stdout has a line for each problem.
+Any other: they could not be checked on this machine; the last line of stderr says why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from deployer.aws.access import Tell
+from deployer.errors import BuildError
+from deployer.images.context import NO_BASE, Context
+
+PROGRAM = "verify.py"
+SWITCH = "FAST_PATHS"  # a variable of the handler, see lambda_src/loading.py
+
+
+@contextmanager
+def prediction_check(
+    context: Context, models: Sequence[Path], tell: Tell
+) -> Iterator[Callable[[], None]]:
+    """Run a context's verify.py in the background; yield a function that waits for its result.
+
+    The function raises BuildError if predictions are wrong. An image without a base is not checked,
+    because it runs with the libraries of this Python.
+    """
+    if not (context.folder / PROGRAM).is_file() or context.base == NO_BASE or not models:
+        yield lambda: None
+        return
+    with _start(context, models) as process:
+        try:
+            yield partial(_finish, process, context.folder.name, tell)
+        finally:
+            with suppress(ProcessLookupError):  # the process and its children have ended
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _start(context: Context, models: Sequence[Path]) -> subprocess.Popen[str]:
+    names = [path.stem for path in models]
+    return subprocess.Popen(
+        [sys.executable, PROGRAM, str(models[0].parent.resolve()), *names],
+        cwd=context.folder,
+        env={**_environment(context), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Ctrl-C must reach the deployer only: an interrupted verify.py would verify nothing.
+        start_new_session=True,
+    )
+
+
+def _finish(process: subprocess.Popen[str], folder: str, tell: Tell) -> None:
+    """Wait for verify.py; raise BuildError if it found wrong predictions or was killed."""
+    output, errors = process.communicate()
+    if process.returncode < 0:
+        raise BuildError(
+            f"{PROGRAM} was ended by signal {-process.returncode}", "run the command again"
+        )
+    if process.returncode == 1 and output.strip():
+        raise BuildError(
+            f"the handler of {folder}/ does not predict as the models do:\n{output.strip()}",
+            f"ENV {SWITCH}=off in {folder}/Dockerfile leaves all to scikit-learn",
+        )
+    if process.returncode:
+        lines = errors.strip().splitlines() or [f"{PROGRAM} ended with {process.returncode}"]
+        tell(f"predictions not verified: {lines[-1]}", lasting=True)
+    else:
+        tell("predictions verified", lasting=True)
+
+
+def _environment(context: Context) -> dict[str, str]:
+    """Return this process's variables, with the handler's switch as the image sets it."""
+    variables = {name: value for name, value in os.environ.items() if name != SWITCH}
+    for instruction in context.dockerfile.instructions:
+        if instruction.name == "ENV":
+            for value in re.findall(rf"\b{SWITCH}=[\"']?(\w*)", instruction.argument):
+                variables[SWITCH] = value
+    return variables

@@ -1,0 +1,47 @@
+"""Consoles for stdout and stderr; printing errors and JSON documents."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import IO, Any
+
+from rich.console import Console
+from rich.text import Text
+
+
+def make_console(stream: IO[str], *, color: bool = True) -> Console:
+    """Make a console for a stream. Only a terminal wraps lines; other streams keep them whole."""
+    terminal = stream.isatty()
+    # FORCE_COLOR would make rich animate a stream that is no terminal.
+    return Console(
+        file=stream,
+        force_terminal=terminal,
+        no_color=not color or None,
+        width=None if terminal else 10_000,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system="auto" if color and terminal else None,
+    )
+
+
+def stdout_console(*, color: bool) -> Console:
+    return make_console(sys.stdout, color=color)
+
+
+def stderr_console(*, color: bool) -> Console:
+    return make_console(sys.stderr, color=color)
+
+
+def print_error(console: Console, message: str, advice: str) -> None:
+    """Print an error and, on a line of its own, the advice if there is any."""
+    console.print(Text(f"error: {message}", style="red"), soft_wrap=True)
+    if advice:
+        console.print(Text(advice), soft_wrap=True)
+
+
+def print_json(stream: IO[str], document: Any) -> None:
+    """Print one JSON document. Values that AWS has yet to choose read "(known after apply)"."""
+    stream.write(json.dumps(document, indent=2, default=repr) + "\n")
+    stream.flush()

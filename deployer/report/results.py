@@ -1,0 +1,84 @@
+"""The results of `invoke`, `image` and `check` as text."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_SHOWN_PREDICTIONS = 5
+
+
+def print_results(
+    console: Console, results: Sequence[Mapping[str, Any]], latencies_s: Sequence[float]
+) -> None:
+    """Print a table with one row per model, then the latency."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("model")
+    table.add_column("version")
+    table.add_column("prediction", overflow="fold")
+    for result in results:
+        if "error" in result:
+            version, answer = Text(""), Text(f"failed: {result['error']}", style="red")
+        else:
+            version, answer = Text(str(result.get("version"))), Text(_list(result["predictions"]))
+        table.add_row(Text(str(result.get("model"))), version, answer)
+    console.print(table)
+    console.print(Text(f"\n{latency_line(latencies_s)}"))
+
+
+def print_output(console: Console, output: Any, latencies_s: Sequence[float]) -> None:
+    """Print the output of a workflow that returns no list of models as JSON, then the latency."""
+    console.print(Text(json.dumps(output, indent=2, ensure_ascii=False)), soft_wrap=True)
+    console.print(Text(f"\n{latency_line(latencies_s)}"))
+
+
+def _list(predictions: Sequence[Any]) -> str:
+    """Format the first predictions and count them all."""
+    shown = ", ".join(_prediction(value) for value in predictions[:_SHOWN_PREDICTIONS])
+    more = len(predictions) - _SHOWN_PREDICTIONS
+    return f"{shown}, ... ({len(predictions)} in all)" if more > 0 else shown
+
+
+def _prediction(value: Any) -> str:
+    """Format a number with six digits, anything else that a workflow returns as JSON."""
+    return (
+        f"{value:.6g}"
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        else json.dumps(value)
+    )
+
+
+def latency_line(latencies_s: Sequence[float]) -> str:
+    """Describe the latency of one request, or the distribution of several."""
+    milliseconds = sorted(1000 * seconds for seconds in latencies_s)
+    if len(milliseconds) == 1:
+        return f"answered in {milliseconds[0]:.0f} ms"
+    p95 = milliseconds[min(len(milliseconds) - 1, round(0.95 * (len(milliseconds) - 1)))]
+    return (
+        f"{len(milliseconds)} requests: first {1000 * latencies_s[0]:.0f} ms, "
+        f"median {statistics.median(milliseconds):.0f} ms, 95 % {p95:.0f} ms, slowest "
+        f"{milliseconds[-1]:.0f} ms"
+    )
+
+
+def image_line(document: Mapping[str, Any]) -> str:
+    """Describe a built image: file, name, digest if known, and sizes by kind of layer."""
+    from deployer.images.layers import sizes_by_kind
+
+    sizes = sizes_by_kind((layer["what"], layer["bytes"]) for layer in document["layers"])
+    parts = [f"{document['output']}: {document['image']}", document["digest"] or "", sizes]
+    return "\n".join(part for part in parts if part)
+
+
+def findings_text(findings: Sequence[str]) -> str:
+    """List the findings of `check`, one per line, and count them."""
+    if not findings:
+        return "check: nothing found"
+    number = "1 finding" if len(findings) == 1 else f"{len(findings)} findings"
+    return "\n".join([*findings, f"check: {number}"])

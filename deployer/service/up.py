@@ -1,0 +1,163 @@
+"""`up` and `plan` without a terminal: declare, read, plan; apply, prove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.aws.access import Aws
+from deployer.engine.apply import Actual, Run, plan_changes, read_all
+from deployer.engine.events import Emit, PlanReady, RunFinished
+from deployer.engine.plan import Action, Change, Fields, Plan
+from deployer.errors import ConfigError, ForeignResource
+from deployer.project.settings import Settings
+from deployer.resources.base import Resource
+from deployer.service.declare import declare
+from deployer.service.inventory import find_functions, undeclared
+from deployer.service.outcome import Stopped, check_result, prove
+from deployer.service.rehearsal import rehearse
+from deployer.service.release import Release, read_release
+
+
+@dataclass(frozen=True)
+class Account:
+    """The state of a service in its account: of declared resources, and of undeclared functions."""
+
+    actual: Actual
+    undeclared: Sequence[Resource] = ()
+
+    @property
+    def outputs(self) -> dict[str, Fields]:
+        """The outputs of the resources that exist, by key."""
+        return {key: state.outputs for key, state in self.actual.items() if state is not None}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A planned `up` of one release."""
+
+    aws: Aws
+    settings: Settings
+    release: Release
+    pool: Executor
+    emit: Emit
+    resources: Sequence[Resource]
+    account: Account
+    plan: Plan
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The outputs for users of the service, as it is deployed now."""
+        return self._outputs_for_users(self.account.outputs)
+
+    def check_builder(self) -> None:
+        """Raise BuildError unless an engine that was asked for answers, before anything is created.
+
+        (PRE-9)
+        """
+        if self.settings.builder != "docker":
+            return
+        from deployer.images.build import choose_engine
+
+        new = {change.key for change in self.plan.changes if change.action is Action.CREATE}
+        for key, context in self.release.contexts.items():
+            if key in new:
+                engine, _ = choose_engine(self.settings.builder, context)
+                if engine:
+                    engine.close()
+
+    def apply(self, stopped: Stopped) -> dict[str, Any]:
+        """Apply the plan, prove the result by a second read, and return the outputs for users."""
+        if self.plan.is_empty:  # and needs no proof
+            return self.outputs
+        started = time.monotonic()
+        result = Run(self.aws, self.emit, self.pool, stopped).up(
+            self.plan, self.resources, self.account.actual, self.account.undeclared
+        )
+        check_result(result, stopped)
+        prove(self.aws, self._differences)
+        outputs = self._outputs_for_users(result.outputs)
+        self.emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
+        return outputs
+
+    def _differences(self) -> str:
+        """Plan again, and say which resources are not as they should be; "" if none."""
+        try:
+            account = _read(self.aws, self.settings, self.resources, self.release, self.pool)
+        except ForeignResource as error:  # new tags may not be seen yet
+            return error.message
+        changes = plan_changes(self.resources, account.actual, account.undeclared).effective
+        shown = ", ".join(map(_shown, changes))
+        return f"this is not as it should be: {shown}" if shown else ""
+
+    def _outputs_for_users(self, outputs: Any) -> dict[str, Any]:
+        """Return URL, state machine and functions; None for those that do not exist yet."""
+        endpoint = outputs.get("api", {}).get("endpoint")
+        return {
+            "url": f"{endpoint}/" if endpoint else None,
+            "state_machine_arn": self.settings.workflow_arn if "workflow" in outputs else None,
+            "functions": {
+                name: outputs.get(f"function/{name}", {}).get("version_arn")
+                for name in self.release.names
+            },
+        }
+
+
+def plan_release(
+    aws: Aws,
+    settings: Settings,
+    release: Release,
+    pool: Executor,
+    emit: Emit,
+    *,
+    empty: bool = False,
+) -> Deployment:
+    """Plan the deployment of a release.
+
+    Args:
+        empty: the account is known to hold nothing; it is not asked.
+
+    Raises:
+        ConfigError: with everything that AWS would refuse of the plan's writing calls.
+    """
+    resources = declare(settings, release)
+    account = (
+        Account({resource.key: None for resource in resources})
+        if empty
+        else _read(aws, settings, resources, release, pool)
+    )
+    plan = plan_changes(resources, account.actual, account.undeclared)
+    written = {change.key for change in plan.effective}
+    problems = rehearse(
+        aws, settings, [resource for resource in resources if resource.key in written]
+    )
+    if problems:
+        raise ConfigError(problems, "nothing was written")
+    return Deployment(aws, settings, release, pool, emit, resources, account, plan)
+
+
+def plan_up(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> Deployment:
+    """Plan the deployment of the release in the user's folder, show the plan, check the builder."""
+    deployment = plan_release(aws, settings, read_release(settings, emit), pool, emit)
+    emit(PlanReady(deployment.plan))
+    deployment.check_builder()
+    return deployment
+
+
+def _shown(change: Change) -> str:
+    paths = ", ".join(field.path for field in change.fields)
+    return f"{change.key} ({paths or change.action.value})"
+
+
+def _read(
+    aws: Aws, settings: Settings, resources: Sequence[Resource], release: Release, pool: Executor
+) -> Account:
+    """Read the declared resources, and those of functions that exist beside them."""
+    aws = aws.remembering()
+    others = find_functions(aws, settings, pool, release.names)
+    actual = read_all(aws, resources, pool)
+    extra = undeclared(settings, others())
+    return Account({**actual, **read_all(aws, extra, pool)}, extra)

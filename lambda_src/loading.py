@@ -1,0 +1,109 @@
+"""Loading a model: from the bytes of a joblib file to the function that predicts.
+
+The environment variable FAST_PATHS chooses how. The Dockerfile sets it: ENV FAST_PATHS=off
+
+    on     the default. Common estimators are evaluated with numpy alone (fast/estimators.py); for
+           the rest, only the parts of scikit-learn that they need are imported (fast/deferred.py).
+    off    every model is loaded by joblib and evaluated by scikit-learn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from contextlib import suppress
+
+from contract import ModelError
+
+TYPE_CHECKING = False  # see contract.py
+if TYPE_CHECKING:
+    from fast.estimators import Evaluate
+
+SWITCH = "FAST_PATHS"
+
+
+def fast_paths() -> bool:
+    """Read the switch."""
+    value = os.environ.get(SWITCH, "on")
+    if value not in ("on", "off"):
+        raise ModelError(f"{SWITCH} is {value!r}, but must be on or off")
+    return value == "on"
+
+
+def preload() -> None:
+    """Import the libraries that `load` needs for certain: most of an init."""
+    if fast_paths():
+        import fast.estimators  # noqa: F401  imports numpy, and nothing of scikit-learn
+    else:
+        import joblib  # noqa: F401
+        import sklearn  # noqa: F401
+
+
+def load(content: bytes, sha256: str, trained_with: str, width: int) -> tuple[Evaluate, str]:
+    """Return a function that predicts, and the path taken, for the log.
+
+    The function takes an array of (n_rows, width) and returns (n_rows,).
+
+    Raises:
+        ModelError: the content has another hash, or the model is of another scikit-learn than
+            `trained_with` or of another number of features. The hash is checked before unpickling.
+    """
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        raise ModelError(f"the model file's sha256 is {actual}, but {sha256} was deployed")
+    if not fast_paths():
+        return load_with_sklearn(content, trained_with, width), "scikit-learn"
+    from fast import estimators
+
+    try:
+        return estimators.load(content, trained_with, width), "numpy"
+    except estimators.Unknown as unknown:
+        return load_in_part(content, trained_with, width, unknown)
+
+
+def load_in_part(
+    content: bytes, trained_with: str, width: int, unknown: Exception
+) -> tuple[Evaluate, str]:
+    """Load with as little of scikit-learn as the model needs, or else with all of it.
+
+    `unknown` says why numpy alone does not do; the path for the log repeats it.
+    """
+    import numpy
+
+    from fast import deferred
+
+    try:
+        with deferred.packages():
+            predict = deferred.safely(load_with_sklearn(content, trained_with, width))
+            # The first call imports further modules. A model may refuse a row of zeros; the
+            # Predictor reports that.
+            with suppress(ValueError):
+                predict(numpy.zeros((1, width)))
+        return predict, f"scikit-learn, imported in part ({unknown})"
+    except ModelError:
+        raise
+    except Exception as error:  # of any kind: without stand-ins it loads, or fails for good
+        reason = f"{unknown}; {type(error).__name__}: {error}"
+        whole = load_with_sklearn(content, trained_with, width)
+        return whole, f"scikit-learn, imported whole ({reason})"
+
+
+def load_with_sklearn(content: bytes, trained_with: str, width: int) -> Evaluate:
+    """Load by joblib, and return the estimator's own `predict`."""
+    import joblib
+    import sklearn
+
+    if sklearn.__version__ != trained_with:
+        raise ModelError(
+            f"the model was trained with scikit-learn {trained_with}, but this image has "
+            f"{sklearn.__version__}"
+        )
+    model = joblib.load(io.BytesIO(content))
+    actual = getattr(model, "n_features_in_", width)
+    if actual != width:
+        raise ModelError(
+            f"the model was trained with {actual} features, but the deployed manifest names {width}"
+        )
+    predict: Evaluate = model.predict
+    return predict

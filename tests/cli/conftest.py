@@ -1,0 +1,37 @@
+"""Models of another table than the example's."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.projects import ROOT, make_project
+
+TABLE = "table.csv"
+
+
+@pytest.fixture(scope="session")
+def trained_on_another_table(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
+    """A project whose models were trained on tests/cases/other_table.csv; do not write here."""
+    folder = make_project(tmp_path_factory.mktemp("other") / "project", trained)
+    shutil.copy(ROOT / "tests" / "cases" / "other_table.csv", folder / TABLE)
+    command = [sys.executable, "train.py", "--data", TABLE, "--target", "y"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def retrain(trained_on_another_table: Path) -> Callable[[Path], None]:
+    """Put the models of the other table, and the table, into a project."""
+
+    def put(project: Path) -> None:
+        shutil.copy(trained_on_another_table / TABLE, project / TABLE)
+        shutil.rmtree(project / "models")
+        shutil.copytree(trained_on_another_table / "models", project / "models")
+
+    return put
