@@ -1,4 +1,4 @@
-"""`check` finds everything at once, without AWS where it can, and writes nothing."""
+"""`check` reports all problems at once, most of them without AWS, and writes nothing."""
 
 from __future__ import annotations
 

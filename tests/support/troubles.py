@@ -1,5 +1,4 @@
-"""What AWS does and emulators do not, each as a trouble on the wire; ids are those of
-docs/aws-behaviours.md.
+"""Troubles: behaviours of AWS that emulators lack, with their ids of docs/aws-behaviours.md.
 
 Times are seconds on the run's own clock, which only sleeping moves.
 """
@@ -21,9 +20,7 @@ from tests.support.wire import Answer, Call, Forward, broken, refusal
 
 @dataclass
 class Script:
-    """The first calls of some operations get these answers in turn: `{"CreateRole": [(code,
-    message, status), ...]}`.
-    """
+    """Refuse the first calls of operations in turn: `{"CreateRole": [(code, message, status)]}`."""
 
     answers: Mapping[str, Sequence[tuple[str, str, int]]]
     made: Counter[str] = field(default_factory=Counter)
@@ -37,7 +34,7 @@ class Script:
 
 @dataclass
 class Always:
-    """An operation is refused for ever."""
+    """Refuse every call of an operation."""
 
     operation: str
     code: str
