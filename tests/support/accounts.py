@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
 import urllib.request
+from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.local import process
