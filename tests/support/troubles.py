@@ -64,7 +64,7 @@ THROTTLES = {
 
 @dataclass
 class Throttle:
-    """A share of all calls is refused as one too many, in each service's own words (R-23, R-26)."""
+    """Throttle a share of all calls, in the words of the called service (R-23, R-26)."""
 
     share: float
     chance: random.Random
@@ -242,9 +242,7 @@ class BusyFunctions:
 
 @dataclass
 class StaleReads:
-    """A read within some seconds after a write of the same service may still give what it gave
-    before (GEN-8, Sfn-12).
-    """
+    """A read shortly after a write may still return the former answer (GEN-8, Sfn-12)."""
 
     seconds: float
     clock: Clock
@@ -440,8 +438,8 @@ class ReturningLogs:
 
 @dataclass
 class Rates:
-    """Refuses what goes beyond the rates that AWS documents (Api-30, Lambda-29, Logs-12, Sfn-31),
-    and counts it.
+    """Refuse calls beyond the rates that AWS documents, and count them (Api-30, Lambda-29,
+    Logs-12, Sfn-31).
     """
 
     clock: Clock
