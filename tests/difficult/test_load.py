@@ -34,7 +34,7 @@ def many(account: Account, one_project: Path, tmp_path: Path) -> Service:
 def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(
     many: Service,
 ) -> None:
-    """Api-30, Lambda-29, Logs-12. In one thread time passes only while waiting: the hardest case."""
+    """Api-30, Lambda-29, Logs-12. In one thread only waiting takes time: the hardest case."""
     clock = Clock()
     many.account.troubles = [rates := Rates(clock)]
     aws = many.account.aws(clock)
