@@ -120,6 +120,13 @@ class Hooked(Clients):
         return client
 
 
+class OneByOne(Aws):
+    """Access whose calls are made one after another, in the same order in every run."""
+
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        return [call() for call in calls]
+
+
 class Account:
     """An account of the local AWS in this process, and the way of calls into it."""
 
@@ -170,11 +177,9 @@ class Account:
     def aws(
         self, clock: Clock | None = None, record: Recorder = lambda service, operation: None
     ) -> Aws:
-        """Return access for a run, whose waits pass on a clock of its own; botocore's clients are
-        shared by all runs.
-        """
+        """Return access for a run with a clock of its own; all runs share botocore's clients."""
         clock = clock or Clock()
-        return Aws(clients=self._clients, clock=clock, sleep=clock.sleep, record=record)
+        return OneByOne(clients=self._clients, clock=clock, sleep=clock.sleep, record=record)
 
     def _send(
         self, service: str, event_name: str, request: AWSPreparedRequest, **_: Any
