@@ -105,7 +105,7 @@ class Aws:
         memory: Memory | None = None,
         stand_in: CallOnce | None = None,
     ) -> Aws:
-        view = Aws.__new__(Aws)
+        view = Aws.__new__(type(self))
         view._clients = self._clients
         view._caller = self._caller
         view._paces = self._paces
