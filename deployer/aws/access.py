@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar
 
 from deployer.aws.botocore_patches import fetch_pages_with
 from deployer.aws.clients import Clients
@@ -43,7 +43,6 @@ CallOnce = Callable[..., Any]  # service, operation, **parameters -> answer
 WORKERS = 32  # threads that may call one service at once
 
 
-@final
 class Aws:
     """Access to one account and region.
 
