@@ -22,7 +22,7 @@ _ABSENT = ("NotFoundException",)
 STAGE = "$default"
 
 
-def _busy(error: AwsError) -> str | None:
+def being_changed(error: AwsError) -> str | None:
     """Another change below the same API is under way (R-21); the same code also says that a name is
     taken.
     """
@@ -31,7 +31,7 @@ def _busy(error: AwsError) -> str | None:
     return "for API Gateway: another change of this API is under way" if busy else None
 
 
-def _in_doubt(error: AwsError) -> str | None:
+def answer_lost(error: AwsError) -> str | None:
     """It cannot be told whether the call happened (Api-3)."""
     return connection_lost(error) or server_error(error)
 
@@ -187,11 +187,12 @@ class HttpApi(Resource):
         def attempt() -> Any:
             try:
                 return aws.retry(
-                    lambda: aws.call_once("apigatewayv2", operation, **parameters), when=_busy
+                    lambda: aws.call_once("apigatewayv2", operation, **parameters),
+                    when=being_changed,
                 )
             except AwsError as error:
                 taken = error.code == "ConflictException"  # a route's key, a stage's name
-                if not taken and not _in_doubt(error):
+                if not taken and not answer_lost(error):
                     raise
                 try:  # a listing may not see it yet (GEN-8)
                     return aws.wait_until(
@@ -200,7 +201,7 @@ class HttpApi(Resource):
                 except AwsError as lost:
                     raise error from lost
 
-        return dict(aws.retry(attempt, when=_in_doubt, deadline_s=120))
+        return dict(aws.retry(attempt, when=answer_lost, deadline_s=120))
 
     def _yield_to_other(self, aws: Aws, api_id: str, is_served: Callable[[Aws, str], bool]) -> None:
         """Give way to an API that another run created at the same time: names are not unique here
@@ -259,11 +260,15 @@ class HttpApi(Resource):
 
     @staticmethod
     def _remove(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
-        aws.retry(lambda: aws.find(_ABSENT, "apigatewayv2", operation, **parameters), when=_busy)
+        aws.retry(
+            lambda: aws.find(_ABSENT, "apigatewayv2", operation, **parameters), when=being_changed
+        )
 
     @staticmethod
     def _write(aws: Aws, operation: str, parameters: dict[str, Any]) -> Any:
-        return aws.retry(lambda: aws.call("apigatewayv2", operation, **parameters), when=_busy)
+        return aws.retry(
+            lambda: aws.call("apigatewayv2", operation, **parameters), when=being_changed
+        )
 
     def _put_cors(self, aws: Aws, api_id: str, desired: Fields) -> None:
         if desired["cors"] is None:  # Api-17: an empty object in UpdateApi would clear nothing

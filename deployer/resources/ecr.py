@@ -31,7 +31,7 @@ LAMBDA_MEDIA_TYPES = (
 )
 
 
-def _propagating(error: AwsError) -> str | None:
+def not_ready(error: AwsError) -> str | None:
     """A new repository is not seen yet, or its policy's principal is not (R-14, R-15)."""
     if (
         error.code == "InvalidParameterException"
@@ -128,7 +128,7 @@ class Repository(Resource):
                 lambda: aws.call(
                     "ecr", "tag_resource", resourceArn=arn, tags=tag_list(desired["tags"])
                 ),
-                when=_propagating,
+                when=not_ready,
             )
         for name in ("tag_mutability", "scan_on_push", "policy", "lifecycle_policy"):
             if changed(change, name):
@@ -143,7 +143,7 @@ class Repository(Resource):
         )  # only what removes answers so: somebody was faster, or an answer was lost
         aws.retry(
             lambda: aws.find(gone, "ecr", operation, repositoryName=self.name, **parameters),
-            when=_propagating,
+            when=not_ready,
         )
 
     @staticmethod

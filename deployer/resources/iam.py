@@ -15,7 +15,7 @@ from deployer.resources.base import Ownership, Resource, changed
 _ABSENT = ("NoSuchEntity",)
 
 
-def _settling(error: AwsError) -> str | None:
+def not_ready(error: AwsError) -> str | None:
     """IAM does not see what was just done, or another writer is at this role (R-11, R-12, R-13,
     GEN-8).
     """
@@ -148,13 +148,13 @@ class Role(Resource):
 
     def _write(self, aws: Aws, operation: str, **parameters: Any) -> None:
         aws.retry(
-            lambda: aws.call("iam", operation, RoleName=self.name, **parameters), when=_settling
+            lambda: aws.call("iam", operation, RoleName=self.name, **parameters), when=not_ready
         )
 
     def _remove(self, aws: Aws, operation: str, **parameters: Any) -> None:
         aws.retry(
             lambda: aws.find(_ABSENT, "iam", operation, RoleName=self.name, **parameters),
-            when=_settling,
+            when=not_ready,
         )
 
     def delete(self, aws: Aws) -> None:

@@ -22,7 +22,7 @@ _CONFIGURATION = (
 )  # fmt: skip
 
 
-def _transient(error: AwsError) -> str | None:
+def not_ready(error: AwsError) -> str | None:
     """IAM, ECR or Lambda itself is not ready for this write yet (R-1 to R-6, R-16). The same codes
     can be permanent.
     """
@@ -38,10 +38,10 @@ def _transient(error: AwsError) -> str | None:
         return "for ECR: Lambda may not pull the image yet"
     if error.code == "ResourceNotFoundException":  # R-6; what a removal asks for does not get here
         return "for Lambda: the new function is not seen yet"
-    return _busy(error) if "already exist" not in text else None
+    return being_changed(error) if "already exist" not in text else None
 
 
-def _busy(error: AwsError) -> str | None:
+def being_changed(error: AwsError) -> str | None:
     """A change is under way, so another one has to wait (R-4, R-5, Lambda-6)."""
     conflict = error.code == "ResourceConflictException"
     return "for Lambda: the function is still being changed" if conflict else None
@@ -165,7 +165,7 @@ class Function(Resource):
             arn = actual.outputs["arn"]
             aws.retry(
                 lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]),
-                when=_transient,
+                when=not_ready,
             )
         if change.names == {"tags"}:
             return {}
@@ -210,7 +210,7 @@ class Function(Resource):
 
     def _write(self, aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
         aws.retry(
-            lambda: aws.call("lambda", operation, **parameters), when=_transient, deadline_s=300
+            lambda: aws.call("lambda", operation, **parameters), when=not_ready, deadline_s=300
         )
         self._settled(aws)
 
@@ -249,7 +249,7 @@ class Function(Resource):
         parameters = {"FunctionName": self.name, "CodeSha256": sha256}
         published = aws.retry(
             lambda: aws.call("lambda", "publish_version", **parameters),
-            when=_transient,
+            when=not_ready,
             deadline_s=300,
         )
         version = published["Version"]
@@ -302,7 +302,9 @@ class Function(Resource):
     def delete(self, aws: Aws) -> None:
         delete = ("lambda", "delete_function")
         aws.retry(
-            lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_busy, deadline_s=300
+            lambda: aws.find(_ABSENT, *delete, FunctionName=self.name),
+            when=being_changed,
+            deadline_s=300,
         )
 
         def gone() -> bool | None:  # Lambda-5: deletion may be asynchronous

@@ -71,7 +71,7 @@ class LogGroup(Resource):
 
     @staticmethod
     def _write(aws: Aws, operation: str, **parameters: Any) -> None:
-        aws.retry(lambda: aws.call("logs", operation, **parameters), when=_settling)
+        aws.retry(lambda: aws.call("logs", operation, **parameters), when=not_ready)
 
     def _retain(self, aws: Aws, desired: Fields) -> None:
         days = desired["retention_days"]
@@ -83,11 +83,11 @@ class LogGroup(Resource):
     def delete(self, aws: Aws) -> None:
         aws.retry(
             lambda: aws.find(_ABSENT, "logs", "delete_log_group", logGroupName=self.name),
-            when=_settling,
+            when=not_ready,
         )
 
 
-def _settling(error: AwsError) -> str | None:
+def not_ready(error: AwsError) -> str | None:
     """Another operation on the group is under way (R-19), a permission just granted is not seen yet
     (R-20), or the group.
     """

@@ -18,7 +18,7 @@ _ABSENT = ("NoSuchBucket", "NoSuchKey", "404")
 _FORBIDDEN = ("AccessDenied", "403")
 
 
-def _settling(error: AwsError) -> str | None:
+def not_ready(error: AwsError) -> str | None:
     """S3 refuses a second write on a bucket for a while, and may not see a new bucket yet (R-17,
     R-18).
     """
@@ -106,7 +106,7 @@ class Bucket(Resource):
             aws.region != "us-east-1"
         ):  # S3-1: there the constraint must be absent, elsewhere present
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
-        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=_settling)
+        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=not_ready)
         # Tags come first: they mark the bucket as ours if the run ends here.
         for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
             self._put(aws, name, desired[name])
@@ -127,7 +127,7 @@ class Bucket(Resource):
 
     def _put(self, aws: Aws, name: str, value: Any) -> None:
         operation, parameters = self._write(name, value)
-        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=_settling)
+        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=not_ready)
 
     @staticmethod
     def _write(name: str, value: Any) -> tuple[str, dict[str, Any]]:
@@ -155,7 +155,7 @@ class Bucket(Resource):
 
     def _delete(self, aws: Aws) -> None:
         delete = partial(
-            aws.retry, lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting
+            aws.retry, lambda: aws.call("s3", "delete_bucket", **self._owner), when=being_changed
         )
         try:
             delete()
@@ -200,7 +200,7 @@ def _not_ours(bucket: str) -> ForeignResource:
     )
 
 
-def _deleting(error: AwsError) -> str | None:
+def being_changed(error: AwsError) -> str | None:
     busy = error.code == "OperationAborted"
     return "for S3: another change of the bucket is still under way" if busy else None
 
@@ -288,7 +288,7 @@ class ModelFile(Resource):
             lambda: aws.call(
                 "s3", "put_object", **parameters, ContentType="application/octet-stream"
             ),
-            when=_settling,
+            when=not_ready,
         )
         return {}
 

@@ -15,7 +15,7 @@ from deployer.resources.base import Ownership, Resource, changed
 _ABSENT = ("StateMachineDoesNotExist",)
 
 
-def _transient(error: AwsError) -> str | None:
+def not_ready(error: AwsError) -> str | None:
     """IAM, the log destination or a deletion of the same name is not through yet (R-8, R-9, R-10)."""
     if (
         error.code == "AccessDeniedException"
@@ -141,7 +141,7 @@ class StateMachine(Resource):
     @staticmethod
     def _write(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
         call = lambda: aws.call("stepfunctions", operation, **parameters)  # noqa: E731
-        aws.retry(call, when=_transient, deadline_s=300)
+        aws.retry(call, when=not_ready, deadline_s=300)
 
     def delete(self, aws: Aws) -> None:
         aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)
