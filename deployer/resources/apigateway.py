@@ -65,7 +65,7 @@ class HttpApi(Resource):
         *,
         name: str,
         ours: Ownership,
-        fields: Fields | None = None,
+        fields: Fields,
         needs: Collection[str] = (),
     ) -> None:
         super().__init__(key, fields, needs)

@@ -43,7 +43,7 @@ LAYERS = [
     {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_"}
     | {"resources.logs", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
-    {"resources.base", "images.build", "project.models"},
+    {"resources.base", "resources.fields", "images.build", "project.models"},
     {"images.direct", "images.engine"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
     | {"images.predictions"},
