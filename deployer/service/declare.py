@@ -11,7 +11,11 @@ from deployer.engine.compare import canonical_lifecycle
 from deployer.engine.plan import Ref
 from deployer.project.settings import Settings
 from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill
-from deployer.resources.apigateway import HttpApi
+from deployer.resources.apigateway.api import HttpApi, HttpApiFields
+from deployer.resources.apigateway.cors import CorsFields
+from deployer.resources.apigateway.integration import IntegrationFields
+from deployer.resources.apigateway.routes import RouteFields
+from deployer.resources.apigateway.stage import AccessLogFields, StageFields
 from deployer.resources.base import Ownership, Resource
 from deployer.resources.ecr import Image, ImageFields, Repository, RepositoryFields
 from deployer.resources.iam import Role, RoleFields
@@ -238,44 +242,43 @@ def workflow(settings: Settings, release: Release) -> Resource:
 
 
 def api(settings: Settings) -> Resource:
-    cors = {
-        "origins": sorted(origin.lower() for origin in settings.cors_origins),
-        "methods": ["options", "post"],
-        "headers": ["content-type"],
-        "max_age_s": 86400,  # Api-18: the most that AWS takes
-    }
+    cors = CorsFields(
+        origins=sorted(origin.lower() for origin in settings.cors_origins),
+        methods=["options", "post"],
+        headers=["content-type"],
+        max_age_s=86400,  # Api-18: the most that AWS takes
+    )
     return HttpApi(
         "api",
         name=settings.prefix,
         ours=ownership(settings),
-        fields={
-            "tags": settings.tags,
-            "protocol": "HTTP",
-            "description": f"{settings.prefix}: predictions of every model",
-            "cors": cors if settings.cors_origins else None,
-            "integration": {
-                "type": "AWS_PROXY",
-                "subtype": "StepFunctions-StartSyncExecution",
-                "payload_format": "1.0",
-                "role_arn": settings.role_arn("api"),
-                "parameters": {"StateMachineArn": settings.workflow_arn, "Input": "$request.body"},
-                "timeout_ms": INTEGRATION_TIMEOUT_S * 1000,
-            },
-            "route": {"key": "POST /", "authorization": "NONE"},
-            "stage": {
-                "auto_deploy": True,
-                "burst_limit": settings.burst_limit,
-                "rate_limit": settings.rate_limit,
-                "detailed_metrics": False,
-                "deployment_failure": None,
-                "access_log": {
-                    "destination": settings.log_group_arn("api"),
-                    "format": access_log_format(),
-                },
-            },
-            "stale_routes": [],
-            "orphan_integrations": [],
-        },
+        fields=HttpApiFields(
+            tags=settings.tags,
+            protocol="HTTP",
+            description=f"{settings.prefix}: predictions of every model",
+            cors=cors if settings.cors_origins else None,
+            integration=IntegrationFields(
+                type="AWS_PROXY",
+                subtype="StepFunctions-StartSyncExecution",
+                payload_format="1.0",
+                role_arn=settings.role_arn("api"),
+                parameters={"StateMachineArn": settings.workflow_arn, "Input": "$request.body"},
+                timeout_ms=INTEGRATION_TIMEOUT_S * 1000,
+            ),
+            route=RouteFields(key="POST /", authorization="NONE"),
+            stage=StageFields(
+                auto_deploy=True,
+                burst_limit=settings.burst_limit,
+                rate_limit=settings.rate_limit,
+                detailed_metrics=False,
+                deployment_failure=None,
+                access_log=AccessLogFields(
+                    destination=settings.log_group_arn("api"), format=access_log_format()
+                ),
+            ),
+            stale_routes=[],
+            orphan_integrations=[],
+        ),
         needs=["role/api", "workflow", "logs/api"],
     )
 
