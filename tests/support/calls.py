@@ -179,11 +179,10 @@ def _variable(function: ast.AST, name: str, before: int) -> tuple[ast.expr | Non
     value: ast.expr | None = None
     names: set[str] = set()
     for node in ast.walk(function):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        if not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.lineno >= before:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
-            if node.lineno >= before:
-                continue
             if isinstance(target, ast.Name) and target.id == name:
                 if value is None or node.lineno > value.lineno:
                     value, names = node.value, set()
