@@ -77,6 +77,9 @@ class Owned(ABC):
         ""  # key of the resource that contains it; if that is foreign, so is it
     )
     comes_back: ClassVar[bool] = False  # AWS may create it again, untagged, after it was deleted
+    # IAM actions that the caller must be allowed: to read it, and to delete it besides.
+    reads: ClassVar[Collection[str]] = ()
+    deletes: ClassVar[Collection[str]] = ()
 
     def __init__(self, key: str, needs: Collection[str] = ()) -> None:
         self.key = key
@@ -105,6 +108,7 @@ class Resource(Owned):
 
     replace_on: ClassVar[Collection[str]] = ()  # fields that AWS cannot change in place
     exists: ClassVar[Collection[str]] = ()  # errors of the creating call: it exists already
+    writes: ClassVar[Collection[str]] = ()  # IAM actions that creating and updating it adds
     anew: ClassVar[str] = ""  # consequence for users if it is created again in a deployed service
 
     def __init__(self, key: str, fields: Fields, needs: Collection[str] = ()) -> None:

@@ -99,6 +99,23 @@ class Repository(Resource):
 
     replace_on = ("encryption",)  # ECR-2
     exists = ("RepositoryAlreadyExistsException",)
+    reads = (
+        "ecr:DescribeRepositories",
+        "ecr:ListTagsForResource",
+        "ecr:GetRepositoryPolicy",
+        "ecr:GetLifecyclePolicy",
+    )
+    writes = (
+        "ecr:CreateRepository",
+        "ecr:TagResource",
+        "ecr:PutImageTagMutability",
+        "ecr:PutImageScanningConfiguration",
+        "ecr:SetRepositoryPolicy",
+        "ecr:DeleteRepositoryPolicy",
+        "ecr:PutLifecyclePolicy",
+        "ecr:DeleteLifecyclePolicy",
+    )
+    deletes = ("ecr:ListImages", "ecr:DeleteRepository")
 
     def __init__(self, key: str, *, name: str, ours: Ownership, fields: RepositoryFields) -> None:
         super().__init__(key, fields)
@@ -234,6 +251,20 @@ class Image(Resource):
         build: makes the image, pushes it under the tag and returns its digest (images.build).
     Outputs: `digest`, `sha256:...`; functions are pinned by it (Img-12).
     """
+
+    reads = ("ecr:DescribeImages",)
+    # images.ecr makes these calls; GetAuthorizationToken only with `--builder docker`.
+    writes = (
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:InitiateLayerUpload",
+        "ecr:UploadLayerPart",
+        "ecr:CompleteLayerUpload",
+        "ecr:PutImage",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:BatchDeleteImage",
+        "ecr:GetAuthorizationToken",
+    )
 
     def __init__(
         self,

@@ -70,6 +70,18 @@ class Role(Resource):
     """
 
     exists = ("EntityAlreadyExists",)
+    reads = ("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy")
+    writes = (
+        "iam:CreateRole",
+        "iam:TagRole",
+        "iam:UpdateRole",
+        "iam:UpdateAssumeRolePolicy",
+        "iam:PutRolePolicy",
+        "iam:DeleteRolePolicy",
+        "iam:PutRolePermissionsBoundary",
+        "iam:DeleteRolePermissionsBoundary",
+    )
+    deletes = ("iam:ListAttachedRolePolicies", "iam:DeleteRolePolicy", "iam:DeleteRole")
 
     def __init__(self, key: str, *, name: str, ours: Ownership, fields: RoleFields) -> None:
         super().__init__(key, fields)

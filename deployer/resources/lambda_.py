@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
@@ -84,6 +84,14 @@ def being_changed(error: AwsError) -> str | None:
 class OwnedFunction(Owned):
     """A function and all its versions, known by name."""
 
+    # ListFunctions and ListTags serve to find functions that are no longer declared.
+    reads: ClassVar[Collection[str]] = (
+        "lambda:ListFunctions",
+        "lambda:ListTags",
+        "lambda:GetFunction",
+    )
+    deletes = ("lambda:DeleteFunction",)
+
     def __init__(
         self, key: str, *, name: str, ours: Ownership, needs: Collection[str] = ()
     ) -> None:
@@ -129,6 +137,19 @@ class Function(OwnedFunction, Resource):
 
     replace_on = ("package_type",)
     exists = ("ResourceConflictException",)  # Lambda-15
+    reads = (*OwnedFunction.reads, "lambda:ListVersionsByFunction")
+    # ListAliases, DeleteFunction and DescribeStateMachine serve to delete old versions.
+    writes = (
+        "iam:PassRole",
+        "lambda:CreateFunction",
+        "lambda:TagResource",
+        "lambda:UpdateFunctionConfiguration",
+        "lambda:UpdateFunctionCode",
+        "lambda:PublishVersion",
+        "lambda:ListAliases",
+        "lambda:DeleteFunction",
+        "states:DescribeStateMachine",
+    )
 
     def __init__(
         self,

@@ -39,6 +39,14 @@ class LogGroup(Resource):
     exists = ("ResourceAlreadyExistsException",)
     holds_data = True
     comes_back = True  # Logs-9
+    reads = ("logs:DescribeLogGroups", "logs:ListTagsForResource")
+    writes = (
+        "logs:CreateLogGroup",
+        "logs:TagResource",
+        "logs:PutRetentionPolicy",
+        "logs:DeleteRetentionPolicy",
+    )
+    deletes = ("logs:DeleteLogGroup",)
 
     def __init__(
         self,

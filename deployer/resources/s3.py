@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, canonical_policy, tag_list, tags_from
@@ -17,6 +17,7 @@ from deployer.resources.fields import Setting, settings
 
 _ABSENT = ("NoSuchBucket", "NoSuchKey", "404")
 _FORBIDDEN = ("AccessDenied", "403")
+_EMPTYING = ("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
 def not_ready(error: AwsError) -> str | None:
@@ -80,6 +81,24 @@ class Bucket(Resource):
 
     exists = ("BucketAlreadyOwnedByYou",)
     holds_data = True
+    reads = (
+        "s3:GetBucketTagging",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPolicy",
+        "s3:ListBucket",
+    )
+    writes = (
+        "s3:CreateBucket",
+        "s3:PutBucketTagging",
+        "s3:PutEncryptionConfiguration",
+        "s3:PutBucketPublicAccessBlock",
+        "s3:PutBucketOwnershipControls",
+        "s3:PutBucketPolicy",
+        "s3:DeleteBucketPolicy",
+    )
+    deletes = (*_EMPTYING, "s3:DeleteBucket")
 
     def __init__(
         self, key: str, *, name: str, account: str, ours: Ownership, fields: BucketFields
@@ -253,6 +272,8 @@ class ModelFiles(Owned):
 
     holds_data = True
     part_of = "bucket"
+    reads: ClassVar[Collection[str]] = ("s3:ListBucket",)
+    deletes = _EMPTYING
 
     def __init__(
         self, key: str, *, name: str, bucket: str, account: str, needs: Collection[str] = ()
@@ -279,6 +300,9 @@ class ModelFile(ModelFiles, Resource):
     A changed model is a new key. Files of former versions stay, because published function versions
     still load them; deleting the resource deletes them all.
     """
+
+    reads = (*ModelFiles.reads, "s3:GetObject")
+    writes = ("s3:PutObject",)
 
     def __init__(
         self,

@@ -83,6 +83,9 @@ _MEMBERS = members(StateMachineFields)
 class OwnedStateMachine(Owned):
     """A state machine, known by its ARN."""
 
+    reads = ("states:DescribeStateMachine", "states:ListTagsForResource")
+    deletes = ("states:DeleteStateMachine",)
+
     def __init__(self, key: str, *, arn: str, ours: Ownership, needs: Collection[str] = ()) -> None:
         super().__init__(key, needs)
         self.arn = arn
@@ -131,6 +134,12 @@ class StateMachine(OwnedStateMachine, Resource):
 
     replace_on = ("type",)
     exists = ("StateMachineAlreadyExists",)
+    writes = (
+        "iam:PassRole",
+        "states:CreateStateMachine",
+        "states:TagResource",
+        "states:UpdateStateMachine",
+    )
 
     def __init__(
         self,

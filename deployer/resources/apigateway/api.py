@@ -67,6 +67,23 @@ class HttpApi(Resource):
     anew = "the service gets a new URL, which its clients must be told"
     replace_on = ("protocol",)
     exists = ("ConflictException",)
+    reads = ("apigateway:GET",)
+    # AWS calls the log delivery set on the caller's behalf, for the access log.
+    writes = (
+        "iam:PassRole",
+        "apigateway:POST",
+        "apigateway:PATCH",
+        "apigateway:PUT",
+        "apigateway:DELETE",
+        "logs:CreateLogDelivery",
+        "logs:GetLogDelivery",
+        "logs:UpdateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:DescribeResourcePolicies",
+    )
+    deletes = ("apigateway:DELETE",)
 
     def __init__(
         self,
