@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 import pytest
 
 from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
-from deployer.service import permissions
+from deployer.service import declare, permissions
 from deployer.service.check import all_findings
 from deployer.service.invoke import Client
 from tests.support.deployments import Service
@@ -34,12 +34,7 @@ def test_a_bucket_names_its_region_except_in_the_first_one(
     service: Service, region: str, constraint: str | None
 ) -> None:
     """S3-1, TEST-16."""
-    from deployer.resources.base import Ownership
-    from deployer.resources.s3 import Bucket
-
-    bucket = Bucket(
-        "bucket", name="a-bucket", account="123456789012", ours=Ownership(service.settings.tags)
-    )
+    bucket = declare.bucket(service.settings)
     made: dict[str, Any] = {}
 
     class Recorded:
@@ -52,10 +47,7 @@ def test_a_bucket_names_its_region_except_in_the_first_one(
         def retry(self, call: Any, **_: Any) -> Any:
             return call()
 
-    fields = dict.fromkeys(
-        ("tags", "encryption", "public_access_block", "object_ownership", "policy"), {}
-    )
-    bucket.create(Recorded(region), fields)  # type: ignore[arg-type]  # stands in for Aws
+    bucket.create(Recorded(region), bucket.fields)  # type: ignore[arg-type]  # stands in for Aws
     found = made["create_bucket"].get("CreateBucketConfiguration")
     assert found == (None if constraint is None else {"LocationConstraint": constraint})
 
