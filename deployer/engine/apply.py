@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -34,7 +34,7 @@ from deployer.engine.plan import (
     resolve,
 )
 from deployer.errors import AwsError, DeployerError, ForeignResource
-from deployer.resources.base import Resource
+from deployer.resources.base import Owned, Resource
 
 Actual = dict[str, State | None]
 _DONE = {
@@ -80,13 +80,10 @@ def read_all(
     resources: Iterable[Resource],
     executor: Executor,
     refused: dict[str, ForeignResource] | None = None,
-    *,
-    only_find: bool = False,
 ) -> Actual:
     """Read every resource at once: names are derived, so no read waits for another.
 
     Args:
-        only_find: only establish existence and ownership (Resource.find).
         refused: gets the error of each resource that is not ours, by key; the resource then counts
             as absent. Without it, such a resource is an error.
 
@@ -94,10 +91,24 @@ def read_all(
         ForeignResource: names every resource that is not ours.
         DeployerError: the first other failure; its message names the resource.
     """
-    futures = {
-        resource.key: executor.submit(resource.find if only_find else resource.read, aws)
-        for resource in resources
-    }
+    reads = {resource.key: executor.submit(resource.read, aws) for resource in resources}
+    return _results(reads, refused)
+
+
+def find_all(
+    aws: Aws,
+    owned: Iterable[Owned],
+    executor: Executor,
+    refused: dict[str, ForeignResource] | None = None,
+) -> Actual:
+    """Like `read_all`, but only establish existence and ownership; the states may be empty."""
+    finds = {resource.key: executor.submit(resource.find, aws) for resource in owned}
+    return _results(finds, refused)
+
+
+def _results(
+    futures: Mapping[str, Future[State | None]], refused: dict[str, ForeignResource] | None
+) -> Actual:
     actual: Actual = {}
     foreign: dict[str, ForeignResource] = {}
     failures: dict[str, DeployerError] = {}
@@ -122,13 +133,13 @@ def read_all(
     return actual
 
 
-def needs_of(resources: Iterable[Resource]) -> dict[str, tuple[str, ...]]:
+def needs_of(resources: Iterable[Owned]) -> dict[str, tuple[str, ...]]:
     """Return the dependency graph of resources."""
     return {resource.key: resource.needs for resource in resources}
 
 
 def plan_changes(
-    resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Resource] = ()
+    resources: Sequence[Resource], actual: Actual, undeclared: Sequence[Owned] = ()
 ) -> Plan:
     """Plan `up`. Undeclared resources are planned for deletion if they exist."""
     by_key = {resource.key: resource for resource in resources}
@@ -146,7 +157,7 @@ def _with_note(change: Change, resource: Resource | None) -> Change:
     return replace(change, note=resource.anew) if resource and is_new else change
 
 
-def plan_teardown(resources: Sequence[Resource], actual: Actual) -> Plan:
+def plan_teardown(resources: Sequence[Owned], actual: Actual) -> Plan:
     """Plan `down`: delete every resource that exists, each before those that it needs."""
     return plan_deletion(reversed(in_order(needs_of(resources))), actual)
 
@@ -177,7 +188,7 @@ class Run:
         plan: Plan,
         resources: Sequence[Resource],
         actual: Actual,
-        undeclared: Sequence[Resource],
+        undeclared: Sequence[Owned],
     ) -> RunResult:
         """Create, update and replace along the graph; after that, delete what is undeclared.
 
@@ -201,7 +212,7 @@ class Run:
             outcomes |= self._delete_in_turn(obsolete, changes)
         return RunResult(outcomes, self._outputs, self._performed, _unchanged(plan))
 
-    def down(self, plan: Plan, resources: Sequence[Resource]) -> RunResult:
+    def down(self, plan: Plan, resources: Sequence[Owned]) -> RunResult:
         """Delete along the reversed graph."""
         changes = {change.key: change for change in plan.changes}
         by_key = {resource.key: resource for resource in resources}
@@ -214,7 +225,7 @@ class Run:
         return RunResult(outcomes, performed=self._performed, unchanged=_unchanged(plan))
 
     def _delete_in_turn(
-        self, obsolete: Sequence[Resource], changes: Mapping[str, Change]
+        self, obsolete: Sequence[Owned], changes: Mapping[str, Change]
     ) -> dict[str, Outcome]:
         """Delete one resource after another; a failure skips those behind it."""
         by_key = {resource.key: resource for resource in obsolete}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws, Tell
 from deployer.engine.compare import (
@@ -16,12 +17,17 @@ from deployer.engine.compare import (
 )
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError, ForeignResource
-from deployer.resources.base import Ownership, Resource, Tags, changed
+from deployer.resources.base import Ownership, Policy, Resource, Tags, changed
+from deployer.resources.fields import (
+    Member,
+    Setting,
+    members,
+    read_members,
+    settings,
+    write_members,
+)
 
 _ABSENT = ("RepositoryNotFoundException",)
-# ECR-3: these codes mean "not configured", not "repository gone".
-_NO_POLICY = ("RepositoryPolicyNotFoundException",)
-_NO_LIFECYCLE = ("LifecyclePolicyNotFoundException",)
 _OUR_TAG = re.compile(r"[0-9a-f]{40}")  # images.context.Context.image_tag
 
 # Img-7: what Lambda accepts. An index or a manifest list it does not.
@@ -31,8 +37,8 @@ LAMBDA_MEDIA_TYPES = (
 )
 
 
-def _propagating(error: AwsError) -> str | None:
-    """A new repository is not seen yet, or its policy's principal is not (R-14, R-15)."""
+def not_ready(error: AwsError) -> str | None:
+    """Return why a write may succeed later: IAM's or ECR's replicas lag behind (R-14, R-15)."""
     if (
         error.code == "InvalidParameterException"
         and "Invalid repository policy" in error.aws_message
@@ -41,64 +47,115 @@ def _propagating(error: AwsError) -> str | None:
     return "for ECR: the new repository is not seen yet" if error.code in _ABSENT else None
 
 
-class Repository(Resource):
-    """The image repository.
+class RepositoryFields(TypedDict):
+    """The fields of a repository.
 
-    Fields: `tags`, `tag_mutability`, `scan_on_push`, `policy`, `lifecycle_policy`, `encryption`
-        (fixed at creation, ECR-2).
+    ECR-3: `missing` holds codes that mean "not configured", not "no such repository".
     """
 
-    replace_on = ("encryption",)
-    exists = ("RepositoryAlreadyExistsException",)
+    tags: Tags
+    encryption: Annotated[str, Member("encryptionConfiguration.encryptionType")]
+    tag_mutability: Annotated[str, Setting("imageTagMutability", put="put_image_tag_mutability")]
+    scan_on_push: Annotated[
+        bool,
+        Setting("imageScanningConfiguration.scanOnPush", put="put_image_scanning_configuration"),
+    ]
+    policy: Annotated[
+        Policy | None,
+        Setting(
+            "policyText",
+            parse=canonical_policy,
+            write_as=canonical_json,
+            get="get_repository_policy",
+            missing=("RepositoryPolicyNotFoundException",),
+            put="set_repository_policy",
+            remove="delete_repository_policy",
+        ),
+    ]
+    lifecycle_policy: Annotated[
+        Mapping[str, Any] | None,
+        Setting(
+            "lifecyclePolicyText",
+            parse=canonical_lifecycle,
+            write_as=canonical_json,
+            get="get_lifecycle_policy",
+            missing=("LifecyclePolicyNotFoundException",),
+            put="put_lifecycle_policy",
+            remove="delete_lifecycle_policy",
+        ),
+    ]
 
-    def __init__(
-        self, key: str, *, name: str, ours: Ownership, fields: Fields | None = None
-    ) -> None:
+
+_SETTINGS = settings(RepositoryFields)
+# Fields with a call of their own to read them are set after the creation; all others by it.
+_APART = {name: setting for name, setting in _SETTINGS.items() if setting.get}
+_CREATED = {
+    name: member for name, member in members(RepositoryFields).items() if name not in _APART
+}
+
+
+class Repository(Resource):
+    """The image repository."""
+
+    replace_on = ("encryption",)  # ECR-2
+    exists = ("RepositoryAlreadyExistsException",)
+    reads = (
+        "ecr:DescribeRepositories",
+        "ecr:ListTagsForResource",
+        "ecr:GetRepositoryPolicy",
+        "ecr:GetLifecyclePolicy",
+    )
+    writes = (
+        "ecr:CreateRepository",
+        "ecr:TagResource",
+        "ecr:PutImageTagMutability",
+        "ecr:PutImageScanningConfiguration",
+        "ecr:SetRepositoryPolicy",
+        "ecr:DeleteRepositoryPolicy",
+        "ecr:PutLifecyclePolicy",
+        "ecr:DeleteLifecyclePolicy",
+    )
+    deletes = ("ecr:ListImages", "ecr:DeleteRepository")
+
+    def __init__(self, key: str, *, name: str, ours: Ownership, fields: RepositoryFields) -> None:
         super().__init__(key, fields)
         self.name = name
         self.ours = ours
 
     def read(self, aws: Aws) -> State | None:
-        found = self._describe(aws)
-        if found is None:
+        repository = self._describe(aws)
+        if repository is None:
             return None
-        repository = {"repositoryName": self.name}
-        tags, policy, lifecycle = aws.together(
-            lambda: self._read_tags(aws, found),
-            lambda: aws.find((*_ABSENT, *_NO_POLICY), "ecr", "get_repository_policy", **repository),
-            lambda: aws.find(
-                (*_ABSENT, *_NO_LIFECYCLE), "ecr", "get_lifecycle_policy", **repository
-            ),
+        tags, *values = aws.together(
+            partial(self._read_tags, aws, repository),
+            *(partial(self._get, aws, setting) for setting in _APART.values()),
         )
         if tags is None:
             return None
-        return State(
-            {
-                "tags": tags,
-                "tag_mutability": found["imageTagMutability"],
-                "scan_on_push": found["imageScanningConfiguration"]["scanOnPush"],
-                "encryption": found["encryptionConfiguration"]["encryptionType"],
-                "policy": canonical_policy(policy["policyText"]) if policy else None,
-                "lifecycle_policy": canonical_lifecycle(lifecycle["lifecyclePolicyText"])
-                if lifecycle
-                else None,
-            },
-            {"arn": found["repositoryArn"]},
-        )
+        fields = {
+            "tags": tags,
+            **read_members(_CREATED, repository),
+            **dict(zip(_APART, values, strict=True)),
+        }
+        return State(fields, {"arn": repository["repositoryArn"]})
+
+    def _get(self, aws: Aws, setting: Setting) -> Any:
+        missing = (*_ABSENT, *setting.missing)
+        return setting.read(aws.find(missing, "ecr", setting.get, repositoryName=self.name) or {})
 
     def find(self, aws: Aws) -> State | None:
-        found = self._describe(aws)
-        tags = self._read_tags(aws, found) if found else None
+        repository = self._describe(aws)
+        tags = self._read_tags(aws, repository) if repository else None
         return None if tags is None else State({"tags": tags})
 
     def _describe(self, aws: Aws) -> dict[str, Any] | None:
         answer = aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name])
         return answer["repositories"][0] if answer else None
 
-    def _read_tags(self, aws: Aws, found: dict[str, Any]) -> Tags | None:
-        """Return the tags about ownership; None if the repository went meanwhile."""
+    def _read_tags(self, aws: Aws, repository: dict[str, Any]) -> Tags | None:
+        """Return the ownership tags; None if the repository has been deleted meanwhile."""
         answer = aws.find(
-            _ABSENT, "ecr", "list_tags_for_resource", resourceArn=found["repositoryArn"]
+            _ABSENT, "ecr", "list_tags_for_resource", resourceArn=repository["repositoryArn"]
         )
         if answer is None:
             return None
@@ -112,11 +169,9 @@ class Repository(Resource):
             "create_repository",
             repositoryName=self.name,
             tags=tag_list(desired["tags"]),
-            imageTagMutability=desired["tag_mutability"],
-            imageScanningConfiguration={"scanOnPush": desired["scan_on_push"]},
-            encryptionConfiguration={"encryptionType": desired["encryption"]},
+            **write_members(_CREATED, desired),
         )
-        for name in ("policy", "lifecycle_policy"):
+        for name in _APART:
             if desired[name] is not None:
                 self._put(aws, name, desired[name])
         return {}
@@ -128,42 +183,24 @@ class Repository(Resource):
                 lambda: aws.call(
                     "ecr", "tag_resource", resourceArn=arn, tags=tag_list(desired["tags"])
                 ),
-                when=_propagating,
+                when=not_ready,
             )
-        for name in ("tag_mutability", "scan_on_push", "policy", "lifecycle_policy"):
+        for name in _SETTINGS:
             if changed(change, name):
                 self._put(aws, name, desired[name])
         return {}
 
     def _put(self, aws: Aws, name: str, value: Any) -> None:
-        operation, parameters = self._write(name, value)
-        gone = (
-            *_NO_POLICY,
-            *_NO_LIFECYCLE,
-        )  # only what removes answers so: somebody was faster, or an answer was lost
+        setting = _SETTINGS[name]
+        operation, parameters = setting.call(value)
+        # A removal that answers so is done already: by another run, or by a call whose answer was
+        # lost.
         aws.retry(
-            lambda: aws.find(gone, "ecr", operation, repositoryName=self.name, **parameters),
-            when=_propagating,
+            lambda: aws.find(
+                setting.missing, "ecr", operation, repositoryName=self.name, **parameters
+            ),
+            when=not_ready,
         )
-
-    @staticmethod
-    def _write(name: str, value: Any) -> tuple[str, dict[str, Any]]:
-        """Return the call that sets a field, or the one that removes it when its value is None
-        (ECR-3).
-        """
-        if name == "tag_mutability":
-            return "put_image_tag_mutability", {"imageTagMutability": value}
-        if name == "scan_on_push":
-            return "put_image_scanning_configuration", {
-                "imageScanningConfiguration": {"scanOnPush": value}
-            }
-        if value is None:
-            return (
-                "delete_repository_policy" if name == "policy" else "delete_lifecycle_policy"
-            ), {}
-        if name == "policy":
-            return "set_repository_policy", {"policyText": canonical_json(value)}
-        return "put_lifecycle_policy", {"lifecyclePolicyText": canonical_json(value)}
 
     def delete(self, aws: Aws) -> None:
         others = self._others_images(aws)
@@ -172,32 +209,28 @@ class Repository(Resource):
                 f"ECR repository {self.name} holds images that are not ours: {', '.join(others)}",
                 "move or delete them, then run the command again",
             )
-        if (
-            aws.find(_ABSENT, "ecr", "delete_repository", repositoryName=self.name, force=True)
-            is None
-        ):
+        deleted = aws.find(
+            _ABSENT, "ecr", "delete_repository", repositoryName=self.name, force=True
+        )
+        if deleted is None:
             return
 
         def gone() -> bool | None:  # ECR-4, ECR-11: asynchronous, and there is no waiter
-            return (
-                True
-                if aws.find(_ABSENT, "ecr", "describe_repositories", repositoryNames=[self.name])
-                is None
-                else None
-            )
+            return True if self._describe(aws) is None else None
 
         aws.wait_until(gone, reason="for ECR: the repository is being deleted")
 
     def _others_images(self, aws: Aws) -> list[str]:
-        """Return the tags that no deploy of ours made; what has no tag is a part of an image of
-        ours that was refused.
+        """Return the image tags that no deploy wrote.
+
+        Images without a tag are left by a push of ours that Lambda's format check refused.
         """
         images = aws.pages("ecr", "list_images", "imageIds", repositoryName=self.name)
         try:
             return sorted(
-                each["imageTag"]
-                for each in images
-                if not _OUR_TAG.fullmatch(each.get("imageTag", "0" * 40))
+                image["imageTag"]
+                for image in images
+                if not _OUR_TAG.fullmatch(image.get("imageTag", "0" * 40))
             )
         except AwsError as error:
             if error.code in _ABSENT:
@@ -205,22 +238,41 @@ class Repository(Resource):
             raise
 
 
+class ImageFields(TypedDict):
+    """The field of an image."""
+
+    tag: str
+
+
 class Image(Resource):
-    """The function image. Its tag is the hash of all that goes in, so an image of that tag is never
-    out of date.
+    """The function image. Its tag is the hash of its sources, so it is never out of date.
 
     Args:
         build: makes the image, pushes it under the tag and returns its digest (images.build).
-    Fields: `tag`. Outputs: `digest`, `sha256:…`; functions are pinned by it (Img-12).
+    Outputs: `digest`, `sha256:...`; functions are pinned by it (Img-12).
     """
+
+    reads = ("ecr:DescribeImages",)
+    # images.ecr makes these calls; GetAuthorizationToken only with `--builder docker`.
+    writes = (
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:InitiateLayerUpload",
+        "ecr:UploadLayerPart",
+        "ecr:CompleteLayerUpload",
+        "ecr:PutImage",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:BatchDeleteImage",
+        "ecr:GetAuthorizationToken",
+    )
 
     def __init__(
         self,
         key: str,
         *,
         repository: str,
-        build: Callable[[Aws, Tell], str] | None = None,
-        fields: Fields | None = None,
+        build: Callable[[Aws, Tell], str],
+        fields: ImageFields,
         needs: Collection[str] = (),
     ) -> None:
         super().__init__(key, fields, needs)
@@ -228,8 +280,6 @@ class Image(Resource):
         self.build = build
 
     def read(self, aws: Aws) -> State | None:
-        if not self.fields:
-            return None  # deleted with its repository
         missing = (*_ABSENT, "ImageNotFoundException")
         tag = self.fields["tag"]
         answer = aws.find(
@@ -253,13 +303,13 @@ class Image(Resource):
         return State({"tag": tag}, {"digest": image["imageDigest"]})
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
-        assert self.build is not None, "only a declared image is created"
         return {"digest": self.build(aws, aws.tell)}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         raise AssertionError("an image's only field is its tag, under which it was found")
 
     def delete(self, aws: Aws) -> None:
-        """Do nothing: images go with their repository, and former versions of a function need
-        theirs until then.
+        """Do nothing: images are deleted with their repository.
+
+        Until then, former versions of a function need theirs.
         """

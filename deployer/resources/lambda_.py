@@ -2,64 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
-from deployer.engine.plan import Change, Fields, State
+from deployer.engine.plan import Change, Fields, Ref, State
 from deployer.errors import AwsError
-from deployer.resources.base import Ownership, Resource, changed
+from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
+from deployer.resources.fields import Member, given, members, read_members, write_members
 
 _ABSENT = ("ResourceNotFoundException",)
 KEPT_VERSIONS = 3
 
-# Lambda-8: these go through UpdateFunctionCode, everything else through
-# UpdateFunctionConfiguration.
+
+def _or_none(command: list[str]) -> list[str] | None:
+    return command or None
+
+
+def _image_config(command: list[str] | None) -> dict[str, Any]:
+    return {"Command": command} if command else {}
+
+
+class FunctionFields(TypedDict):
+    """The fields of a function. Defaults are AWS's own (Lambda-25)."""
+
+    tags: Tags
+    package_type: Annotated[str, Member("PackageType")]
+    image_digest: str | Ref  # sha256:...
+    published: bool  # the newest version is the same as $LATEST
+    architecture: Annotated[str, Member("Architectures[]", default="x86_64")]
+    description: Annotated[str, Member("Description", default="")]
+    role_arn: Annotated[str, Member("Role")]
+    memory_mb: Annotated[int, Member("MemorySize", default=128)]
+    timeout_s: Annotated[int, Member("Timeout", default=3)]
+    ephemeral_storage_mb: Annotated[int, Member("EphemeralStorage.Size", default=512)]
+    environment: Annotated[Mapping[str, str], Member("Environment.Variables", default={})]
+    tracing: Annotated[str, Member("TracingConfig.Mode", default="PassThrough")]
+    # None: the image's own command.
+    command: Annotated[
+        list[str] | None,
+        Member(
+            "ImageConfig",
+            answer="ImageConfigResponse.ImageConfig.Command",
+            parse=_or_none,
+            write_as=_image_config,
+        ),
+    ]
+
+
+_MEMBERS = members(FunctionFields)
+# Lambda-8: these go through UpdateFunctionCode, all others through UpdateFunctionConfiguration.
 _CODE = ("image_digest", "architecture")
-_CONFIGURATION = (
-    "description", "role_arn", "memory_mb", "timeout_s", "ephemeral_storage_mb", "environment", "tracing", "command",
-)  # fmt: skip
+_CONFIGURATION = {
+    name: member for name, member in _MEMBERS.items() if name not in (*_CODE, "package_type")
+}
 
 
-def _transient(error: AwsError) -> str | None:
-    """IAM, ECR or Lambda itself is not ready for this write yet (R-1 to R-6, R-16). The same codes
-    can be permanent.
-    """
+def not_ready(error: AwsError) -> str | None:
+    """Return why a write may succeed later (R-1 to R-6, R-16). The same codes can be permanent."""
     text = error.aws_message
-    if error.code == "InvalidParameterValueException":
-        if (
-            "cannot be assumed by Lambda" in text
-            or "role does not have permissions" in text
-            or "CreateGrant" in text
-        ):
-            return "for IAM: Lambda cannot assume the execution role yet"
+    if error.code == "InvalidParameterValueException" and (
+        "cannot be assumed by Lambda" in text
+        or "role does not have permissions" in text
+        or "CreateGrant" in text
+    ):
+        return "for IAM: Lambda cannot assume the execution role yet"
     if error.code == "AccessDeniedException" and "permission to access the ECR image" in text:
         return "for ECR: Lambda may not pull the image yet"
-    if error.code == "ResourceNotFoundException":  # R-6; what a removal asks for does not get here
+    if error.code == "ResourceNotFoundException":  # R-6; a deletion does not retry this code
         return "for Lambda: the new function is not seen yet"
-    return _busy(error) if "already exist" not in text else None
+    return being_changed(error) if "already exist" not in text else None
 
 
-def _busy(error: AwsError) -> str | None:
-    """A change is under way, so another one has to wait (R-4, R-5, Lambda-6)."""
+def being_changed(error: AwsError) -> str | None:
+    """Return why to wait while another change is under way (R-4, R-5, Lambda-6)."""
     conflict = error.code == "ResourceConflictException"
     return "for Lambda: the function is still being changed" if conflict else None
 
 
-class Function(Resource):
+class OwnedFunction(Owned):
+    """A function and all its versions, known by name."""
+
+    # ListFunctions and ListTags serve to find functions that are no longer declared.
+    reads: ClassVar[Collection[str]] = (
+        "lambda:ListFunctions",
+        "lambda:ListTags",
+        "lambda:GetFunction",
+    )
+    deletes = ("lambda:DeleteFunction",)
+
+    def __init__(
+        self, key: str, *, name: str, ours: Ownership, needs: Collection[str] = ()
+    ) -> None:
+        super().__init__(key, needs)
+        self.name = name
+        self.ours = ours
+
+    def find(self, aws: Aws) -> State | None:
+        return State({}) if self._get(aws) else None
+
+    def _get(self, aws: Aws) -> dict[str, Any] | None:
+        answer: dict[str, Any] | None = aws.find(
+            _ABSENT, "lambda", "get_function", FunctionName=self.name
+        )
+        if answer is not None:
+            self.ours.check(f"Lambda function {self.name}", tags_from(answer.get("Tags")))
+        return answer
+
+    def delete(self, aws: Aws) -> None:
+        aws.retry(
+            lambda: aws.find(_ABSENT, "lambda", "delete_function", FunctionName=self.name),
+            when=being_changed,
+            deadline_s=300,
+        )
+
+        def gone() -> bool | None:  # Lambda-5: deletion may be asynchronous
+            answer = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
+            return True if answer is None else None
+
+        aws.wait_until(gone, reason="for Lambda: the function is being deleted")
+
+
+class Function(OwnedFunction, Resource):
     """An image function and its published versions.
 
     Args:
-        repository_uri: `account.dkr.ecr.region.amazonaws.com/name`; with `image_digest` it makes
-            the image's address.
-        pinned_by: ARN of the state machine whose definition pins versions; what it names is never
+        repository_uri: `account.dkr.ecr.region.amazonaws.com/name`; with the field `image_digest`
+            it makes the image's address.
+        pinned_by: ARN of the state machine whose definition names versions; those are never
             removed.
-    Fields: `tags`, `description`, `image_digest`, `architecture`, `role_arn`, `memory_mb`,
-        `timeout_s`, `ephemeral_storage_mb`, `environment`, `tracing`, `command` (None: the image's
-        own), `published` (the newest version is what $LATEST is).
     Outputs: `version_arn`, of the newest published version.
     """
+
+    replace_on = ("package_type",)
+    exists = ("ResourceConflictException",)  # Lambda-15
+    reads = (*OwnedFunction.reads, "lambda:ListVersionsByFunction")
+    # ListAliases, DeleteFunction and DescribeStateMachine serve to delete old versions.
+    writes = (
+        "iam:PassRole",
+        "lambda:CreateFunction",
+        "lambda:TagResource",
+        "lambda:UpdateFunctionConfiguration",
+        "lambda:UpdateFunctionCode",
+        "lambda:PublishVersion",
+        "lambda:ListAliases",
+        "lambda:DeleteFunction",
+        "states:DescribeStateMachine",
+    )
 
     def __init__(
         self,
@@ -67,23 +157,20 @@ class Function(Resource):
         *,
         name: str,
         ours: Ownership,
-        repository_uri: str = "",
-        pinned_by: str = "",
-        fields: Fields | None = None,
+        repository_uri: str,
+        pinned_by: str,
+        fields: FunctionFields,
         needs: Collection[str] = (),
     ) -> None:
-        super().__init__(key, fields, needs)
+        Resource.__init__(self, key, fields, needs)
         self.name = name
         self.ours = ours
         self.repository_uri = repository_uri
         self.pinned_by = pinned_by
 
-    replace_on = ("package_type",)
-    exists = ("ResourceConflictException",)  # Lambda-15
-
     def moves(self, changed: Collection[str]) -> Collection[str]:
-        # Every other field belongs to a version, so its change publishes a new one; tags are the
-        # function's (Lambda-24).
+        # Every field but the tags belongs to a version, so its change publishes a new one
+        # (Lambda-24).
         return () if set(changed) == {"tags"} else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
@@ -94,69 +181,43 @@ class Function(Resource):
         latest = self._fields(answer["Configuration"])
         newest = versions[-1] if versions else None
         published = newest is not None and self._fields(newest) == latest
-        outputs = {"version_arn": newest["FunctionArn"]} if newest is not None else {}
-        found = {
+        outputs = {
             "arn": answer["Configuration"]["FunctionArn"],
             "busy": _is_busy(answer["Configuration"]),
         }
-        return State(
-            {**latest, "tags": self.ours.among(tags), "published": published}, {**outputs, **found}
-        )
-
-    def find(self, aws: Aws) -> State | None:
-        return State({}) if self._get(aws) else None
-
-    def _get(self, aws: Aws) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = aws.find(
-            _ABSENT, "lambda", "get_function", FunctionName=self.name
-        )
-        if found is not None:
-            self.ours.check(f"Lambda function {self.name}", tags_from(found.get("Tags")))
-        return found
+        if newest is not None:
+            outputs["version_arn"] = newest["FunctionArn"]
+        return State({**latest, "tags": self.ours.among(tags), "published": published}, outputs)
 
     @staticmethod
-    def _fields(found: dict[str, Any]) -> dict[str, Any]:
-        """Return a configuration in our vocabulary, with AWS's defaults written out (Lambda-25)."""
-        override = found.get("ImageConfigResponse", {}).get("ImageConfig", {})
+    def _fields(configuration: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a function's or a version's configuration."""
         return {
-            "package_type": found["PackageType"],
-            "description": found.get("Description", ""),
-            # Img-12: of an image function this is the digest
-            "image_digest": f"sha256:{found['CodeSha256']}",
-            "architecture": found.get("Architectures", ["x86_64"])[0],
-            "role_arn": found["Role"],
-            "memory_mb": found.get("MemorySize", 128),
-            "timeout_s": found.get("Timeout", 3),
-            "ephemeral_storage_mb": found.get("EphemeralStorage", {}).get("Size", 512),
-            "environment": found.get("Environment", {}).get("Variables", {}),
-            "tracing": found.get("TracingConfig", {}).get("Mode", "PassThrough"),
-            "command": override.get("Command") or None,
+            # Img-12: for an image function, CodeSha256 is the image's digest
+            "image_digest": f"sha256:{configuration['CodeSha256']}",
+            **read_members(_MEMBERS, configuration),
         }
 
     def _versions(self, aws: Aws) -> list[dict[str, Any]]:
         """Return the published versions' configurations, oldest first (Lambda-19)."""
         try:
-            found = list(
+            versions = list(
                 aws.pages("lambda", "list_versions_by_function", "Versions", FunctionName=self.name)
             )
         except AwsError as error:
             if error.code not in _ABSENT:
                 raise
-            found = []  # R-6: a new function is not seen everywhere yet
-        published = [each for each in found if each["Version"] != "$LATEST"]
-        return sorted(published, key=lambda each: int(each["Version"]))
+            versions = []  # R-6: a new function is not seen everywhere yet
+        published = [version for version in versions if version["Version"] != "$LATEST"]
+        return sorted(published, key=lambda version: int(version["Version"]))
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "FunctionName": self.name,
-            "PackageType": desired["package_type"],
             "Code": {"ImageUri": self._image_uri(desired)},
-            "Architectures": [desired["architecture"]],
             "Tags": desired["tags"],
-            **self._configuration(desired, _CONFIGURATION),
+            **write_members(_MEMBERS, given(desired)),
         }
-        if desired["command"] is None:
-            del parameters["ImageConfig"]
         self._write(aws, "create_function", parameters)
         return self._publish(aws, desired)
 
@@ -165,52 +226,35 @@ class Function(Resource):
             arn = actual.outputs["arn"]
             aws.retry(
                 lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]),
-                when=_transient,
+                when=not_ready,
             )
         if change.names == {"tags"}:
             return {}
-        if actual.outputs[
-            "busy"
-        ]:  # a run that was cut off may have left the function Pending (PRE-14)
+        if actual.outputs["busy"]:  # PRE-14: an interrupted run may have left it Pending
             self._settled(aws)
-        names = [name for name in _CONFIGURATION if changed(change, name)]
-        if names:
-            parameters = {"FunctionName": self.name, **self._configuration(desired, names)}
+        # Maps are replaced whole (Lambda-10, Lambda-11).
+        configuration = {name: desired[name] for name in _CONFIGURATION if changed(change, name)}
+        if configuration:
+            parameters = {
+                "FunctionName": self.name,
+                **write_members(_CONFIGURATION, configuration),
+            }
             self._write(aws, "update_function_configuration", parameters)
         if changed(change, *_CODE):
-            code = {
+            parameters = {
+                "FunctionName": self.name,
                 "ImageUri": self._image_uri(desired),
                 "Architectures": [desired["architecture"]],
             }
-            self._write(aws, "update_function_code", {"FunctionName": self.name, **code})
+            self._write(aws, "update_function_code", parameters)
         return self._publish(aws, desired)
 
     def _image_uri(self, desired: Fields) -> str:
         return f"{self.repository_uri}@{desired['image_digest']}"
 
-    @staticmethod
-    def _configuration(desired: Fields, names: Collection[str]) -> dict[str, Any]:
-        """Return these fields as boto3's parameters; maps are replaced whole (Lambda-10,
-        Lambda-11).
-        """
-        every = {
-            "description": ("Description", desired["description"]),
-            "role_arn": ("Role", desired["role_arn"]),
-            "memory_mb": ("MemorySize", desired["memory_mb"]),
-            "timeout_s": ("Timeout", desired["timeout_s"]),
-            "ephemeral_storage_mb": ("EphemeralStorage", {"Size": desired["ephemeral_storage_mb"]}),
-            "environment": ("Environment", {"Variables": desired["environment"]}),
-            "tracing": ("TracingConfig", {"Mode": desired["tracing"]}),
-            "command": (
-                "ImageConfig",
-                {"Command": desired["command"]} if desired["command"] else {},
-            ),
-        }
-        return dict(every[name] for name in names)
-
     def _write(self, aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
         aws.retry(
-            lambda: aws.call("lambda", operation, **parameters), when=_transient, deadline_s=300
+            lambda: aws.call("lambda", operation, **parameters), when=not_ready, deadline_s=300
         )
         self._settled(aws)
 
@@ -220,74 +264,52 @@ class Function(Resource):
         """
 
         def check() -> bool | None:
-            found = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
-            if found is None:  # R-6: a new function is not seen yet
+            answer = aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name)
+            if answer is None:  # R-6: a new function is not seen yet
                 return None
-            configuration = found["Configuration"]
-            for state, reason in (
-                ("State", "StateReason"),
-                ("LastUpdateStatus", "LastUpdateStatusReason"),
-            ):
-                if (
-                    configuration.get(state) == "Failed"
-                ):  # Lambda-4: the reason is all there is to go on
-                    code = configuration.get(f"{reason}Code", "Failed")
-                    raise AwsError(
-                        code,
-                        configuration.get(reason, "Lambda gives no reason"),
-                        operation="GetFunction",
-                    )
+            configuration = answer["Configuration"]
+            _raise_if_failed(configuration, "State", "Lambda gives no reason")
+            _raise_if_failed(configuration, "LastUpdateStatus", "Lambda gives no reason")
             return None if _is_busy(configuration) else True
 
         aws.wait_until(check, reason="for Lambda: the function is being prepared")
 
     def _publish(self, aws: Aws, desired: Fields) -> Fields:
-        """Publish $LATEST, sure that it holds the image just set (Lambda-16, Lambda-17); remove
-        what is too old.
-        """
+        """Publish $LATEST with the image just set (Lambda-16, Lambda-17); prune old versions."""
         sha256 = desired["image_digest"].removeprefix("sha256:")
         parameters = {"FunctionName": self.name, "CodeSha256": sha256}
         published = aws.retry(
             lambda: aws.call("lambda", "publish_version", **parameters),
-            when=_transient,
+            when=not_ready,
             deadline_s=300,
         )
         version = published["Version"]
 
-        def active() -> (
-            bool | None
-        ):  # Lambda-18: a version has a Pending of its own, and its update status can be null
+        # Lambda-18: a version has a Pending of its own, and its update status can be null.
+        def active() -> bool | None:
             answer = aws.find(
                 _ABSENT, "lambda", "get_function", FunctionName=self.name, Qualifier=version
             )
-            found = answer["Configuration"] if answer else {"State": "Pending"}  # R-6
-            if found.get("State") == "Failed":
-                raise AwsError(
-                    found.get("StateReasonCode", "Failed"),
-                    found.get("StateReason", ""),
-                    operation="GetFunction",
-                )
-            return None if found.get("State") == "Pending" else True
+            configuration = answer["Configuration"] if answer else {"State": "Pending"}  # R-6
+            _raise_if_failed(configuration, "State", "")
+            return None if configuration.get("State") == "Pending" else True
 
         if published.get("State") != "Active":
             aws.wait_until(active, reason="for Lambda: the new version is being prepared")
-        if (
-            int(version) > KEPT_VERSIONS
-        ):  # numbers are never given twice, so there cannot be more versions than that
+        # Numbers are never given twice, so up to this one there are not too many versions.
+        if int(version) > KEPT_VERSIONS:
             self._prune(aws)
         return {"version_arn": published["FunctionArn"]}
 
     def _prune(self, aws: Aws) -> None:
-        """Remove versions beyond the last three to which neither an alias nor the deployed workflow
-        refers.
-        """
-        surplus = [each["Version"] for each in self._versions(aws)][:-KEPT_VERSIONS]
+        """Delete versions older than the last three, unless an alias or the workflow names them."""
+        surplus = [version["Version"] for version in self._versions(aws)][:-KEPT_VERSIONS]
         if not surplus:
             return
         aliases = list(aws.pages("lambda", "list_aliases", "Aliases", FunctionName=self.name))
-        used = {each["FunctionVersion"] for each in aliases}
-        for each in aliases:
-            used |= (each.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {}).keys()
+        used = {alias["FunctionVersion"] for alias in aliases}
+        for alias in aliases:
+            used |= (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {}).keys()
         missing = ("StateMachineDoesNotExist",)
         workflow = aws.find(
             missing, "stepfunctions", "describe_state_machine", stateMachineArn=self.pinned_by
@@ -299,20 +321,13 @@ class Function(Resource):
                     _ABSENT, "lambda", "delete_function", FunctionName=self.name, Qualifier=version
                 )
 
-    def delete(self, aws: Aws) -> None:
-        delete = ("lambda", "delete_function")
-        aws.retry(
-            lambda: aws.find(_ABSENT, *delete, FunctionName=self.name), when=_busy, deadline_s=300
-        )
 
-        def gone() -> bool | None:  # Lambda-5: deletion may be asynchronous
-            return (
-                True
-                if aws.find(_ABSENT, "lambda", "get_function", FunctionName=self.name) is None
-                else None
-            )
-
-        aws.wait_until(gone, reason="for Lambda: the function is being deleted")
+def _raise_if_failed(configuration: dict[str, Any], status: str, default: str) -> None:
+    """Raise AwsError if a status is Failed; its reason is all there is to go on (Lambda-4)."""
+    if configuration.get(status) == "Failed":
+        code = configuration.get(f"{status}ReasonCode", "Failed")
+        reason = configuration.get(f"{status}Reason", default)
+        raise AwsError(code, reason, operation="GetFunction")
 
 
 def _is_busy(configuration: dict[str, Any]) -> bool:
@@ -325,9 +340,7 @@ def _is_busy(configuration: dict[str, Any]) -> bool:
 def our_function_names(
     aws: Aws, prefix: str, ours: Ownership, known: Collection[str]
 ) -> Iterator[str]:
-    """Yield the names of the functions that begin so and carry our tags, besides those already
-    known.
-    """
+    """Yield the names of our functions with this prefix, except the known ones."""
     for function in aws.pages("lambda", "list_functions", "Functions"):
         name = function["FunctionName"]
         if name.startswith(prefix) and name not in known:

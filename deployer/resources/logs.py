@@ -1,30 +1,52 @@
-"""CloudWatch Logs: log groups, made before anything could make them without retention (Logs-9)."""
+"""CloudWatch Logs: log groups, created before AWS creates them without retention (Logs-9)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError
 from deployer.resources.base import Ownership, Resource, Tags, changed
+from deployer.resources.fields import Setting, read_members, settings
 
 _ABSENT = ("ResourceNotFoundException",)
 
 
+class LogGroupFields(TypedDict):
+    """The fields of a log group."""
+
+    tags: Tags
+    retention_days: Annotated[
+        int | None,  # Logs-2: "for ever" is the absence of a policy
+        Setting("retentionInDays", put="put_retention_policy", remove="delete_retention_policy"),
+    ]
+
+
+_SETTINGS = settings(LogGroupFields)
+
+
 class LogGroup(Resource):
-    """A log group. Fields: `tags`; `retention_days`, None for keeping everything for ever.
+    """A log group.
 
     Args:
-        prefix: that of its name and its siblings', with which one listing finds all of them;
-            otherwise its name.
+        prefix: common to its name and its siblings', so that one listing returns all of them; by
+            default its name.
     """
 
     exists = ("ResourceAlreadyExistsException",)
     holds_data = True
     comes_back = True  # Logs-9
+    reads = ("logs:DescribeLogGroups", "logs:ListTagsForResource")
+    writes = (
+        "logs:CreateLogGroup",
+        "logs:TagResource",
+        "logs:PutRetentionPolicy",
+        "logs:DeleteRetentionPolicy",
+    )
+    deletes = ("logs:DeleteLogGroup",)
 
     def __init__(
         self,
@@ -33,7 +55,7 @@ class LogGroup(Resource):
         name: str,
         prefix: str = "",
         ours: Ownership,
-        fields: Fields | None = None,
+        fields: LogGroupFields,
     ) -> None:
         super().__init__(key, fields)
         self.name = name
@@ -42,7 +64,7 @@ class LogGroup(Resource):
 
     def read(self, aws: Aws) -> State | None:
         groups = listed(aws, self.prefix, self.name)
-        group = next((each for each in groups if each["logGroupName"] == self.name), None)
+        group = next((group for group in groups if group["logGroupName"] == self.name), None)
         if group is None:
             return None
         tags = _tags(aws, group)
@@ -50,47 +72,43 @@ class LogGroup(Resource):
             return None
         self.ours.check(f"log group {self.name}", tags)
         return State(
-            {"tags": self.ours.among(tags), "retention_days": group.get("retentionInDays")},
+            {"tags": self.ours.among(tags), **read_members(_SETTINGS, group)},
             {"arn": _plain_arn(group)},
         )
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         self._write(aws, "create_log_group", logGroupName=self.name, tags=desired["tags"])
-        if desired["retention_days"] is not None:
-            self._retain(aws, desired)
+        for name in _SETTINGS:
+            if desired[name] is not None:
+                self._put(aws, name, desired[name])
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
-            self._write(
-                aws, "tag_resource", resourceArn=actual.outputs["arn"], tags=desired["tags"]
-            )
-        if changed(change, "retention_days"):
-            self._retain(aws, desired)
+            arn = actual.outputs["arn"]
+            self._write(aws, "tag_resource", resourceArn=arn, tags=desired["tags"])
+        for name in _SETTINGS:
+            if changed(change, name):
+                self._put(aws, name, desired[name])
         return {}
+
+    def _put(self, aws: Aws, name: str, value: Any) -> None:
+        operation, parameters = _SETTINGS[name].call(value)
+        self._write(aws, operation, logGroupName=self.name, **parameters)
 
     @staticmethod
     def _write(aws: Aws, operation: str, **parameters: Any) -> None:
-        aws.retry(lambda: aws.call("logs", operation, **parameters), when=_settling)
-
-    def _retain(self, aws: Aws, desired: Fields) -> None:
-        days = desired["retention_days"]
-        if days is None:  # Logs-2: "for ever" is the absence of a policy
-            self._write(aws, "delete_retention_policy", logGroupName=self.name)
-        else:
-            self._write(aws, "put_retention_policy", logGroupName=self.name, retentionInDays=days)
+        aws.retry(lambda: aws.call("logs", operation, **parameters), when=not_ready)
 
     def delete(self, aws: Aws) -> None:
         aws.retry(
             lambda: aws.find(_ABSENT, "logs", "delete_log_group", logGroupName=self.name),
-            when=_settling,
+            when=not_ready,
         )
 
 
-def _settling(error: AwsError) -> str | None:
-    """Another operation on the group is under way (R-19), a permission just granted is not seen yet
-    (R-20), or the group.
-    """
+def not_ready(error: AwsError) -> str | None:
+    """Return why a write may succeed later (R-19, R-20)."""
     if error.code == "OperationAbortedException":
         return "for CloudWatch Logs: another change of the log group is under way"
     if (
@@ -98,26 +116,23 @@ def _settling(error: AwsError) -> str | None:
         and "no identity-based policy allows" in error.aws_message
     ):
         return "for IAM: the permission to change the log group is not seen yet"
-    new = error.code in _ABSENT  # GEN-8; deletion does not get here
+    new = error.code in _ABSENT  # GEN-8; a deletion does not retry this code
     return "for CloudWatch Logs: the new log group is not seen yet" if new else None
 
 
 def _tags(aws: Aws, group: dict[str, Any]) -> Tags | None:
-    """Return a group's tags; None for one that is still listed, but gone."""
+    """Return a group's tags; None for a deleted group that is still listed."""
     answer = aws.find(_ABSENT, "logs", "list_tags_for_resource", resourceArn=_plain_arn(group))
     return tags_from(answer["tags"]) if answer else None
 
 
 def _plain_arn(group: dict[str, Any]) -> str:
-    """Return the ARN without ":*", which tag calls need (Logs-4); older answers have it with that
-    only.
-    """
+    """Return the ARN without ":*", as tag calls need it (Logs-4). Older answers lack that form."""
     return str(group.get("logGroupArn") or group["arn"].removesuffix(":*"))
 
 
 def listed(aws: Aws, prefix: str, name: str) -> list[dict[str, Any]]:
-    """Return the groups with a prefix, listed once in a pass; outside of one, those that begin with
-    the name.
+    """Return the groups with a prefix, listed once in a pass; outside of a pass, by `name` alone.
 
     Logs-3: there is no get-by-name. Logs-12: five listings a second are allowed, each of fifty
     groups.
@@ -126,16 +141,14 @@ def listed(aws: Aws, prefix: str, name: str) -> list[dict[str, Any]]:
     def groups(begin: str) -> list[dict[str, Any]]:
         return list(aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=begin))
 
-    found = aws.once(("log groups", prefix), lambda: groups(prefix))
-    return groups(name) if found is None else found
+    remembered = aws.once(("log groups", prefix), lambda: groups(prefix))
+    return groups(name) if remembered is None else remembered
 
 
 def our_group_names(
     aws: Aws, prefix: str, ours: Ownership, known: Collection[str]
 ) -> Iterator[str]:
-    """Yield the names of the log groups under a prefix that carry our tags, besides those already
-    known.
-    """
+    """Yield the names of our log groups with this prefix, except the known ones."""
     for group in listed(aws, prefix, prefix):
         if group["logGroupName"] not in known and ours.marks(_tags(aws, group) or {}):
             yield group["logGroupName"]

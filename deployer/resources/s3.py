@@ -3,42 +3,105 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, canonical_policy, tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError, DeployerError, ForeignResource
-from deployer.resources.base import Ownership, Resource, Tags, changed
+from deployer.resources.base import Owned, Ownership, Policy, Resource, Tags, changed
+from deployer.resources.fields import Setting, settings
 
 _ABSENT = ("NoSuchBucket", "NoSuchKey", "404")
 _FORBIDDEN = ("AccessDenied", "403")
+_EMPTYING = ("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
-def _settling(error: AwsError) -> str | None:
-    """S3 refuses a second write on a bucket for a while, and may not see a new bucket yet (R-17,
-    R-18).
-    """
+def not_ready(error: AwsError) -> str | None:
+    """Return why a write may succeed later: the bucket is new or being changed (R-17, R-18)."""
     busy = error.code in ("OperationAborted", "NoSuchBucket")
     return "for S3: the bucket is not ready for another change yet" if busy else None
+
+
+class BucketFields(TypedDict):
+    """The fields of a bucket, in the order in which they are set: tags first."""
+
+    tags: Tags  # those that mark ownership; all others stay
+    encryption: Annotated[
+        str,
+        Setting(
+            "ServerSideEncryptionConfiguration.Rules[].ApplyServerSideEncryptionByDefault.SSEAlgorithm",
+            get="get_bucket_encryption",
+            missing=("ServerSideEncryptionConfigurationNotFoundError",),
+            put="put_bucket_encryption",
+        ),
+    ]
+    public_access_block: Annotated[
+        Mapping[str, bool],
+        Setting(
+            "PublicAccessBlockConfiguration",
+            get="get_public_access_block",
+            missing=("NoSuchPublicAccessBlockConfiguration",),
+            put="put_public_access_block",
+        ),
+    ]
+    object_ownership: Annotated[
+        str,
+        Setting(
+            "OwnershipControls.Rules[].ObjectOwnership",
+            get="get_bucket_ownership_controls",
+            missing=("OwnershipControlsNotFoundError",),
+            put="put_bucket_ownership_controls",
+        ),
+    ]
+    policy: Annotated[
+        Policy | None,
+        Setting(
+            "Policy",
+            parse=canonical_policy,
+            write_as=canonical_json,
+            get="get_bucket_policy",
+            missing=("NoSuchBucketPolicy",),
+            put="put_bucket_policy",
+            remove="delete_bucket_policy",
+        ),
+    ]
+
+
+_SETTINGS = settings(BucketFields)
 
 
 class Bucket(Resource):
     """A private bucket. Its name holds account and region, so only this account can own it here
     (S3-3).
-
-    Fields: `tags` (those that mark ownership; others' tags stay), `encryption`,
-    `public_access_block`, `object_ownership`, `policy`.
     """
 
     exists = ("BucketAlreadyOwnedByYou",)
     holds_data = True
+    reads = (
+        "s3:GetBucketTagging",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPolicy",
+        "s3:ListBucket",
+    )
+    writes = (
+        "s3:CreateBucket",
+        "s3:PutBucketTagging",
+        "s3:PutEncryptionConfiguration",
+        "s3:PutBucketPublicAccessBlock",
+        "s3:PutBucketOwnershipControls",
+        "s3:PutBucketPolicy",
+        "s3:DeleteBucketPolicy",
+    )
+    deletes = (*_EMPTYING, "s3:DeleteBucket")
 
     def __init__(
-        self, key: str, *, name: str, account: str, ours: Ownership, fields: Fields | None = None
+        self, key: str, *, name: str, account: str, ours: Ownership, fields: BucketFields
     ) -> None:
         super().__init__(key, fields)
         self.name = name
@@ -63,29 +126,15 @@ class Bucket(Resource):
             raise
 
     def _read_settings(self, aws: Aws) -> Fields:
-        def ask(missing: str, operation: str) -> Callable[[], Any]:
-            return lambda: aws.find((missing,), "s3", operation, **self._owner)
+        def get(setting: Setting) -> Any:
+            answer = aws.find(setting.missing, "s3", setting.get, **self._owner)
+            return setting.read(answer or {})
 
-        encryption, access, ownership, policy = aws.together(
-            ask("ServerSideEncryptionConfigurationNotFoundError", "get_bucket_encryption"),
-            ask("NoSuchPublicAccessBlockConfiguration", "get_public_access_block"),
-            ask("OwnershipControlsNotFoundError", "get_bucket_ownership_controls"),
-            ask("NoSuchBucketPolicy", "get_bucket_policy"),
-        )
-        rules = encryption["ServerSideEncryptionConfiguration"]["Rules"] if encryption else []
-        return {
-            "encryption": rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"]
-            if rules
-            else None,
-            "public_access_block": access["PublicAccessBlockConfiguration"] if access else None,
-            "object_ownership": ownership["OwnershipControls"]["Rules"][0]["ObjectOwnership"]
-            if ownership
-            else None,
-            "policy": canonical_policy(policy["Policy"]) if policy else None,
-        }
+        values = aws.together(*(partial(get, setting) for setting in _SETTINGS.values()))
+        return dict(zip(_SETTINGS, values, strict=True))
 
     def _read_tags(self, aws: Aws) -> Tags:
-        """Return the tags. An empty bucket without any tag is one that we did not finish."""
+        """Return the ownership tags. An empty bucket without tags is one of an interrupted `up`."""
         try:
             answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
         except AwsError as error:
@@ -102,49 +151,37 @@ class Bucket(Resource):
             "Bucket": self.name,
             "ObjectOwnership": desired["object_ownership"],
         }
-        if (
-            aws.region != "us-east-1"
-        ):  # S3-1: there the constraint must be absent, elsewhere present
+        # S3-1: in us-east-1 the constraint must be absent, elsewhere present
+        if aws.region != "us-east-1":
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
-        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=_settling)
+        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=not_ready)
         # Tags come first: they mark the bucket as ours if the run ends here.
-        for name in ("tags", "encryption", "public_access_block", "object_ownership", "policy"):
+        self._put_tags(aws, desired["tags"])
+        for name in _SETTINGS:
             self._put(aws, name, desired[name])
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
-        if changed(
-            change, "tags"
-        ):  # PutBucketTagging replaces the whole set, and others' tags stay (GEN-12)
+        if changed(change, "tags"):
+            # GEN-12: PutBucketTagging replaces the whole set, and other people's tags stay
             answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
-            self._put(
-                aws, "tags", {**(tags_from(answer["TagSet"]) if answer else {}), **desired["tags"]}
-            )
-        for name in ("encryption", "public_access_block", "object_ownership", "policy"):
+            tags = tags_from(answer["TagSet"]) if answer else {}
+            self._put_tags(aws, {**tags, **desired["tags"]})
+        for name in _SETTINGS:
             if changed(change, name):
                 self._put(aws, name, desired[name])
         return {}
 
-    def _put(self, aws: Aws, name: str, value: Any) -> None:
-        operation, parameters = self._write(name, value)
-        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=_settling)
+    def _put_tags(self, aws: Aws, tags: Tags) -> None:
+        tagging = {"TagSet": tag_list(tags)}
+        aws.retry(
+            lambda: aws.call("s3", "put_bucket_tagging", **self._owner, Tagging=tagging),
+            when=not_ready,
+        )
 
-    @staticmethod
-    def _write(name: str, value: Any) -> tuple[str, dict[str, Any]]:
-        """Return the call that sets a field, or the one that removes it when its value is None."""
-        if name == "tags":
-            return "put_bucket_tagging", {"Tagging": {"TagSet": tag_list(value)}}
-        if name == "encryption":
-            rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": value}}
-            return "put_bucket_encryption", {"ServerSideEncryptionConfiguration": {"Rules": [rule]}}
-        if name == "public_access_block":
-            return "put_public_access_block", {"PublicAccessBlockConfiguration": value}
-        if name == "object_ownership":
-            rules = {"Rules": [{"ObjectOwnership": value}]}
-            return "put_bucket_ownership_controls", {"OwnershipControls": rules}
-        if value is None:
-            return "delete_bucket_policy", {}
-        return "put_bucket_policy", {"Policy": canonical_json(value)}
+    def _put(self, aws: Aws, name: str, value: Any) -> None:
+        operation, parameters = _SETTINGS[name].call(value)
+        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=not_ready)
 
     def delete(self, aws: Aws) -> None:
         try:
@@ -155,15 +192,14 @@ class Bucket(Resource):
 
     def _delete(self, aws: Aws) -> None:
         delete = partial(
-            aws.retry, lambda: aws.call("s3", "delete_bucket", **self._owner), when=_deleting
+            aws.retry, lambda: aws.call("s3", "delete_bucket", **self._owner), when=being_changed
         )
         try:
             delete()
             return
         except AwsError as error:
-            if (
-                error.code != "BucketNotEmpty"
-            ):  # S3-7: be it with an old version, or with the mark of a deletion
+            # S3-7: old versions and delete markers count as well
+            if error.code != "BucketNotEmpty":
                 raise
         others = self._others_objects(aws)
         if others:
@@ -176,18 +212,15 @@ class Bucket(Resource):
         delete()
 
     def _others_objects(self, aws: Aws) -> list[str]:
-        """Return what lies, or lay, beside `models/`, folder by folder: no deploy of ours put it
-        there.
-        """
-        page = aws.call(
-            "s3", "list_object_versions", **self._owner, Delimiter="/"
-        )  # enough: ours are one folder
-        found = [
+        """Return the folders and keys beside `models/`, which no deploy of ours wrote."""
+        # One page is enough: ours are one folder.
+        page = aws.call("s3", "list_object_versions", **self._owner, Delimiter="/")
+        entries = [
             *page.get("Versions", ()),
             *page.get("DeleteMarkers", ()),
             *page.get("CommonPrefixes", ()),
         ]
-        return sorted({each.get("Key") or each["Prefix"] for each in found} - {"models/"})
+        return sorted({entry.get("Key") or entry["Prefix"] for entry in entries} - {"models/"})
 
 
 def _not_ours(bucket: str) -> ForeignResource:
@@ -200,22 +233,22 @@ def _not_ours(bucket: str) -> ForeignResource:
     )
 
 
-def _deleting(error: AwsError) -> str | None:
+def being_changed(error: AwsError) -> str | None:
     busy = error.code == "OperationAborted"
     return "for S3: another change of the bucket is still under way" if busy else None
 
 
 def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
-    """Delete every object under a prefix, with all versions and delete markers (S3-7), 1,000 at a
-    time (S3-8).
-    """
+    """Delete every object under a prefix with all its versions (S3-7), 1,000 at a time (S3-8)."""
     while True:
         page = aws.call("s3", "list_object_versions", **owner, Prefix=prefix)
-        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        if not found:
+        versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+        if not versions:
             return
         more = page.get("IsTruncated", False)
-        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
+        objects = [
+            {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
+        ]
         answer = aws.call(
             "s3", "delete_objects", **owner, Delete={"Objects": objects, "Quiet": True}
         )
@@ -227,17 +260,49 @@ def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
             return
 
 
-class ModelFile(Resource):
-    """A model's file, content-addressed: `models/<name>/<sha256>.joblib`. A changed model is a new
-    key.
+class ModelFileFields(TypedDict):
+    """The fields of a model's file."""
 
-    Files of former versions stay, because published function versions still load them; deleting the
-    resource deletes all.
-    Fields: `key`, `sha256`.
-    """
+    key: str
+    sha256: str
+
+
+class ModelFiles(Owned):
+    """All files of a model, known by the model's name: `models/<name>/`."""
 
     holds_data = True
     part_of = "bucket"
+    reads: ClassVar[Collection[str]] = ("s3:ListBucket",)
+    deletes = _EMPTYING
+
+    def __init__(
+        self, key: str, *, name: str, bucket: str, account: str, needs: Collection[str] = ()
+    ) -> None:
+        super().__init__(key, needs)
+        self.name = name
+        self._owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
+
+    def find(self, aws: Aws) -> State | None:
+        names = model_names(aws, self._owner["Bucket"], self._owner["ExpectedBucketOwner"])
+        return State({}) if self.name in names else None
+
+    def delete(self, aws: Aws) -> None:
+        try:
+            _empty(aws, self._owner, f"models/{self.name}/")
+        except AwsError as error:
+            if error.code not in _ABSENT:
+                raise
+
+
+class ModelFile(ModelFiles, Resource):
+    """A model's file, content-addressed: `models/<name>/<sha256>.joblib`.
+
+    A changed model is a new key. Files of former versions stay, because published function versions
+    still load them; deleting the resource deletes them all.
+    """
+
+    reads = (*ModelFiles.reads, "s3:GetObject")
+    writes = ("s3:PutObject",)
 
     def __init__(
         self,
@@ -246,66 +311,53 @@ class ModelFile(Resource):
         name: str,
         bucket: str,
         account: str,
-        path: Path | None = None,
-        fields: Fields | None = None,
+        path: Path,
+        fields: ModelFileFields,
         needs: Collection[str] = (),
     ) -> None:
-        super().__init__(key, fields, needs)
+        Resource.__init__(self, key, fields, needs)
         self.name = name
-        self.prefix = f"models/{name}/"
         self.path = path
         self._owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
 
     def read(self, aws: Aws) -> State | None:
-        if not self.fields:
-            return State({}) if self.name in self._names(aws) else None
+        # An older file does not make this an update: nothing of it will change.
         answer = aws.find(_ABSENT, "s3", "head_object", **self._owner, Key=self.fields["key"])
         if answer is None:
-            # An older file is no reason to call this an update: nothing of it will change.
             return None
         return State({"key": self.fields["key"], "sha256": answer["Metadata"].get("sha256")})
 
-    def _names(self, aws: Aws) -> set[str]:
-        return model_names(aws, self._owner["Bucket"], self._owner["ExpectedBucketOwner"])
-
     def create(self, aws: Aws, desired: Fields) -> Fields:
-        assert self.path is not None, "only a declared model is created"
         content = self.path.read_bytes()
-        found = hashlib.sha256(content).hexdigest()
-        if found != desired["sha256"]:
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 != desired["sha256"]:
             raise DeployerError(
-                f"{self.path} changed while it was being deployed: its sha256 is {found}, not "
+                f"{self.path} changed while it was being deployed: its sha256 is {sha256}, not "
                 f"{desired['sha256']}",
                 "run the command again",
             )
-        parameters = {
-            **self._owner,
-            "Key": desired["key"],
-            "Body": content,
-            "Metadata": {"sha256": found},
-        }
         aws.retry(
             lambda: aws.call(
-                "s3", "put_object", **parameters, ContentType="application/octet-stream"
+                "s3",
+                "put_object",
+                **self._owner,
+                Key=desired["key"],
+                Body=content,
+                Metadata={"sha256": sha256},
+                ContentType="application/octet-stream",
             ),
-            when=_settling,
+            when=not_ready,
         )
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         return self.create(aws, desired)
 
-    def delete(self, aws: Aws) -> None:
-        try:
-            _empty(aws, self._owner, self.prefix)
-        except AwsError as error:
-            if error.code not in _ABSENT:
-                raise
-
 
 def model_names(aws: Aws, bucket: str, account: str) -> set[str]:
-    """Return the names of the models that have files in the bucket, listed once in a pass; none
-    without a bucket.
+    """Return the names of the models that have files in the bucket; none without a bucket.
+
+    The bucket is listed once in a pass.
     """
     owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
 
@@ -320,5 +372,5 @@ def model_names(aws: Aws, bucket: str, account: str) -> set[str]:
                 raise
             return set()
 
-    found = aws.once(("models", bucket), names)
-    return names() if found is None else found
+    remembered = aws.once(("models", bucket), names)
+    return names() if remembered is None else remembered

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError
-from deployer.resources.base import Ownership, Resource, changed
+from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
+from deployer.resources.fields import Member, members, read_members, write_members
 
 _ABSENT = ("StateMachineDoesNotExist",)
 
 
-def _transient(error: AwsError) -> str | None:
-    """IAM, the log destination or a deletion of the same name is not through yet (R-8, R-9, R-10)."""
+def not_ready(error: AwsError) -> str | None:
+    """Return why a write may succeed later: IAM, or a deletion of this name (R-8, R-9, R-10)."""
     if (
         error.code == "AccessDeniedException"
         and "authorized to assume the provided role" in error.aws_message
@@ -36,16 +37,109 @@ def _transient(error: AwsError) -> str | None:
     )
 
 
-class StateMachine(Resource):
-    """A state machine. Fields: `tags`, `type`, `definition` (parsed JSON), `role_arn`, `logging`,
-    `tracing`.
+class LoggingFields(TypedDict):
+    """How a state machine logs."""
 
-    `logging` is None or {"level", "include_execution_data", "destination"}; `tracing` is true or
-    false.
-    """
+    level: Annotated[str, Member("level")]
+    include_execution_data: Annotated[bool, Member("includeExecutionData", default=False)]
+    destination: Annotated[str, Member("destinations[].cloudWatchLogsLogGroup.logGroupArn")]
+
+
+_LOGGING = members(LoggingFields)
+
+
+def _read_logging(configuration: Mapping[str, Any]) -> dict[str, Any] | None:
+    if configuration.get("level", "OFF") == "OFF":  # Sfn-14
+        return None
+    return read_members(_LOGGING, configuration)
+
+
+def _write_logging(logging: LoggingFields | None) -> dict[str, Any]:
+    """Return boto3's form; turning logging off must be sent, not left out (Sfn-10)."""
+    if logging is None:
+        return {"level": "OFF", "includeExecutionData": False, "destinations": []}
+    return write_members(_LOGGING, logging)
+
+
+class StateMachineFields(TypedDict):
+    """The fields of a state machine. `definition` is parsed JSON and may hold Refs."""
+
+    tags: Tags
+    type: Annotated[str, Member("type")]
+    definition: Annotated[
+        Mapping[str, Any], Member("definition", parse=json.loads, write_as=canonical_json)
+    ]
+    role_arn: Annotated[str, Member("roleArn")]
+    logging: Annotated[
+        LoggingFields | None,
+        Member("loggingConfiguration", parse=_read_logging, write_as=_write_logging),
+    ]
+    tracing: Annotated[bool, Member("tracingConfiguration.enabled", default=False)]
+
+
+_MEMBERS = members(StateMachineFields)
+
+
+class OwnedStateMachine(Owned):
+    """A state machine, known by its ARN."""
+
+    reads = ("states:DescribeStateMachine", "states:ListTagsForResource")
+    deletes = ("states:DeleteStateMachine",)
+
+    def __init__(self, key: str, *, arn: str, ours: Ownership, needs: Collection[str] = ()) -> None:
+        super().__init__(key, needs)
+        self.arn = arn
+        self.ours = ours
+
+    @property
+    def name(self) -> str:
+        return self.arn.rpartition(":")[2]
+
+    def find(self, aws: Aws) -> State | None:
+        return State({}) if self._get(aws) else None
+
+    def _get(self, aws: Aws) -> tuple[dict[str, Any], Tags] | None:
+        """Return description and ownership tags; None if it is absent or being deleted."""
+        description, answer = aws.together(
+            lambda: aws.find(
+                _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
+            ),
+            lambda: aws.find(
+                ("ResourceNotFound",),
+                "stepfunctions",
+                "list_tags_for_resource",
+                resourceArn=self.arn,
+            ),
+        )
+        if description is None or answer is None or description["status"] == "DELETING":
+            return None
+        tags = tags_from(answer["tags"])
+        self.ours.check(f"state machine {self.name}", tags)
+        return description, self.ours.among(tags)
+
+    def delete(self, aws: Aws) -> None:
+        aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)
+
+        def gone() -> bool | None:  # Sfn-21: DELETING for up to a minute, and no waiter
+            answer = aws.find(
+                _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
+            )
+            return True if answer is None else None
+
+        aws.wait_until(gone, reason="for Step Functions: the state machine is being deleted")
+
+
+class StateMachine(OwnedStateMachine, Resource):
+    """A declared state machine."""
 
     replace_on = ("type",)
     exists = ("StateMachineAlreadyExists",)
+    writes = (
+        "iam:PassRole",
+        "states:CreateStateMachine",
+        "states:TagResource",
+        "states:UpdateStateMachine",
+    )
 
     def __init__(
         self,
@@ -53,67 +147,25 @@ class StateMachine(Resource):
         *,
         arn: str,
         ours: Ownership,
-        fields: Fields | None = None,
+        fields: StateMachineFields,
         needs: Collection[str] = (),
     ) -> None:
-        super().__init__(key, fields, needs)
+        Resource.__init__(self, key, fields, needs)
         self.arn = arn
-        self.name = arn.rpartition(":")[2]
         self.ours = ours
 
     def read(self, aws: Aws) -> State | None:
-        gone = ("ResourceNotFound",)
-        found, answer = aws.together(
-            lambda: aws.find(
-                _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
-            ),
-            lambda: aws.find(gone, "stepfunctions", "list_tags_for_resource", resourceArn=self.arn),
-        )
-        if found is None or answer is None or found["status"] == "DELETING":
-            return None  # create() waits until the name is free again (R-10)
-        tags = tags_from(answer["tags"])
-        self.ours.check(f"state machine {self.name}", tags)
-        return State(
-            {
-                "tags": self.ours.among(tags),
-                "type": found["type"],
-                "definition": json.loads(found["definition"]),
-                "role_arn": found["roleArn"],
-                "logging": self._read_logging(found.get("loggingConfiguration", {})),
-                "tracing": found.get("tracingConfiguration", {}).get("enabled", False),
-            }
-        )
-
-    @staticmethod
-    def _read_logging(found: dict[str, Any]) -> dict[str, Any] | None:
-        if found.get("level", "OFF") == "OFF":  # Sfn-14
+        # None while it is being deleted: create() waits until the name is free again (R-10).
+        found = self._get(aws)
+        if found is None:
             return None
-        destinations = found.get("destinations") or [{}]
-        return {
-            "level": found["level"],
-            "include_execution_data": found.get("includeExecutionData", False),
-            "destination": destinations[0].get("cloudWatchLogsLogGroup", {}).get("logGroupArn"),
-        }
-
-    @staticmethod
-    def _logging(wanted: dict[str, Any] | None) -> dict[str, Any]:
-        """Return boto3's form; turning logging off must be said, not omitted (Sfn-10)."""
-        if wanted is None:
-            return {"level": "OFF", "includeExecutionData": False, "destinations": []}
-        return {
-            "level": wanted["level"],
-            "includeExecutionData": wanted["include_execution_data"],
-            "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": wanted["destination"]}}],
-        }
+        description, tags = found
+        return State({"tags": tags, **read_members(_MEMBERS, description)})
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "name": self.name,
-            "type": desired["type"],
-            "definition": canonical_json(desired["definition"]),
-            "roleArn": desired["role_arn"],
-            "loggingConfiguration": self._logging(desired["logging"]),
-            "tracingConfiguration": {"enabled": desired["tracing"]},
+            **write_members(_MEMBERS, desired),
             "tags": tag_list(desired["tags"], lower=True),
         }
         self._write(aws, "create_state_machine", parameters)
@@ -125,31 +177,17 @@ class StateMachine(Resource):
             self._write(aws, "tag_resource", {"resourceArn": self.arn, "tags": tags})
         if change.names == {"tags"}:
             return {}
-        parameters = {
-            "stateMachineArn": self.arn,
-            # Sfn-11: the model wants one of these two even when neither changes.
-            "definition": canonical_json(desired["definition"]),
-            "roleArn": desired["role_arn"],
-        }
-        if changed(change, "logging"):
-            parameters["loggingConfiguration"] = self._logging(desired["logging"])
-        if changed(change, "tracing"):
-            parameters["tracingConfiguration"] = {"enabled": desired["tracing"]}
+        # Sfn-11: the model wants one of these two even when neither changes.
+        sent = {"definition", "role_arn"} | change.names
+        values = {name: value for name, value in desired.items() if name in sent}
+        parameters = {"stateMachineArn": self.arn, **write_members(_MEMBERS, values)}
         self._write(aws, "update_state_machine", parameters)
         return {}
 
     @staticmethod
     def _write(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
-        call = lambda: aws.call("stepfunctions", operation, **parameters)  # noqa: E731
-        aws.retry(call, when=_transient, deadline_s=300)
-
-    def delete(self, aws: Aws) -> None:
-        aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)
-
-        def gone() -> bool | None:  # Sfn-21: DELETING for up to a minute, and no waiter
-            found = aws.find(
-                _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
-            )
-            return True if found is None else None
-
-        aws.wait_until(gone, reason="for Step Functions: the state machine is being deleted")
+        aws.retry(
+            lambda: aws.call("stepfunctions", operation, **parameters),
+            when=not_ready,
+            deadline_s=300,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from deployer.aws.access import Aws, Tell
@@ -10,14 +11,18 @@ from deployer.engine.compare import canonical_lifecycle
 from deployer.engine.plan import Ref
 from deployer.project.settings import Settings
 from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill
-from deployer.resources.apigateway import HttpApi
+from deployer.resources.apigateway.api import HttpApi, HttpApiFields
+from deployer.resources.apigateway.cors import CorsFields
+from deployer.resources.apigateway.integration import IntegrationFields
+from deployer.resources.apigateway.routes import RouteFields
+from deployer.resources.apigateway.stage import AccessLogFields, StageFields
 from deployer.resources.base import Ownership, Resource
-from deployer.resources.ecr import Image, Repository
-from deployer.resources.iam import Role
-from deployer.resources.lambda_ import Function
-from deployer.resources.logs import LogGroup
-from deployer.resources.s3 import Bucket, ModelFile
-from deployer.resources.stepfunctions import StateMachine
+from deployer.resources.ecr import Image, ImageFields, Repository, RepositoryFields
+from deployer.resources.iam import Role, RoleFields
+from deployer.resources.lambda_ import Function, FunctionFields
+from deployer.resources.logs import LogGroup, LogGroupFields
+from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFields
+from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateMachineFields
 from deployer.service.permissions import (
     api_policies,
     functions_policies,
@@ -36,9 +41,7 @@ def declare(settings: Settings, release: Release) -> list[Resource]:
         repository(settings),
         *(image(settings, release, key) for key in release.contexts),
         *(logs(settings, user) for user in (*names, "workflow", "api")),
-        role(settings, "functions", "lambda", functions_policies(settings, names)),
-        role(settings, "workflow", "states", workflow_policies(settings, names)),
-        role(settings, "api", "apigateway", api_policies(settings)),
+        *roles(settings, names),
         *(function(settings, served) for served in functions),
         workflow(settings, release),
         api(settings),
@@ -63,18 +66,18 @@ def bucket(settings: Settings) -> Resource:
         name=settings.bucket,
         account=settings.account,
         ours=ownership(settings),
-        fields={
-            "tags": settings.tags,
-            "encryption": "AES256",
-            "public_access_block": {
+        fields=BucketFields(
+            tags=settings.tags,
+            encryption="AES256",
+            public_access_block={
                 "BlockPublicAcls": True,
                 "IgnorePublicAcls": True,
                 "BlockPublicPolicy": True,
                 "RestrictPublicBuckets": True,
             },
-            "object_ownership": "BucketOwnerEnforced",
-            "policy": policy(tls_only),
-        },
+            object_ownership="BucketOwnerEnforced",
+            policy=policy(tls_only),
+        ),
     )
 
 
@@ -85,7 +88,7 @@ def model(settings: Settings, served: ServedFunction) -> Resource:
         bucket=settings.bucket,
         account=settings.account,
         path=served.model.path,
-        fields={"key": served.model.key, "sha256": served.model.sha256},
+        fields=ModelFileFields(key=served.model.key, sha256=served.model.sha256),
         needs=["bucket"],
     )
 
@@ -112,14 +115,14 @@ def repository(settings: Settings) -> Resource:
         "repository",
         name=settings.repository,
         ours=ownership(settings),
-        fields={
-            "tags": settings.tags,
-            "encryption": "AES256",
-            "tag_mutability": "IMMUTABLE",
-            "scan_on_push": True,
-            "policy": policy(pull),
-            "lifecycle_policy": canonical_lifecycle({"rules": [rule]}),
-        },
+        fields=RepositoryFields(
+            tags=settings.tags,
+            encryption="AES256",
+            tag_mutability="IMMUTABLE",
+            scan_on_push=True,
+            policy=policy(pull),
+            lifecycle_policy=canonical_lifecycle({"rules": [rule]}),
+        ),
     )
 
 
@@ -137,7 +140,7 @@ def image(settings: Settings, release: Release, key: str) -> Resource:
         key,
         repository=settings.repository,
         build=build,
-        fields={"tag": context.image_tag},
+        fields=ImageFields(tag=context.image_tag),
         needs=["repository"],
     )
 
@@ -148,8 +151,16 @@ def logs(settings: Settings, user: str) -> Resource:
         name=settings.log_group(user),
         prefix="" if user in ("workflow", "api") else settings.log_group(""),
         ours=ownership(settings),
-        fields={"tags": settings.tags, "retention_days": settings.log_retention_days},
+        fields=LogGroupFields(tags=settings.tags, retention_days=settings.log_retention_days),
     )
+
+
+def roles(settings: Settings, functions: Collection[str]) -> list[Resource]:
+    return [
+        role(settings, "functions", "lambda", functions_policies(settings, functions)),
+        role(settings, "workflow", "states", workflow_policies(settings, functions)),
+        role(settings, "api", "apigateway", api_policies(settings)),
+    ]
 
 
 def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any]) -> Resource:
@@ -169,13 +180,13 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
         f"role/{user}",
         name=settings.role_name(user),
         ours=ownership(settings),
-        fields={
-            "tags": settings.tags,
-            "description": f"{settings.prefix}: {user}",
-            "trust": policy(trust),
-            "policies": policies,
-            "permissions_boundary": settings.permissions_boundary,
-        },
+        fields=RoleFields(
+            tags=settings.tags,
+            description=f"{settings.prefix}: {user}",
+            trust=policy(trust),
+            policies=policies,
+            permissions_boundary=settings.permissions_boundary,
+        ),
     )
 
 
@@ -188,21 +199,21 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
         ours=ownership(settings),
         repository_uri=settings.repository_uri,
         pinned_by=settings.workflow_arn,
-        fields={
-            "tags": settings.tags,
-            "package_type": "Image",
-            "description": f"{settings.prefix}: {name}",
-            "image_digest": served.image,
-            "architecture": settings.architecture,
-            "role_arn": settings.role_arn("functions"),
-            "memory_mb": limits.memory_mb,
-            "timeout_s": limits.timeout_s,
-            "ephemeral_storage_mb": limits.ephemeral_storage_mb,
-            "environment": served.model.environment(settings.bucket),
-            "tracing": "Active" if settings.tracing else "PassThrough",
-            "command": None,
-            "published": True,
-        },
+        fields=FunctionFields(
+            tags=settings.tags,
+            package_type="Image",
+            description=f"{settings.prefix}: {name}",
+            image_digest=served.image,
+            architecture=settings.architecture,
+            role_arn=settings.role_arn("functions"),
+            memory_mb=limits.memory_mb,
+            timeout_s=limits.timeout_s,
+            ephemeral_storage_mb=limits.ephemeral_storage_mb,
+            environment=served.model.environment(settings.bucket),
+            tracing="Active" if settings.tracing else "PassThrough",
+            command=None,
+            published=True,
+        ),
         needs=["role/functions", f"model/{name}", f"logs/{name}", "repository"],
     )
 
@@ -214,61 +225,60 @@ def workflow(settings: Settings, release: Release) -> Resource:
         "workflow",
         arn=settings.workflow_arn,
         ours=ownership(settings),
-        fields={
-            "tags": settings.tags,
-            "type": "EXPRESS",
-            "definition": fill(release.definition, versions),
-            "role_arn": settings.role_arn("workflow"),
-            "logging": {
-                "level": "ERROR",  # Sfn-6: an express execution leaves no other trace
-                "include_execution_data": False,
-                "destination": f"{settings.log_group_arn('workflow')}:*",  # Logs-5
-            },
-            "tracing": settings.tracing,
-        },
+        fields=StateMachineFields(
+            tags=settings.tags,
+            type="EXPRESS",
+            definition=fill(release.definition, versions),
+            role_arn=settings.role_arn("workflow"),
+            logging=LoggingFields(
+                level="ERROR",  # Sfn-6: an express execution leaves no other trace
+                include_execution_data=False,
+                destination=f"{settings.log_group_arn('workflow')}:*",  # Logs-5
+            ),
+            tracing=settings.tracing,
+        ),
         needs=["role/workflow", "logs/workflow", *functions],
     )
 
 
 def api(settings: Settings) -> Resource:
-    cors = {
-        "origins": sorted(origin.lower() for origin in settings.cors_origins),
-        "methods": ["options", "post"],
-        "headers": ["content-type"],
-        "max_age_s": 86400,  # Api-18: the most that AWS takes
-    }
+    cors = CorsFields(
+        origins=sorted(origin.lower() for origin in settings.cors_origins),
+        methods=["options", "post"],
+        headers=["content-type"],
+        max_age_s=86400,  # Api-18: the most that AWS takes
+    )
     return HttpApi(
         "api",
         name=settings.prefix,
         ours=ownership(settings),
-        fields={
-            "tags": settings.tags,
-            "protocol": "HTTP",
-            "description": f"{settings.prefix}: predictions of every model",
-            "cors": cors if settings.cors_origins else None,
-            "integration": {
-                "type": "AWS_PROXY",
-                "subtype": "StepFunctions-StartSyncExecution",
-                "payload_format": "1.0",
-                "role_arn": settings.role_arn("api"),
-                "parameters": {"StateMachineArn": settings.workflow_arn, "Input": "$request.body"},
-                "timeout_ms": INTEGRATION_TIMEOUT_S * 1000,
-            },
-            "route": {"key": "POST /", "authorization": "NONE"},
-            "stage": {
-                "auto_deploy": True,
-                "burst_limit": settings.burst_limit,
-                "rate_limit": settings.rate_limit,
-                "detailed_metrics": False,
-                "deployment_failure": None,
-                "access_log": {
-                    "destination": settings.log_group_arn("api"),
-                    "format": access_log_format(),
-                },
-            },
-            "stale_routes": [],
-            "orphan_integrations": [],
-        },
+        fields=HttpApiFields(
+            tags=settings.tags,
+            protocol="HTTP",
+            description=f"{settings.prefix}: predictions of every model",
+            cors=cors if settings.cors_origins else None,
+            integration=IntegrationFields(
+                type="AWS_PROXY",
+                subtype="StepFunctions-StartSyncExecution",
+                payload_format="1.0",
+                role_arn=settings.role_arn("api"),
+                parameters={"StateMachineArn": settings.workflow_arn, "Input": "$request.body"},
+                timeout_ms=INTEGRATION_TIMEOUT_S * 1000,
+            ),
+            route=RouteFields(key="POST /", authorization="NONE"),
+            stage=StageFields(
+                auto_deploy=True,
+                burst_limit=settings.burst_limit,
+                rate_limit=settings.rate_limit,
+                detailed_metrics=False,
+                deployment_failure=None,
+                access_log=AccessLogFields(
+                    destination=settings.log_group_arn("api"), format=access_log_format()
+                ),
+            ),
+            stale_routes=[],
+            orphan_integrations=[],
+        ),
         needs=["role/api", "workflow", "logs/api"],
     )
 

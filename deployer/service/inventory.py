@@ -7,18 +7,15 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from deployer.aws.access import Aws
-from deployer.engine.apply import Actual, read_all
+from deployer.engine.apply import Actual, find_all
 from deployer.errors import ForeignResource
 from deployer.project.settings import Settings
-from deployer.resources.apigateway import HttpApi
-from deployer.resources.base import Resource
-from deployer.resources.ecr import Repository
-from deployer.resources.iam import Role
-from deployer.resources.lambda_ import Function, our_function_names
-from deployer.resources.logs import LogGroup, our_group_names
-from deployer.resources.s3 import Bucket, ModelFile, model_names
-from deployer.resources.stepfunctions import StateMachine
-from deployer.service.declare import ownership
+from deployer.resources.base import Owned
+from deployer.resources.lambda_ import OwnedFunction, our_function_names
+from deployer.resources.logs import our_group_names
+from deployer.resources.s3 import ModelFiles, model_names
+from deployer.resources.stepfunctions import OwnedStateMachine
+from deployer.service.declare import api, bucket, logs, ownership, repository, roles
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Inventory:
     """
 
     names: tuple[str, ...]
-    resources: Sequence[Resource]
+    resources: Sequence[Owned]
     states: Actual
     foreign: dict[str, ForeignResource]
     kept: frozenset[str]
@@ -84,7 +81,7 @@ def take_inventory(
 
 def _find(
     aws: Aws,
-    resources: Sequence[Resource],
+    resources: Sequence[Owned],
     pool: Executor,
     foreign: dict[str, ForeignResource],
     keep_data: bool,
@@ -92,48 +89,44 @@ def _find(
     """Return the states of resources, without looking for those that are kept."""
     kept = _kept(resources) if keep_data else []
     wanted = [resource for resource in resources if resource.key not in kept]
-    states = read_all(aws, wanted, pool, foreign, only_find=True)
+    states = find_all(aws, wanted, pool, foreign)
     return {**dict.fromkeys(kept), **states}
 
 
-def _kept(resources: Sequence[Resource]) -> list[str]:
+def _kept(resources: Sequence[Owned]) -> list[str]:
     return [resource.key for resource in resources if resource.holds_data]
 
 
-def everything(settings: Settings, names: Sequence[str]) -> list[Resource]:
-    """Return every resource that may exist with functions of these names, known by name alone.
+def everything(settings: Settings, names: Sequence[str]) -> list[Owned]:
+    """Return every resource that may exist with functions of these names.
 
     Images are deleted with their repository.
     """
-    ours = ownership(settings)
     return [
-        Bucket("bucket", name=settings.bucket, account=settings.account, ours=ours),
+        bucket(settings),
         *(_model(settings, name) for name in names),
-        Repository("repository", name=settings.repository, ours=ours),
-        *(_logs(settings, user) for user in (*names, "workflow", "api")),
-        *(
-            Role(f"role/{user}", name=settings.role_name(user), ours=ours)
-            for user in ("functions", "workflow", "api")
-        ),
+        repository(settings),
+        *(logs(settings, user) for user in (*names, "workflow", "api")),
+        *roles(settings, names),
         *(_function(settings, name) for name in names),
-        StateMachine(
+        OwnedStateMachine(
             "workflow",
             arn=settings.workflow_arn,
-            ours=ours,
+            ours=ownership(settings),
             needs=["role/workflow", "logs/workflow", *(f"function/{name}" for name in names)],
         ),
-        HttpApi("api", name=settings.prefix, ours=ours, needs=["role/api", "workflow", "logs/api"]),
+        api(settings),
     ]
 
 
-def undeclared(settings: Settings, names: Sequence[str]) -> list[Resource]:
+def undeclared(settings: Settings, names: Sequence[str]) -> list[Owned]:
     """Return the resources of functions that are no longer declared, in the order of deletion."""
-    kinds = (_function, _logs, _model)
+    kinds = (_function, logs, _model)
     return [kind(settings, name) for name in names for kind in kinds]
 
 
-def _model(settings: Settings, name: str) -> Resource:
-    return ModelFile(
+def _model(settings: Settings, name: str) -> Owned:
+    return ModelFiles(
         f"model/{name}",
         name=name,
         bucket=settings.bucket,
@@ -142,17 +135,8 @@ def _model(settings: Settings, name: str) -> Resource:
     )
 
 
-def _logs(settings: Settings, user: str) -> Resource:
-    return LogGroup(
-        f"logs/{user}",
-        name=settings.log_group(user),
-        prefix="" if user in ("workflow", "api") else settings.log_group(""),
-        ours=ownership(settings),
-    )
-
-
-def _function(settings: Settings, name: str) -> Resource:
-    return Function(
+def _function(settings: Settings, name: str) -> Owned:
+    return OwnedFunction(
         f"function/{name}",
         name=settings.function_name(name),
         ours=ownership(settings),

@@ -1,13 +1,41 @@
-"""The permissions of the three runtime roles: least privilege, as inline policies."""
+"""Permissions: of the three runtime roles, as inline policies, and of the caller of the verbs."""
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
 from deployer.engine.compare import canonical_policy
 from deployer.project.settings import Settings
+from deployer.resources.apigateway.api import HttpApi
+from deployer.resources.base import Resource
+from deployer.resources.ecr import Image, Repository
+from deployer.resources.iam import Role
+from deployer.resources.lambda_ import Function
+from deployer.resources.logs import LogGroup
+from deployer.resources.s3 import Bucket, ModelFile
+from deployer.resources.stepfunctions import StateMachine
 
+KINDS: tuple[type[Resource], ...] = (
+    Bucket,
+    ModelFile,
+    Repository,
+    Image,
+    LogGroup,
+    Role,
+    Function,
+    StateMachine,
+    HttpApi,
+)
+CENSUS = ("tag:GetResources",)
+# `check` does without these, and says so.
+CHECK = (
+    "iam:GetAccountSummary",
+    "lambda:GetAccountSettings",
+    "states:ValidateStateMachineDefinition",
+)
 _ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
 
 
@@ -71,3 +99,63 @@ def policy(*statements: dict[str, Any]) -> Any:
 
 def allow(actions: list[str], resources: list[str]) -> Any:
     return policy({"Effect": "Allow", "Action": actions, "Resource": resources})
+
+
+def to_read() -> list[str]:
+    """Return the IAM actions that `plan`, `check` and `invoke` need, service by service."""
+    return _ordered(kind.reads for kind in KINDS)
+
+
+def to_write() -> list[str]:
+    """Return the IAM actions that `up` needs besides those of `plan`.
+
+    It deletes the functions that are no longer declared.
+    """
+    actions = (*(kind.writes for kind in KINDS), Function.deletes, LogGroup.deletes)
+    return [action for action in _ordered([*actions, ModelFile.deletes]) if action not in to_read()]
+
+
+def to_delete() -> list[str]:
+    """Return the IAM actions that `down` needs besides those of `plan`."""
+    actions = _ordered([*(kind.deletes for kind in KINDS), CENSUS])
+    return [action for action in actions if action not in to_read()]
+
+
+def _ordered(groups: Iterable[Iterable[str]]) -> list[str]:
+    """Return actions without repetition, those of one service together."""
+    actions = list(dict.fromkeys(itertools.chain.from_iterable(groups)))
+    services = list(dict.fromkeys(action.partition(":")[0] for action in actions))
+    return sorted(actions, key=lambda action: services.index(action.partition(":")[0]))
+
+
+def rendered() -> str:
+    """Return the section "Permissions" of docs/architecture.md."""
+    return f"""## Permissions
+
+The kinds of resource state these beside their code; `service/permissions.py` renders this section.
+
+`plan` and `invoke` need:
+
+{_listed(to_read())}
+
+`up` adds these. `iam:PassRole` is for the three roles; `ecr:GetAuthorizationToken` is on `*`, and
+for `--builder docker` alone.
+
+{_listed(to_write())}
+
+`down` adds these to those of `plan`. `tag:GetResources` is for the census by tags; without it,
+`down` says so.
+
+{_listed(to_delete())}
+
+`check` needs those of `plan`, and asks these if it may:
+
+{_listed(CHECK)}
+"""
+
+
+def _listed(actions: Iterable[str]) -> str:
+    """Return a Markdown list of actions, one item per service."""
+    by_service = itertools.groupby(actions, key=lambda action: action.partition(":")[0])
+    items = ("- " + ", ".join(f"`{action}`" for action in group) for _, group in by_service)
+    return "\n".join(textwrap.fill(item, 120, subsequent_indent="  ") for item in items)

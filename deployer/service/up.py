@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.aws.access import Aws
-from deployer.engine.apply import Actual, Run, plan_changes, read_all
+from deployer.engine.apply import Actual, Run, find_all, plan_changes, read_all
 from deployer.engine.events import Emit, PlanReady, RunFinished
 from deployer.engine.plan import Action, Change, Fields, Plan
 from deployer.errors import ConfigError, ForeignResource
 from deployer.project.settings import Settings
-from deployer.resources.base import Resource
+from deployer.resources.base import Owned, Resource
 from deployer.service.declare import declare
 from deployer.service.inventory import find_functions, undeclared
 from deployer.service.outcome import Stopped, check_result, prove
@@ -27,7 +27,7 @@ class Account:
     """The state of a service in its account: of declared resources, and of undeclared functions."""
 
     actual: Actual
-    undeclared: Sequence[Resource] = ()
+    undeclared: Sequence[Owned] = ()
 
     @property
     def outputs(self) -> dict[str, Fields]:
@@ -160,4 +160,4 @@ def _read(
     others = find_functions(aws, settings, pool, release.names)
     actual = read_all(aws, resources, pool)
     extra = undeclared(settings, others())
-    return Account({**actual, **read_all(aws, extra, pool)}, extra)
+    return Account({**actual, **find_all(aws, extra, pool)}, extra)

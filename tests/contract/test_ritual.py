@@ -56,7 +56,10 @@ def put(*path: str | int, value: Any) -> Edit:
 CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
     "bucket": [
         (put("encryption", value="aws:kms"), {"encryption"}),
-        (put("public_access_block", "BlockPublicAcls", value=False), {"public_access_block.BlockPublicAcls"}),
+        (
+            put("public_access_block", "BlockPublicAcls", value=False),
+            {"public_access_block.BlockPublicAcls"},
+        ),
         (put("object_ownership", value="BucketOwnerPreferred"), {"object_ownership"}),
         (put("policy", value=None), {"policy"}),
     ],
@@ -96,8 +99,11 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("ephemeral_storage_mb", value=1024), {"ephemeral_storage_mb"}),
         (put("environment", "MODEL", value="other"), {"environment.MODEL"}),
         (lambda fields: fields["environment"].pop("FEATURES"), {"environment.FEATURES"}),
-        (put("environment", value={}), {f"environment.{name}" for name in ["BUCKET", "FEATURES", "KEY", "MODEL", "SHA256"]}
-         | {"environment.SCIKIT_LEARN_VERSION"}),
+        (
+            put("environment", value={}),
+            {f"environment.{name}" for name in ["BUCKET", "FEATURES", "KEY", "MODEL", "SHA256"]}
+            | {"environment.SCIKIT_LEARN_VERSION"},
+        ),
         (put("tracing", value="Active"), {"tracing"}),
         (put("description", value=""), {"description"}),
         (put("command", value=["other.handler"]), {"command"}),
@@ -125,7 +131,7 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("stage", "access_log", value=None), {"stage.access_log"}),
         (put("stage", "auto_deploy", value=False), {"stage.auto_deploy"}),
     ],
-}  # fmt: skip
+}
 
 # By subject: what somebody does behind our back, with the resource at hand, and the paths that
 # show.
@@ -133,47 +139,91 @@ Drift = tuple[Callable[[Aws, Any], Any], set[str]]
 DRIFTS: dict[str, list[Drift]] = {
     "bucket": [
         (lambda aws, it: aws.call("s3", "delete_bucket_policy", Bucket=it.name), {"policy"}),
-        (lambda aws, it: aws.call("s3", "delete_public_access_block", Bucket=it.name), {"public_access_block"}),
-        (lambda aws, it: aws.call("s3", "delete_bucket_ownership_controls", Bucket=it.name), {"object_ownership"}),
+        (
+            lambda aws, it: aws.call("s3", "delete_public_access_block", Bucket=it.name),
+            {"public_access_block"},
+        ),
+        (
+            lambda aws, it: aws.call("s3", "delete_bucket_ownership_controls", Bucket=it.name),
+            {"object_ownership"},
+        ),
     ],
     "model/random_forest": [],
     "repository": [
-        (lambda aws, it: aws.call("ecr", "delete_repository_policy", repositoryName=it.name), {"policy"}),
-        (lambda aws, it: aws.call("ecr", "delete_lifecycle_policy", repositoryName=it.name), {"lifecycle_policy"}),
+        (
+            lambda aws, it: aws.call("ecr", "delete_repository_policy", repositoryName=it.name),
+            {"policy"},
+        ),
+        (
+            lambda aws, it: aws.call("ecr", "delete_lifecycle_policy", repositoryName=it.name),
+            {"lifecycle_policy"},
+        ),
     ],
     "image": [],
     "logs/api": [
-        (lambda aws, it: aws.call("logs", "delete_retention_policy", logGroupName=it.name), {"retention_days"}),
         (
-            lambda aws, it: aws.call("logs", "put_retention_policy", logGroupName=it.name, retentionInDays=1),
+            lambda aws, it: aws.call("logs", "delete_retention_policy", logGroupName=it.name),
+            {"retention_days"},
+        ),
+        (
+            lambda aws, it: aws.call(
+                "logs", "put_retention_policy", logGroupName=it.name, retentionInDays=1
+            ),
             {"retention_days"},
         ),
     ],
     "role/workflow": [
         (
             lambda aws, it: aws.call(
-                "iam", "put_role_policy", RoleName=it.name, PolicyName="more",
-                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{
-                    "Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}),
+                "iam",
+                "put_role_policy",
+                RoleName=it.name,
+                PolicyName="more",
+                PolicyDocument=json.dumps(
+                    {
+                        "Version": "2012-10-17",
+                        "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+                    }
+                ),
             ),
             {"policies.more"},
         ),
         (
-            lambda aws, it: aws.call("iam", "delete_role_policy", RoleName=it.name, PolicyName="invoke"),
+            lambda aws, it: aws.call(
+                "iam", "delete_role_policy", RoleName=it.name, PolicyName="invoke"
+            ),
             {"policies.invoke"},
         ),
         (
             lambda aws, it: aws.call(
-                "iam", "update_assume_role_policy", RoleName=it.name,
-                PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [{
-                    "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}]}),
+                "iam",
+                "update_assume_role_policy",
+                RoleName=it.name,
+                PolicyDocument=json.dumps(
+                    {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Action": "sts:AssumeRole",
+                                "Principal": {"AWS": "*"},
+                            }
+                        ],
+                    }
+                ),
             ),
-            {"trust.Statement[0].Condition", "trust.Statement[0].Principal.AWS", "trust.Statement[0].Principal.Service"},
+            {
+                "trust.Statement[0].Condition",
+                "trust.Statement[0].Principal.AWS",
+                "trust.Statement[0].Principal.Service",
+            },
         ),
     ],
     "function/random_forest": [
         (
-            lambda aws, it: aws.call("lambda", "update_function_configuration", FunctionName=it.name, MemorySize=512),
+            lambda aws, it: aws.call(
+                "lambda", "update_function_configuration", FunctionName=it.name, MemorySize=512
+            ),
             {"memory_mb", "published"},
         ),
         (lambda aws, it: delete_versions(aws, it), {"published"}),
@@ -181,23 +231,40 @@ DRIFTS: dict[str, list[Drift]] = {
     "workflow": [
         (
             lambda aws, it: aws.call(
-                "stepfunctions", "update_state_machine", stateMachineArn=it.arn, loggingConfiguration={"level": "OFF"}
+                "stepfunctions",
+                "update_state_machine",
+                stateMachineArn=it.arn,
+                loggingConfiguration={"level": "OFF"},
             ),
             {"logging"},
         ),
     ],
     "api": [
-        (lambda aws, it: aws.call("apigatewayv2", "delete_cors_configuration", ApiId=api_id(aws)), {"cors"}),
-        (lambda aws, it: aws.call("apigatewayv2", "delete_stage", ApiId=api_id(aws), StageName="$default"), {"stage"}),
         (
             lambda aws, it: aws.call(
-                "apigatewayv2", "delete_route", ApiId=api_id(aws),
-                RouteId=aws.call("apigatewayv2", "get_routes", ApiId=api_id(aws))["Items"][0]["RouteId"],
+                "apigatewayv2", "delete_cors_configuration", ApiId=api_id(aws)
+            ),
+            {"cors"},
+        ),
+        (
+            lambda aws, it: aws.call(
+                "apigatewayv2", "delete_stage", ApiId=api_id(aws), StageName="$default"
+            ),
+            {"stage"},
+        ),
+        (
+            lambda aws, it: aws.call(
+                "apigatewayv2",
+                "delete_route",
+                ApiId=api_id(aws),
+                RouteId=aws.call("apigatewayv2", "get_routes", ApiId=api_id(aws))["Items"][0][
+                    "RouteId"
+                ],
             ),
             {"route", "integration", "orphan_integrations"},
         ),
     ],
-}  # fmt: skip
+}
 
 
 def delete_versions(aws: Aws, function: Any) -> None:
@@ -383,7 +450,7 @@ def test_versions_beyond_the_last_three_go_unless_something_refers_to_them(world
     function: Any = world.subject
     world.apply([*world.before, function])
     aws = world.aws
-    arn = f"arn:aws:states:us-east-1:123456789012:stateMachine:{function.pinned_by.rpartition(':')[2]}"
+    workflow = function.pinned_by.rpartition(":")[2]
     aws.call(
         "lambda", "create_alias", FunctionName=function.name, Name="stable", FunctionVersion="1"
     )
@@ -392,8 +459,14 @@ def test_versions_beyond_the_last_three_go_unless_something_refers_to_them(world
             task = {"Type": "Task", "End": True, "Resource": version_arn(aws, function)}
             definition = {"StartAt": "a", "States": {"a": task}}
             role = "arn:aws:iam::123456789012:role/any"
-            aws.call("stepfunctions", "create_state_machine", name=arn.rpartition(":")[2], roleArn=role,
-                     definition=json.dumps(definition, separators=(",", ":")), type="EXPRESS")  # fmt: skip
+            aws.call(
+                "stepfunctions",
+                "create_state_machine",
+                name=workflow,
+                roleArn=role,
+                definition=json.dumps(definition, separators=(",", ":")),
+                type="EXPRESS",
+            )
         fields = {**function.fields, "memory_mb": 128 + number}
         world.apply([*world.before, world.of(fields)])
     found = aws.call("lambda", "list_versions_by_function", FunctionName=function.name)["Versions"]

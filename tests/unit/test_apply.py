@@ -42,7 +42,7 @@ class Thing(Resource):
     replace_on = ("kind",)
 
     def __init__(self, world, key, fields=None, needs=()):
-        super().__init__(key, fields, needs)
+        super().__init__(key, fields or {}, needs)
         self.world = world
 
     def moves(self, changed):

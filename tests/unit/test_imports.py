@@ -41,10 +41,12 @@ LAYERS = [
     {"service.rehearsal", "service.census", "service.inventory", "service.outcome"},
     {"service.declare"},
     {"engine.apply", "service.release", "service.permissions"},
-    {"resources.apigateway", "resources.ecr", "resources.iam", "resources.lambda_"}
+    {"resources.apigateway.api", "resources.ecr", "resources.iam", "resources.lambda_"}
     | {"resources.logs", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
-    {"resources.base", "images.build", "project.models"},
+    {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")},
+    {"resources.apigateway.calls", "resources.base", "resources.fields"},
+    {"images.build", "project.models"},
     {"images.direct", "images.engine"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
     | {"images.predictions"},
@@ -58,7 +60,18 @@ LAYERS = [
     {"aws.botocore_patches"},
     {"aws.foreign_answers"},
     {"errors", "hints", "project.template"},
-    {"", "commands", "resources", "images", "aws", "engine", "project", "report", "service"},
+    {
+        "",
+        "commands",
+        "resources",
+        "resources.apigateway",
+        "images",
+        "aws",
+        "engine",
+        "project",
+        "report",
+        "service",
+    },
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
 ONLY_IN = {
