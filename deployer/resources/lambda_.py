@@ -130,15 +130,13 @@ class Function(OwnedFunction, Resource):
     Args:
         repository_uri: `account.dkr.ecr.region.amazonaws.com/name`; with the field `image_digest`
             it makes the image's address.
-        pinned_by: ARN of the state machine whose definition names versions; those are never
-            removed.
     Outputs: `version_arn`, of the newest published version.
     """
 
     replace_on = ("package_type",)
     exists = ("ResourceConflictException",)  # Lambda-15
     reads = (*OwnedFunction.reads, "lambda:ListVersionsByFunction")
-    # ListAliases, DeleteFunction and DescribeStateMachine serve to delete old versions.
+    # ListAliases and DeleteFunction serve to delete old versions.
     writes = (
         "iam:PassRole",
         "lambda:CreateFunction",
@@ -148,7 +146,6 @@ class Function(OwnedFunction, Resource):
         "lambda:PublishVersion",
         "lambda:ListAliases",
         "lambda:DeleteFunction",
-        "states:DescribeStateMachine",
     )
 
     def __init__(
@@ -158,7 +155,6 @@ class Function(OwnedFunction, Resource):
         name: str,
         ours: Ownership,
         repository_uri: str,
-        pinned_by: str,
         fields: FunctionFields,
         needs: Collection[str] = (),
     ) -> None:
@@ -166,7 +162,6 @@ class Function(OwnedFunction, Resource):
         self.name = name
         self.ours = ours
         self.repository_uri = repository_uri
-        self.pinned_by = pinned_by
 
     def moves(self, changed: Collection[str]) -> Collection[str]:
         # Every field but the tags belongs to a version, so its change publishes a new one
@@ -275,7 +270,7 @@ class Function(OwnedFunction, Resource):
         aws.wait_until(check, reason="for Lambda: the function is being prepared")
 
     def _publish(self, aws: Aws, desired: Fields) -> Fields:
-        """Publish $LATEST with the image just set (Lambda-16, Lambda-17); prune old versions."""
+        """Publish $LATEST, and make sure that it has the image just set (Lambda-16, Lambda-17)."""
         sha256 = desired["image_digest"].removeprefix("sha256:")
         parameters = {"FunctionName": self.name, "CodeSha256": sha256}
         published = aws.retry(
@@ -296,13 +291,14 @@ class Function(OwnedFunction, Resource):
 
         if published.get("State") != "Active":
             aws.wait_until(active, reason="for Lambda: the new version is being prepared")
-        # Numbers are never given twice, so up to this one there are not too many versions.
-        if int(version) > KEPT_VERSIONS:
-            self._prune(aws)
         return {"version_arn": published["FunctionArn"]}
 
-    def _prune(self, aws: Aws) -> None:
-        """Delete versions older than the last three, unless an alias or the workflow names them."""
+    def prune(self, aws: Aws, in_use: Collection[str]) -> None:
+        """Delete versions older than the last three, unless they are in use or an alias names them.
+
+        Args:
+            in_use: ARNs of versions.
+        """
         surplus = [version["Version"] for version in self._versions(aws)][:-KEPT_VERSIONS]
         if not surplus:
             return
@@ -310,13 +306,9 @@ class Function(OwnedFunction, Resource):
         used = {alias["FunctionVersion"] for alias in aliases}
         for alias in aliases:
             used |= (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {}).keys()
-        missing = ("StateMachineDoesNotExist",)
-        workflow = aws.find(
-            missing, "stepfunctions", "describe_state_machine", stateMachineArn=self.pinned_by
-        )
-        definition = workflow["definition"] if workflow else ""
+        used |= {arn.rpartition(":")[2] for arn in in_use if arn.split(":")[-2] == self.name}
         for version in surplus:
-            if version not in used and f':function:{self.name}:{version}"' not in definition:
+            if version not in used:
                 aws.find(
                     _ABSENT, "lambda", "delete_function", FunctionName=self.name, Qualifier=version
                 )

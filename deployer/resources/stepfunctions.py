@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, TypedDict
 
@@ -78,6 +79,7 @@ class StateMachineFields(TypedDict):
 
 
 _MEMBERS = members(StateMachineFields)
+_VERSION = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]+:function:[\w-]+:[0-9]+\b")
 
 
 class OwnedStateMachine(Owned):
@@ -116,6 +118,13 @@ class OwnedStateMachine(Owned):
         tags = tags_from(answer["tags"])
         self.ours.check(f"state machine {self.name}", tags)
         return description, self.ours.among(tags)
+
+    def function_versions(self, aws: Aws) -> set[str]:
+        """Return the ARNs of the function versions that the live definition names."""
+        description = aws.find(
+            _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
+        )
+        return set(_VERSION.findall(description["definition"])) if description else set()
 
     def delete(self, aws: Aws) -> None:
         aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)

@@ -198,7 +198,6 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
         name=settings.function_name(name),
         ours=ownership(settings),
         repository_uri=settings.repository_uri,
-        pinned_by=settings.workflow_arn,
         fields=FunctionFields(
             tags=settings.tags,
             package_type="Image",

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.aws.access import Aws
-from deployer.engine.apply import Actual, Run, find_all, plan_changes, read_all
-from deployer.engine.events import Emit, PlanReady, RunFinished
+from deployer.engine.apply import Actual, Run, RunResult, find_all, plan_changes, read_all
+from deployer.engine.events import Emit, Note, PlanReady, RunFinished
 from deployer.engine.plan import Action, Change, Fields, Plan
-from deployer.errors import ConfigError, ForeignResource
+from deployer.errors import AwsError, ConfigError, ForeignResource
 from deployer.project.settings import Settings
 from deployer.resources.base import Owned, Resource
 from deployer.service.declare import declare
 from deployer.service.inventory import find_functions, undeclared
 from deployer.service.outcome import Stopped, check_result, prove
+from deployer.service.pruning import prune
 from deployer.service.rehearsal import rehearse
 from deployer.service.release import Release, read_release
 
@@ -79,9 +80,16 @@ class Deployment:
         )
         check_result(result, stopped)
         prove(self.aws, self._differences)
+        self._prune(result)
         outputs = self._outputs_for_users(result.outputs)
         self.emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
         return outputs
+
+    def _prune(self, result: RunResult) -> None:
+        try:
+            prune(self.aws, self.resources, result, self.pool)
+        except AwsError as error:  # the service is deployed; the next change tries again
+            self.emit(Note(f"old versions of functions were not deleted: {error.message}"))
 
     def _differences(self) -> str:
         """Plan again, and say which resources are not as they should be; "" if none."""

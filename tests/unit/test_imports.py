@@ -38,7 +38,13 @@ LAYERS = [
         "service.down",
         "service.invoke",
     },
-    {"service.rehearsal", "service.census", "service.inventory", "service.outcome"},
+    {
+        "service.rehearsal",
+        "service.census",
+        "service.inventory",
+        "service.outcome",
+        "service.pruning",
+    },
     {"service.declare"},
     {"engine.apply", "service.release", "service.permissions"},
     {"resources.apigateway.api", "resources.ecr", "resources.iam", "resources.lambda_"}
