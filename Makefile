@@ -45,7 +45,7 @@ bench: .venv/test
 
 docs: .venv/test
 	$(BIN)/python docs/draw_workflow.py
-	$(BIN)/python -m pytest -q --regenerate tests/docs tests/report tests/unit
+	$(BIN)/python -m pytest -q --regenerate $$(grep -rlE '"--regenerate"|golden\(' tests --include='test_*.py')
 
 lock: .venv/bin/pip
 	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade --upgrade-strategy eager -c lambda_src/requirements.txt -e '.[local,test]'

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, final
+from typing import Any, TypeVar
 
 from deployer.aws.botocore_patches import fetch_pages_with
 from deployer.aws.clients import Clients
@@ -43,7 +43,6 @@ CallOnce = Callable[..., Any]  # service, operation, **parameters -> answer
 WORKERS = 32  # threads that may call one service at once
 
 
-@final
 class Aws:
     """Access to one account and region.
 
@@ -105,7 +104,7 @@ class Aws:
         memory: Memory | None = None,
         stand_in: CallOnce | None = None,
     ) -> Aws:
-        view = Aws.__new__(Aws)
+        view = Aws.__new__(type(self))
         view._clients = self._clients
         view._caller = self._caller
         view._paces = self._paces

@@ -29,7 +29,7 @@ class ForeignAnswer(Exception):
 
 def not_aws(reason: str, operation: str, status: int = 0) -> NotReached:
     """Return the error for a call whose answer does not come from AWS."""
-    message = f"what answered is not AWS: {reason}"
+    message = f"the answer does not come from AWS: {reason}"
     return NotReached(
         "ForeignAnswer", message, operation=operation, status=status, advice=REACH_ADVICE
     )

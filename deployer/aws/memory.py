@@ -32,4 +32,5 @@ class Memory:
                 result.set_result(call())
             except BaseException as error:
                 result.set_exception(error)
-        return result.result()  # type: ignore[no-any-return]  # results are of one type by key
+        shared: T = result.result()
+        return shared

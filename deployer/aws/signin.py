@@ -68,7 +68,7 @@ def _check_characters(credentials: Any) -> None:
         if not value.isascii() or not value.isprintable() or value != value.strip():
             raise ValueError(
                 f"the {name.replace('_', ' ')} holds a line break, a blank or another character "
-                f"that none has"
+                f"that is not allowed in it"
             )
 
 
@@ -125,7 +125,8 @@ def _not_run_or_read(error: Exception) -> _Reason | None:
         return "NoJson", text, ""
     if isinstance(error, OSError):
         file = f": {error.filename}" if error.filename else ""
-        text = f"it names what cannot be run or read: {error.strerror or error}{file}"
+        reason = f"{error.strerror or error}{file}"
+        text = f"it names a program or file that cannot be run or read: {reason}"
         return type(error).__name__, text, ""
     return None
 
@@ -134,10 +135,7 @@ def _wrong_configuration(error: Exception) -> _Reason:
     name = type(error).__name__
     text = str(error).rstrip(": ")
     if isinstance(error, (KeyError, TypeError, AttributeError)):
-        text = (
-            f"what its configuration, its credential_process or a file says has not the right "
-            f"shape: {text}"
-        )
+        text = f"its configuration, its credential_process or a file has the wrong shape: {text}"
     if name == "CredentialRetrievalError" and str(error).endswith(": "):
         text += ": the program failed and said nothing"
     advice = (

@@ -39,7 +39,7 @@ def translated(operation: str, call: Callable[[], T]) -> T:
     except ForeignAnswer as error:
         raise not_aws(str(error), name, error.status) from error
     except ResponseParserError as error:
-        message = "what answered is not AWS, or the answer is cut off"
+        message = "the answer does not come from AWS, or is cut off"
         raise NotReached("ForeignAnswer", message, operation=name, advice=REACH_ADVICE) from error
     except exceptions.BotoCoreError as error:
         if is_about_signing(error):

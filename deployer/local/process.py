@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deployer.errors import LocalError
-from deployer.local.moto_backend import application
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's default
@@ -189,6 +188,8 @@ def _spawn(project: Path) -> Server:
     record.unlink(missing_ok=True)
     try:
         import waitress  # noqa: F401  (only whether it can be imported)
+
+        from deployer.local.moto_backend import application
 
         application.check_installed()  # the server itself would say it less clearly
     except ImportError as error:

@@ -90,8 +90,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     def parse_header(self, header_plus: bytes) -> None:
         line, _, headers = header_plus.partition(b"\n")
         target = line.split(b" ")[1:2]
-        # waitress's pattern of this line takes quadratic time for a URL with a scheme, which clients
-        # send to proxies only.
+        # waitress's pattern of this line takes quadratic time for a URL with a scheme. Only proxies
+        # are sent one.
         if (
             not target
             or target[0][:1] not in (b"/", b"*")
@@ -108,7 +108,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
-    """A connection that times its unfinished request, and lets a refused client read the reason."""
+    """A connection that times its unfinished request and lets a refused client read the reason."""
 
     task_class = Task
     error_task_class = JsonErrorTask
@@ -144,7 +144,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
-    """waitress's server, which closes connections with unfinished requests when others need room."""
+    """waitress's server; it closes connections whose requests take too long or too much room."""
 
     channel_class = Channel
 

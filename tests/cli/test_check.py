@@ -1,4 +1,4 @@
-"""`check` finds everything at once, without AWS where it can, and writes nothing."""
+"""`check` reports all problems at once, most of them without AWS, and writes nothing."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def test_limits_of_aws_are_checked_before_up_writes_anything(
 ) -> None:
     """A workflow beyond the limit is found by check, by plan, and by up before its first write."""
     reset(server)
-    comment = f'{{"Comment": "{"x" * 2**20}",'
-    edit(unverified / "state_machine.json", "{", comment)
+    workflow = unverified / "state_machine.json"
+    workflow.write_text(json.dumps({**json.loads(workflow.read_text()), "Comment": "x" * 2**20}))
     finding = "workflow: CreateStateMachine.definition: 10"
     assert finding in run(unverified, "check", "--offline").stdout
     for command in ("plan", "up"):

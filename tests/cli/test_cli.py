@@ -1,6 +1,4 @@
-"""The command line: what each stream holds, which exit code, and one line with a way out for each
-mistake.
-"""
+"""The command line: contents of the streams, exit codes, and one line with advice per mistake."""
 
 from __future__ import annotations
 
@@ -17,6 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from deployer.cli import VERBS, cli
+from deployer.commands.group import Cli
+from deployer.commands.options import Options, common
 from deployer.local import process
 from tests.support.accounts import keys, reset
 from tests.support.command_line import run
@@ -31,15 +31,13 @@ KEYS = {
 
 
 def verb(name: str) -> click.Command:
-    found = cli.get_command(click.Context(cli), name)
-    assert found is not None
-    return found
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    return command
 
 
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
-    """boto3, rich, scikit-learn and moto are for those who use them; --help and completion are not
-    among these.
-    """
+    """--help and completion need no boto3, rich, scikit-learn or moto."""
     program = (
         "import sys\nfrom deployer.cli import cli\n"
         "try:\n    cli(['--help'], prog_name='deployer')\nexcept SystemExit:\n    pass\n"
@@ -217,18 +215,23 @@ def test_invoke_without_a_local_aws_names_the_command_that_starts_it(project: Pa
     assert not (project / ".deployer").exists()
 
 
-def test_a_defect_leaves_its_traceback_in_a_file_and_one_line_on_screen(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*arguments: object) -> None:
-        raise ZeroDivisionError("by nought")
+class Defective(Cli):
+    """A command line whose every verb has a defect."""
 
-    monkeypatch.setattr("deployer.project.settings.load_settings", broken)
-    result = run(project, "plan", environment=KEYS)
-    assert (
-        "unexpected ZeroDivisionError: by nought" in result.stderr
-        and "Traceback" not in result.stderr
-    )
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        @click.command(name)
+        @common
+        def command(options: Options) -> None:
+            raise ZeroDivisionError("by nought")
+
+        return command
+
+
+def test_a_defect_leaves_its_traceback_in_a_file_and_one_line_on_screen() -> None:
+    result = CliRunner().invoke(Defective(), ["plan"])
+    assert result.exit_code == 1
+    assert "unexpected ZeroDivisionError: by nought" in result.stderr
+    assert "Traceback" not in result.stderr
     log = Path(result.stderr.split()[-1])
     assert "Traceback" in log.read_text()
     log.unlink()

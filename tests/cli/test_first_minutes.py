@@ -1,4 +1,4 @@
-"""The first five minutes go wrong in few ways, and each of them mends itself."""
+"""Mistakes while installing: the next run of make continues, or one sentence says what to do."""
 
 from __future__ import annotations
 

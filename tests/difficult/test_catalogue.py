@@ -102,9 +102,7 @@ def test_log_groups_functions_and_roles_come_before_what_would_miss_them(service
 
 
 def test_users_are_deleted_before_what_they_use(service: Service) -> None:
-    """GEN-14, GEN-15, Logs-9: no role goes before what runs under it, no log group before what
-    writes into it.
-    """
+    """GEN-14, GEN-15, Logs-9: functions and workflow go before their roles and log groups."""
     service.up()
     service.account.calls.clear()
     service.down()
@@ -218,9 +216,7 @@ def test_cors_that_is_gone_is_deleted_and_not_emptied(service: Service) -> None:
 
 
 def test_an_integration_is_updated_with_all_that_it_consists_of(service: Service) -> None:
-    """Api-7, Api-8, Api-20, TEST-14: subtype and every parameter, and what is gone as an empty
-    text.
-    """
+    """Api-7, Api-8, Api-20, TEST-14: the subtype and every parameter, removed ones as ""."""
     service.up()
     aws = service.account.aws()
     (api,) = aws.call("apigatewayv2", "get_apis")["Items"]
@@ -346,7 +342,7 @@ def test_the_role_of_the_workflow_can_only_be_assumed_for_this_state_machine(
 
 
 def test_a_quota_error_of_a_delivery_policy_is_aws_own_words(service: Service) -> None:
-    """Logs-7: misleading as it is, it is what there is to search for."""
+    """Logs-7: the message misleads, but users can search for it."""
     service.account.troubles = [
         Always("CreateStage", "BadRequestException", "Insufficient permissions to enable logging")
     ]
@@ -355,7 +351,7 @@ def test_a_quota_error_of_a_delivery_policy_is_aws_own_words(service: Service) -
 
 
 def test_shared_policies_and_service_roles_are_never_touched(service: Service) -> None:
-    """Logs-8, Pc-12: what AWS keeps for all of an account stays."""
+    """Logs-8, Pc-12: policies and roles that AWS keeps for the whole account stay."""
     service.up()
     service.down()
     operations = {call.operation for call in service.account.calls if call.writes}
@@ -440,7 +436,7 @@ def findings(service: Service) -> list[str]:
 
 
 def test_a_quota_that_would_not_do_is_a_finding(service: Service) -> None:
-    """PRE-8, Lambda-28, Iam-11: what new accounts run into."""
+    """PRE-8, Lambda-28, Iam-11: the quotas that new accounts reach."""
 
     def small(call: Call, forward: Forward) -> Answer | None:
         if call.operation == "GetAccountSettings":
@@ -519,9 +515,7 @@ def test_a_failure_right_after_a_deploy_says_what_it_may_be(status: int) -> None
 
 
 def test_tags_go_out_in_the_shape_of_each_service(service: Service) -> None:
-    """GEN-11: and every creating call marks its thing at once, so that nothing of ours is ever
-    without a mark.
-    """
+    """GEN-11: every creating call sends the tags, so that no resource of ours ever lacks them."""
     service.up()
     account = picture(service.account.aws())
     ours = service.settings.tags

@@ -1,9 +1,9 @@
-"""Drift, all of it: each field of each kind is changed behind our back, one at a time; the plan
-shows just that.
+"""Drift: every field of every kind is changed outside of the tool, one at a time. The plan shows
+exactly this change, and `up` undoes it.
 
-`up` undoes it. The cases are generated from what is declared: every leaf of every resource's fields
-gets another value, written with AWS's own calls. What cannot be changed behind our back is listed
-with the reason, so a new field without a case fails a test.
+The cases are generated from the declaration: every leaf of every resource's fields gets another
+value, written with AWS's own calls. Fields that AWS does not let change are listed with the reason,
+so that a new field without a case fails a test.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ DEFINITION = (
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield each place in a value that holds no mapping; a list of texts is one place."""
+    """Yield the path of every leaf of a value; a list of texts is one leaf."""
     if isinstance(value, Mapping) and value:
         for name in sorted(value):
             yield from leaves(value[name], (*path, name))
@@ -235,7 +235,7 @@ def put_logging(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
 
 
 def configure(**names: str) -> dict[str, Write]:
-    """Fields of a function that are one parameter of UpdateFunctionConfiguration each."""
+    """Fields of a function, with the parameter of UpdateFunctionConfiguration for each."""
 
     def write(field: str, parameter: str) -> Write:
         wrap: dict[str, Callable[[Any], Any]] = {
@@ -398,7 +398,7 @@ WRITES: dict[str, dict[str, Write]] = {
 
 
 class Deployed:
-    """A deployed service whose resources are read, compared and mended one by one."""
+    """A deployed service; its resources are read, compared and repaired one by one."""
 
     def __init__(self, service: Service) -> None:
         service.up()
@@ -438,7 +438,7 @@ def deployed(service: Service) -> Deployed:
 
 
 def cases(it: Resource) -> Iterator[tuple[Path, str, Any]]:
-    """Yield (path, place, other value) of each leaf that can be changed behind our back."""
+    """Yield (path, place, other value) of every leaf that can be changed outside of the tool."""
     for path, value in leaves(it.fields):
         place = f"{it.key}/{spelled(path)}"
         if any(re.fullmatch(pattern, place) for pattern in NOT_CHANGEABLE):
@@ -571,7 +571,7 @@ def test_routes_and_integrations_that_were_added_are_shown_and_removed(deployed:
 
 
 def test_fields_that_we_do_not_declare_are_left_alone(deployed: Deployed) -> None:
-    """Theirs to set: each stays as it is through another `up` that changes the same resource."""
+    """An `up` that changes the same resource leaves the users' own fields as they are."""
     aws, settings = deployed.aws, deployed.service.settings
     function = settings.function_name("random_forest")
     (api,) = aws.call("apigatewayv2", "get_apis")["Items"]

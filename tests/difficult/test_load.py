@@ -1,5 +1,5 @@
-"""Two hundred functions' worth of resources: within AWS's request rates, without a leak of threads
-or memory.
+"""Services of two hundred functions: within AWS's request rates, without leaks of threads or
+memory.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ def many(account: Account, one_project: Path, tmp_path: Path) -> Service:
 def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(
     many: Service,
 ) -> None:
-    """Api-30, Lambda-29, Logs-12: one thread here, so that time passes by waiting alone, which is
-    the hardest case.
-    """
+    """Api-30, Lambda-29, Logs-12. In one thread only waiting takes time: the hardest case."""
     clock = Clock()
     many.account.troubles = [rates := Rates(clock)]
     aws = many.account.aws(clock)
@@ -58,7 +56,7 @@ def test_two_hundred_functions_are_deployed_within_the_rates_that_aws_documents(
 
 
 def test_two_hundred_functions_survive_throttles_and_failures_without_a_leak(many: Service) -> None:
-    """Real threads, as many as a user's run has."""
+    """As many threads as a user's run has."""
     clock, chance = Clock(), random.Random(7)
     many.account.troubles = [Throttle(0.02, chance), Unreliable(0.005, chance)]
     before = set(threading.enumerate())

@@ -1,5 +1,5 @@
-"""What is not ours is named and left alone in every path; what a deploy left untagged is taken over
-when asked.
+"""Resources of others are named and left alone by every command; untagged ones of ours are adopted
+on request.
 
 `down` proves that nothing of ours is left.
 """

@@ -247,12 +247,12 @@ def test_a_log_group_that_comes_back_is_deleted_again(service: Service) -> None:
 
 
 def test_down_finds_nothing_to_do_where_everything_answers_not_found(service: Service) -> None:
-    """TEST-25, GEN-14: what was deleted between reading and deleting is deleted."""
+    """TEST-25, GEN-14: a resource that vanishes between reading and deleting counts as deleted."""
     service.up()
     deleted: list[str] = []
 
     def vanishing(call: Call, forward: Forward) -> Answer | None:
-        """Somebody else is faster: each deletion finds nothing any more."""
+        """Delete before our call does, so that it finds nothing."""
         if not call.operation.startswith("Delete"):
             return None
         deleted.append(call.operation)

@@ -1,7 +1,7 @@
-"""What AWS adds to an answer, leaves out or writes in another way never shows as a difference.
+"""Members that AWS adds to an answer, omits or writes in another way never show as a difference.
 
-Every read of a deployed service is rewritten by chance into another of AWS's own shapes (Lambda-25,
-Iam-4, Iam-5, ECR-5, Sfn-14, Api-18, Api-34).
+Every answer about a deployed service is rewritten at random into another of AWS's own shapes
+(Lambda-25, Iam-4, Iam-5, ECR-5, Sfn-14, Api-18, Api-34).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.wire import Answer, Call, Forward
 
 
 class Reshaped:
-    """Answers in AWS's other shapes; counts what it rewrote."""
+    """Rewrites answers into AWS's other shapes; `rewritten` names their operations."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance

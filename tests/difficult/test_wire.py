@@ -1,4 +1,4 @@
-"""The layer itself: without troubles it is the local AWS; each trouble is what it says."""
+"""The wire without troubles: it behaves as the local AWS."""
 
 from __future__ import annotations
 

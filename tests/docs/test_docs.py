@@ -14,7 +14,7 @@ import pytest
 
 from deployer.cli import VERBS
 from deployer.project.settings import FunctionSettings, settings_table
-from tests.support.processes import deployer
+from tests.support.command_line import deployer
 from tests.support.projects import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +41,7 @@ def test_the_table_of_settings_is_that_of_the_code(request: pytest.FixtureReques
     shown, _, after = rest.partition(END)
     if request.config.getoption("--regenerate"):
         (ROOT / "README.md").write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+        return
     assert shown.strip() == table, "README.md differs; pytest --regenerate"
 
 
@@ -190,7 +191,7 @@ def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:
 
 
 def test_the_project_speaks_of_itself_alone() -> None:
-    """No path of a developer's machine, in no tracked file."""
+    """No tracked file contains a path of a developer's machine."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode != 0:
         pytest.skip("not a git checkout")

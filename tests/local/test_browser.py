@@ -49,7 +49,8 @@ const attempts = {
     for (const mode of ["cors", "no-cors"])
       try {
         const answer = await fetch(BASE + path, {method, headers, body, mode});
-        found[name + " " + mode] = [answer.type, answer.status, (await answer.text()).slice(0, 400)];
+        const text = (await answer.text()).slice(0, 400);
+        found[name + " " + mode] = [answer.type, answer.status, text];
       } catch (error) { found[name + " " + mode] = ["error", 0, String(error)]; }
   document.getElementById("out").textContent = JSON.stringify(found);
 })();

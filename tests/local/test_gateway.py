@@ -16,7 +16,10 @@ from deployer.errors import AwsError
 from deployer.local import process
 from deployer.local.http_api import TokenBucket
 from tests.support.accounts import connect
-from tests.support.processes import deployer
+from tests.support.command_line import deployer
+
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local gateway")
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
 

@@ -1,6 +1,4 @@
-"""The local AWS is a server on a developer's machine: it answers what is meant for it, and nothing
-stalls it.
-"""
+"""The local AWS on a developer's machine: it refuses strangers, and no client stalls it."""
 
 from __future__ import annotations
 
@@ -23,9 +21,14 @@ import pytest
 from deployer.errors import AwsError
 from deployer.local import process
 from deployer.local.guard import Guard
+from deployer.local.server import hold
 from deployer.local.webserver import REQUEST_S, make_server
 from tests.support.accounts import connect, reset
+from tests.support.command_line import deployer as deploy
 from tests.support.processes import children_of, deployer
+
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local guard")
 
 SAMPLE = (Path(__file__).parents[2] / "samples" / "boston_housing.json").read_bytes()
 
@@ -184,12 +187,16 @@ def test_a_signed_url_opens_a_layer_and_nothing_else_does(server: process.Server
 # What a Runtime API answers is for the function's own process
 
 
+def count(folder: str) -> int:
+    return sum(1 for _ in Path(folder).iterdir())
+
+
 def runtime_ports(pid: int) -> list[int]:
     """The ports on which a process listens, by /proc."""
     inodes = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         try:
-            target = os.readlink(link)
+            target = str(link.readlink())
         except OSError:
             continue
         if target.startswith("socket:["):
@@ -203,7 +210,7 @@ def runtime_ports(pid: int) -> list[int]:
 def test_the_runtime_api_answers_the_functions_process_alone(deployed: Path) -> None:
     if not Path("/proc/net/tcp").exists():
         pytest.skip("who is at the other end of a connection is known on Linux only")
-    deployer(deployed, "invoke", "--sample", "--local")
+    deploy(deployed, "invoke", "--sample", "--local")
     server = process.find(deployed)
     assert server is not None and len(children_of(server.pid)) >= 3
     ports = [port for port in runtime_ports(server.pid) if port != server.port]
@@ -215,12 +222,12 @@ def test_the_runtime_api_answers_the_functions_process_alone(deployed: Path) -> 
             connection.request("GET", next_path)
             connection.getresponse()
         connection.close()
-    before = len(os.listdir(f"/proc/{server.pid}/fd"))
+    before = count(f"/proc/{server.pid}/fd")
     idle = [socket.create_connection(("127.0.0.1", ports[0])) for _ in range(5)]
     assert all(each.recv(1) == b"" for each in idle)
     for each in idle:
         each.close()
-    assert len(os.listdir(f"/proc/{server.pid}/fd")) <= before + 1
+    assert count(f"/proc/{server.pid}/fd") <= before + 1
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
     program = (
@@ -231,7 +238,7 @@ def test_the_runtime_api_answers_the_functions_process_alone(deployed: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "closed\n", done.stderr
-    assert deployer(deployed, "invoke", "--sample", "--local").code == 0
+    assert deploy(deployed, "invoke", "--sample", "--local").code == 0
 
 
 # Requests that are no whole requests
@@ -250,7 +257,7 @@ def raw(server: process.Server, content: bytes, timeout_s: float = 20) -> bytes:
 def api(deployed: Path) -> Iterator[tuple[process.Server, str]]:
     server = process.find(deployed)
     assert server is not None
-    url = deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"]
+    url = deploy(deployed, "plan", "--local", "--json").json["outputs"]["url"]
     yield server, url.removeprefix(server.url)
 
 
@@ -358,7 +365,7 @@ def test_a_number_beyond_floats_is_the_contracts_matter(
 def test_an_error_of_the_local_aws_itself_is_json_too(
     deployed: Path, api: tuple[process.Server, str]
 ) -> None:
-    """A stage whose settings no gateway could have: whatever goes wrong inside, a client gets JSON."""
+    """An integration with impossible settings: a client gets JSON, whatever fails inside."""
     server, path = api
     aws = connect(server)
     found = aws.call("apigatewayv2", "get_apis")["Items"][0]["ApiId"]
@@ -375,7 +382,7 @@ def test_an_error_of_the_local_aws_itself_is_json_too(
     )
     status, headers, body = ask(server, "POST", path, SAMPLE)
     assert status >= 400 and headers["Content-Type"] == "application/json" and json.loads(body)
-    deployer(deployed, "up", "--local")
+    deploy(deployed, "up", "--local")
     assert json.loads(ask(server, "POST", path, SAMPLE)[2])["status"] == "SUCCEEDED"
 
 
@@ -399,16 +406,16 @@ def test_a_guard_knows_its_own_port_alone() -> None:
 def test_many_clients_at_once_are_answered_and_leave_no_memory_behind(
     server: process.Server,
 ) -> None:
-    """Held by the number of live threads: what each keeps of its requests is glibc's to give back."""
+    """Counts live threads: the memory of their requests is glibc's to return."""
     reset(server)
-    before = len(os.listdir(f"/proc/{server.pid}/task")) if Path("/proc").exists() else 0
+    before = count(f"/proc/{server.pid}/task") if Path("/proc").exists() else 0
     for _ in range(3):
         sockets = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
         assert connect(server).call("sts", "get_caller_identity")["Account"] == "123456789012"
         for each in sockets:
             each.close()
     if before:
-        assert len(os.listdir(f"/proc/{server.pid}/task")) <= before + 1
+        assert count(f"/proc/{server.pid}/task") <= before + 1
 
 
 # What costs the server more than it costs a client
@@ -539,7 +546,8 @@ def test_the_answer_to_head_has_no_body(api: tuple[process.Server, str]) -> None
     for target in (path, "/"):
         answer = raw(
             server,
-            f"HEAD {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n".encode(),
+            f"HEAD {target} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+            "Connection: close\r\n\r\n".encode(),
         )
         assert answer.partition(b"\r\n\r\n")[2] == b"", answer
 
@@ -548,8 +556,13 @@ def test_connections_that_send_half_make_room_for_others() -> None:
     """More of them than the server takes: the oldest go first, and nobody is shut out."""
     server = make_server(
         lambda environ, start: (start("200 OK", [("Content-Length", "2")]), [b"ok"])[1],
-        lambda path, headers: 100, host="127.0.0.1", port=0, threads=2, connection_limit=20, asyncore_use_poll=True,
-    )  # fmt: skip
+        lambda path, headers: 100,
+        host="127.0.0.1",
+        port=0,
+        threads=2,
+        connection_limit=20,
+        asyncore_use_poll=True,
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     half = []
@@ -569,21 +582,29 @@ def test_connections_that_send_half_make_room_for_others() -> None:
     while any(channel.request is not None for channel in list(server.active_channels.values())):
         assert time.monotonic() < end
         time.sleep(0.05)
-    server.trigger.pull_trigger(sys.exit)  # ends the loop
+    for client in (*half, connection):
+        client.close()
+    server.trigger.pull_trigger(server.close)  # the loop ends when nothing is open any more
     thread.join(10)
-    for each in (*half, connection):
-        each.close()
+    assert not thread.is_alive()
+    server.task_dispatcher.shutdown()
 
 
-@pytest.mark.parametrize("change", [{"pid": 1e999}, {"access_key": "LKIAOTHER"}])
-def test_a_record_that_somebody_changed_is_told(project: Path, change: dict[str, Any]) -> None:
-    process.start(project)
-    record = process.folder(project) / process.RECORD
+def test_a_record_with_another_key_is_told(deployed: Path) -> None:
+    record = process.folder(deployed) / process.RECORD
     kept = record.read_text()
-    record.write_text(json.dumps({**json.loads(kept), **change}))
-    ran = deployer(project, "env", "--local", code=1)
+    record.write_text(json.dumps({**json.loads(kept), "access_key": "LKIAOTHER"}))
+    try:
+        ran = deploy(deployed, "env", "--local", code=1)
+    finally:
+        record.write_text(kept)
     assert "defect" not in ran.err
-    if "access_key" in change:
-        assert "does not take what server.json there says" in ran.err and "--force" in ran.err
-    record.write_text(kept)
-    process.force_stop(project)
+    assert "does not take what server.json there says" in ran.err and "--force" in ran.err
+
+
+def test_a_record_with_an_impossible_process_is_no_defect(tmp_path: Path) -> None:
+    home = process.folder(tmp_path)
+    with hold(home):  # as a server does
+        record = {"pid": 1e999, "port": 1, "access_key": "LKIA", "secret_key": "x"}
+        (home / process.RECORD).write_text(json.dumps(record))
+        assert "defect" not in deploy(tmp_path, "env", "--local", code=1).err

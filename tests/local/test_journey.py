@@ -1,4 +1,4 @@
-"""The whole journey of a user, through the real command line, over real HTTP, with the real models."""
+"""The journey of a user: the real command line, real HTTP, the real models."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ import pytest
 from deployer.aws.access import Aws
 from deployer.local import process
 from tests.support.accounts import Calls, connect
+from tests.support.command_line import deployer as deploy
 from tests.support.processes import children_of, deployer, ends
 from tests.support.projects import ROOT
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local journey")
+
+SAMPLE = (ROOT / "samples" / "boston_housing.json").read_bytes()
 MODELS = ("linear_regression", "random_forest", "support_vector")
 
 
@@ -54,13 +59,15 @@ def post(url: str, body: bytes) -> tuple[int, Any]:
             return error.code, json.loads(error.read())
 
 
-def url_of(folder: Path) -> str:
-    return str(deployer(folder, "plan", "--local", "--json").json["outputs"]["url"])
+@pytest.fixture(scope="module")
+def url(deployed: Path) -> str:
+    """The URL of the API, which no test replaces."""
+    return str(deploy(deployed, "plan", "--local", "--json").json["outputs"]["url"])
 
 
-def test_the_last_line_of_up_is_the_url(deployed: Path) -> None:
+def test_the_last_line_of_up_is_the_url(deployed: Path, url: str) -> None:
     ran = deployer(deployed, "up", "--local")
-    assert ran.out.splitlines() == [url_of(deployed)]
+    assert ran.out.splitlines() == [url]
     assert "no changes" in ran.err
 
 
@@ -112,9 +119,11 @@ def test_the_plan_after_up_is_empty(deployed: Path) -> None:
     )
 
 
-def test_a_thousand_records_come_back_as_three_thousand_predictions(deployed: Path) -> None:
+def test_a_thousand_records_come_back_as_three_thousand_predictions(
+    deployed: Path, url: str
+) -> None:
     rows = records(1000)
-    status, record = post(url_of(deployed), json.dumps({"instances": rows}).encode())
+    status, record = post(url, json.dumps({"instances": rows}).encode())
     assert (status, record["status"]) == (200, "SUCCEEDED")
     for entry in json.loads(record["output"]):
         assert entry["predictions"] == pytest.approx(
@@ -144,9 +153,9 @@ def test_a_thousand_records_come_back_as_three_thousand_predictions(deployed: Pa
     ids=["1001", "{}", "[]", "missing", "string", "null and true"],
 )
 def test_a_breach_of_the_contract_fails_the_execution_with_a_cause(
-    deployed: Path, body: str, cause: str
+    deployed: Path, url: str, body: str, cause: str
 ) -> None:
-    status, record = post(url_of(deployed), body.encode())
+    status, record = post(url, body.encode())
     assert (status, record["status"], record["error"]) == (200, "FAILED", "InvalidInput")
     assert cause in record["cause"]
     assert (
@@ -154,9 +163,9 @@ def test_a_breach_of_the_contract_fails_the_execution_with_a_cause(
         and "arn:" not in record["cause"]
         and "output" not in record
     )
-    ran = deployer(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1)
+    ran = deploy(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1)
     assert "InvalidInput" in ran.err and cause in ran.err and ran.out == ""
-    assert deployer(deployed, "invoke", "--sample", "--local").code == 0
+    assert post(url, SAMPLE)[1]["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize(
@@ -169,14 +178,14 @@ def test_a_breach_of_the_contract_fails_the_execution_with_a_cause(
     ids=["NaN", "300 KB", "no json"],
 )
 def test_what_step_functions_itself_refuses_is_http_400(
-    deployed: Path, body: str, error: str
+    deployed: Path, url: str, body: str, error: str
 ) -> None:
-    status, answer = post(url_of(deployed), body.encode())
+    status, answer = post(url, body.encode())
     assert (status, answer["__type"]) == (400, error)
     assert (
-        "HTTP 400" in deployer(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1).err
+        "HTTP 400" in deploy(deployed, "invoke", "--local", "--file", "-", stdin=body, code=1).err
     )
-    assert deployer(deployed, "invoke", "--sample", "--local").code == 0
+    assert post(url, SAMPLE)[1]["status"] == "SUCCEEDED"
 
 
 def test_repeated_requests_show_how_latency_spreads(deployed: Path) -> None:
@@ -213,31 +222,31 @@ def test_memory_changed_behind_our_back_is_shown_and_put_right(deployed: Path) -
     aws = account(deployed)
     name = "inference-dev-random-forest"
     aws.call("lambda", "update_function_configuration", FunctionName=name, MemorySize=512)
-    document = deployer(deployed, "plan", "--local", "--json", "--exit-code", code=3).json
+    document = deploy(deployed, "plan", "--local", "--json", "--exit-code", code=3).json
     fields = {field["path"]: field for change in document["changes"] for field in change["fields"]}
     assert document["changes"][0]["resource"] == "function/random_forest"
     assert (fields["memory_mb"]["before"], fields["memory_mb"]["after"]) == (512, 1024)
-    shown = deployer(deployed, "plan", "--local").out
+    shown = deploy(deployed, "plan", "--local").out
     assert "function/random_forest" in shown and "memory_mb: 512 -> 1024" in shown
     deployer(deployed, "up", "--local")
     assert (
         aws.call("lambda", "get_function", FunctionName=name)["Configuration"]["MemorySize"] == 1024
     )
-    deployer(deployed, "plan", "--local", "--exit-code")
+    deploy(deployed, "plan", "--local", "--exit-code")
 
 
 def test_an_edited_handler_is_live_only_after_the_next_up(deployed: Path) -> None:
     handler = deployed / "lambda_src" / "predict.py"
     source = handler.read_text()
-    before = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    before = deploy(deployed, "invoke", "--sample", "--local", "--json").json
     handler.write_text(source.replace('"version": self.version', '"version": "edited"'))
-    assert deployer(deployed, "invoke", "--sample", "--local", "--json").json == before
+    assert deploy(deployed, "invoke", "--sample", "--local", "--json").json == before
     deployer(deployed, "up", "--local")
-    after = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    after = deploy(deployed, "invoke", "--sample", "--local", "--json").json
     assert {entry["version"] for entry in after} == {"edited"}
     handler.write_text(source)
     deployer(deployed, "up", "--local")
-    assert deployer(deployed, "invoke", "--sample", "--local", "--json").json == before
+    assert deploy(deployed, "invoke", "--sample", "--local", "--json").json == before
 
 
 def test_a_retrained_model_is_one_object_one_function_one_workflow_and_no_image(
@@ -254,7 +263,7 @@ def test_a_retrained_model_is_one_object_one_function_one_workflow_and_no_image(
         "workflow": "update",
     }
     sample = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
-    for entry in deployer(deployed, "invoke", "--sample", "--local", "--json").json:
+    for entry in deploy(deployed, "invoke", "--sample", "--local", "--json").json:
         assert entry["predictions"] == pytest.approx(
             list(predicted(deployed, entry["model"], [sample])), abs=1e-9
         )
@@ -285,7 +294,7 @@ def test_a_fourth_model_is_added_and_removed_again(deployed: Path) -> None:
     shutil.copytree(deployed / "models", deployed / "before")
     add_model(deployed)
     deployer(deployed, "up", "--local")
-    results = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    results = deploy(deployed, "invoke", "--sample", "--local", "--json").json
     assert [entry["model"] for entry in results] == [*MODELS, "nearest"]
     for name, text in kept.items():
         (deployed / name).write_text(text)
@@ -296,13 +305,13 @@ def test_a_fourth_model_is_added_and_removed_again(deployed: Path) -> None:
     document = deployer(deployed, "up", "--local", "--yes", "--json").json
     deleted = [change["resource"] for change in document["changes"] if change["action"] == "delete"]
     assert deleted == ["function/nearest", "logs/nearest", "model/nearest"]
-    deployer(deployed, "plan", "--local", "--exit-code")
+    deploy(deployed, "plan", "--local", "--exit-code")
     names = [
         each["FunctionName"]
         for each in account(deployed).pages("lambda", "list_functions", "Functions")
     ]
     assert sorted(names) == [f"inference-dev-{name.replace('_', '-')}" for name in MODELS]
-    assert len(deployer(deployed, "invoke", "--sample", "--local", "--json").json) == 3
+    assert len(deploy(deployed, "invoke", "--sample", "--local", "--json").json) == 3
 
 
 def test_a_foreign_role_of_our_name_is_refused_by_name_and_left_alone(project: Path) -> None:
@@ -311,10 +320,10 @@ def test_a_foreign_role_of_our_name_is_refused_by_name_and_left_alone(project: P
         aws = account(project)
         name = "inference-dev-us-east-1-api"
         aws.call("iam", "create_role", RoleName=name, AssumeRolePolicyDocument="{}")
-        ran = deployer(project, "up", "--local", code=1)
+        ran = deploy(project, "up", "--local", code=1)
         assert f"IAM role {name} already exists" in ran.err and "left alone" in ran.err
         assert aws.call("lambda", "list_functions")["Functions"] == []
-        down = deployer(project, "down", "--local", "--yes", code=1)
+        down = deploy(project, "down", "--local", "--yes", code=1)
         assert name in down.err
         assert [role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]] == [name]
     finally:
@@ -323,10 +332,10 @@ def test_a_foreign_role_of_our_name_is_refused_by_name_and_left_alone(project: P
 
 def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path) -> None:
     try:
-        first = deployer(project, "up", "--local").out.strip()
-        second = deployer(project, "up", "--local", "--stage", "other").out.strip()
+        first = deploy(project, "up", "--local").out.strip()
+        second = deploy(project, "up", "--local", "--stage", "other").out.strip()
         assert first != second
-        ran = deployer(project, "down", "--local", "--yes")
+        ran = deploy(project, "down", "--local", "--yes")
         assert "goes on" in ran.err
         assert (
             len(
@@ -336,38 +345,36 @@ def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path)
             )
             == 3
         )
-        assert "no HTTP API" in deployer(project, "invoke", "--sample", "--local", code=1).err
+        assert "no HTTP API" in deploy(project, "invoke", "--sample", "--local", code=1).err
     finally:
         process.stop(project)
 
 
 def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Path) -> None:
-    from tests.support.accounts import connect
-
-    deployer(project, "up", "--local")
+    deploy(project, "up", "--local")
     server = process.find(project)
     assert server is not None
     role = "inference-dev-us-east-1-api"
     tags = ["deployer:service", "deployer:stage", "deployer:managed-by"]
     connect(server).call("iam", "untag_role", RoleName=role, TagKeys=tags)
-    refused = deployer(project, "up", "--local", code=1).err
+    refused = deploy(project, "up", "--local", code=1).err
     assert (
         f"IAM role {role} already exists and does not carry this service's tags" in refused
         and "--adopt" in refused
     )
     assert (
         'tags.deployer:service: null -> "inference"'
-        in deployer(project, "plan", "--local", "--adopt").out
+        in deploy(project, "plan", "--local", "--adopt").out
     )
-    asked = deployer(project, "up", "--local", "--adopt", code=1).err
+    asked = deploy(project, "up", "--local", "--adopt", code=1).err
     assert "refusing to adopt role/api without a terminal to confirm" in asked and "--yes" in asked
-    deployer(project, "up", "--local", "--adopt", "--yes")
-    kept = deployer(project, "down", "--local", "--keep-data", "--yes").err
+    deploy(project, "up", "--local", "--adopt", "--yes")
+    kept = deploy(project, "down", "--local", "--keep-data", "--yes").err
     assert "kept, with all that is in it: S3 bucket inference-dev-123456789012-us-east-1" in kept
     assert "the local AWS goes on" in kept
-    again = deployer(project, "up", "--local").err
+    again = deploy(project, "up", "--local").err
     assert "bucket: creating" not in again and "logs/api: creating" not in again
-    assert "the local AWS has ended" in deployer(project, "down", "--local", "--yes").err
+    assert "the local AWS has ended" in deploy(project, "down", "--local", "--yes").err
 
 
 def test_down_leaves_no_resource_and_no_process(project: Path) -> None:

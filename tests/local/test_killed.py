@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,13 @@ import pytest
 
 from deployer.local import process
 from tests.support.accounts import connect, reset
-from tests.support.processes import claimed, deployer
+from tests.support.command_line import deployer
+from tests.support.processes import claimed
+from tests.support.projects import make_project
 from tests.support.stub import refusing, serve, slowing
+
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local killed")
 
 
 def state_of(folder: Path) -> Any:
@@ -26,14 +32,12 @@ def state_of(folder: Path) -> Any:
     server = process.find(folder)
     assert server is not None
     aws = connect(server)
-    functions = [
-        each for each in aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")
-    ]
+    functions = aws.pages("lambda", "list_functions", "Functions", FunctionVersion="ALL")
     apis = aws.call("apigatewayv2", "get_apis")["Items"]
-    below = [
+    parts = [
         [
-            len(aws.call("apigatewayv2", f"get_{what}", ApiId=api["ApiId"])["Items"])
-            for what in ("integrations", "routes", "stages")
+            len(aws.call("apigatewayv2", f"get_{part}", ApiId=api["ApiId"])["Items"])
+            for part in ("integrations", "routes", "stages")
         ]
         for api in apis
     ]
@@ -43,10 +47,15 @@ def state_of(folder: Path) -> Any:
     )["definition"]
     return {
         "functions": sorted(
-            (each["FunctionName"], each["Version"], each["CodeSha256"], each["MemorySize"])
-            for each in functions
+            (
+                version["FunctionName"],
+                version["Version"],
+                version["CodeSha256"],
+                version["MemorySize"],
+            )
+            for version in functions
         ),
-        "apis": below,
+        "apis": parts,
         "definition": definition,
         "roles": sorted(role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]),
         "buckets": [bucket["Name"] for bucket in aws.call("s3", "list_buckets")["Buckets"]],
@@ -57,10 +66,23 @@ def state_of(folder: Path) -> Any:
     }
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
+    """A project folder with a local AWS; the tests change neither."""
+    folder = make_project(tmp_path_factory.mktemp("killed") / "project", trained)
+    yield folder
+    process.stop(folder)
+
+
 @pytest.fixture
-def started(project: Path) -> Any:
-    yield process.start(project)
-    process.stop(project)
+def project(home: Path) -> Path:
+    reset(process.start(home))
+    return home
+
+
+@pytest.fixture
+def started(project: Path) -> process.Server:
+    return process.start(project)
 
 
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(

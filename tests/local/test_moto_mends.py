@@ -1,5 +1,6 @@
-"""Each gap of moto, shown on an unmended server and mended in ours. A probe that passes on moto
-means: remove the mend.
+"""Each mend of moto: its probe fails on moto's own server and passes on the local AWS.
+
+A probe that passes on moto's own server means: remove the mend.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from deployer.images.ecr import push
 from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.local import process
 from tests.support.accounts import connect, reset
+
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local moto_mends")
 
 PLAIN = """
 import sys
@@ -93,9 +97,13 @@ def image(aws: Aws) -> str:
     manifest = {"schemaVersion": 2, "config": parts[1], "layers": parts[:1]}
     text = json.dumps(manifest)
     answer = aws.call(
-        "ecr", "put_image", repositoryName="probe", imageManifest=text, imageTag="t",
+        "ecr",
+        "put_image",
+        repositoryName="probe",
+        imageManifest=text,
+        imageTag="t",
         imageManifestMediaType="application/vnd.docker.distribution.manifest.v2+json",
-    )  # fmt: skip
+    )
     digest = answer["image"]["imageId"]["imageDigest"]
     return f"123456789012.dkr.ecr.us-east-1.amazonaws.com/probe@{digest}"
 
@@ -103,9 +111,13 @@ def image(aws: Aws) -> str:
 def function(aws: Aws) -> None:
     aws.call("iam", "create_role", RoleName="probe", AssumeRolePolicyDocument="{}")
     aws.call(
-        "lambda", "create_function", FunctionName="probe", PackageType="Image", Code={"ImageUri": image(aws)},
+        "lambda",
+        "create_function",
+        FunctionName="probe",
+        PackageType="Image",
+        Code={"ImageUri": image(aws)},
         Role="arn:aws:iam::123456789012:role/probe",
-    )  # fmt: skip
+    )
 
 
 def api(aws: Aws) -> str:
@@ -131,9 +143,12 @@ def hashes_manifests(aws: Aws) -> bool:
 def ignores_bucket_policies_it_cannot_evaluate(aws: Aws) -> bool:
     aws.call("s3", "create_bucket", Bucket="probe-bucket")
     statement = {
-        "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::probe-bucket/*",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": "arn:aws:s3:::probe-bucket/*",
         "Condition": {"StringEquals": {"aws:PrincipalAccount": "000000000000"}},
-    }  # fmt: skip
+    }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     aws.call("s3", "put_bucket_policy", Bucket="probe-bucket", Policy=policy)
     try:
@@ -163,9 +178,13 @@ def publishes_once_what_did_not_change(aws: Aws) -> bool:
 def updates_tracing_tmp_and_overrides(aws: Aws) -> bool:
     function(aws)
     aws.call(
-        "lambda", "update_function_configuration", FunctionName="probe", TracingConfig={"Mode": "Active"},
-        EphemeralStorage={"Size": 1024}, ImageConfig={"Command": ["a.b"]},
-    )  # fmt: skip
+        "lambda",
+        "update_function_configuration",
+        FunctionName="probe",
+        TracingConfig={"Mode": "Active"},
+        EphemeralStorage={"Size": 1024},
+        ImageConfig={"Command": ["a.b"]},
+    )
     found = aws.call("lambda", "get_function", FunctionName="probe")["Configuration"]
     command = found["ImageConfigResponse"]["ImageConfig"]["Command"]
     return bool(
@@ -191,7 +210,7 @@ def updates_the_architecture(aws: Aws) -> bool:
 
 
 def answers(call: Callable[[], Any]) -> Any:
-    """What a call answers; None where it is not there."""
+    """Return the answer of a call, or None if the operation does not exist."""
     try:
         return call()
     except AwsError:
@@ -200,21 +219,18 @@ def answers(call: Callable[[], Any]) -> Any:
 
 def validates_definitions(aws: Aws) -> bool:
     sound = {"StartAt": "a", "States": {"a": {"Type": "Succeed"}}}
-    found = [
-        answers(
-            lambda: aws.call(
-                "stepfunctions",
-                "validate_state_machine_definition",
-                definition=text,
-                type="EXPRESS",
-            )
+    broken = {**sound, "States": {"a": {"Type": "Nonsense"}}}
+
+    def result(definition: Any) -> Any:
+        answer = aws.call(
+            "stepfunctions",
+            "validate_state_machine_definition",
+            definition=json.dumps(definition),
+            type="EXPRESS",
         )
-        for text in (
-            json.dumps(sound),
-            json.dumps({**sound, "States": {"a": {"Type": "Nonsense"}}}),
-        )
-    ]
-    return bool(all(found) and [each["result"] for each in found] == ["OK", "FAIL"])
+        return answer["result"]
+
+    return [answers(lambda: result(sound)), answers(lambda: result(broken))] == ["OK", "FAIL"]
 
 
 def knows_account_settings(aws: Aws) -> bool:
@@ -280,10 +296,13 @@ def runs_image_functions(aws: Aws) -> bool:
     try:
         digest = push(aws, "probe", "t", built)
         aws.call(
-            "lambda", "create_function", FunctionName="probe", PackageType="Image",
+            "lambda",
+            "create_function",
+            FunctionName="probe",
+            PackageType="Image",
             Role="arn:aws:iam::123456789012:role/probe",
             Code={"ImageUri": f"123456789012.dkr.ecr.us-east-1.amazonaws.com/probe@{digest}"},
-        )  # fmt: skip
+        )
         answer = aws.call("lambda", "invoke", FunctionName="probe", Payload=b"{}")
     except Exception:
         return False
@@ -314,9 +333,13 @@ def starts_executions_synchronously(aws: Aws) -> bool:
         {"StartAt": "a", "States": {"a": {"Type": "Pass", "Result": 7, "End": True}}}
     )
     arn = aws.call(
-        "stepfunctions", "create_state_machine", name="probe", definition=definition, type="EXPRESS",
+        "stepfunctions",
+        "create_state_machine",
+        name="probe",
+        definition=definition,
+        type="EXPRESS",
         roleArn="arn:aws:iam::123456789012:role/probe",
-    )["stateMachineArn"]  # fmt: skip
+    )["stateMachineArn"]
     try:
         return bool(
             aws.call("stepfunctions", "start_sync_execution", stateMachineArn=arn)["output"] == "7"
@@ -336,9 +359,13 @@ def names_a_refused_invocation_as_step_functions_does(aws: Aws) -> bool:
     }
     definition = json.dumps({"StartAt": "a", "States": {"a": task}})
     arn = aws.call(
-        "stepfunctions", "create_state_machine", name="probe", definition=definition, type="STANDARD",
+        "stepfunctions",
+        "create_state_machine",
+        name="probe",
+        definition=definition,
+        type="STANDARD",
         roleArn="arn:aws:iam::123456789012:role/probe",
-    )["stateMachineArn"]  # fmt: skip
+    )["stateMachineArn"]
     execution = aws.call(
         "stepfunctions", "start_execution", stateMachineArn=arn, name="x", input="{}"
     )["executionArn"]
@@ -385,3 +412,43 @@ def test_moto_alone_is_not_yet(plain: process.Server, probe: Callable[[Aws], boo
         urllib.request.Request(f"{plain.url}/moto-api/reset", method="POST")
     ).read()
     assert not probe(connect(plain))
+
+
+# The second application gets other arguments, as when a second gateway is made in one process.
+TWICE = """
+import boto3
+from moto import mock_aws
+
+from deployer.local.moto_backend import mends
+
+layers = {}, {}
+for taken in layers:
+    mends.apply(taken, "http://127.0.0.1:9", "KEY", lambda arn, payload: (b"{}", None))
+with mock_aws():
+    client = {
+        name: boto3.client(name, "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        for name in ("iam", "lambda", "ecr")
+    }
+    role = client["iam"].create_role(RoleName="probe", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    client["lambda"].create_function(
+        FunctionName="probe", PackageType="Image", Role=role, Code={"ImageUri": "probe@sha256:0"}
+    )
+    for memory in (256, 512):
+        client["lambda"].update_function_configuration(FunctionName="probe", MemorySize=memory)
+        print(client["lambda"].publish_version(FunctionName="probe")["Version"])
+    client["ecr"].create_repository(repositoryName="probe")
+    upload = client["ecr"].initiate_layer_upload(repositoryName="probe")["uploadId"]
+    part = {"repositoryName": "probe", "uploadId": upload}
+    client["ecr"].upload_layer_part(
+        **part, partFirstByte=0, partLastByte=4, layerPartBlob=b"bytes"
+    )
+    digest = "sha256:277089d91c0bdf4f2e6862ba7e4a07605119431f5d13f726dd352b06f1b206a9"
+    client["ecr"].complete_layer_upload(**part, layerDigests=[digest])
+print(*(list(taken.values()) for taken in layers))
+"""
+
+
+def test_a_second_mending_replaces_the_first() -> None:
+    """A mend on top of a mend would number versions 2 and 4, and give the layer to both."""
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["1", "2", "[] [b'bytes']"], done.stderr

@@ -19,6 +19,9 @@ from deployer.errors import LocalError
 from deployer.local import process
 from tests.support.processes import ends
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local process")
+
 PROGRAM = (
     "from pathlib import Path; from deployer.local import process; "
     "print(process.start(Path({folder!r})).pid)"
@@ -27,23 +30,30 @@ PROGRAM = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    found = tmp_path.resolve()
-    yield found
-    process.stop(found)
+    resolved = tmp_path.resolve()
+    yield resolved
+    process.stop(resolved)
 
 
-def test_a_started_server_is_found_again(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose server was started by a user with AWS settings; do not change it."""
+    folder = tmp_path_factory.mktemp("running").resolve()
     assert process.find(folder) is None
-    started = process.start(folder)
-    assert process.find(folder) == process.start(folder) == started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
+        process.start(folder)
+    yield folder
+    process.stop(folder)
 
 
-def test_each_project_has_a_server_of_its_own(folder: Path) -> None:
-    other = folder / "other"
-    try:
-        assert process.start(folder).pid != process.start(other).pid
-    finally:
-        process.stop(other)
+def test_a_started_server_is_found_again(running: Path) -> None:
+    server = process.find(running)
+    assert server is not None and process.start(running) == server
+
+
+def test_each_project_has_a_server_of_its_own(running: Path, folder: Path) -> None:
+    assert process.start(running).pid != process.start(folder).pid
 
 
 def test_starts_at_the_same_time_end_in_one_server(folder: Path) -> None:
@@ -110,8 +120,8 @@ def test_the_server_survives_the_session_that_started_it(folder: Path) -> None:
     )
     pid = int(started.stdout)
     assert os.getsid(pid) == pid
-    found = process.find(folder)
-    assert found is not None and found.pid == pid
+    server = process.find(folder)
+    assert server is not None and server.pid == pid
 
 
 def test_a_server_whose_record_is_gone_ends_by_itself(folder: Path) -> None:
@@ -131,11 +141,8 @@ def test_a_server_that_cannot_start_says_why(folder: Path, monkeypatch: pytest.M
     assert "werkzeug is broken here" in error.value.advice
 
 
-def test_the_server_does_not_see_the_users_aws_settings(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAREAL")
-    environment = Path(f"/proc/{process.start(folder).pid}/environ")
+def test_the_server_does_not_see_the_users_aws_settings(running: Path) -> None:
+    environment = Path(f"/proc/{process.start(running).pid}/environ")
     if not environment.exists():
         pytest.skip("the environment of another process is only readable on Linux")
     assert b"AKIAREAL" not in environment.read_bytes()

@@ -1,1 +1,1 @@
-"""What several tests share: accounts, projects, processes, stand-ins."""
+"""Parts that several tests share: accounts, projects, processes, stand-ins."""

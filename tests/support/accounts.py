@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from typing import Any
 
 from deployer.aws.access import Aws
@@ -19,8 +20,7 @@ class Calls(list[tuple[str, str]]):
 
 
 def reset(server: process.Server) -> None:
-    import urllib.request
-
+    """Empty the account."""
     request = urllib.request.Request(
         server.url + process.RESET, headers=server.signed, method="POST"
     )
@@ -28,7 +28,7 @@ def reset(server: process.Server) -> None:
 
 
 def keys(server: process.Server) -> dict[str, str]:
-    """The variables that open a server, without saying where it is."""
+    """Return the variables with a server's credentials, without its address."""
     return {
         name: value
         for name, value in server.environment(process.REGION).items()

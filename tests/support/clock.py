@@ -1,4 +1,4 @@
-"""Time that passes only by sleeping, so that minutes of waiting cost nothing."""
+"""A clock that only sleeping moves: minutes of waiting cost nothing."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import threading
 
 
 class Clock:
-    """A clock in seconds, and the sleep that moves it; for any number of threads, whose sleeps add
-    up.
-    """
+    """A clock in seconds, and the sleep that moves it. The sleeps of all threads add up."""
 
     def __init__(self) -> None:
         self.now = 1000.0

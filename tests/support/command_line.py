@@ -25,11 +25,15 @@ def run(
 
 
 def deployer(
-    folder: Path, *arguments: str, code: int = 0, environment: Mapping[str, str] = {}
+    folder: Path,
+    *arguments: str,
+    code: int = 0,
+    stdin: str = "",
+    environment: Mapping[str, str] = {},
 ) -> Ran:
     """Run a command in a project folder and check its exit code, as `processes.deployer` does."""
     with _working_in(folder):
-        result = CliRunner(env=dict(environment)).invoke(cli, arguments)
+        result = CliRunner(env=dict(environment)).invoke(cli, arguments, input=stdin)
     assert result.exit_code == code, f"{arguments}: {result.output}\n{result.exception!r}"
     return Ran(result.exit_code, result.stdout, result.stderr)
 

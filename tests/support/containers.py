@@ -1,4 +1,4 @@
-"""Waiting for the parts that tests of containers need."""
+"""Servers and programs that tests of containers need, and waiting for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Registry:
 
 
 def wait_for(url: str, told: Callable[[], str] = str) -> None:
-    """Return once something answers there; fail after half a minute, with what `told` returns."""
+    """Return once a server answers at `url`; fail after 30 s, with the text that `told` returns."""
     for _ in range(300):
         try:
             requests.get(url, timeout=5)

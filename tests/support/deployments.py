@@ -28,9 +28,7 @@ def show_plan(
 
 
 class Service:
-    """A project of the test's own and the account it is deployed into, run step by step in one
-    thread.
-    """
+    """A project and the account it is deployed into; its runs take place in one thread."""
 
     def __init__(self, account: Account, project: Path) -> None:
         self.account = account
@@ -72,5 +70,5 @@ class Service:
 
     @property
     def told(self) -> list[str]:
-        """What the runs said they wait for, or do."""
+        """The messages of all runs: waits and steps."""
         return [str(event.text) for event in self.events if hasattr(event, "text")]

@@ -1,6 +1,4 @@
-"""ECR's API in front of a real registry: what the deployer calls, answered with the registry's own
-words and bytes.
-"""
+"""ECR's API in front of a real registry, as far as the deployer calls it."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ SMALLEST_PART = 5 << 20  # all parts but the last (botocore's ecr model, PartSiz
 
 
 class RegistryEcr:
-    """The part of aws.Aws that pushing needs. `uploaded`: (digest, size) of every blob that came
-    through here.
-    """
+    """The part of aws.Aws that pushing needs. `uploaded`: (digest, size) of each uploaded blob."""
 
     def __init__(self, host: str, part_size: int = SMALLEST_PART) -> None:
         self.host = host
@@ -46,11 +42,12 @@ class RegistryEcr:
 
     def _batch_check_layer_availability(self, url: str, layerDigests: list[str]) -> Any:
         assert 1 <= len(layerDigests) <= 100
-        found = {each: requests.head(f"{url}/blobs/{each}").ok for each in layerDigests}
+        present = {digest: requests.head(f"{url}/blobs/{digest}").ok for digest in layerDigests}
         state = {True: "AVAILABLE", False: "UNAVAILABLE"}
         return {
             "layers": [
-                {"layerDigest": each, "layerAvailability": state[ok]} for each, ok in found.items()
+                {"layerDigest": digest, "layerAvailability": state[ok]}
+                for digest, ok in present.items()
             ]
         }
 

@@ -1,4 +1,4 @@
-"""Running the command line as a user does: a process of its own, stdout and stderr apart."""
+"""The command line in a process of its own, as a user runs it; and other processes."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def deployer(
 
 
 def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that nobody has waited for yet does not."""
+    """Tell whether a process runs; a zombie does not."""
     found = subprocess.run(["ps", "-p", str(pid), "-o", "stat="], capture_output=True, text=True)
     return found.stdout.strip()[:1] not in ("", "Z")
 
 
 def ends(pid: int, timeout_s: float = 20) -> bool:
-    """Tell whether a process is gone within a time."""
+    """Tell whether a process ends within a time."""
     end = time.monotonic() + timeout_s
     while alive(pid):
         if time.monotonic() > end:
@@ -75,7 +75,7 @@ def ends(pid: int, timeout_s: float = 20) -> bool:
 
 @contextmanager
 def claimed(folder: Path, url: str) -> Iterator[None]:
-    """Let the project's record name a proxy in front of its local AWS."""
+    """Write the address of a proxy into the record of a project's local AWS."""
     record = process.folder(folder) / process.RECORD
     known = record.read_text()
     record.write_text(json.dumps({**json.loads(known), "port": int(url.rpartition(":")[2])}))

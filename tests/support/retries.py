@@ -1,4 +1,4 @@
-"""Every error that passes, with the step it meets (R-1 to R-26)."""
+"""Every transient error of AWS and the operation that meets it (R-1 to R-26)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the catalogue's retry table as it concerns one of our calls, and what the user is
-    told meanwhile.
-    """
+    """A row of the catalogue's retry table: one call, its error, and the message while waiting."""
 
     id: str
     run: str  # up, change (an up with other settings) or down

@@ -1,6 +1,4 @@
-"""Stand-ins for an AWS that refuses: a proxy that lets nothing be written, and an endpoint that
-knows one answer.
-"""
+"""HTTP servers in place of AWS, or in front of the local AWS: they refuse or delay calls."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ def serve(handler: type[Quiet]) -> Iterator[str]:
 
 
 def refusing_everything(code: str, message: str, status: int = 403) -> type[Quiet]:
-    """STS's own shape of an error, for every request."""
+    """Answer every request with an error in the shape of STS."""
     xml = (
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         f"<Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
@@ -72,7 +70,7 @@ class Passing(Quiet):
     target: str
 
     def operation(self, content: bytes) -> str:
-        """The operation's name, of the services that say it."""
+        """Return the operation's name, or "" for services whose requests do not name it."""
         name = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
         return name or parse_qs(content.decode(errors="replace")).get("Action", [""])[0]
 
@@ -92,7 +90,7 @@ class Passing(Quiet):
 
 
 def slowing(account: str, slow: str, seconds: float) -> type[Quiet]:
-    """A proxy in front of an account: one operation takes long, the rest passes."""
+    """Pass all calls on to an account, one operation with a delay."""
 
     class Slowing(Passing):
         target = account
@@ -107,9 +105,7 @@ def slowing(account: str, slow: str, seconds: float) -> type[Quiet]:
 
 
 def refusing(account: str, refused: str, code: str, message: str) -> type[Quiet]:
-    """A proxy in front of an account: one operation of a JSON service is always refused, the rest
-    passes.
-    """
+    """Pass all calls on to an account, but refuse one operation of a JSON service."""
 
     class Refusing(Passing):
         target = account
@@ -126,9 +122,7 @@ def refusing(account: str, refused: str, code: str, message: str) -> type[Quiet]
 
 
 def reading_only(account: str) -> type[Quiet]:
-    """A proxy in front of an account: reads go through, writes are denied in the shape of each
-    service.
-    """
+    """Pass reading calls on to an account, and deny writing ones in the service's own shape."""
 
     class ReadOnly(Passing):
         target = account

@@ -1,5 +1,4 @@
-"""What AWS does and emulators do not, each as a trouble on the wire; ids are those of
-docs/aws-behaviours.md.
+"""Troubles: behaviours of AWS that emulators lack, with their ids of docs/aws-behaviours.md.
 
 Times are seconds on the run's own clock, which only sleeping moves.
 """
@@ -21,9 +20,7 @@ from tests.support.wire import Answer, Call, Forward, broken, refusal
 
 @dataclass
 class Script:
-    """The first calls of some operations get these answers in turn: `{"CreateRole": [(code,
-    message, status), ...]}`.
-    """
+    """Refuse the first calls of operations in turn: `{"CreateRole": [(code, message, status)]}`."""
 
     answers: Mapping[str, Sequence[tuple[str, str, int]]]
     made: Counter[str] = field(default_factory=Counter)
@@ -37,7 +34,7 @@ class Script:
 
 @dataclass
 class Always:
-    """An operation is refused for ever."""
+    """Refuse every call of an operation."""
 
     operation: str
     code: str
@@ -67,7 +64,7 @@ THROTTLES = {
 
 @dataclass
 class Throttle:
-    """A share of all calls is refused as one too many, in each service's own words (R-23, R-26)."""
+    """Throttle a share of all calls, in the words of the called service (R-23, R-26)."""
 
     share: float
     chance: random.Random
@@ -245,9 +242,7 @@ class BusyFunctions:
 
 @dataclass
 class StaleReads:
-    """A read within some seconds after a write of the same service may still give what it gave
-    before (GEN-8, Sfn-12).
-    """
+    """A read shortly after a write may still return the former answer (GEN-8, Sfn-12)."""
 
     seconds: float
     clock: Clock
@@ -443,8 +438,8 @@ class ReturningLogs:
 
 @dataclass
 class Rates:
-    """Refuses what goes beyond the rates that AWS documents (Api-30, Lambda-29, Logs-12, Sfn-31),
-    and counts it.
+    """Refuse calls beyond the rates that AWS documents, and count them (Api-30, Lambda-29,
+    Logs-12, Sfn-31).
     """
 
     clock: Clock

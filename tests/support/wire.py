@@ -1,8 +1,8 @@
-"""The way from botocore to the local AWS, inside this process, on which troubles lie in wait.
+"""Calls from botocore to the local AWS inside this process, and troubles that meet them.
 
-Each call of the deployer passes the troubles in force, in their order; each may answer in AWS's
-stead, break the connection, or pass the call on. What no trouble answers, the local AWS does. No
-socket lies between, so that a whole deploy takes half a second.
+A call of the deployer meets the troubles in force in their order. A trouble answers in place of
+AWS, breaks the connection, or passes the call on; in the end the local AWS answers. There is no
+socket in between, so that a whole deploy takes half a second.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Call:
-    """One request on its way: botocore's names of service and operation, and what is sent."""
+    """One request: botocore's names of service and operation, and the HTTP request."""
 
     service: str
     operation: str
@@ -52,11 +52,11 @@ class Call:
 
     @property
     def key(self) -> tuple[str, str, bytes]:
-        """What is asked, as one value."""
+        """The call as one value: equal calls have equal keys."""
         return self.operation, self.url, self.body
 
     def says(self, text: str) -> bool:
-        """Tell whether a text is in address or body: enough to know which thing is meant."""
+        """Tell whether the address or the body contains a text, such as a resource's name."""
         return text in unquote(self.url) or text.encode() in self.body
 
     @property
@@ -120,8 +120,15 @@ class Hooked(Clients):
         return client
 
 
+class OneByOne(Aws):
+    """Access whose calls are made one after another, in the same order in every run."""
+
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
+        return [call() for call in calls]
+
+
 class Account:
-    """An account of the local AWS in this process, and how calls reach it."""
+    """An account of the local AWS in this process, and the way of calls into it."""
 
     def __init__(self, folder: Path) -> None:
         from moto.core.config import default_user_config
@@ -170,11 +177,9 @@ class Account:
     def aws(
         self, clock: Clock | None = None, record: Recorder = lambda service, operation: None
     ) -> Aws:
-        """Return access for a run, whose waits pass on a clock of its own; botocore's clients are
-        shared by all runs.
-        """
+        """Return access for a run with a clock of its own; all runs share botocore's clients."""
         clock = clock or Clock()
-        return Aws(clients=self._clients, clock=clock, sleep=clock.sleep, record=record)
+        return OneByOne(clients=self._clients, clock=clock, sleep=clock.sleep, record=record)
 
     def _send(
         self, service: str, event_name: str, request: AWSPreparedRequest, **_: Any

@@ -14,20 +14,21 @@ FOLDERS = ("deployer", "lambda_src", "tests", "benchmarks", "docs")
 # At most this many of each kind. Lower a number when its kind becomes rarer; think twice before
 # raising one.
 BUDGET = {
-    "noqa: B018": 1,
+    "noqa: B009": 1,
     "noqa: E731": 1,
-    "noqa: F401": 4,
-    "type: ignore[arg-type]": 5,
+    "noqa: F401": 6,
+    "noqa: PTH109": 1,
+    "noqa: SIM115": 1,
+    "type: ignore[arg-type]": 4,
+    "type: ignore[assignment]": 2,
     "type: ignore[attr-defined]": 4,
-    "type: ignore[func-returns-value]": 1,
     "type: ignore[import-untyped]": 7,
     "type: ignore[index]": 1,
-    "type: ignore[method-assign]": 1,
-    "type: ignore[misc]": 6,
-    "type: ignore[no-any-return]": 3,
-    "type: ignore[union-attr]": 1,
+    "type: ignore[misc]": 7,
+    "type: ignore[no-any-return]": 2,
+    "type: ignore[union-attr]": 2,
 }
-UNEXPLAINED = 28
+UNEXPLAINED = 23  # to become 0
 
 SWITCHED_OFF = re.compile(r"(type: ignore\[[\w, -]+\]|noqa: \w+|type: ignore|noqa)(.*)")
 

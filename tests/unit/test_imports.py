@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import pkgutil
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,6 +156,18 @@ def test_nobody_but_the_command_line_knows_the_local_aws() -> None:
                 for node in ast.walk(ast.parse(path.read_text()))
                 if isinstance(node, ast.Name)
             }, name
+
+
+def test_one_package_of_the_local_aws_imports_moto() -> None:
+    for name, path in modules():
+        packages = {imported.split(".")[0] for imported in imports(path)}
+        assert "moto" not in packages or name.startswith("local.moto_backend."), name
+
+
+def test_no_module_hides_one_of_the_standard_library_from_functions() -> None:
+    """`runtime.py` runs as a script, so its folder comes first on the path of a function."""
+    names = {path.stem for path in (PACKAGE / "local").iterdir()}
+    assert not names & sys.stdlib_module_names
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_log_destinations_have_the_form_that_each_service_wants(resources: list[
 
 
 def test_the_access_log_format_is_one_short_json_line_with_what_is_needed() -> None:
-    """Api-29: at most 3 KB, one line, $context.requestId, the traces of a failing integration."""
+    """Api-29: at most 3 KB, one line, $context.requestId, and errors of the integration."""
     text = declare.access_log_format()
     assert (
         len(text) < 3072

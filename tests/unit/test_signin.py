@@ -510,7 +510,7 @@ def test_a_setting_of_another_shape_is_told(home: Home) -> None:
     keys = "aws_access_key_id = A\naws_secret_access_key = s\nuse_dualstack_endpoint = maybe\n"
     home.config(f"[profile mine]\n{keys}s3 = bogus\n")
     with pytest.raises(
-        NoCredentials, match="profile mine: what its configuration, .* has not the right shape"
+        NoCredentials, match="profile mine: its configuration, .* has the wrong shape"
     ):
         Aws(profile="mine").client("s3")
 

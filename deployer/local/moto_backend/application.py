@@ -7,9 +7,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from deployer.local.answers import Environ
-
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]  # WSGI's
 
 
 def check_installed() -> None:
