@@ -199,8 +199,8 @@ def advise(code: str, message: str) -> str:
         )
     if code in THROTTLED:
         return (
-            "AWS is throttling this account; repeat the command in a minute, it goes on where "
-            "it stopped"
+            "AWS is throttling this account; repeat the command in a minute: it resumes where it "
+            "left off"
         )
     if code in {
         "LimitExceededException",
@@ -209,8 +209,8 @@ def advise(code: str, message: str) -> str:
         "TooManyBuckets",
     }:
         return (
-            "a quota of this account is used up; raise it in Service Quotas or delete what is "
-            "no longer needed"
+            "a quota of this account is used up; raise it in Service Quotas, or delete "
+            "unused resources"
         )
     if code == "BucketAlreadyExists":
         return (

@@ -134,5 +134,5 @@ class Waiting:
         if self.stopped():
             raise Interrupted(
                 f"interrupted while waiting {reason}",
-                "run the command again: it goes on where it stopped",
+                "run the command again: it resumes where it left off",
             )

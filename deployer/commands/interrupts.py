@@ -86,5 +86,5 @@ class Interrupts:
             os._exit(EXIT_CODE)
         self.stopped.set()
         self._reporter.emit(
-            Note("interrupted: what runs is finished, nothing new begins; once more leaves at once")
+            Note("interrupted: running steps finish, no new ones start; Ctrl-C again exits at once")
         )

@@ -99,7 +99,9 @@ def request_body(project: Path, sample: bool, data: str | None, path: Path | Non
     ]
     if len(named) != 1:
         what = f"not {' and '.join(named)}" if named else "none was given"
-        raise click.UsageError(f"name what to send with one of --sample, --data and --file; {what}")
+        raise click.UsageError(
+            f"choose the request with one of --sample, --data and --file; {what}"
+        )
     if data is not None:
         return data.encode()
     if path is None:

@@ -288,7 +288,7 @@ def end_local(project: Path) -> str:
 
     if process.stop_if_empty(project):
         return "the local AWS has ended"
-    return "the local AWS goes on: other resources live in it"
+    return "the local AWS keeps running: other resources live in it"
 
 
 def force_end_local(project: Path) -> str:

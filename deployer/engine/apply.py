@@ -296,7 +296,7 @@ class Run:
             lasting=True,
         )
         actual = aws.wait_until(
-            lambda: resource.read(aws), reason="for AWS: what exists already is not seen yet"
+            lambda: resource.read(aws), reason="for AWS: the existing resource is not visible yet"
         )
         fields = compare(desired, actual.fields, resource.replace_on)
         if any(field_change.forces_replace for field_change in fields):

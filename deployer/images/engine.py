@@ -172,7 +172,7 @@ def _follow_push(stream: Iterable[Mapping[str, Any]], tell: Tell) -> str:
         digest = message.get("aux", {}).get("Digest", digest)
     if not digest:
         raise BuildError(
-            "the push ended without a digest, so what was pushed is not known", "run up again"
+            "the push ended without a digest, so its result is unknown", "run up again"
         )
     reused = sum("exists" in status for status in statuses.values())
     pushed = sum(status.startswith(("Pushed", "Mounted")) for status in statuses.values())
@@ -187,7 +187,7 @@ def _push_advice(error: str) -> str:
             "the ECR token was refused: it lasts twelve hours; run up again with credentials "
             "that may push"
         )
-    return "run up again: what was pushed is not pushed again"
+    return "run up again: layers that were pushed are skipped"
 
 
 def find_engine() -> Engine | None:

@@ -190,8 +190,8 @@ class Registry:
             raise BuildError(
                 f"{self._name}: the registry sent other bytes than {digest[:19]}... names "
                 f"({done} of {size} bytes)",
-                "nothing of it is used; run the command again, and look at what stands between "
-                "here and the registry",
+                "the download is discarded; run the command again, and check proxies between this "
+                "machine and the registry",
             )
 
     def _fetch_manifest(self, version: str) -> Manifest:

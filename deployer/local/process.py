@@ -135,7 +135,7 @@ def find(project: Path) -> Server | None:
         raise NotAnswering(server.pid)
     if not health:
         raise LocalError(
-            f"the local AWS that lives in {home} does not take what {RECORD} there says",
+            f"the local AWS of {home} does not accept the key in its {RECORD}",
             "somebody changed that file; end it with all that lives in it: python -m deployer "
             "down --force",
         )

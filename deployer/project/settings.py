@@ -241,53 +241,55 @@ SETTINGS: dict[str, Setting] = {
             r"(?=.{2,24}$)[a-z](?:-?[a-z0-9])*",
             "2 to 24 lower-case letters, digits and single dashes, beginning with a letter",
         ),
-        "first part of every name",
+        "first part of every resource name",
     ),
     "stage": Setting(
         pattern(
             r"(?=.{1,12}$)[a-z0-9](?:-?[a-z0-9])*",
             "1 to 12 lower-case letters, digits and single dashes",
         ),
-        "second part of every name; stages live side by side",
+        "second part of every resource name; stages exist side by side",
     ),
     "account": Setting(
         pattern("([0-9]{12})?", "an account id of 12 digits, or nothing"),
-        "the only AWS account that may be worked in; nothing: that of the credentials",
+        "the only AWS account that the tool may use; empty: the account of the credentials",
     ),
     "region": Setting(
         pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1"),
-        "where everything runs",
+        "AWS region of all resources",
     ),
     "memory_mb": Setting(
-        integer(128, 10240), "memory of a function, and with it its share of CPU", True
+        integer(128, 10240), "memory of a function, which also sets its share of CPU", True
     ),
     "timeout_s": Setting(
-        integer(1, 900), "longest time of one prediction; below its task's TimeoutSeconds", True
+        integer(1, 900),
+        "longest time of one prediction; must be below its task's TimeoutSeconds",
+        True,
     ),
     "ephemeral_storage_mb": Setting(integer(512, 10240), "size of a function's /tmp", True),
     "architecture": Setting(
-        pattern("x86_64|arm64", "x86_64 or arm64"), "processor of the functions and their image"
+        pattern("x86_64|arm64", "x86_64 or arm64"),
+        "processor architecture of the functions and their image",
     ),
     "builder": Setting(
         pattern("|".join(BUILDERS), "auto, docker or direct"),
-        "what makes the image: a Docker engine, or none; auto takes an engine that answers",
+        "docker builds the image with a Docker engine, direct without one; auto uses a running one",
     ),
     "base_image": Setting(
         image,
-        "what BASE stands for in a Dockerfile; nothing: AWS's image for the Python version that "
-        "trained",
+        "value of BASE in a Dockerfile; empty: AWS's image for the Python version that trained",
     ),
     "train": Setting(
         command,
-        "what trains the models, run in the project's folder where models/ is absent or empty",
+        "command that trains the models, run in the project's folder if models/ is absent or empty",
     ),
-    "log_retention_days": Setting(retention, "how long logs are kept; never: for ever"),
+    "log_retention_days": Setting(retention, "days until logs are deleted; never: they are kept"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
-    "cors_origins": Setting(origins, "origins whose pages may call the API; nothing: CORS is off"),
-    "rate_limit": Setting(integer(1, 10000), "requests per second that the API lets through"),
-    "burst_limit": Setting(integer(1, 5000), "requests that may come at once"),
+    "cors_origins": Setting(origins, "origins whose pages may call the API; empty: CORS is off"),
+    "rate_limit": Setting(integer(1, 10000), "requests per second that the API accepts"),
+    "burst_limit": Setting(integer(1, 5000), "requests that the API accepts at once"),
     "permissions_boundary": Setting(
-        optional_arn, "IAM policy that bounds the three roles, where a company demands one"
+        optional_arn, "IAM policy that limits the three roles, if your company requires one"
     ),
 }
 _FUNCTION_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.per_function)
@@ -338,7 +340,7 @@ def load_settings(
             defaults, **_parse(values_by_place, problems)
         )
     if problems:
-        raise ConfigError(problems, "README.md, settings, lists what can be set and how")
+        raise ConfigError(problems, "README.md, Settings, lists all settings")
     return Settings(project=project, defaults=defaults, per_function=per_function, **values)
 
 

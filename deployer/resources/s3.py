@@ -204,7 +204,7 @@ class Bucket(Resource):
         others = self._others_objects(aws)
         if others:
             raise ForeignResource(
-                f"S3 bucket {self.name} holds what is not ours: {', '.join(others)}",
+                f"S3 bucket {self.name} holds objects of others: {', '.join(others)}",
                 "move or delete it, then run the command again, or keep the bucket: down "
                 "--keep-data",
             )

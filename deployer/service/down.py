@@ -111,5 +111,5 @@ def _check_census(
         emit(Note(f"the census was taken by names only, not by tags: {error.message}"))
     if remains:
         raise NotSettled(
-            "\n".join(remains), "look at each, and delete by hand what is no longer needed"
+            "\n".join(remains), "check each one, and delete by hand those that are no longer needed"
         )

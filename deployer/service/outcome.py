@@ -30,11 +30,11 @@ def check_result(result: RunResult, stopped: Stopped) -> None:
         f"; {first.message}" if isinstance(first, DeployerError) else f"; {first}" if first else ""
     )
     advice = first.advice if isinstance(first, DeployerError) and first.advice else ""
-    again = "run the command again: it goes on where it stopped"
+    again = "run the command again: it resumes where it left off"
     if stopped():
         raise Interrupted(f"interrupted: {counts}{reason}", again)
     if not all(may_pass(error) for error in errors):
-        again = "once that is put right, the next run goes on where this one stopped"
+        again = "once that is fixed, the next run resumes from there"
     if "run the command again" in advice:
         again = ""
     raise ApplyFailed(f"{counts}{reason}", "\n".join(filter(None, [advice, again])))

@@ -223,7 +223,7 @@ def test_a_bucket_with_somebody_elses_objects_is_kept_and_the_rest_goes(service:
     bucket = service.settings.bucket
     aws.call("s3", "put_object", Bucket=bucket, Key="reports/2026.csv", Body=b"theirs")
     assert service.plan().is_empty
-    with pytest.raises(ApplyFailed, match="holds what is not ours: reports/"):
+    with pytest.raises(ApplyFailed, match="holds objects of others: reports/"):
         service.down()
     left = picture(aws)
     assert [key for key, _ in left["buckets"][bucket]["objects"]] == [
@@ -266,7 +266,7 @@ def test_what_somebody_else_deleted_in_a_versioned_bucket_is_still_theirs(servic
     )
     aws.call("s3", "put_object", Bucket=bucket, Key="report.csv", Body=b"theirs")
     aws.call("s3", "delete_object", Bucket=bucket, Key="report.csv")
-    with pytest.raises(ApplyFailed, match="holds what is not ours: report.csv"):
+    with pytest.raises(ApplyFailed, match="holds objects of others: report.csv"):
         service.down()
 
 

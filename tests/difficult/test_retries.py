@@ -276,7 +276,7 @@ def test_credentials_that_expire_in_the_middle_end_the_run_at_once_and_the_next_
         with pytest.raises(ApplyFailed) as caught:
             service.up(service.account.aws(clock))
         assert "sign in again" in caught.value.advice
-        assert "the next run goes on where this one stopped" in caught.value.advice
+        assert "the next run resumes from there" in caught.value.advice
         assert clock.slept == [] and expired.refused < 20
         service.account.troubles = []
         service.up()

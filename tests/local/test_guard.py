@@ -599,7 +599,7 @@ def test_a_record_with_another_key_is_told(deployed: Path) -> None:
     finally:
         record.write_text(kept)
     assert "defect" not in ran.err
-    assert "does not take what server.json there says" in ran.err and "--force" in ran.err
+    assert "does not accept the key in its server.json" in ran.err and "--force" in ran.err
 
 
 def test_a_record_with_an_impossible_process_is_no_defect(tmp_path: Path) -> None:

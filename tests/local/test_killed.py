@@ -150,10 +150,10 @@ def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
         behind.run.send_signal(number)
         code, out, rest = behind.end()
     assert code == 130 and out == "", rest
-    assert "interrupted: what runs is finished, nothing new begins" in rest
+    assert "interrupted: running steps finish, no new ones start" in rest
     assert "repository: created (" in rest
     assert "workflow: not created, because interrupted" in rest
-    assert rest.splitlines()[-1] == "run the command again: it goes on where it stopped"
+    assert rest.splitlines()[-1] == "run the command again: it resumes where it left off"
     aws = connect(started)
     assert len(aws.call("ecr", "describe_repositories")["repositories"]) == 1
     assert aws.call("apigatewayv2", "get_apis")["Items"] == []

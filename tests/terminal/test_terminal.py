@@ -60,7 +60,7 @@ def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
             kept.touch()
         terminal = deployer(folder, "down", "--local", "--yes", columns=columns)
         assert terminal.end() == 0
-        assert lines(terminal)[-1] == "the local AWS goes on: other resources live in it"
+        assert lines(terminal)[-1] == "the local AWS keeps running: other resources live in it"
         assert "18 deleted" in terminal.text
 
 
@@ -108,7 +108,7 @@ def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: 
         terminal.until("repository: creating 1 s")
         terminal.type("\x03")
         assert terminal.end() == 130, terminal.text
-        assert "interrupted: what runs is finished, nothing new begins" in terminal.text
+        assert "interrupted: running steps finish, no new ones start" in terminal.text
         assert (
             "repository: created (" in terminal.text
             and "workflow: not created, because interrupted" in terminal.text

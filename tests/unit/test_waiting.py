@@ -147,7 +147,7 @@ def test_a_wait_ends_when_the_user_wants_the_run_to_end(clock: Clock) -> None:
     with pytest.raises(Interrupted, match="interrupted while waiting the role is new") as caught:
         retry(waiting, call)
     assert len(attempts) == 3
-    assert "goes on where it stopped" in caught.value.advice
+    assert "resumes where it left off" in caught.value.advice
     with pytest.raises(Interrupted, match="interrupted while waiting for it"):
         waiting.wait_until(lambda: None, reason="for it", deadline_s=300)
     assert len(clock.slept) == 3
