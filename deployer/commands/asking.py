@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -27,7 +27,7 @@ def confirm(now: Session, verb: str, changes: Sequence[Change], yes: bool, quest
         more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
         raise Declined(f"refusing to {verb} {names}{more} without a terminal to confirm", AGREE)
     now.reporter.pause()
-    ask(question)
+    ask(question, now.interrupts.stopped.is_set)
     now.reporter.resume()
 
 
@@ -35,18 +35,25 @@ def counted(changes: Sequence[Change]) -> str:
     return "1 resource" if len(changes) == 1 else f"{len(changes)} resources"
 
 
-def ask(question: str) -> None:
+def ask(question: str, stopped: Callable[[], bool] = lambda: False) -> None:
     """Ask on the terminal; raise Declined unless the answer is yes.
 
     Waits for the line in short turns: a blocking read would notice a signal that came just before
     it only once the line is there.
+
+    Args:
+        stopped: whether a signal has come whose exception Python dropped.
+
+    Raises:
+        KeyboardInterrupt
     """
     answer = ""
     while answer not in ("y", "yes"):
         click.echo(f"{question} [y/N]: ", nl=False, err=True)
         try:
             while not select.select([sys.stdin], [], [], 0.1)[0]:
-                pass
+                if stopped():
+                    raise KeyboardInterrupt
         except KeyboardInterrupt:
             click.echo(err=True)  # the question's line ends here
             raise

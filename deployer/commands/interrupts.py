@@ -47,8 +47,9 @@ class Flag:
 class Interrupts:
     """The handling of Ctrl-C and SIGTERM in a command.
 
-    A signal raises KeyboardInterrupt in the main thread. Inside `finishing`, the first signal only
-    sets `stopped`: running steps finish and no new one begins. The second ends the process.
+    A signal sets `stopped` and raises KeyboardInterrupt in the main thread. Inside `finishing`, the
+    first signal only sets `stopped`: running steps finish and no new one begins. The second ends
+    the process.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -80,6 +81,9 @@ class Interrupts:
 
     def _handle(self, number: int, frame: object) -> None:
         if not self._finishing:
+            # Python drops an exception that is raised in a weakref callback or a destructor, as
+            # there are many during imports. The flag is seen by the next question, wait or step.
+            self.stopped.set()
             raise KeyboardInterrupt
         if self.stopped.is_set():
             self._reporter.pause(_LAST_WORDS_S)  # the cursor shows again
