@@ -74,15 +74,15 @@ def test_every_finding_is_told_at_once(project: Path) -> None:
 
 def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project: Path) -> None:
     edit(
-        project / "lambda_src" / "estimators.py",
+        project / "lambda_src" / "fast" / "estimators.py",
         "rows @ coefficients + intercept",
         "rows @ coefficients",
     )
     stdout = run(project, "check", "--offline").stdout
     assert "the handler of lambda_src/ does not predict as the models do" in stdout
     assert "linear_regression, evaluated with numpy: " in stdout
-    assert "SHORTCUTS = False in predict.py leaves all to scikit-learn" in stdout
-    edit(project / "lambda_src" / "predict.py", "SHORTCUTS = True", "SHORTCUTS = False")
+    assert "ENV FAST_PATHS=off in lambda_src/Dockerfile leaves all to scikit-learn" in stdout
+    edit(project / "lambda_src" / "Dockerfile", "ENV FAST_PATHS=on", "ENV FAST_PATHS=off")
     assert run(project, "check", "--offline", code=0).stdout == "check: nothing found\n"
 
 
