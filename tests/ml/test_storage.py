@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import sklearn
 from botocore.auth import S3SigV4Auth
@@ -108,7 +109,9 @@ def test_an_init_imports_numpy_and_nothing_that_is_slow(trained: Path, name: str
             "FEATURES": json.dumps(FEATURES),
             "SCIKIT_LEARN_VERSION": sklearn.__version__,
         }
-        command = [sys.executable, "-c", PROGRAM]
+        # -S: an editable installation of the deployer would import modules of its own.
+        environment["PYTHONPATH"] = str(Path(np.__file__).parents[1])
+        command = [sys.executable, "-S", "-c", PROGRAM]
         done = subprocess.run(
             command, env=environment, cwd=ROOT / "lambda_src", capture_output=True, text=True
         )
