@@ -18,7 +18,11 @@ from contract import ModelError
 
 TYPE_CHECKING = False  # see contract.py
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from fast.estimators import Evaluate
+    from outputs import Outputs
 
 SWITCH = "FAST_PATHS"
 
@@ -40,10 +44,13 @@ def preload() -> None:
         import sklearn  # noqa: F401
 
 
-def load(content: bytes, sha256: str, trained_with: str, width: int) -> tuple[Evaluate, str]:
-    """Return a function that predicts, and the path taken, for the log.
+def load(
+    content: bytes, sha256: str, trained_with: str, width: int
+) -> tuple[Evaluate | Outputs, str]:
+    """Return the evaluation of the model, and the path taken, for the log.
 
-    The function takes an array of (n_rows, width) and returns (n_rows,).
+    The evaluation takes an array of (n_rows, width). It is a function that returns (n_rows,), or
+    Outputs for a model that returns more than one number per record.
 
     Raises:
         ModelError: the content has another hash, or the model is of another scikit-learn than
@@ -64,23 +71,30 @@ def load(content: bytes, sha256: str, trained_with: str, width: int) -> tuple[Ev
 
 def load_in_part(
     content: bytes, trained_with: str, width: int, unknown: Exception
-) -> tuple[Evaluate, str]:
+) -> tuple[Evaluate | Outputs, str]:
     """Load with as little of scikit-learn as the model needs, or else with all of it.
 
     `unknown` says why numpy alone does not do; the path for the log repeats it.
     """
     import numpy
 
+    import outputs
     from fast import deferred
 
     try:
         with deferred.packages():
-            predict = deferred.safely(load_with_sklearn(content, trained_with, width))
+            evaluate = load_with_sklearn(content, trained_with, width)
+            first: Callable[..., Any]
+            if isinstance(evaluate, outputs.Outputs):
+                first = deferred.safely(evaluate.columns)
+                evaluate = outputs.Outputs(first)
+            else:
+                first = evaluate = deferred.safely(evaluate)
             # The first call imports further modules. A model may refuse a row of zeros; the
             # Predictor reports that.
             with suppress(ValueError):
-                predict(numpy.zeros((1, width)))
-        return predict, f"scikit-learn, imported in part ({unknown})"
+                first(numpy.zeros((1, width)))
+        return evaluate, f"scikit-learn, imported in part ({unknown})"
     except ModelError:
         raise
     except Exception as error:  # of any kind: without stand-ins it loads, or fails for good
@@ -89,8 +103,8 @@ def load_in_part(
         return whole, f"scikit-learn, imported whole ({reason})"
 
 
-def load_with_sklearn(content: bytes, trained_with: str, width: int) -> Evaluate:
-    """Load by joblib, and return the estimator's own `predict`."""
+def load_with_sklearn(content: bytes, trained_with: str, width: int) -> Evaluate | Outputs:
+    """Load by joblib, and return the evaluation by the estimator's own methods."""
     import joblib
     import sklearn
 
@@ -105,5 +119,6 @@ def load_with_sklearn(content: bytes, trained_with: str, width: int) -> Evaluate
         raise ModelError(
             f"the model was trained with {actual} features, but the deployed manifest names {width}"
         )
-    predict: Evaluate = model.predict
-    return predict
+    from outputs import evaluation
+
+    return evaluation(model, width)

@@ -69,6 +69,21 @@ class Predictor:
         return {"model": self.name, "version": self.version, "predictions": predictions}
 
 
+class OutputsPredictor(Predictor):
+    """A fitted model whose answer is more than one number per record; see outputs.py."""
+
+    def predict(self, rows: NDArray[Any]) -> Any:
+        return self.evaluate(rows)
+
+    def answer(self, request: Any) -> dict[str, Any]:
+        from outputs import check  # imported by now
+
+        columns = self.predict(self.features.rows(instances(request)))
+        for member, values in columns.items():
+            check(member, values)
+        return {"model": self.name, "version": self.version, **columns}
+
+
 def from_environment(environment: Mapping[str, str]) -> Predictor:
     """Make the predictor that a function's environment describes."""
     fetching = storage.Fetching(environment["BUCKET"], environment["KEY"])
@@ -82,7 +97,15 @@ def from_environment(environment: Mapping[str, str]) -> Predictor:
         content, environment["SHA256"], environment["SCIKIT_LEARN_VERSION"], len(features)
     )
     print(f"{environment['MODEL']} is evaluated with {path}")
-    return Predictor(environment["MODEL"], environment["SHA256"][:12], evaluate, features)
+    return predictor(environment["MODEL"], environment["SHA256"][:12], evaluate, features)
+
+
+def predictor(name: str, version: str, evaluate: Any, features: Sequence[str]) -> Predictor:
+    """Return the predictor of an evaluation: a function, or Outputs (loading.load)."""
+    columns = getattr(evaluate, "columns", None)
+    if columns is not None:
+        return OutputsPredictor(name, version, columns, features)
+    return Predictor(name, version, evaluate, features)
 
 
 # AWS_LAMBDA_RUNTIME_API is set wherever a Lambda runtime runs this module, and nowhere else.
@@ -98,5 +121,5 @@ if "AWS_LAMBDA_RUNTIME_API" in os.environ:
 
 
 def handler(event: Any, context: object) -> dict[str, Any]:
-    """Answer one request (see contract.instances) with {"model", "version", "predictions"}."""
+    """Answer one request (see contract.instances) with {"model", "version", "predictions", ...}."""
     return PREDICTOR.answer(event)  # type: ignore[union-attr]  # no branch in a request's path

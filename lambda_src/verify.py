@@ -102,16 +102,44 @@ def difference(own: Any, expected: Any) -> str | None:
     if isinstance(own, str) and isinstance(expected, str):
         return None
     if isinstance(own, str) or isinstance(expected, str):
-        ours, theirs = (
-            values if isinstance(values, str) else values[0] for values in (own, expected)
-        )
+        ours, theirs = (first(values) for values in (own, expected))
         return f"{ours} where scikit-learn has {theirs}"
+    if isinstance(own, dict) or isinstance(expected, dict):
+        return member_difference(as_members(own), as_members(expected))
     own, expected = np.array(own), np.array(expected)
     if own.shape != expected.shape:
         return f"{len(own)} predictions where scikit-learn has {len(expected)}"
     largest = np.nanmax(abs(expected), initial=0)
     same = np.isclose(own, expected, rtol=0, atol=TOLERANCE * largest, equal_nan=True)
     return None if same.all() else f"{own[~same][0]} where scikit-learn has {expected[~same][0]}"
+
+
+def first(values: Any) -> Any:
+    """Return an error, or the first prediction."""
+    if isinstance(values, dict):
+        values = next(iter(values.values()))
+    return values if isinstance(values, str) else values[0]
+
+
+def as_members(values: Any) -> dict[str, Any]:
+    return values if isinstance(values, dict) else {"predictions": values}
+
+
+def member_difference(own: dict[str, Any], expected: dict[str, Any]) -> str | None:
+    """Describe the first member of an answer that differs; labels must be equal."""
+    if own.keys() != expected.keys():
+        return f"{', '.join(own)} where scikit-learn has {', '.join(expected)}"
+    for name, values in expected.items():
+        numbers = np.array(values, dtype=object).ravel()
+        if all(isinstance(value, float) for value in numbers):
+            problem = difference(own[name], values)
+        else:
+            problem = (
+                None if own[name] == values else f"{own[name]} where scikit-learn has {values}"
+            )
+        if problem:
+            return f"{name}: {problem}"
+    return None
 
 
 def outcome(load: Load, models: Path, name: str, manifest: dict[str, Any]) -> Outcome:
@@ -127,10 +155,17 @@ def outcome(load: Load, models: Path, name: str, manifest: dict[str, Any]) -> Ou
     predictions = {}
     for kind, table in rows(described["features"]).items():
         try:
-            predictions[kind] = predict(table).tolist()
+            predictions[kind] = evaluated(predict, table)
         except Exception as error:
             predictions[kind] = f"{type(error).__name__}: {error}"
     return {"way": way, "predictions": predictions}
+
+
+def evaluated(evaluate: Any, table: NDArray[Any]) -> Any:
+    """Return predictions as a list, or the members of an answer by name (outputs.py)."""
+    if hasattr(evaluate, "columns"):
+        return evaluate.columns(table)
+    return evaluate(table).tolist()
 
 
 def rows(features: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
@@ -171,7 +206,10 @@ def load_with_sklearn(
         )
         print(reason, file=sys.stderr)
         sys.exit(2)
-    return joblib.load(io.BytesIO(content)).predict, "scikit-learn"
+    import outputs
+
+    model = joblib.load(io.BytesIO(content))
+    return outputs.evaluation(model, len(described["features"])), "scikit-learn"
 
 
 LOADERS: dict[str, Load] = {"handler": load_as_handler, "scikit-learn": load_with_sklearn}

@@ -26,7 +26,7 @@ def print_results(
         if "error" in result:
             version, answer = Text(""), Text(f"failed: {result['error']}", style="red")
         else:
-            version, answer = Text(str(result.get("version"))), Text(_list(result["predictions"]))
+            version, answer = Text(str(result.get("version"))), Text(_list(_values(result)))
         table.add_row(Text(str(result.get("model"))), version, answer)
     console.print(table)
     console.print(Text(f"\n{latency_line(latencies_s)}"))
@@ -38,20 +38,43 @@ def print_output(console: Console, output: Any, latencies_s: Sequence[float]) ->
     console.print(Text(f"\n{latency_line(latencies_s)}"))
 
 
-def _list(predictions: Sequence[Any]) -> str:
-    """Format the first predictions and count them all."""
-    shown = ", ".join(_prediction(value) for value in predictions[:_SHOWN_PREDICTIONS])
-    more = len(predictions) - _SHOWN_PREDICTIONS
-    return f"{shown}, ... ({len(predictions)} in all)" if more > 0 else shown
+def _values(result: Mapping[str, Any]) -> list[str]:
+    """Format the answer for each record, with the probability of its label or its score."""
+    predictions = result.get("predictions", result.get("transformed", ()))
+    values = [_value(prediction) for prediction in predictions]
+    further = result.get("scores") or _probabilities(result)
+    if len(further) != len(values):
+        return values
+    return [f"{value} ({_value(number)})" for value, number in zip(values, further, strict=True)]
 
 
-def _prediction(value: Any) -> str:
-    """Format a number with six digits, anything else that a workflow returns as JSON."""
-    return (
-        f"{value:.6g}"
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-        else json.dumps(value)
-    )
+def _probabilities(result: Mapping[str, Any]) -> list[Any]:
+    """Return the probability of each predicted label; [] for several targets or without any."""
+    classes, probabilities = result.get("classes"), result.get("probabilities")
+    if not isinstance(classes, list) or not isinstance(probabilities, list):
+        return []
+    try:
+        positions = [classes.index(label) for label in result["predictions"]]
+        return [row[position] for row, position in zip(probabilities, positions, strict=True)]
+    except (ValueError, TypeError, IndexError, KeyError):  # several targets, or another's workflow
+        return []
+
+
+def _list(values: Sequence[str]) -> str:
+    """Join the first values and count them all."""
+    shown = ", ".join(values[:_SHOWN_PREDICTIONS])
+    more = len(values) - _SHOWN_PREDICTIONS
+    return f"{shown}, ... ({len(values)} in all)" if more > 0 else shown
+
+
+def _value(value: Any) -> str:
+    """Format a number with six digits, a label as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.6g}" if number else json.dumps(value)
 
 
 def latency_line(latencies_s: Sequence[float]) -> str:

@@ -33,7 +33,8 @@ for name in sys.argv[1:]:
     try:
         model = joblib.load(f"models/{name}.joblib")
         features = getattr(model, "n_features_in_", None)
-        models[name] = {"features": features, "predicts": hasattr(model, "predict")}
+        answers = hasattr(model, "predict") or hasattr(model, "transform")
+        models[name] = {"features": features, "answers": answers}
     except Exception as error:
         models[name] = {"error": f"{type(error).__name__}: {error}"}
 print(json.dumps(models))
@@ -89,8 +90,8 @@ def _model_findings(settings: Settings, release: Release) -> Iterator[str]:
                 f"models/{name}.joblib: cannot be loaded: {report['error']}; run train.py with "
                 f"this environment's libraries"
             )
-        elif not report["predicts"]:
-            yield f"models/{name}.joblib: has no predict"
+        elif not report["answers"]:
+            yield f"models/{name}.joblib: has neither predict nor transform"
         elif report["features"] not in (None, expected):
             yield (
                 f"models/{name}.joblib: wants {report['features']} features, but {MANIFEST} "

@@ -46,7 +46,8 @@ class Answer:
         """The output of the shipped workflow, one entry per model; None for an output of another
         shape.
 
-        An entry is {"model", "version", "predictions"} or {"model", "error"}.
+        An entry is {"model", "version", "predictions"}, with further members such as
+        "probabilities"; {"model", "version", "transformed"}; or {"model", "error"}.
         """
         output = self.output
         shaped = isinstance(output, list) and output and all(_is_entry(entry) for entry in output)
@@ -64,7 +65,10 @@ def _is_entry(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
         and "model" in entry
-        and ("error" in entry or isinstance(entry.get("predictions"), list))
+        and (
+            "error" in entry
+            or any(isinstance(entry.get(name), list) for name in ("predictions", "transformed"))
+        )
     )
 
 

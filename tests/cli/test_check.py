@@ -110,7 +110,7 @@ def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_a_finding(project: Pat
     (models / "manifest.json").write_text(json.dumps(manifest))
     out = run(project, "check", "--offline").stdout
     for finding in (
-        "models/linear_regression.joblib: has no predict",
+        "models/linear_regression.joblib: has neither predict nor transform",
         "models/support_vector.joblib: wants 2 features, but models/manifest.json names 13",
         "models/random_forest.joblib: cannot be loaded: ",
     ):

@@ -21,6 +21,27 @@ RESULTS: list[dict[str, Any]] = [
         "predictions": [float(number) for number in range(1000)],
     },
     {"model": "[support]", "error": "Sandbox.Timedout"},
+    {
+        "model": "churn",
+        "version": "0123456789ab",
+        "predictions": ["no", "yes"],
+        "classes": ["no", "yes"],
+        "probabilities": [[0.71, 0.29], [0.123456789, 0.876543211]],
+    },
+    {
+        "model": "two_targets",
+        "version": "0123456789ab",
+        "predictions": [["no", 3], ["yes", 4]],
+        "classes": [["no", "yes"], [3, 4]],
+        "probabilities": [[[0.7, 0.3], [0.6, 0.4]], [[0.2, 0.8], [0.1, 0.9]]],
+    },
+    {
+        "model": "fraud",
+        "version": "0123456789ab",
+        "predictions": [1, -1],
+        "scores": [-0.41, -0.6543217],
+    },
+    {"model": "components", "version": "0123456789ab", "transformed": [[1.5, -2.25]]},
 ]
 
 

@@ -1,4 +1,4 @@
-"""Fit regressors of many kinds, and save them as train.py saves models.
+"""Fit models of many kinds, and save them as train.py saves models.
 
     python zoo.py DATA FOLDER
 
@@ -17,13 +17,18 @@ from pathlib import Path
 import joblib
 import numpy as np
 import sklearn
+from sklearn.base import is_classifier
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostRegressor,
     ExtraTreesRegressor,
     GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
+    RandomForestClassifier,
     RandomForestRegressor,
     StackingRegressor,
 )
@@ -35,6 +40,7 @@ from sklearn.linear_model import (
     HuberRegressor,
     Lasso,
     LinearRegression,
+    LogisticRegression,
     PoissonRegressor,
     Ridge,
     RidgeCV,
@@ -50,7 +56,7 @@ from sklearn.preprocessing import (
     QuantileTransformer,
     StandardScaler,
 )
-from sklearn.svm import SVR
+from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
 FOREST = RandomForestRegressor(n_estimators=5, random_state=1)
@@ -92,6 +98,14 @@ OTHERS = {
     "quantiles": make_pipeline(QuantileTransformer(n_quantiles=50), SVR()),
     "selected": make_pipeline(SelectKBest(f_regression, k=3), RidgeCV()),
     "stacked": StackingRegressor([("linear", Ridge()), ("forest", FOREST)]),
+    # Their answers have more members than predictions.
+    "boosted_labels": HistGradientBoostingClassifier(max_iter=5),
+    "clusters": make_pipeline(StandardScaler(), KMeans(3, n_init=1, random_state=1)),
+    "decided_labels": make_pipeline(StandardScaler(), SVC()),
+    "labels": make_pipeline(StandardScaler(), LogisticRegression()),
+    "outliers": IsolationForest(n_estimators=5, random_state=1),
+    "reduced": make_pipeline(StandardScaler(), PCA(3)),
+    "voted_labels": RandomForestClassifier(n_estimators=5, random_state=1),
 }
 
 
@@ -99,6 +113,7 @@ def main(data: Path, folder: Path) -> None:
     table = np.loadtxt(data, delimiter=",", skiprows=1)
     names = data.read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
     x, y = table[:, :-1], table[:, -1]
+    labels = np.where(y > 21, "dear", "cheap")
     features = [
         {"name": name, "range": [float(column.min()), float(column.max())]}
         for name, column in zip(names, x.T, strict=True)
@@ -107,7 +122,7 @@ def main(data: Path, folder: Path) -> None:
     models = {}
     for name, model in {**KNOWN, **OTHERS}.items():
         path = folder / f"{name}.joblib"
-        joblib.dump(model.fit(x, y), path, compress=3)
+        joblib.dump(model.fit(x, labels if is_classifier(model) else y), path, compress=3)
         models[name] = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "features": features,

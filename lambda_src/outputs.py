@@ -1,0 +1,140 @@
+"""The answers of models that return more than one number per record.
+
+A classifier returns labels, with probabilities or else decisions; an outlier detector adds scores;
+a model with several targets returns a list per record; a model without `predict` transforms. A
+plain regressor needs none of this, and does not import this module's work into its requests.
+"""
+
+from __future__ import annotations
+
+import math
+
+from contract import ModelError
+
+TYPE_CHECKING = False  # see contract.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    Columns = dict[str, list[Any]]  # one item per record, except for `classes`
+    Evaluate = Callable[[NDArray[Any]], Any]
+
+# The methods of an estimator, and the members of the answer that they fill.
+MEMBERS = {
+    "predict": "predictions",
+    "predict_proba": "probabilities",
+    "decision_function": "decisions",
+    "score_samples": "scores",
+    "transform": "transformed",
+}
+LABELS = (str, bool, int, float)
+
+
+class Outputs:
+    """An evaluation of records that returns the members of an answer, by name."""
+
+    def __init__(self, columns: Callable[[NDArray[Any]], Columns]) -> None:
+        """`columns` takes an array of (n_rows, n_features)."""
+        self.columns = columns
+
+
+def evaluation(model: Any, width: int) -> Evaluate | Outputs:
+    """Return the model's own `predict` if it gives one number per record, and Outputs otherwise.
+
+    Raises:
+        ModelError: the model has none of the methods, or labels that JSON cannot hold.
+    """
+    names = list(methods(model))
+    if names == ["predict"] and gives_numbers(model, width):
+        predict: Evaluate = model.predict
+        return predict
+    classes = classes_of(model) if len(names) > 1 else None
+
+    def columns(rows: NDArray[Any]) -> Columns:
+        members = {MEMBERS[name]: plain(getattr(model, name)(rows)) for name in names}
+        return members if classes is None else {**members, "classes": classes}
+
+    return Outputs(columns)
+
+
+def methods(model: Any) -> Iterator[str]:
+    """Yield the methods whose results the answer holds."""
+    if hasattr(model, "predict"):
+        yield "predict"
+        further = [name for name in MEMBERS if name != "transform" and hasattr(model, name)][1:]
+        # Asked only of a model that has such methods: the question imports more of scikit-learn.
+        if further and is_a("classifier", model):
+            yield from [name for name in further if name != "score_samples"][:1]
+        elif "score_samples" in further and is_a("outlier_detector", model):
+            yield "score_samples"
+    elif hasattr(model, "transform"):
+        yield "transform"
+    else:
+        raise ModelError(f"{type(model).__name__} has neither predict nor transform")
+
+
+def is_a(kind: str, model: Any) -> bool:
+    """Tell whether scikit-learn takes a model for a classifier or an outlier detector."""
+    from sklearn import base
+
+    try:
+        answer: bool = getattr(base, f"is_{kind}")(model)
+    except AttributeError:  # an estimator of somebody else's, without scikit-learn's tags
+        return kind == "classifier" and hasattr(model, "classes_")
+    return answer
+
+
+def gives_numbers(model: Any, width: int) -> bool:
+    """Tell whether `predict` gives one number for a row of zeros; False if it refuses that row."""
+    import numpy
+
+    try:
+        answer = numpy.asarray(model.predict(numpy.zeros((1, width))))
+    except ValueError:  # zeros may be no category of the training
+        return False
+    return answer.ndim == 1 and answer.dtype.kind in "iuf"
+
+
+def classes_of(model: Any) -> list[Any] | None:
+    """Return the labels in the order of the probabilities; one list per target for several.
+
+    Raises:
+        ModelError: JSON cannot hold a label.
+    """
+    classes = getattr(model, "classes_", None)
+    if classes is None:
+        return None
+    labels = [each.tolist() for each in classes] if nested(classes) else list(plain(classes))
+    check("classes_", labels)
+    return labels
+
+
+def nested(result: Any) -> bool:
+    """Tell whether a result is a list of arrays: one for each of several targets."""
+    return isinstance(result, list) and all(hasattr(each, "tolist") for each in result)
+
+
+def plain(result: Any) -> list[Any]:
+    """Return a method's result as plain values, one per record."""
+    if nested(result):
+        targets = (each.tolist() for each in result)
+        return [list(values) for values in zip(*targets, strict=True)]
+    values: list[Any] = (result.toarray() if hasattr(result, "toarray") else result).tolist()
+    return values
+
+
+def check(member: str, values: Any) -> None:
+    """Raise ModelError for a value of an answer that JSON cannot hold."""
+    for value in values:
+        if isinstance(value, list):
+            check(member, value)
+        elif isinstance(value, float):
+            if not math.isfinite(value):
+                raise ModelError(f"the model's {member} hold a number that is not finite")
+        elif not isinstance(value, LABELS):
+            raise ModelError(
+                f"the model's {member} hold a {type(value).__name__}, but a label must be a "
+                "string, a number or a boolean"
+            )
