@@ -1,8 +1,8 @@
 """The answers of models that return more than one number per record.
 
 A classifier returns labels, with probabilities or else decisions; an outlier detector adds scores;
-a model with several targets returns a list per record; a model without `predict` transforms. A
-plain regressor needs none of this, and does not import this module's work into its requests.
+a model with several targets returns a list per record; a model without `predict` transforms. The
+requests of a plain regressor do not come through this module.
 """
 
 from __future__ import annotations
