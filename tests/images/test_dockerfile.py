@@ -330,7 +330,14 @@ def test_the_shipped_dockerfile_is_understood():
         "OPENBLAS_NUM_THREADS": "1",
         "FAST_PATHS": "on",
     }.items() <= recipe.environment.items()
-    names = {"predict.py", "contract.py", "loading.py", "storage.py", "requirements.txt"}
+    names = {
+        "predict.py",
+        "contract.py",
+        "loading.py",
+        "outputs.py",
+        "storage.py",
+        "requirements.txt",
+    }
     names |= {f"fast/{name}.py" for name in ("__init__", "deferred", "estimators")}
     assert set(recipe.files) == {f"var/task/{name}" for name in names}
     assert (

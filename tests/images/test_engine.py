@@ -161,7 +161,7 @@ def test_a_requirement_that_is_not_pinned_is_refused(folder):
             "lasts twelve hours",
         ),
         ("no basic auth credentials", "lasts twelve hours"),
-        ("received unexpected HTTP status: 500", "what was pushed is not pushed again"),
+        ("received unexpected HTTP status: 500", "layers that were pushed are skipped"),
     ],
 )
 def test_a_refusal_in_the_stream_of_a_push_is_an_error(error, advice):

@@ -336,7 +336,7 @@ def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path)
         second = deploy(project, "up", "--local", "--stage", "other").out.strip()
         assert first != second
         ran = deploy(project, "down", "--local", "--yes")
-        assert "goes on" in ran.err
+        assert "keeps running" in ran.err
         assert (
             len(
                 deployer(
@@ -371,7 +371,7 @@ def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Pa
     deploy(project, "up", "--local", "--adopt", "--yes")
     kept = deploy(project, "down", "--local", "--keep-data", "--yes").err
     assert "kept, with all that is in it: S3 bucket inference-dev-123456789012-us-east-1" in kept
-    assert "the local AWS goes on" in kept
+    assert "the local AWS keeps running" in kept
     again = deploy(project, "up", "--local").err
     assert "bucket: creating" not in again and "logs/api: creating" not in again
     assert "the local AWS has ended" in deploy(project, "down", "--local", "--yes").err

@@ -118,7 +118,7 @@ def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: 
         terminal = deployer(folder, "up", *other)
         terminal.until("repository: creating")
         terminal.type("\x03")
-        terminal.until("once more leaves at once")
+        terminal.until("Ctrl-C again exits at once")
         begun = time.monotonic()
         terminal.type("\x03")
         assert terminal.end() == 130 and time.monotonic() - begun < 5
