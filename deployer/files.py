@@ -68,7 +68,9 @@ def read_json(path: Path) -> Any:
     """
     text = read_text(path)
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(
+            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique
+        )
         check_depth(value, DEEPEST)
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -138,6 +140,16 @@ def _decode_as(content: bytes, encoding: str) -> str:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"holds {name}, which is no JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice in an object: JSON's readers keep the last one silently."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"has {twice!r} twice in one object")
+    return members
 
 
 def _finite(text: str) -> float:

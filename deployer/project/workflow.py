@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from deployer.project.state_rules import state_problems
+
 WORKFLOW = "state_machine.json"  # in the project's folder
 # API Gateway waits this long for the workflow; its own maximum is 30 s (Api-13).
 INTEGRATION_TIMEOUT_S = 29
@@ -70,7 +72,14 @@ def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
 def functions(definition: Any, faults: list[str]) -> Iterator[str]:
     """Yield the name of each function of a workflow, once, in its order; add faults to the list."""
     seen = set()
+    partial = {path for path in _partial(definition) if path.endswith(".Resource")}
+    faults += (
+        f"{WORKFLOW} {path}: ${{...}} must be the whole Resource, or it is not replaced"
+        for path in sorted(partial)
+    )
     for path, name in placeholders(definition):
+        if path in partial:
+            continue
         if not path.endswith(".Resource"):
             # A comment may explain the placeholders; anywhere else one would never be filled.
             if not path.endswith(".Comment"):
@@ -92,6 +101,18 @@ def functions(definition: Any, faults: list[str]) -> Iterator[str]:
         faults.append(
             f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model"
         )
+
+
+def _partial(value: Any, path: str = "$") -> Iterator[str]:
+    """Yield the paths of strings in which a placeholder is only a part, or not closed."""
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            yield from _partial(member, f"{path}.{key}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _partial(item, f"{path}[{number}]")
+    elif isinstance(value, str) and "${" in value and not _PLACEHOLDER.fullmatch(value):
+        yield path
 
 
 def timeout_problems(definition: Any, function_timeout_s: Callable[[str], int]) -> Iterator[str]:
@@ -126,7 +147,30 @@ def timeout_problems(definition: Any, function_timeout_s: Callable[[str], int]) 
             )
 
 
-def problems(machine: Any, path: str = "$") -> Iterator[str]:
+def problems(definition: Any) -> Iterator[str]:
+    """Yield the faults of a workflow, each with its place."""
+    language = (
+        definition.get("QueryLanguage", "JSONPath") if isinstance(definition, Mapping) else ""
+    )
+    yield from _machine(definition, "$", language)
+    places: dict[str, str] = {}
+    for name, place in _state_names(definition, "$"):  # AWS: DUPLICATE_STATE_NAME
+        if name in places:
+            yield f"{place}: {places[name]} has the same name, which must be unique in a workflow"
+        places.setdefault(name, place)
+
+
+def _state_names(machine: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, place) of every state, at any depth."""
+    states = machine.get("States") if isinstance(machine, Mapping) else None
+    for name, state in states.items() if isinstance(states, Mapping) else ():
+        place = f"{path}.States.{name}"
+        yield name, place
+        for where, inner in _machines(state) if isinstance(state, Mapping) else ():
+            yield from _state_names(inner, f"{place}.{where}")
+
+
+def _machine(machine: Any, path: str, language: str) -> Iterator[str]:
     """Yield the faults of a state machine and of the machines in it, with their paths."""
     states = machine.get("States") if isinstance(machine, Mapping) else None
     if not isinstance(states, Mapping) or not states:
@@ -142,14 +186,26 @@ def problems(machine: Any, path: str = "$") -> Iterator[str]:
             continue
         if len(name) > _NAME_LIMIT:
             yield f"{place}: the name has {len(name)} characters; at most {_NAME_LIMIT} are allowed"
-        yield from _state(state, states, place)
+        yield from _state(state, states, place, language)
     reached = _reached(start, states)
     for name in states:
         if reached and name not in reached:
             yield f"{path}.States.{name}: no state leads here"
+    if reached and not any(_may_end(states[name], states) for name in reached):
+        yield f"{path}: no way leads to an end"
 
 
-def _state(state: Mapping[str, Any], states: Mapping[str, Any], place: str) -> Iterator[str]:
+def _may_end(state: Any, states: Mapping[str, Any]) -> bool:
+    """Tell whether a machine ends with a state, or with a fault of it that is reported."""
+    if not isinstance(state, Mapping) or state.get("Type") in _TERMINAL or "End" in state:
+        return True
+    targets = [target for _, target in _targets(state)]
+    return not targets or not all(_names(target, states) for target in targets)
+
+
+def _state(
+    state: Mapping[str, Any], states: Mapping[str, Any], place: str, language: str
+) -> Iterator[str]:
     kind = state.get("Type")
     if kind not in TYPES:
         yield f"{place}.Type: {kind!r} is none of {', '.join(TYPES)}"
@@ -167,8 +223,9 @@ def _state(state: Mapping[str, Any], states: Mapping[str, Any], place: str) -> I
         yield f"{place}.Choices: must not be empty"
     if kind == "Task":
         yield from _resource(state.get("Resource"), place)
+    yield from state_problems(state, place, language)
     for where, inner in _machines(state):
-        yield from problems(inner, f"{place}.{where}")
+        yield from _machine(inner, f"{place}.{where}", language)
 
 
 def _way_out(kind: str, state: Mapping[str, Any], place: str) -> Iterator[str]:

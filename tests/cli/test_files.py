@@ -203,3 +203,11 @@ def test_a_folder_in_the_place_of_a_file_is_told(project: Path) -> None:
         ) or "has no Dockerfile" in problems(project)
         path.rmdir()
         path.write_bytes(kept)
+
+
+@pytest.mark.parametrize("name", ["state_machine.json", "models/manifest.json"])
+def test_a_name_that_stands_twice_is_refused(project: Path, name: str) -> None:
+    """JSON's readers keep the last one: a branch and its function would be lost silently."""
+    path = project / name
+    path.write_text(path.read_text().replace("{", '{"twice": 1, "twice": 2, ', 1))
+    assert f"{name} has 'twice' twice in one object" in problems(project)

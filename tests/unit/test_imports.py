@@ -62,7 +62,7 @@ LAYERS = [
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
     {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
-    {"files", "machine"},
+    {"files", "machine", "project.state_rules"},
     {"aws.botocore_patches"},
     {"aws.foreign_answers"},
     {"errors", "hints", "project.template"},
@@ -91,8 +91,25 @@ ONLY_IN = {
     "requests": {"images.engine", "images.ecr", "images.registry"},
     "packaging": {"images.requirements", "images.packages"},
 }
-PURE = {"engine.plan", "engine.compare", "engine.events", "errors", "project.workflow"}
-PURE_MAY = {"__future__", "collections", "dataclasses", "enum", "json", "re", "typing", "urllib"}
+PURE = {
+    "engine.plan",
+    "engine.compare",
+    "engine.events",
+    "errors",
+    "project.state_rules",
+    "project.workflow",
+}
+PURE_MAY = {
+    "__future__",
+    "collections",
+    "difflib",
+    "dataclasses",
+    "enum",
+    "json",
+    "re",
+    "typing",
+    "urllib",
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -236,3 +236,142 @@ def test_a_picture_has_an_arrow_for_every_way():
         '    Done(["Done"])',
         '    Bad(["Bad"])',
     ]
+
+
+def one_state(state, **machine):
+    return {"StartAt": "a", "States": {"a": state}, **machine}
+
+
+PASS = {"StartAt": "inner", "States": {"inner": {"Type": "Pass", "End": True}}}
+TASK = {"Type": "Task", "Resource": "${one}", "End": True}
+CATCH = {"ErrorEquals": ["States.ALL"], "Next": "a"}
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"Type": "Parallel", "End": True}, ".Branches: must hold at least one branch"),
+        ({"Type": "Parallel", "Branches": [], "End": True}, ".Branches: must hold at least one"),
+        ({"Type": "Map", "End": True}, ": needs an ItemProcessor"),
+        ({"Type": "Wait", "End": True}, ": needs exactly one of Seconds, SecondsPath, Timestamp"),
+        ({"Type": "Wait", "Seconds": 1, "Timestamp": "x", "End": True}, ": needs exactly one of"),
+        ({**TASK, "Catch": [{"Next": "a"}]}, ".Catch[0].ErrorEquals: must be a list of error"),
+        ({**TASK, "Catch": [{**CATCH, "ErrorEquals": []}]}, ".Catch[0].ErrorEquals: must be"),
+        ({**TASK, "Catch": [{**CATCH, "ErrorEquals": [1]}]}, ".Catch[0].ErrorEquals: must be"),
+        ({**TASK, "Retry": [{"MaxAttempts": 1}]}, ".Retry[0].ErrorEquals: must be a list of error"),
+        ({**TASK, "Retry": ["x"]}, ".Retry[0].ErrorEquals: must be a list of error names"),
+        ({**TASK, "TimeoutSecond": 5}, ".TimeoutSecond: a Task state has no such field; did you"),
+        ({**TASK, "Zzz": 5}, ".Zzz: a Task state has no such field"),
+        ({**TASK, "Arguments": {}}, ".Arguments: a state in JSONPath has no such field"),
+        (
+            {**TASK, "TimeoutSeconds": 5, "TimeoutSecondsPath": "$.x"},
+            ": TimeoutSeconds and Timeout",
+        ),
+        (
+            {**TASK, "TimeoutSeconds": 5, "HeartbeatSeconds": 5},
+            ".HeartbeatSeconds: 5 must be below",
+        ),
+        ({**TASK, "Credentials": None}, ".Credentials: must be an object"),
+        ({**TASK, "Parameters": {"a": 1, "a.$": "$.b"}}, ".Parameters: a and a.$ are the same"),
+        ({**TASK, "InputPath": "x"}, ".InputPath: 'x' must be a path that begins with $, or null"),
+        ({**TASK, "ResultPath": 5}, ".ResultPath: 5 must be a path that begins with $, or null"),
+        ({**TASK, "ResultPath": "$x"}, ".ResultPath: '$x' must be a path into the input, not a"),
+        (
+            {**TASK, "Parameters": {"a": [{"b": 1, "b.$": "$.c"}]}},
+            ".Parameters.a[0]: b and b.$ are",
+        ),
+        ({"Type": "Fail", "Cause": "x", "CausePath": "$.x"}, ": Cause and CausePath exclude each"),
+        (
+            {"Type": "Map", "ItemProcessor": PASS, "ToleratedFailurePercentage": 105, "End": True},
+            ".ToleratedFailurePercentage: 105 must be from 0 to 100",
+        ),
+        (
+            {
+                "Type": "Map",
+                "ItemProcessor": PASS,
+                "ItemReader": {"ReaderConfig": {"MaxItems": 1, "MaxItemsPath": "$.x"}},
+                "End": True,
+            },
+            ".ItemReader.ReaderConfig: MaxItems and MaxItemsPath exclude each other",
+        ),
+        (
+            {"Type": "Choice", "Choices": [{"Variable": "x", "IsNull": True, "Next": "a"}]},
+            ".Choices[0].Variable: 'x' must be a path that begins with $",
+        ),
+        (
+            {"Type": "Choice", "Choices": [{"And": [{"Not": {"Variable": 1}}], "Next": "a"}]},
+            ".Choices[0].And[0].Not.Variable: 1 must be a path that begins with $",
+        ),
+        (
+            {"Type": "Pass", "QueryLanguage": "JSONata", "Output": ["{% 1 %"], "End": True},
+            ".Output[0]: '{% 1 %' must begin with {% and end with %}",
+        ),
+        (
+            {"Type": "Pass", "QueryLanguage": "JSONata", "ResultPath": "$", "End": True},
+            ".ResultPath: a state in JSONata has no such field",
+        ),
+    ],
+)
+def test_a_state_that_aws_would_refuse_is_named(state, expected):
+    assert any(f"$.States.a{expected}" in problem for problem in problems(one_state(state)))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {**TASK, "InputPath": None, "ResultPath": "$.x", "OutputPath": "$$.Execution.Id"},
+        {**TASK, "Retry": [{"ErrorEquals": ["States.ALL"]}], "HeartbeatSeconds": 5},
+        {"Type": "Wait", "Seconds": 5, "Comment": "x", "End": True},
+        {"Type": "Map", "Iterator": PASS, "ItemSelector": {"b.$": "$.c", "d": [1]}, "End": True},
+        {"Type": "Choice", "Choices": [{"Or": [{"Variable": "$.x"}], "Next": "b"}]},
+        {
+            "Type": "Pass",
+            "QueryLanguage": "JSONata",
+            "Output": {"x": ["{% 1 %}", 2]},
+            "Assign": {"y": 1},
+            "End": True,
+        },
+    ],
+)
+def test_a_state_that_aws_takes_is_no_problem(state):
+    definition = one_state(state)
+    definition["States"]["b"] = {"Type": "Succeed"}
+    assert [
+        problem for problem in problems(definition) if "no state leads here" not in problem
+    ] == []
+
+
+def test_a_cycle_without_an_end_is_a_problem():
+    states = {"a": {"Type": "Pass", "Next": "b"}, "b": {"Type": "Pass", "Next": "a"}}
+    assert list(problems({"StartAt": "a", "States": states})) == ["$: no way leads to an end"]
+
+
+def test_the_same_name_in_two_branches_is_a_problem():
+    """AWS says DUPLICATE_STATE_NAME at the creation."""
+    definition = one_state({"Type": "Parallel", "Branches": [PASS, PASS], "End": True})
+    assert list(problems(definition)) == [
+        "$.States.a.Branches[1].States.inner: $.States.a.Branches[0].States.inner has the same "
+        "name, which must be unique in a workflow"
+    ]
+
+
+def test_the_language_of_the_workflow_is_that_of_its_states():
+    state = {"Type": "Pass", "Output": "{% 1 %}", "End": True}
+    assert list(problems(one_state(state, QueryLanguage="JSONata"))) == []
+    assert list(problems(one_state(state))) != []
+
+
+@pytest.mark.parametrize("resource", ["arn:${one}", "${one}:1", "${one}${two}", "${one"])
+def test_a_placeholder_is_the_whole_resource(resource):
+    """In the middle of a text it would not be replaced, and AWS would refuse it late."""
+    faults: list[str] = []
+    list(functions({"Resource": resource}, faults))
+    assert faults == [
+        "state_machine.json $.Resource: ${...} must be the whole Resource, or it is not replaced"
+    ]
+
+
+def test_a_list_of_resources_is_looked_through():
+    faults: list[str] = []
+    list(functions({"a": [{"Resource": "x${one}"}], "b": {"Resource": "${two}"}}, faults))
+    assert len(faults) == 1 and "$.a[0].Resource" in faults[0]
