@@ -6,9 +6,11 @@ import hashlib
 import json
 import socket
 import sys
+from typing import Any
 
 import pytest
 
+from deployer.aws.waiting import tell_nobody
 from deployer.errors import BuildError
 from deployer.images import engine as engines
 from deployer.images.build import build_and_push, choose_engine
@@ -107,6 +109,7 @@ def test_direct_and_an_image_without_a_base_look_for_no_engine(on_a_base, contex
         assert choose_engine("auto", context)[0] is None
         assert requests == []
         engine, _ = choose_engine("auto", on_a_base)
+        assert engine is not None
         engine.close()
         assert requests
 
@@ -118,7 +121,7 @@ def test_files_that_change_during_the_build_are_refused(context):
         (context.folder / "predict.py").write_text("# changed meanwhile\n")
 
     with pytest.raises(BuildError, match="changed while the image was built"):
-        build_and_push(context, Ecr(None), "housing-dev", "direct", print, build=change)
+        build_and_push(context, Ecr(None), "housing-dev", "direct", tell_nobody, build=change)
 
 
 def test_a_package_without_a_wheel_for_the_target_is_named(folder, monkeypatch):
@@ -172,13 +175,13 @@ def test_a_refusal_in_the_stream_of_a_push_is_an_error(error, advice):
         {"status": "late"},
     ]
     with pytest.raises(BuildError, match="the registry refused the push: ") as caught:
-        _follow_push(stream, print)
+        _follow_push(stream, tell_nobody)
     assert error in caught.value.message and advice in caught.value.advice
 
 
 def test_a_push_gives_the_registrys_digest_and_counts_layers():
     messages = []
-    stream = [
+    stream: list[dict[str, Any]] = [
         {
             "status": "Pushing",
             "id": "a",
@@ -195,7 +198,7 @@ def test_a_push_gives_the_registrys_digest_and_counts_layers():
 
 def test_a_push_without_a_digest_is_an_error():
     with pytest.raises(BuildError, match="ended without a digest"):
-        _follow_push([{"status": "Pushed", "id": "a"}], print)
+        _follow_push([{"status": "Pushed", "id": "a"}], tell_nobody)
 
 
 class Ecr:

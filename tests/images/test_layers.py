@@ -24,6 +24,12 @@ from deployer.images.layers import (
 from tests.support.contexts import add, touch_everything
 
 
+def content_of(blob: Blob) -> bytes:
+    """Return the content of a blob that is held in memory."""
+    assert blob.content is not None
+    return blob.content
+
+
 def test_the_same_files_make_the_same_image_at_any_time_and_place(folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "copy")
     touch_everything(other)
@@ -45,11 +51,13 @@ def test_the_layer_holds_every_file_under_the_task_root_readable_by_all(context,
     add("run.sh")(folder)
     (folder / "run.sh").chmod(0o700)
     layer = build_image(context).blobs[0]
-    with tarfile.open(fileobj=io.BytesIO(layer.content), mode="r:gz") as archive:
+    with tarfile.open(fileobj=io.BytesIO(content_of(layer)), mode="r:gz") as archive:
         modes = {entry.name: entry.mode for entry in archive if entry.isfile()}
         folders = {entry.name: entry.mode for entry in archive if entry.isdir()}
         owners = {(entry.uid, entry.gid, entry.mtime) for entry in archive}
-        content = archive.extractfile("var/task/predict.py").read()
+        member = archive.extractfile("var/task/predict.py")
+        assert member is not None
+        content = member.read()
     assert modes == {
         "var/task/Dockerfile": 0o644,
         "var/task/package/__init__.py": 0o644,
@@ -64,24 +72,25 @@ def test_the_layer_holds_every_file_under_the_task_root_readable_by_all(context,
 @pytest.mark.parametrize("architecture, platform", [("x86_64", "amd64"), ("arm64", "arm64")])
 def test_manifest_and_config_describe_the_parts(folder, architecture, platform):
     image = build_image(Context(folder, NO_BASE, architecture))
-    (layer,), config = image.layers, image.config
+    (layer,) = image.layers
+    config, archive = content_of(image.config), content_of(layer)
     assert json.loads(image.manifest) == {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
         "config": {
             "mediaType": CONFIG_TYPE,
-            "size": len(config.content),
-            "digest": digest_of(config.content),
+            "size": len(config),
+            "digest": digest_of(config),
         },
         "layers": [
             {
                 "mediaType": LAYER_TYPE,
-                "size": len(layer.content),
-                "digest": digest_of(layer.content),
+                "size": len(archive),
+                "digest": digest_of(archive),
             }
         ],
     }
-    assert json.loads(config.content) == {
+    assert json.loads(config) == {
         "architecture": platform,
         "os": "linux",
         "config": {
@@ -89,7 +98,7 @@ def test_manifest_and_config_describe_the_parts(folder, architecture, platform):
             "Env": ["B=2", "A=1"],
             "WorkingDir": "/var/task",
         },
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(gzip.decompress(layer.content))]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(gzip.decompress(archive))]},
     }
 
 
@@ -101,6 +110,5 @@ def test_a_digest_is_the_sha256_of_the_bytes():
 
 def test_the_header_of_a_layer_says_nothing_of_the_machine(context):
     """zlib would write the operating system into byte 9."""
-    assert (
-        build_image(context).layers[0].content[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-    )
+    archive = content_of(build_image(context).layers[0])
+    assert archive[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from deployer.aws.waiting import tell_nobody
 from deployer.errors import BuildError
 from deployer.images.context import Context
 from deployer.images.packages import byte_compile, package_layer
@@ -132,10 +133,13 @@ def test_packages_are_in_the_target_folder(folder, tmp_path, monkeypatch):
         'CMD ["predict.handler"]\n'
     )
     context = Context(folder, "x", "x86_64", PYTHON)
-    layer = package_layer(context, interpret(context, {}, "/var/task"), lambda *_: None)
+    layer = package_layer(context, interpret(context, {}, "/var/task"), tell_nobody)
+    assert layer is not None
     with layer.blob.open() as content, tarfile.open(fileobj=content, mode="r:gz") as archive:
         modules = [name for name in archive.getnames() if "dist-info" not in name and "." in name]
         (module,) = [name for name in modules if name.endswith(".pyc")]
-        code = marshal.loads(archive.extractfile(module).read()[16:])
+        bytecode = archive.extractfile(module)
+        assert bytecode is not None
+        code = marshal.loads(bytecode.read()[16:])
     assert modules == [module, "opt/python/tiny.py"]
     assert code.co_filename == "/opt/python/tiny.py"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deployer.aws.waiting import tell_nobody
 from deployer.errors import BuildError
 from deployer.images.build import build_and_push, build_and_save
 from deployer.images.predictions import prediction_check
@@ -91,11 +92,14 @@ def test_a_check_that_cannot_run_is_reported_but_no_error(check, program, reason
 
 
 def test_nothing_is_checked_without_a_program_a_base_or_models(folder, context, models):
-    with prediction_check(replace(context, base="x"), models, pytest.fail) as finish:
+    def refuse(text: str, *, lasting: bool = False) -> None:
+        pytest.fail(text)
+
+    with prediction_check(replace(context, base="x"), models, refuse) as finish:
         finish()
     (folder / "verify.py").write_text("raise SystemExit(1)")
     for unchecked, files in ((context, models), (replace(context, base="x"), [])):
-        with prediction_check(unchecked, files, pytest.fail) as finish:
+        with prediction_check(unchecked, files, refuse) as finish:
             finish()
 
 
@@ -111,7 +115,7 @@ def test_it_and_its_children_end_when_the_build_fails(folder, context, models, t
     until = time.monotonic() + 10
     with (
         pytest.raises(BuildError, match="no room"),
-        prediction_check(replace(context, base="x"), models, print),
+        prediction_check(replace(context, base="x"), models, tell_nobody),
     ):
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("."):
             assert time.monotonic() < until

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -244,6 +244,7 @@ def test_metadata_of_the_dockerfile_adds_to_that_of_the_base(store, folder):
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     with served(store) as name:
         image = build_image(Context(folder, f"{name}@{digest}", "x86_64", python))
+    assert image.config.content is not None
     config = json.loads(image.config.content)
     assert config["author"] == "Jane"
     assert config["config"] == {
@@ -446,9 +447,13 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch):
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+
+    def write(stream: IO[bytes]) -> None:
+        stream.write(b"x" * 1_000_000)
+
     try:
         with pytest.raises(BuildError, match=f"no room left on the disk of {folder}"):
-            cached("blobs/large", lambda stream: stream.write(b"x" * 1_000_000))
+            cached("blobs/large", write)
         assert not [path for path in folder.rglob("*") if path.is_file()]
     finally:
         subprocess.run(["umount", str(folder)], check=True)

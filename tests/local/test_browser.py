@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ const attempts = {
 </script>"""
 
 
-def browse(url: str, home: Path, *flags: str) -> dict[str, tuple[str, int, str]]:
+def browse(url: str, home: Path, *flags: str) -> dict[str, list[Any]]:
     """Open a page, and return what it found: type, status and beginning of each answer."""
     chromium = (
         shutil.which("chromium")
@@ -71,7 +72,7 @@ def browse(url: str, home: Path, *flags: str) -> dict[str, tuple[str, int, str]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     (out,) = re.findall(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
     assert out, done.stderr[-2000:]
-    found: dict[str, tuple[str, int, str]] = json.loads(
+    found: dict[str, list[Any]] = json.loads(
         out.replace("&quot;", '"').replace("&lt;", "<").replace("&amp;", "&")
     )
     return found
@@ -81,6 +82,7 @@ def test_a_page_can_call_the_api_and_nothing_else(deployed: Path, tmp_path: Path
     """From another origin, and from a name that was made to mean this machine (DNS rebinding)."""
     server = process.find(deployed)
     assert server is not None
+    address, port = server.url, server.port
     before = picture(server)
     url = deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"]
     sample = (deployed / "samples" / "boston_housing.json").read_text()
@@ -90,7 +92,7 @@ def test_a_page_can_call_the_api_and_nothing_else(deployed: Path, tmp_path: Path
 
         def handle_any(self) -> None:
             page = PAGE.replace("BASE", json.dumps(self.base)).replace(
-                "PATH", json.dumps(url.removeprefix(server.url))
+                "PATH", json.dumps(url.removeprefix(address))
             )
             self.answer(
                 200,
@@ -99,10 +101,10 @@ def test_a_page_can_call_the_api_and_nothing_else(deployed: Path, tmp_path: Path
             )
 
     class Foreign(Site):
-        base = server.url
+        base = address
 
     class Rebound(Site):
-        base = f"http://evil.example:{server.port}"
+        base = f"http://evil.example:{port}"
 
     with serve(Foreign) as site:
         found = browse(site, tmp_path / "foreign")

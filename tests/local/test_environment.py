@@ -61,7 +61,8 @@ def test_an_environment_is_starting_ready_busy_ready_and_ended(
     make: Callable[[], Environment], tmp_path: Path
 ) -> None:
     environment = make()
-    assert environment.state is State.STARTING
+    first = environment.state
+    assert first is State.STARTING
     (tmp_path / "started").touch()
     assert environment.wait_until_ready() is None and environment.state is State.READY
     with ThreadPoolExecutor(1) as pool:

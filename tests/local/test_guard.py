@@ -582,7 +582,8 @@ def test_connections_that_send_half_make_room_for_others() -> None:
     while any(channel.request is not None for channel in list(server.active_channels.values())):
         assert time.monotonic() < end
         time.sleep(0.05)
-    for client in (*half, connection):
+    clients: list[socket.socket | http.client.HTTPConnection] = [*half, connection]
+    for client in clients:
         client.close()
     server.trigger.pull_trigger(server.close)  # the loop ends when nothing is open any more
     thread.join(10)

@@ -68,19 +68,18 @@ def test_models_of_every_kind_answer_as_they_do_themselves(live: Path) -> None:
     for entry in answers.values():
         entry.pop("version")
     labels, many = MODELS["labels"], MODELS["many_labels"]
-    close = {"rel": 1e-12, "abs": 1e-12}
     assert answers["labels"]["predictions"] == labels.predict(X[:3]).tolist()
     assert answers["labels"]["classes"] == ["cheap", "dear"]
     for name, model in (("labels", labels), ("many_labels", many)):
         for own, expected in zip(
             answers[name]["probabilities"], model.predict_proba(X[:3]), strict=True
         ):
-            assert own == pytest.approx(expected.tolist(), **close)
+            assert own == pytest.approx(expected.tolist(), rel=1e-12, abs=1e-12)
     assert answers["many_labels"]["classes"] == [0, 1, 2]
     for own, expected in zip(
         answers["two_targets"]["predictions"], MODELS["two_targets"].predict(X[:3]), strict=True
     ):
-        assert own == pytest.approx(expected.tolist(), **close)
+        assert own == pytest.approx(expected.tolist(), rel=1e-12, abs=1e-12)
     outliers = MODELS["outliers"]
     assert answers["outliers"]["predictions"] == outliers.predict(X[:3]).tolist()
     assert answers["outliers"]["scores"] == pytest.approx(outliers.score_samples(X[:3]).tolist())

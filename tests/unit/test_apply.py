@@ -530,25 +530,26 @@ def test_what_turns_out_to_exist_is_read_and_finished(world):
 
 def test_what_turns_out_to_exist_and_cannot_become_what_is_desired_is_the_error(world):
     taken = AwsError("Exists", "exists", operation="CreateThing")
-    thing = Thing(world, "thing", {"kind": "new"})
-    thing.exists = ("Exists",)
 
-    def create(aws, desired):
-        world.states["thing"] = State({"kind": "old"}, {})
-        raise taken
+    class Taken(Thing):
+        exists = ("Exists",)
 
-    thing.create = create
-    result, _ = up(world, [thing])
+        def create(self, aws, desired):
+            world.states["thing"] = State({"kind": "old"}, {})
+            raise taken
+
+    result, _ = up(world, [Taken(world, "thing", {"kind": "new"})])
     error = result.outcomes["thing"].error
     assert error.__cause__ is taken and error.code == "Exists"
     assert world.states["thing"].fields == {"kind": "old"}
 
 
 def test_an_error_of_another_call_than_the_creating_one_does_not_mean_that_it_exists(world):
-    thing = Thing(world, "thing", {"kind": "new"})
-    thing.exists = ("Conflict",)
+    class Conflicting(Thing):
+        exists = ("Conflict",)
+
     world.errors["create", "thing"] = AwsError("Conflict", "busy", operation="PublishThing")
-    result, _ = up(world, [thing])
+    result, _ = up(world, [Conflicting(world, "thing", {"kind": "new"})])
     assert result.outcomes["thing"].error.code == "Conflict" and "thing" not in world.states
 
 

@@ -13,6 +13,7 @@ from deployer.images.context import NO_BASE
 from deployer.project.settings import Settings, load_settings
 from deployer.resources.base import Resource
 from deployer.service import declare
+from deployer.service.permissions import functions_policies, workflow_policies
 from deployer.service.rehearsal import rehearse
 from deployer.service.release import load_release
 
@@ -129,13 +130,13 @@ def test_a_model_that_changed_since_is_named(
 
 def test_the_policies_of_many_functions_fit(aws: Aws, settings: Settings) -> None:
     """Iam-11, Lambda-23: each function by name, until so many would not fit."""
-    few = declare.workflow_policies(settings, [f"model{number}" for number in range(20)])
+    few = workflow_policies(settings, [f"model{number}" for number in range(20)])
     assert len(few["invoke"]["Statement"][0]["Resource"]) == 40
-    many = declare.workflow_policies(settings, [f"model{number}" for number in range(500)])
+    many = workflow_policies(settings, [f"model{number}" for number in range(500)])
     assert many["invoke"]["Statement"][0]["Resource"] == [
         "arn:aws:lambda:eu-central-1:123456789012:function:inference-dev-*"
     ]
-    logs = declare.functions_policies(settings, [f"model{number}" for number in range(500)])["logs"]
+    logs = functions_policies(settings, [f"model{number}" for number in range(500)])["logs"]
     assert logs["Statement"][0]["Resource"] == [
         "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/inference-dev-*:*"
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deployer.aws.access import Aws
+from deployer.aws.waiting import tell_nobody
 from deployer.errors import AwsError
 from tests.support.clock import Clock
 
@@ -46,7 +47,12 @@ def test_the_identity_is_asked_once_for_all_views_and_threads(aws: Aws) -> None:
 
     sts = Sts(before=hold)
     aws = aws.calling(sts)
-    views = [aws, aws.telling(print), aws.remembering(), aws.remembering().telling(print)] * 4
+    views = [
+        aws,
+        aws.telling(tell_nobody),
+        aws.remembering(),
+        aws.remembering().telling(tell_nobody),
+    ] * 4
     starting = threading.Barrier(len(views))
 
     def ask(view: Aws) -> str:
@@ -55,7 +61,7 @@ def test_the_identity_is_asked_once_for_all_views_and_threads(aws: Aws) -> None:
 
     with ThreadPoolExecutor(len(views)) as pool:
         assert set(pool.map(ask, views)) == {ARN}
-    assert aws.telling(print).identity is aws.identity
+    assert aws.telling(tell_nobody).identity is aws.identity
     assert sts.calls == ["sts get_caller_identity"]
 
 
@@ -67,13 +73,13 @@ def test_an_identity_that_was_refused_is_asked_for_again(aws: Aws) -> None:
     sts = Sts(before=refuse_first)
     aws = aws.calling(sts)
     with pytest.raises(AwsError, match="AccessDenied"):
-        _ = aws.telling(print).identity
+        _ = aws.telling(tell_nobody).identity
     assert aws.identity.arn == ARN
     assert len(sts.calls) == 2
 
 
 def test_all_views_share_one_session_and_its_clients(aws: Aws) -> None:
-    views = [aws.telling(print), aws.remembering()]  # made before the session is opened
+    views = [aws.telling(tell_nobody), aws.remembering()]  # made before the session is opened
     assert len({id(view.client("iam")) for view in [*views, aws]}) == 1
 
 
@@ -99,7 +105,7 @@ def test_a_pass_asks_once_however_many_want_to_know(aws: Aws) -> None:
         return ["a"]
 
     with ThreadPoolExecutor(4) as pool:
-        futures = [pool.submit(view.telling(print).once, "groups", call) for _ in range(4)]
+        futures = [pool.submit(view.telling(tell_nobody).once, "groups", call) for _ in range(4)]
         begun.set()
         assert [future.result() for future in futures] == [["a"]] * 4
     assert len(threads) == 1
@@ -125,6 +131,6 @@ def test_an_error_is_remembered_for_every_thread_of_a_pass(aws: Aws) -> None:
 def test_a_view_of_a_stand_in_never_calls_aws(aws: Aws) -> None:
     """A rehearsal creates every resource; none of its calls may reach AWS."""
     sts = Sts(before=lambda number: None)
-    view = aws.calling(sts).telling(print).remembering()
+    view = aws.calling(sts).telling(tell_nobody).remembering()
     assert view.call("iam", "create_role") == view.call_once("iam", "create_role")
     assert sts.calls == ["iam create_role"] * 2

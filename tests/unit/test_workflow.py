@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ ONE = (*BRANCH, "States", "one")
 
 def broken(*path, value=None, remove=False):
     definition = copy.deepcopy(SOUND)
-    place = definition
+    place: Any = definition
     for name in path[:-1]:
         place = place[name]
     if remove:
