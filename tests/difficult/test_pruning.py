@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from deployer.aws.access import Aws
@@ -37,9 +39,9 @@ def test_a_version_that_the_live_workflow_names_stays(service: Service) -> None:
     arn = f"arn:aws:lambda:us-east-1:123456789012:function:{FUNCTION}:1"
     path = service.project / "state_machine.json"
     original = path.read_text()
-    definition = original.replace('"States": {', f'"Comment": "before: {arn}", "States": {{', 1)
+    definition = {**json.loads(original), "Comment": f"before: {arn}"}
     try:
-        path.write_text(definition)
+        path.write_text(json.dumps(definition))
         up(service, 5)
     finally:
         path.write_text(original)

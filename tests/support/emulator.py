@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -12,6 +13,9 @@ import docker
 import requests
 
 from tests.support.containers import wait_for
+
+
+RUNTIME_API_PORT = 9001  # the emulator's own, on the host's network
 
 
 @contextmanager
@@ -24,6 +28,7 @@ def running(
     Invoking returns the parsed answer. The container is removed in any case.
     """
     address = f"127.0.0.1:{unused_port()}"
+    wait_until_free(RUNTIME_API_PORT)
     container = engine.containers.run(
         image,
         detach=True,
@@ -44,6 +49,22 @@ def running(
         yield invoke
     finally:
         container.remove(force=True)
+
+
+def wait_until_free(port: int, timeout_s: float = 60) -> None:
+    """Wait until a port can be listened on: the last container may only just have ended."""
+    end = time.monotonic() + timeout_s
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the emulator does
+            try:
+                probe.bind(("127.0.0.1", port))
+                probe.listen()
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+        time.sleep(0.1)
 
 
 def unused_port() -> int:
