@@ -14,7 +14,6 @@ import requests
 
 from tests.support.containers import wait_for
 
-
 RUNTIME_API_PORT = 9001  # the emulator's own, on the host's network
 
 
