@@ -2,7 +2,7 @@
 
 The runs are `up` into an empty account, `up` with one change of each kind, and `down`. Only writing
 calls are counted: a run killed after a reading call leaves the same account as one killed after the
-write before it. By default every twelfth writing call is tried; with TESTS=all, every one.
+write before it. By default every twenty-fourth writing call is tried; with TESTS=all, every one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.support.picture import differences, picture
 from tests.support.thinning import thinned
 from tests.support.wire import Account, Answer, Call, Forward, Killed, broken, refusal
 
-EVERY = 12
+EVERY = 24
 CHANGED = {
     "log_retention_days": 30,  # every log group
     "tracing": True,  # role policies, functions, workflow

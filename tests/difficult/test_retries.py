@@ -2,7 +2,7 @@
 the error in AWS's words.
 
 TEST-n are the scripted answers of docs/aws-behaviours.md. By default each of the two tests that go
-through all of them takes one in four, not the same ones; with TESTS=all, all.
+through all of them takes one in seven, not the same ones; with TESTS=all, all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def ids(row: Row) -> str:
     return f"{row.id}-{row.operation}-{row.run}"
 
 
-@pytest.mark.parametrize("row", thinned(ROWS, every=4), ids=ids)
+@pytest.mark.parametrize("row", thinned(ROWS, every=7), ids=ids)
 def test_what_is_transient_is_waited_out_and_told(service: Service, row: Row) -> None:
     """TEST-1, TEST-7, TEST-15, TEST-20 and their like."""
     if row.run != "up":
@@ -59,7 +59,7 @@ def test_what_is_transient_is_waited_out_and_told(service: Service, row: Row) ->
         assert service.plan(**(CHANGE if row.run == "change" else {})).is_empty
 
 
-@pytest.mark.parametrize("row", thinned(ROWS, every=4, first=2), ids=ids)
+@pytest.mark.parametrize("row", thinned(ROWS, every=7, first=3), ids=ids)
 def test_what_stays_is_raised_as_aws_said_it_once_the_deadline_is_over(
     service: Service, row: Row
 ) -> None:

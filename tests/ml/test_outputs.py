@@ -33,6 +33,7 @@ from sklearn.svm import SVC
 from sklearn.utils import all_estimators
 
 from tests.support.projects import ROOT
+from tests.support.thinning import WHOLE, thinned
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.normal(size=(60, 4))
@@ -165,12 +166,11 @@ def test_a_number_that_json_cannot_hold_is_the_models_failure(handler: ModuleTyp
 def test_every_estimator_is_answered_right_or_refused_with_a_reason(
     handler: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A census of scikit-learn on a small table; `pytest -s` shows it."""
+    """A census of scikit-learn. By default one estimator in ten; all with TESTS=all."""
     contract: Any = importlib.import_module("contract")
     census: dict[str, list[str]] = {"answered": [], "refused": [], "of other data": []}
-    for name, kind in all_estimators(
-        type_filter=["classifier", "regressor", "cluster", "transformer"]
-    ):
+    kinds = all_estimators(type_filter=["classifier", "regressor", "cluster", "transformer"])
+    for name, kind in thinned(kinds, every=10):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = fitted(kind)
@@ -190,7 +190,7 @@ def test_every_estimator_is_answered_right_or_refused_with_a_reason(
     with capsys.disabled():
         for outcome, names in census.items():
             print(f"\n{len(names)} {outcome}: {', '.join(names)}")
-    assert len(census["answered"]) > 150
+    assert len(census["answered"]) > (150 if WHOLE else 12)
     assert len(census["refused"]) < 15
 
 

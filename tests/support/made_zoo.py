@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.support import zoo
 from tests.support.projects import ROOT
+from tests.support.thinning import thinned
 
 VERIFY = ROOT / "lambda_src" / "verify.py"
 
@@ -63,14 +64,18 @@ sys.exit(code)
 
 
 def check_zoo(models: Path, site: str = "") -> None:
-    """Check that verify.py passes every model, and that none takes a slower path than it needs."""
-    done = run(COMPARED, str(models), *zoo.KNOWN, *zoo.OTHERS, site=site)
+    """Check that verify.py passes every model, and that none takes a slower path than it needs.
+
+    By default, one in five of the models that numpy does not evaluate; all with TESTS=all.
+    """
+    others = thinned(list(zoo.OTHERS), every=5)
+    done = run(COMPARED, str(models), *zoo.KNOWN, *others, site=site)
     assert (done.returncode, done.stderr) == (0, "")
     paths = json.loads(done.stdout)  # one document: no line about a difference
     assert {name: path for name, path in paths.items() if path == "numpy"} == dict.fromkeys(
         zoo.KNOWN, "numpy"
     )
-    for name in zoo.OTHERS:
+    for name in others:
         assert re.fullmatch(r"scikit-learn, imported in part \(sklearn\.[\w.]+\)", paths[name]), (
             f"{name}: {paths[name]}"
         )
