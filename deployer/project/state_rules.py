@@ -140,16 +140,23 @@ def _variables(rule: Any, place: str) -> Iterator[str]:
     yield from _variables(rule.get("Not"), f"{place}.Not")
 
 
-def _half_expressions(value: Any, place: str) -> Iterator[str]:
-    """Yield the strings that open an expression and do not close it, or the reverse."""
+def strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of each string in a JSON value, at any depth."""
     if isinstance(value, Mapping):
         for name, member in value.items():
-            yield from _half_expressions(member, f"{place}.{name}")
+            yield from strings(member, f"{path}.{name}")
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _half_expressions(item, f"{place}[{number}]")
-    elif isinstance(value, str) and value.startswith("{%") != value.endswith("%}"):
-        yield f"{place}: {value!r} must begin with {{% and end with %}}"
+            yield from strings(item, f"{path}[{number}]")
+    elif isinstance(value, str):
+        yield path, value
+
+
+def _half_expressions(value: Any, place: str) -> Iterator[str]:
+    """Yield the strings that open an expression and do not close it, or the reverse."""
+    for path, text in strings(value, place):
+        if text.startswith("{%") != text.endswith("%}"):
+            yield f"{path}: {text!r} must begin with {{% and end with %}}"
 
 
 def _twice(template: Any, place: str) -> Iterator[str]:

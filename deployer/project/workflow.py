@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from deployer.project.state_rules import state_problems
+from deployer.project.state_rules import state_problems, strings
 
 WORKFLOW = "state_machine.json"  # in the project's folder
 # API Gateway waits this long for the workflow; its own maximum is 30 s (Api-13).
@@ -34,16 +34,10 @@ _SHAPES = {  # of Mermaid
 _BOX = '["{}"]'
 
 
-def placeholders(value: Any, path: str = "$") -> Iterator[tuple[str, str]]:
+def placeholders(value: Any) -> Iterator[tuple[str, str]]:
     """Yield (path, name) of each ${name} in a definition."""
-    if isinstance(value, Mapping):
-        for key, member in value.items():
-            yield from placeholders(member, f"{path}.{key}")
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from placeholders(item, f"{path}[{number}]")
-    elif isinstance(value, str):
-        for name in _PLACEHOLDER.findall(value):
+    for path, text in strings(value, "$"):
+        for name in _PLACEHOLDER.findall(text):
             yield path, name
 
 
@@ -72,7 +66,12 @@ def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
 def functions(definition: Any, faults: list[str]) -> Iterator[str]:
     """Yield the name of each function of a workflow, once, in its order; add faults to the list."""
     seen = set()
-    partial = {path for path in _partial(definition) if path.endswith(".Resource")}
+    # A placeholder that is only a part, or is not closed, would not be replaced.
+    partial = {
+        path
+        for path, text in strings(definition, "$")
+        if path.endswith(".Resource") and "${" in text and not _PLACEHOLDER.fullmatch(text)
+    }
     faults += (
         f"{WORKFLOW} {path}: ${{...}} must be the whole Resource, or it is not replaced"
         for path in sorted(partial)
@@ -101,18 +100,6 @@ def functions(definition: Any, faults: list[str]) -> Iterator[str]:
         faults.append(
             f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model"
         )
-
-
-def _partial(value: Any, path: str = "$") -> Iterator[str]:
-    """Yield the paths of strings in which a placeholder is only a part, or not closed."""
-    if isinstance(value, Mapping):
-        for key, member in value.items():
-            yield from _partial(member, f"{path}.{key}")
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _partial(item, f"{path}[{number}]")
-    elif isinstance(value, str) and "${" in value and not _PLACEHOLDER.fullmatch(value):
-        yield path
 
 
 def timeout_problems(definition: Any, function_timeout_s: Callable[[str], int]) -> Iterator[str]:

@@ -17,6 +17,16 @@ from deployer.engine.plan import Change, Desired, Fields, State, references
 from deployer.errors import ForeignResource
 
 Tags = Mapping[str, str]
+# The IAM actions by which a service delivers logs to a log group.
+LOG_DELIVERY = (
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+)
 Policy = Mapping[str, Any]  # an IAM-style policy in its canonical form
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from deployer.engine.compare import canonical_policy
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.api import HttpApi
-from deployer.resources.base import Resource
+from deployer.resources.base import LOG_DELIVERY, Resource
 from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
 from deployer.resources.lambda_ import Function
@@ -61,16 +61,7 @@ def workflow_policies(settings: Settings, names: Iterable[str]) -> dict[str, Any
         for arn in (settings.function_arn(name), f"{settings.function_arn(name)}:*")
     ]
     # PERM-5: no scoping possible
-    delivery = [
-        "logs:CreateLogDelivery",
-        "logs:GetLogDelivery",
-        "logs:UpdateLogDelivery",
-        "logs:DeleteLogDelivery",
-        "logs:ListLogDeliveries",
-        "logs:PutResourcePolicy",
-        "logs:DescribeResourcePolicies",
-        "logs:DescribeLogGroups",
-    ]
+    delivery = [*LOG_DELIVERY, "logs:DescribeLogGroups"]
     policies = {
         "invoke": allow(["lambda:InvokeFunction"], fitting(arns, settings.function_arn("*"))),
         "logs": allow(delivery, ["*"]),

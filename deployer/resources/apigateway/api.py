@@ -25,7 +25,7 @@ from deployer.resources.apigateway.integration import (
 )
 from deployer.resources.apigateway.routes import RouteFields, put_route, read_route
 from deployer.resources.apigateway.stage import StageFields, find_stage, put_stage, read_stage
-from deployer.resources.base import Ownership, Resource, Tags, changed
+from deployer.resources.base import LOG_DELIVERY, Ownership, Resource, Tags, changed
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
 
@@ -75,13 +75,7 @@ class HttpApi(Resource):
         "apigateway:PATCH",
         "apigateway:PUT",
         "apigateway:DELETE",
-        "logs:CreateLogDelivery",
-        "logs:GetLogDelivery",
-        "logs:UpdateLogDelivery",
-        "logs:DeleteLogDelivery",
-        "logs:ListLogDeliveries",
-        "logs:PutResourcePolicy",
-        "logs:DescribeResourcePolicies",
+        *LOG_DELIVERY,
     )
     deletes = ("apigateway:DELETE",)
 
