@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deployer.aws.waiting import Tell
     from deployer.engine.plan import Plan
 
 
@@ -111,3 +112,12 @@ Event = (
     | RunFinished
 )
 Emit = Callable[[Event], None]
+
+
+def as_notes(emit: Emit) -> Tell:
+    """Return a `Tell` that emits every text as a Note, for progress that belongs to no step."""
+
+    def tell(text: str, *, lasting: bool = False) -> None:
+        emit(Note(text))
+
+    return tell

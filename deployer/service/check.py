@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from deployer.aws.access import Aws
 from deployer.engine.apply import read_all
 from deployer.engine.compare import canonical_json
-from deployer.engine.events import Emit, Note
+from deployer.engine.events import Emit, Note, as_notes
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.predictions import prediction_check
@@ -102,11 +102,8 @@ def _model_findings(settings: Settings, release: Release) -> Iterator[str]:
 def _prediction_findings(release: Release, emit: Emit) -> Iterator[str]:
     """Compare the handler's predictions with scikit-learn's, in each image's build context."""
 
-    def tell(text: str, *, lasting: bool = False) -> None:
-        emit(Note(text))
-
     for key, context in release.contexts.items():
-        with prediction_check(context, release.model_files(key), tell) as verified:
+        with prediction_check(context, release.model_files(key), as_notes(emit)) as verified:
             try:
                 verified()
             except BuildError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from deployer.engine.events import Emit, Note
+from deployer.engine.events import Emit, Note, as_notes
 from deployer.engine.plan import Ref
 from deployer.errors import ConfigError
 from deployer.files import read_object
@@ -104,9 +104,6 @@ def read_release(settings: Settings, emit: Emit, *, write: bool = True) -> Relea
         ConfigError: with all problems; or there are no models.
     """
 
-    def tell(text: str, *, lasting: bool = False) -> None:
-        emit(Note(text))
-
     if needed(settings):
         raise ConfigError(
             [f"there are no models: train them with {settings.train} (up does so by itself)"]
@@ -114,7 +111,7 @@ def read_release(settings: Settings, emit: Emit, *, write: bool = True) -> Relea
     release = load_release(settings)
     for line in outdated(settings):
         emit(Note(line))
-    contexts = pin_bases(settings, release.contexts, write=write, tell=tell)
+    contexts = pin_bases(settings, release.contexts, write=write, tell=as_notes(emit))
     return replace(release, contexts=contexts)
 
 
