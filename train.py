@@ -48,6 +48,7 @@ SEED = 20231
 TEST_SHARE = 0.2
 FOLDS = 5
 LARGEST = 1e18  # squares of it, summed over a table, stay within the float32 of trees
+RESERVED = ("instances", "execution", "input")  # of requests, not for features
 MINIMUM_ROWS = 25  # five folds of the training share then still hold four rows each
 
 # Every entry becomes a Lambda function; state_machine.json refers to it as ${name}.
@@ -213,6 +214,9 @@ def check_header(path: Path, header: list[str], target: str) -> None:
         fail(
             f"{path} has no column {target!r} to predict; it has {', '.join(header)} (see --target)"
         )
+    for name in header:
+        if name in RESERVED and name != target:
+            fail(f"{path} has a column {name!r}, a name that has a meaning in requests: rename it")
     if len(header) < 2:
         fail(f"{path} has no column besides {target!r} to predict from")
 
@@ -303,12 +307,15 @@ def manifest(
     features = [
         {
             "name": name,
+            "type": "number",
+            "nullable": False,
             "unit": UNITS.get(name) if known else None,
             "range": [float(column.min()), float(column.max())],
         }
         for name, column in zip(table.features, table.x.T, strict=True)
     ]
     description: dict[str, Any] = {
+        "format": 2,
         "seed": SEED,
         "trained": {
             "command": command(table, source),
@@ -329,8 +336,12 @@ def manifest(
             name: {
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "size_bytes": len(content),
+                "input": "array",
                 "features": features,
+                "outputs": ["predict"],
+                "targets": [table.target],
                 "n_jobs": n_jobs(models[name]),
+                "example": example(models[name], table),
                 "metrics": metrics[name],
             }
             for name, content in files.items()
@@ -338,6 +349,15 @@ def manifest(
     }
     description["trained"]["manifest"] = seal(description)
     return description
+
+
+def example(model: RegressorMixin, table: Table) -> dict[str, Any]:
+    """Return the first record of the table and the model's answer, which a deploy compares with."""
+    record = table.x[:1]
+    return {
+        "instances": [dict(zip(table.features, record[0].tolist(), strict=True))],
+        "answer": {"predictions": model.predict(record).tolist()},
+    }
 
 
 def libraries() -> dict[str, str]:

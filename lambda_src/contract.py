@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAXIMUM_INSTANCES = 1000
+ENVELOPE = {"execution", "input"}
 LARGEST = (2 - 2**-23) * 2**127  # of float32
 NUMBERS = {int, float}
 NAMED_INSTANCES = 5  # how many offending records of one feature a refusal lists
+UNKNOWN = "unknown feature"
 NAMED_UNKNOWN = 20  # how many unknown features it lists; a request may hold any number of them
 
 
@@ -61,47 +63,68 @@ class Features:
                     return table
         except (AttributeError, OverflowError):
             pass  # a record that is no object, or an integer beyond float64: reported below
-        raise InvalidInput("; ".join(self._problems(records)))
+        raise self.refusal(records)
 
-    def _problems(self, records: list[Any]) -> Iterator[str]:
-        """Yield one clause for each offending feature, naming the records in which it offends."""
-        instances_of: dict[tuple[str, str], list[int]] = {}
-        batch = len(records) > 1
-        for number, record in enumerate(records):
-            for place, problem in self._faults(record):
-                instances_of.setdefault((place, problem), []).append(number)
-        unknown = sum(problem == "unknown feature" for _, problem in instances_of)
-        named = 0
-        for (place, problem), numbers in instances_of.items():
-            if problem == "unknown feature":
-                named += 1
-                if named > NAMED_UNKNOWN:
-                    continue
-            where = f" (in {listing(numbers)})" if batch else ""
-            yield f"{place}: {problem}{where}" if place else f"{problem}{where}"
-        if unknown > NAMED_UNKNOWN:
-            yield f"and {unknown - NAMED_UNKNOWN} more unknown features"
+    def explained(self, error: ValueError, records: list[Any]) -> ValueError:
+        """Return the error of a model, or the refusal of the values that it failed for."""
+        return error
+
+    def refusal(self, records: list[Any]) -> InvalidInput:
+        """Return the refusal of records, with a clause for each offending feature."""
+        return InvalidInput("; ".join(clauses(records, self._faults)))
 
     def _faults(self, record: Any) -> Iterator[tuple[str, str]]:
         """Yield (feature, problem) for one record; the feature is "" if the record is no object."""
         if not isinstance(record, dict):
             yield "", f"a record must be an object of features, not {kind(record)}"
             return
-        for feature in self.names:
+        for number, feature in enumerate(self.names):
             if feature not in record:
                 yield feature, "missing"
-            elif not is_number(record[feature]):
-                yield feature, fault(record[feature])
+            elif problem := self._fault(number, record[feature]):
+                yield feature, problem
         for feature in sorted(record.keys() - self._known):
-            yield shown(feature), "unknown feature"
+            yield shown(feature), UNKNOWN
+
+    def _fault(self, number: int, value: Any) -> str | None:
+        """Say why a value is none of the feature with this number."""
+        return None if is_number(value) else fault(value)
+
+
+def clauses(
+    records: list[Any], faults: Callable[[Any], Iterator[tuple[str, str]]]
+) -> Iterator[str]:
+    """Yield one clause for each offending feature, naming the records in which it offends.
+
+    `faults` yields (feature, problem) for one record.
+    """
+    instances_of: dict[tuple[str, str], list[int]] = {}
+    for number, record in enumerate(records):
+        for place, problem in faults(record):
+            instances_of.setdefault((place, problem), []).append(number)
+    unknown = 0
+    for (place, problem), numbers in instances_of.items():
+        if problem == UNKNOWN:
+            unknown += 1
+            if unknown > NAMED_UNKNOWN:
+                continue
+        where = f" (in {listing(numbers)})" if len(records) > 1 else ""
+        yield f"{place}: {problem}{where}" if place else f"{problem}{where}"
+    if unknown > NAMED_UNKNOWN:
+        yield f"and {unknown - NAMED_UNKNOWN} more unknown features"
 
 
 def instances(request: Any) -> list[Any]:
-    """Return the records of {"instances": [...]}, or a bare record as a batch of one."""
+    """Return the records of {"instances": [...]}, or a bare record as a batch of one.
+
+    The shipped workflow wraps the request: {"execution": name, "input": request}.
+    """
     if not isinstance(request, dict):
         raise InvalidInput(
             f'the request must be a record or {{"instances": [...]}}, not {kind(request)}'
         )
+    if request.keys() == ENVELOPE and isinstance(request["execution"], str):
+        return instances(request["input"])
     if "instances" not in request:
         return [request]
     if len(request) > 1:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from fast.estimators import Evaluate
     from outputs import Outputs
+    from signature import Signature
 
 SWITCH = "FAST_PATHS"
 
@@ -44,81 +45,87 @@ def preload() -> None:
         import sklearn  # noqa: F401
 
 
-def load(
-    content: bytes, sha256: str, trained_with: str, width: int
-) -> tuple[Evaluate | Outputs, str]:
-    """Return the evaluation of the model, and the path taken, for the log.
-
-    The evaluation takes an array of (n_rows, width). It is a function that returns (n_rows,), or
-    Outputs for a model that returns more than one number per record.
-
-    Raises:
-        ModelError: the content has another hash, or the model is of another scikit-learn than
-            `trained_with` or of another number of features. The hash is checked before unpickling.
-    """
+def check_hash(what: str, content: bytes, sha256: str) -> None:
+    """Raise ModelError for a file that is not the deployed one; called before unpickling."""
     actual = hashlib.sha256(content).hexdigest()
     if actual != sha256:
-        raise ModelError(f"the model file's sha256 is {actual}, but {sha256} was deployed")
+        raise ModelError(f"the {what} file's sha256 is {actual}, but {sha256} was deployed")
+
+
+def load(content: bytes, signature: Signature) -> tuple[Evaluate | Outputs, str]:
+    """Return the evaluation of the model, and the path taken, for the log.
+
+    The evaluation takes an array of (n_rows, n_features), or the table or the texts that the
+    signature names. It is a function that returns (n_rows,), or Outputs for a model that returns
+    more than one number per record.
+
+    Raises:
+        ModelError: the model is of another scikit-learn, has another number of features, or other
+            classes than its signature says.
+    """
     if not fast_paths():
-        return load_with_sklearn(content, trained_with, width), "scikit-learn"
+        return load_with_sklearn(content, signature), "scikit-learn"
     from fast import estimators
 
     try:
-        return estimators.load(content, trained_with, width), "numpy"
+        if not signature.numbers_alone:
+            raise estimators.Unknown("its features are no plain numbers")
+        if signature.outputs not in (None, ["predict"]):
+            raise estimators.Unknown(f"it answers {', '.join(signature.outputs)}")
+        return estimators.load(content, signature.trained_with, len(signature.features)), "numpy"
     except estimators.Unknown as unknown:
-        return load_in_part(content, trained_with, width, unknown)
+        return load_in_part(content, signature, unknown)
 
 
 def load_in_part(
-    content: bytes, trained_with: str, width: int, unknown: Exception
+    content: bytes, signature: Signature, unknown: Exception
 ) -> tuple[Evaluate | Outputs, str]:
     """Load with as little of scikit-learn as the model needs, or else with all of it.
 
     `unknown` says why numpy alone does not do; the path for the log repeats it.
     """
-    import numpy
-
+    import inputs
     import outputs
     from fast import deferred
 
     try:
         with deferred.packages():
-            evaluate = load_with_sklearn(content, trained_with, width)
+            evaluate = load_with_sklearn(content, signature)
             first: Callable[..., Any]
             if isinstance(evaluate, outputs.Outputs):
                 first = deferred.safely(evaluate.columns)
                 evaluate = outputs.Outputs(first)
             else:
                 first = evaluate = deferred.safely(evaluate)
-            # The first call imports further modules. A model may refuse a row of zeros; the
-            # Predictor reports that.
+            # The first call imports further modules. A model may refuse a made record.
             with suppress(ValueError):
-                first(numpy.zeros((1, width)))
+                first(inputs.sample(signature))
         return evaluate, f"scikit-learn, imported in part ({unknown})"
     except ModelError:
         raise
     except Exception as error:  # of any kind: without stand-ins it loads, or fails for good
         reason = f"{unknown}; {type(error).__name__}: {error}"
-        whole = load_with_sklearn(content, trained_with, width)
+        whole = load_with_sklearn(content, signature)
         return whole, f"scikit-learn, imported whole ({reason})"
 
 
-def load_with_sklearn(content: bytes, trained_with: str, width: int) -> Evaluate | Outputs:
+def load_with_sklearn(content: bytes, signature: Signature) -> Evaluate | Outputs:
     """Load by joblib, and return the evaluation by the estimator's own methods."""
     import joblib
     import sklearn
 
-    if sklearn.__version__ != trained_with:
+    if sklearn.__version__ != signature.trained_with:
         raise ModelError(
-            f"the model was trained with scikit-learn {trained_with}, but this image has "
+            f"the model was trained with scikit-learn {signature.trained_with}, but this image has "
             f"{sklearn.__version__}"
         )
     model = joblib.load(io.BytesIO(content))
-    actual = getattr(model, "n_features_in_", width)
+    width = len(signature.features)
+    actual = getattr(model, "n_features_in_", width) if signature.input == "array" else width
     if actual != width:
         raise ModelError(
             f"the model was trained with {actual} features, but the deployed manifest names {width}"
         )
     from outputs import evaluation
 
-    return evaluation(model, width)
+    return evaluation(model, signature)

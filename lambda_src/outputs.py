@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from signature import Signature
+
     Columns = dict[str, list[Any]]  # one item per record, except for `classes`
     Evaluate = Callable[[NDArray[Any]], Any]
+    Evaluation = Callable[[Any], Columns]  # of an array, a table, or a list of texts
 
 # The methods of an estimator, and the members of the answer that they fill.
 MEMBERS = {
@@ -29,34 +32,51 @@ MEMBERS = {
     "score_samples": "scores",
     "transform": "transformed",
 }
+# `classes` name the columns of these.
+WITH_CLASSES = {"predict_proba", "decision_function"}
 LABELS = (str, bool, int, float)
 
 
 class Outputs:
     """An evaluation of records that returns the members of an answer, by name."""
 
-    def __init__(self, columns: Callable[[NDArray[Any]], Columns]) -> None:
-        """`columns` takes an array of (n_rows, n_features)."""
+    def __init__(self, columns: Evaluation) -> None:
         self.columns = columns
 
 
-def evaluation(model: Any, width: int) -> Evaluate | Outputs:
+def evaluation(model: Any, signature: Signature) -> Evaluate | Outputs:
     """Return the model's own `predict` if it gives one number per record, and Outputs otherwise.
 
     Raises:
-        ModelError: the model has none of the methods, or labels that JSON cannot hold.
+        ModelError: the model lacks one of the methods, has other classes than its signature says,
+            or labels that JSON cannot hold.
     """
-    names = list(methods(model))
-    if names == ["predict"] and gives_numbers(model, width):
+    names = signature.outputs or list(methods(model))
+    missing = [name for name in names if not hasattr(model, name)]
+    if missing:
+        raise ModelError(f"{type(model).__name__} has no {', '.join(missing)}")
+    classes = classes_of(model) if set(names) & WITH_CLASSES else None
+    if signature.classes and classes and classes != signature.classes:
+        raise ModelError(
+            f"the model's classes are {classes}, but its manifest names {signature.classes}"
+        )
+    if names == ["predict"] and gives_numbers(model, signature):
         predict: Evaluate = model.predict
         return predict
-    classes = classes_of(model) if len(names) > 1 else None
+    classes = classes or (signature.classes if set(names) & WITH_CLASSES else None)
 
-    def columns(rows: NDArray[Any]) -> Columns:
-        members = {MEMBERS[name]: plain(getattr(model, name)(rows)) for name in names}
-        return members if classes is None else {**members, "classes": classes}
+    def members(rows: Any) -> Columns:
+        answer = {MEMBERS[name]: plain(getattr(model, name)(rows)) for name in names}
+        return answer if classes is None else {**answer, "classes": classes}
 
-    return Outputs(columns)
+    return Outputs(members)
+
+
+def columns(evaluate: Evaluate | Outputs) -> Evaluation:
+    """Return an evaluation that returns the members of an answer."""
+    if isinstance(evaluate, Outputs):
+        return evaluate.columns
+    return lambda rows: {"predictions": evaluate(rows).tolist()}
 
 
 def methods(model: Any) -> Iterator[str]:
@@ -86,12 +106,14 @@ def is_a(kind: str, model: Any) -> bool:
     return answer
 
 
-def gives_numbers(model: Any, width: int) -> bool:
-    """Tell whether `predict` gives one number for a row of zeros; False if it refuses that row."""
+def gives_numbers(model: Any, signature: Signature) -> bool:
+    """Tell whether `predict` gives one number for a made record; False if it refuses that."""
     import numpy
 
+    import inputs
+
     try:
-        answer = numpy.asarray(model.predict(numpy.zeros((1, width))))
+        answer = numpy.asarray(model.predict(inputs.sample(signature)))
     except ValueError:  # zeros may be no category of the training
         return False
     return answer.ndim == 1 and answer.dtype.kind in "iuf"

@@ -1,11 +1,11 @@
 """The handler of every model. Functions differ only in their environment.
 
-    MODEL                 the model's name, repeated in every answer
-    BUCKET, KEY           the S3 object that is its joblib file
-    SHA256                the hash that the file must have before it is unpickled
-    FEATURES              the features' names in the order of the training columns, a JSON array
-    SCIKIT_LEARN_VERSION  the version that trained it
-    FAST_PATHS            on or off, see loading.py; set in the Dockerfile
+    MODEL             the model's name, repeated in every answer
+    BUCKET, KEY       the S3 object that is its joblib file
+    SHA256            the hash that the file must have before it is unpickled
+    SIGNATURE_KEY     the object of the same bucket that says what the model takes and gives
+    SIGNATURE_SHA256  the hash that this object must have
+    FAST_PATHS        on or off, see loading.py; set in the Dockerfile
 
 Everything that does not depend on a request is done once, at import. Lambda imports the module
 before the first request and keeps the process for later ones. A problem found at import ends the
@@ -15,11 +15,11 @@ init, so a wrong model never answers.
 from __future__ import annotations
 
 import gc
-import json
 import math
 import os
 
 import loading
+import signature
 import storage
 from contract import Features, ModelError, instances
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fast.estimators import Evaluate
+    from outputs import Evaluation, Outputs
+    from signature import Signature
 
 
 class Predictor:
@@ -69,50 +71,79 @@ class Predictor:
         return {"model": self.name, "version": self.version, "predictions": predictions}
 
 
-class OutputsPredictor(Predictor):
-    """A fitted model whose answer is more than one number per record; see outputs.py."""
+class GeneralPredictor:
+    """A fitted model that takes or gives more than one plain number; see inputs.py, outputs.py."""
 
-    def predict(self, rows: NDArray[Any]) -> Any:
-        return self.evaluate(rows)
+    def __init__(
+        self,
+        name: str,
+        version: str,
+        columns: Evaluation,
+        features: Features,
+        targets: list[str] | None,
+    ) -> None:
+        """`columns` takes what `features.rows` returns, and returns the members of the answer."""
+        self.name = name
+        self.version = version
+        self.columns = columns
+        self.features = features
+        self.targets = {"targets": targets} if len(targets or ()) > 1 else {}
 
     def answer(self, request: Any) -> dict[str, Any]:
-        from outputs import check  # imported by now
+        """Check a request and return this model's entry of the result."""
+        from inputs import Skipped  # imported by now
+        from outputs import check
 
-        columns = self.predict(self.features.rows(instances(request)))
+        records = instances(request)
+        try:
+            rows = self.features.rows(records)
+        except Skipped as skipped:
+            return {"model": self.name, "skipped": str(skipped)}
+        try:
+            columns = self.columns(rows)
+        except ValueError as error:
+            raise self.features.explained(error, records) from error
         for member, values in columns.items():
             check(member, values)
-        return {"model": self.name, "version": self.version, **columns}
+        return {"model": self.name, "version": self.version, **columns, **self.targets}
 
 
-def from_environment(environment: Mapping[str, str]) -> Predictor:
+def from_environment(environment: Mapping[str, str]) -> Predictor | GeneralPredictor:
     """Make the predictor that a function's environment describes."""
-    fetching = storage.Fetching(environment["BUCKET"], environment["KEY"])
-    loading.preload()  # while the file is on its way
+    fetching = storage.Fetching(
+        environment["BUCKET"], environment["SIGNATURE_KEY"], environment["KEY"]
+    )
+    loading.preload()  # while the files are on their way
     try:
-        content = fetching.result()
+        described, content = fetching.result()
     except storage.NotFetched as error:
         raise ModelError(str(error)) from error
-    features = json.loads(environment["FEATURES"])
-    evaluate, path = loading.load(
-        content, environment["SHA256"], environment["SCIKIT_LEARN_VERSION"], len(features)
-    )
+    loading.check_hash("signature", described, environment["SIGNATURE_SHA256"])
+    loading.check_hash("model", content, environment["SHA256"])
+    model = signature.parse(described)
+    evaluate, path = loading.load(content, model)
     print(f"{environment['MODEL']} is evaluated with {path}")
-    return predictor(environment["MODEL"], environment["SHA256"][:12], evaluate, features)
+    return predictor(environment["MODEL"], environment["SHA256"][:12], evaluate, model)
 
 
-def predictor(name: str, version: str, evaluate: Any, features: Sequence[str]) -> Predictor:
-    """Return the predictor of an evaluation: a function, or Outputs (loading.load)."""
-    columns = getattr(evaluate, "columns", None)
-    if columns is not None:
-        return OutputsPredictor(name, version, columns, features)
-    return Predictor(name, version, evaluate, features)
+def predictor(
+    name: str, version: str, evaluate: Evaluate | Outputs, model: Signature
+) -> Predictor | GeneralPredictor:
+    """Return the predictor of an evaluation (loading.load)."""
+    if model.plain and not hasattr(evaluate, "columns"):
+        return Predictor(name, version, evaluate, model.names)
+    import inputs
+    import outputs
+
+    features = inputs.features_of(model, name)
+    return GeneralPredictor(name, version, outputs.columns(evaluate), features, model.targets)
 
 
 # AWS_LAMBDA_RUNTIME_API is set wherever a Lambda runtime runs this module, and nowhere else.
 # Garbage collection is off during init: nothing that init makes is garbage, and scanning it would
 # cost a tenth of the init. gc.freeze exempts it from later collections, which would otherwise take
 # tens of milliseconds of a request now and then.
-PREDICTOR: Predictor | None = None
+PREDICTOR: Predictor | GeneralPredictor | None = None
 if "AWS_LAMBDA_RUNTIME_API" in os.environ:
     gc.disable()
     PREDICTOR = from_environment(os.environ)

@@ -1,4 +1,4 @@
-"""Download the model's file from S3 by one signed GET over the standard library.
+"""Download the model's files from S3 by signed GETs over one connection of the standard library.
 
 Importing boto3 and making its S3 client would take longer than a whole init takes without them
 (benchmarks/inference.py). Lambda sets the variables that this module reads: AWS_REGION and the
@@ -23,7 +23,7 @@ class NotFetched(Exception):
     """S3 did not return the object; the message names the object and the reason."""
 
 
-def fetch(bucket: str, key: str, attempts: int = 4) -> bytes:
+def fetch(client: Client, key: str, attempts: int = 4) -> bytes:
     """Return the bytes of an S3 object.
 
     A new object can be invisible for a moment (404 NoSuchKey), and without s3:ListBucket a missing
@@ -32,10 +32,10 @@ def fetch(bucket: str, key: str, attempts: int = 4) -> bytes:
     Raises:
         NotFetched: after the last attempt, or at once for an error that a retry cannot cure.
     """
-    name = f"s3://{bucket}/{key}"
+    name = f"s3://{client.bucket}/{key}"
     for attempt in range(1, attempts + 1):
         try:
-            status, content = get(bucket, key)
+            status, content = client.get(key)
             if status == 200:
                 return content
             if status in (403, 404):
@@ -47,6 +47,7 @@ def fetch(bucket: str, key: str, attempts: int = 4) -> bytes:
                 if status < 500 and status != 429:
                     break
         except (OSError, http.client.HTTPException) as error:
+            client.close()
             problem = f"cannot read {name}: {type(error).__name__}: {error}"
         if attempt < attempts:
             time.sleep(0.1 * 2**attempt)
@@ -54,51 +55,59 @@ def fetch(bucket: str, key: str, attempts: int = 4) -> bytes:
 
 
 class Fetching(threading.Thread):
-    """Fetches an object in the background; starts at once."""
+    """Fetches objects of a bucket in the background, one after the other; starts at once."""
 
-    def __init__(self, bucket: str, key: str) -> None:
+    def __init__(self, bucket: str, *keys: str) -> None:
         super().__init__(daemon=True)
-        self.place = bucket, key
-        self.content = b""
+        self.bucket = bucket
+        self.keys = keys
+        self.contents: list[bytes] = []
         self.error: Exception | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            self.content = fetch(*self.place)
+            client = Client(self.bucket)
+            self.contents = [fetch(client, key) for key in self.keys]
+            client.close()
         except Exception as error:  # raised in the waiting thread, by result()
             self.error = error
 
-    def result(self) -> bytes:
-        """Wait for the object and return its bytes, or raise the error of `fetch`."""
+    def result(self) -> list[bytes]:
+        """Wait for the objects and return their bytes, or raise the error of `fetch`."""
         self.join()
         if self.error is not None:
             raise self.error
-        return self.content
+        return self.contents
 
 
-def get(bucket: str, key: str) -> tuple[int, bytes]:
-    """Make one request; return its status and body."""
-    region = os.environ["AWS_REGION"]
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    path = urllib.parse.quote(f"/{key}", safe="/-_.~")
-    if endpoint:
-        secure, _, host = endpoint.rstrip("/").partition("://")
-        path = f"/{bucket}{path}"
-    else:
-        secure = "https"
-        host = f"{bucket}.s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-    connection = connect(secure == "https", host)
-    try:
-        connection.request(
-            "GET",
-            path,
-            headers=signed(host, path, region, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())),
-        )
-        response = connection.getresponse()
+class Client:
+    """Reads objects of one bucket over a connection that stays open."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+        self.region = os.environ["AWS_REGION"]
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint:
+            scheme, _, self.host = endpoint.rstrip("/").partition("://")
+            self.root = f"/{bucket}"
+        else:
+            scheme, self.root = "https", ""
+            suffix = ".cn" if self.region.startswith("cn-") else ""
+            self.host = f"{bucket}.s3.{self.region}.amazonaws.com{suffix}"
+        self.connection = connect(scheme == "https", self.host)
+
+    def get(self, key: str) -> tuple[int, bytes]:
+        """Make one request; return its status and body."""
+        path = self.root + urllib.parse.quote(f"/{key}", safe="/-_.~")
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        # The connection is opened anew if the server has closed it after the last answer.
+        self.connection.request("GET", path, headers=signed(self.host, path, self.region, now))
+        response = self.connection.getresponse()
         return response.status, response.read()
-    finally:
-        connection.close()
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 def connect(secure: bool, host: str) -> http.client.HTTPConnection:

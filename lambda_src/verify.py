@@ -5,8 +5,9 @@ Runs before an image is built; not included in it (.dockerignore).
     python verify.py MODELS NAME...
 
 MODELS is the folder of models and their manifest. Each model is loaded twice: as a function loads
-it, in a process of its own, and by joblib, in a process for all models. Both predict the same rows:
-random ones in and around the ranges of the features, and the corners of these ranges.
+it, in a process of its own, and by joblib, in a process for all models. Both predict the same
+records: random ones in and around the ranges of the features, or of their categories; the corners
+of these ranges; and those of the model's example.
 
 Exit code 0: equal to 1e-9 of the largest prediction. 1: different, with a line on stdout for each
 such model. 2: cannot be compared, with the reason on stderr.
@@ -25,13 +26,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+import inputs
+from contract import Features
+from signature import Signature
 
 TOLERANCE = 1e-9
 ROWS = 100  # of each kind
-KINDS = ("rows", "corners", "one row")
+NULL_SHARE = 0.1  # of the values of a nullable feature
+KINDS = ("rows", "corners", "one row", "example")
 
-Load = Callable[[bytes, dict[str, Any], dict[str, Any]], tuple[Any, str]]
+Load = Callable[[bytes, Signature], tuple[Any, str]]
 Outcome = dict[str, Any]  # {"way", "predictions": {kind of rows: numbers, or an error}}
 Run = Callable[..., dict[str, Outcome]]
 
@@ -146,30 +151,60 @@ def outcome(load: Load, models: Path, name: str, manifest: dict[str, Any]) -> Ou
     """Load one model and predict all kinds of rows."""
     described = manifest["models"][name]
     try:
-        predict, way = load((models / f"{name}.joblib").read_bytes(), described, manifest)
+        signature = signature_of(described, manifest)
+        predict, way = load((models / f"{name}.joblib").read_bytes(), signature)
     except Exception as error:
         return {
             "way": "nothing",
             "predictions": dict.fromkeys(KINDS, f"{type(error).__name__}: {error}"),
         }
     predictions = {}
-    for kind, table in rows(described["features"]).items():
+    for kind, model_input in inputs_of(signature, described).items():
         try:
-            predictions[kind] = evaluated(predict, table)
+            predictions[kind] = evaluated(predict, model_input)
         except Exception as error:
             predictions[kind] = f"{type(error).__name__}: {error}"
     return {"way": way, "predictions": predictions}
 
 
-def evaluated(evaluate: Any, table: NDArray[Any]) -> Any:
+def signature_of(described: dict[str, Any], manifest: dict[str, Any]) -> Signature:
+    """Return the signature that the deployed function gets."""
+    if manifest.get("format") != 2:
+        described = {"features": [{"name": each["name"]} for each in described["features"]]}
+    libraries = {**manifest.get("libraries", {}), **described.get("libraries", {})}
+    return Signature({**described, "scikit-learn": libraries.get("scikit-learn", "")})
+
+
+def evaluated(evaluate: Any, model_input: Any) -> Any:
     """Return predictions as a list, or the members of an answer by name (outputs.py)."""
     if hasattr(evaluate, "columns"):
-        return evaluate.columns(table)
-    return evaluate(table).tolist()
+        return evaluate.columns(model_input)
+    return evaluate(model_input).tolist()
 
 
-def rows(features: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
-    """Return {kind: (n_rows, n_features)}.
+def inputs_of(signature: Signature, described: dict[str, Any]) -> dict[str, Any]:
+    """Return the model's input for each kind of records."""
+    example = described.get("example", {}).get("instances")
+    kinds = rows(described["features"]) if signature.numbers_alone else {}
+    if not signature.numbers_alone and signature.input != "text":
+        made = columns(described["features"])
+        kinds = {
+            "rows": inputs.BUILDERS[signature.input](made, signature.features),
+            "one row": inputs.BUILDERS[signature.input](
+                [values[:1] for values in made], signature.features
+            ),
+        }
+    if example and signature.numbers_alone:
+        kinds["example"] = Features(signature.names).rows(example)
+    elif example:
+        kinds["example"] = inputs.TypedFeatures(signature).rows(example)
+    elif not kinds:
+        kinds["example"] = inputs.sample(signature)
+    return kinds
+
+
+def rows(features: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return {kind: (n_rows, n_features)} for numbers.
 
     Features without a range in the manifest get the range from -1 to 1.
     """
@@ -178,38 +213,50 @@ def rows(features: Sequence[dict[str, Any]]) -> dict[str, NDArray[Any]]:
     draw, shape, span = np.random.default_rng(0), (ROWS, len(features)), high - low
     around = draw.uniform(low - span / 2, high + span / 2, shape)
     corners = np.where(draw.integers(0, 2, shape), high, low)
-    return dict(zip(KINDS, (around, corners, around[:1]), strict=True))
+    return dict(zip(KINDS, (around, corners, around[:1]), strict=False))
 
 
-def load_as_handler(
-    content: bytes, described: dict[str, Any], manifest: dict[str, Any]
-) -> tuple[Any, str]:
+def columns(features: Sequence[dict[str, Any]]) -> list[list[Any]]:
+    """Return a column of random values for each feature."""
+    draw = np.random.default_rng(0)
+    made = []
+    for feature in features:
+        few: dict[str, list[Any]] = {"boolean": [False, True], "string": [""]}
+        choices = feature.get("categories") or few.get(feature.get("type", "number"))
+        if choices:
+            values = [choices[place] for place in draw.integers(0, len(choices), ROWS)]
+        else:
+            low, high = feature.get("range") or (-1, 1)
+            values = draw.uniform(low, high, ROWS).tolist()
+            if "int" in feature.get("dtype", "").lower():
+                values = [round(value) for value in values]
+        missing = draw.uniform(size=ROWS) < NULL_SHARE * bool(feature.get("nullable"))
+        made.append([None if gone else value for gone, value in zip(missing, values, strict=True)])
+    return made
+
+
+def load_as_handler(content: bytes, signature: Signature) -> tuple[Any, str]:
     import loading
 
-    width = len(described["features"])
-    return loading.load(content, described["sha256"], manifest["libraries"]["scikit-learn"], width)
+    return loading.load(content, signature)
 
 
-def load_with_sklearn(
-    content: bytes, described: dict[str, Any], manifest: dict[str, Any]
-) -> tuple[Any, str]:
+def load_with_sklearn(content: bytes, signature: Signature) -> tuple[Any, str]:
     import io
 
     import joblib
     import sklearn
 
-    trained_with = manifest["libraries"]["scikit-learn"]
-    if sklearn.__version__ != trained_with:
+    if sklearn.__version__ != signature.trained_with:
         reason = (
-            f"the models were trained with scikit-learn {trained_with}, and here is "
+            f"the models were trained with scikit-learn {signature.trained_with}, and here is "
             f"{sklearn.__version__}"
         )
         print(reason, file=sys.stderr)
         sys.exit(2)
     import outputs
 
-    model = joblib.load(io.BytesIO(content))
-    return outputs.evaluation(model, len(described["features"])), "scikit-learn"
+    return outputs.evaluation(joblib.load(io.BytesIO(content)), signature), "scikit-learn"
 
 
 LOADERS: dict[str, Load] = {"handler": load_as_handler, "scikit-learn": load_with_sklearn}

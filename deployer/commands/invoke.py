@@ -86,7 +86,7 @@ def command(
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:
     """Return the request body, from the one source that was named."""
     from deployer.files import Unreadable, read_text
-    from deployer.project.models import sample_request
+    from deployer.project.samples import sample_request
 
     named = [
         name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -39,16 +40,19 @@ class HttpApis:
         """Answer a request whose path is `/_apis/ID/PATH`."""
         api_id, _, path = environ["PATH_INFO"].removeprefix(PREFIX).partition("/")
         method = environ["REQUEST_METHOD"]
+        request_id = f"{secrets.token_urlsafe(12)[:15]}="
         api = self._account.http_api(api_id)
         if api is None:
             return message(404, "Not Found")
         cors = _cors_headers(api.cors, environ.get("HTTP_ORIGIN", ""))
         if method == "OPTIONS" and api.cors:
             return 204, cors, b""  # Api-18: the gateway answers it, without the integration
-        status, headers, content = self._route(api, method, f"/{path}", environ)
-        return status, {**headers, **cors}, content
+        status, headers, content = self._route(api, method, f"/{path}", environ, request_id)
+        return status, {**headers, **cors, "apigw-requestid": request_id}, content
 
-    def _route(self, api: HttpApi, method: str, path: str, environ: Environ) -> Answer:
+    def _route(
+        self, api: HttpApi, method: str, path: str, environ: Environ, request_id: str
+    ) -> Answer:
         keys = (f"{method} {path}", f"ANY {path}", "$default")
         key = next((key for key in keys if key in api.routes), None)
         if key is None:
@@ -60,11 +64,15 @@ class HttpApis:
         integration = api.routes[key]
         if integration is None or integration.subtype != "StepFunctions-StartSyncExecution":
             return message(500, "Internal Server Error")
-        return self._start_execution(integration, environ)
+        return self._start_execution(integration, environ, request_id)
 
-    def _start_execution(self, integration: Integration, environ: Environ) -> Answer:
+    def _start_execution(
+        self, integration: Integration, environ: Environ, request_id: str
+    ) -> Answer:
         body = read_body(environ).decode("utf-8", errors="replace")
+        named = integration.parameters.get("Name") == "$context.requestId"
         request = {
+            "name": request_id if named else None,
             "stateMachineArn": integration.parameters.get("StateMachineArn"),
             "input": body if integration.parameters.get("Input") == "$request.body" else "{}",
         }

@@ -16,7 +16,7 @@ from typing import IO
 
 from deployer.engine.events import Emit, Note, StepFailed, StepFinished, StepStarted
 from deployer.errors import ConfigError, TrainingFailed
-from deployer.project.models import MANIFEST, read_manifest
+from deployer.project.manifest import MANIFEST, read_manifest
 from deployer.project.settings import Settings
 
 _PATIENCE_S = 5.0  # for a training program to end when it is asked to, and for its last words

@@ -261,10 +261,11 @@ def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
 
 
 class ModelFileFields(TypedDict):
-    """The fields of a model's file."""
+    """The fields of a model's file, and the key of its signature beside it."""
 
     key: str
     sha256: str
+    signature: str
 
 
 class ModelFiles(Owned):
@@ -295,10 +296,10 @@ class ModelFiles(Owned):
 
 
 class ModelFile(ModelFiles, Resource):
-    """A model's file, content-addressed: `models/<name>/<sha256>.joblib`.
+    """A model's file and its signature: `models/<name>/<sha256>.joblib` and `.json`.
 
-    A changed model is a new key. Files of former versions stay, because published function versions
-    still load them; deleting the resource deletes them all.
+    Both are content-addressed. A changed model is a new key. Files of former versions stay, because
+    published function versions still load them; deleting the resource deletes them all.
     """
 
     reads = (*ModelFiles.reads, "s3:GetObject")
@@ -312,22 +313,51 @@ class ModelFile(ModelFiles, Resource):
         bucket: str,
         account: str,
         path: Path,
+        signature: bytes,
         fields: ModelFileFields,
         needs: Collection[str] = (),
     ) -> None:
         Resource.__init__(self, key, fields, needs)
         self.name = name
         self.path = path
+        self.signature = signature
         self._owner = {"Bucket": bucket, "ExpectedBucketOwner": account}
 
     def read(self, aws: Aws) -> State | None:
         # An older file does not make this an update: nothing of it will change.
-        answer = aws.find(_ABSENT, "s3", "head_object", **self._owner, Key=self.fields["key"])
-        if answer is None:
+        file, signature = aws.together(
+            lambda: self._head(aws, self.fields["key"]),
+            lambda: self._head(aws, self.fields["signature"]),
+        )
+        if file is None:
             return None
-        return State({"key": self.fields["key"], "sha256": answer["Metadata"].get("sha256")})
+        return State(
+            {
+                "key": self.fields["key"],
+                "sha256": file["Metadata"].get("sha256"),
+                "signature": self.fields["signature"] if signature else None,
+            }
+        )
+
+    def _head(self, aws: Aws, key: str) -> dict[str, Any] | None:
+        answer: dict[str, Any] | None = aws.find(
+            _ABSENT, "s3", "head_object", **self._owner, Key=key
+        )
+        return answer
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
+        self._put_file(aws, desired)
+        self._put_signature(aws, desired)
+        return {}
+
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        if change.names != {"signature"}:
+            self._put_file(aws, desired)
+        if changed(change, "signature"):
+            self._put_signature(aws, desired)
+        return {}
+
+    def _put_file(self, aws: Aws, desired: Fields) -> None:
         content = self.path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         if sha256 != desired["sha256"]:
@@ -336,22 +366,25 @@ class ModelFile(ModelFiles, Resource):
                 f"{desired['sha256']}",
                 "run the command again",
             )
+        self._put(aws, desired["key"], content, sha256, "application/octet-stream")
+
+    def _put_signature(self, aws: Aws, desired: Fields) -> None:
+        sha256 = hashlib.sha256(self.signature).hexdigest()
+        self._put(aws, desired["signature"], self.signature, sha256, "application/json")
+
+    def _put(self, aws: Aws, key: str, content: bytes, sha256: str, kind: str) -> None:
         aws.retry(
             lambda: aws.call(
                 "s3",
                 "put_object",
                 **self._owner,
-                Key=desired["key"],
+                Key=key,
                 Body=content,
                 Metadata={"sha256": sha256},
-                ContentType="application/octet-stream",
+                ContentType=kind,
             ),
             when=not_ready,
         )
-        return {}
-
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
-        return self.create(aws, desired)
 
 
 def model_names(aws: Aws, bucket: str, account: str) -> set[str]:

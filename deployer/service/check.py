@@ -15,7 +15,7 @@ from deployer.engine.events import Emit, Note, as_notes
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.predictions import prediction_check
-from deployer.project.models import MANIFEST
+from deployer.project.manifest import MANIFEST
 from deployer.project.settings import Settings
 from deployer.project.training import needed
 from deployer.service import declare

@@ -88,7 +88,12 @@ def model(settings: Settings, served: ServedFunction) -> Resource:
         bucket=settings.bucket,
         account=settings.account,
         path=served.model.path,
-        fields=ModelFileFields(key=served.model.key, sha256=served.model.sha256),
+        signature=served.model.signature,
+        fields=ModelFileFields(
+            key=served.model.key,
+            sha256=served.model.sha256,
+            signature=served.model.signature_key,
+        ),
         needs=["bucket"],
     )
 
@@ -261,7 +266,11 @@ def api(settings: Settings) -> Resource:
                 subtype="StepFunctions-StartSyncExecution",
                 payload_format="1.0",
                 role_arn=settings.role_arn("api"),
-                parameters={"StateMachineArn": settings.workflow_arn, "Input": "$request.body"},
+                parameters={
+                    "StateMachineArn": settings.workflow_arn,
+                    "Input": "$request.body",
+                    "Name": "$context.requestId",  # one id in the logs of all services
+                },
                 timeout_ms=INTEGRATION_TIMEOUT_S * 1000,
             ),
             route=RouteFields(key="POST /", authorization="NONE"),

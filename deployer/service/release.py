@@ -14,7 +14,8 @@ from deployer.files import read_object
 from deployer.images.context import Context
 from deployer.project import workflow
 from deployer.project.contexts import image_keys, load_contexts, pin_bases
-from deployer.project.models import Model, load_models, read_manifest
+from deployer.project.manifest import read_manifest
+from deployer.project.models import Model, load_models
 from deployer.project.settings import Settings
 from deployer.project.training import needed, outdated
 from deployer.project.workflow import WORKFLOW

@@ -53,6 +53,8 @@ LAYERS = [
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")},
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
+    {"project.samples"},
+    {"project.answers", "project.manifest"},
     {"images.direct", "images.engine"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
     | {"images.predictions"},
@@ -89,9 +91,11 @@ ONLY_IN = {
     "botocore": {"aws", "local"},
     "docker": {"images.engine", "images.context", "images.registry"},
     "requests": {"images.engine", "images.ecr", "images.registry"},
+    "jsonschema": {"project.manifest"},
     "packaging": {"images.requirements", "images.packages"},
 }
 PURE = {
+    "project.answers",
     "engine.plan",
     "engine.compare",
     "engine.events",
