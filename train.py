@@ -18,11 +18,18 @@ import os
 import platform
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
+
+if __name__ == "__main__":  # before the imports below, which take seconds; 130 is the shells' code
+    signal.signal(
+        signal.SIGINT,
+        lambda number, frame: os._exit(130 if os.write(2, b"train.py: interrupted\n") else 1),
+    )
 
 import joblib
 import numpy as np
@@ -464,8 +471,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("train.py: interrupted", file=sys.stderr)
-        sys.exit(130)
+    main()

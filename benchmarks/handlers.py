@@ -94,6 +94,15 @@ def train_others(folder: Path) -> None:
             "features": features,
         }
     (folder / "manifest.json").write_text(json.dumps(manifest))
+    for name in manifest["models"]:
+        (folder / f"{name}.json").write_bytes(signature(name, manifest))
+
+
+def signature(model: str, manifest: dict[str, Any]) -> bytes:
+    """Return the signature's file of a model of numbers."""
+    features = [{"name": feature["name"]} for feature in manifest["models"][model]["features"]]
+    document = {"features": features, "scikit-learn": manifest["libraries"]["scikit-learn"]}
+    return json.dumps(document).encode()
 
 
 def environment(model: str, manifest: dict[str, Any], url: str) -> dict[str, str]:
@@ -111,6 +120,6 @@ def environment(model: str, manifest: dict[str, Any], url: str) -> dict[str, str
         "BUCKET": "models",
         "KEY": f"{model}.joblib",
         "SHA256": described["sha256"],
-        "FEATURES": json.dumps([feature["name"] for feature in described["features"]]),
-        "SCIKIT_LEARN_VERSION": manifest["libraries"]["scikit-learn"],
+        "SIGNATURE_KEY": f"{model}.json",
+        "SIGNATURE_SHA256": hashlib.sha256(signature(model, manifest)).hexdigest(),
     }

@@ -88,6 +88,8 @@ def load_in_part(
     import outputs
     from fast import deferred
 
+    made = inputs.sample(signature)  # imports pandas for a table; packages() leaves it out
+
     try:
         with deferred.packages():
             evaluate = load_with_sklearn(content, signature)
@@ -99,7 +101,7 @@ def load_in_part(
                 first = evaluate = deferred.safely(evaluate)
             # The first call imports further modules. A model may refuse a made record.
             with suppress(ValueError):
-                first(inputs.sample(signature))
+                first(made)
         return evaluate, f"scikit-learn, imported in part ({unknown})"
     except ModelError:
         raise

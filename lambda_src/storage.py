@@ -14,6 +14,7 @@ import os
 import threading
 import time
 import urllib.parse
+from contextlib import closing
 
 TIMEOUT_S = 5
 EMPTY = hashlib.sha256(b"").hexdigest()
@@ -67,9 +68,8 @@ class Fetching(threading.Thread):
 
     def run(self) -> None:
         try:
-            client = Client(self.bucket)
-            self.contents = [fetch(client, key) for key in self.keys]
-            client.close()
+            with closing(Client(self.bucket)) as client:
+                self.contents = [fetch(client, key) for key in self.keys]
         except Exception as error:  # raised in the waiting thread, by result()
             self.error = error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +44,7 @@ def _same(actual: Any, expected: Any, tolerance: float) -> bool:
             and all(_same(a, e, tolerance) for a, e in zip(actual, expected, strict=True))
         )
     if _is_number(expected) and _is_number(actual):
-        return math.isclose(actual, expected, rel_tol=0, abs_tol=tolerance)
+        return bool(abs(actual - expected) <= tolerance)
     return type(actual) is type(expected) and bool(actual == expected)
 
 

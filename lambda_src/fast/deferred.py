@@ -40,6 +40,9 @@ DEFERRED = re.compile(
 # scikit-learn imports functions of this package that it uses for fitting. Its distributions take
 # longer to make than the whole rest of an init.
 IMPORTED_WHEN_CALLED = "scipy.stats"
+# scikit-learn imports it if it is installed, and needs it for a table alone. A model that takes one
+# has imported it before.
+LEFT_OUT = "pandas"
 LISTED = re.compile(rb"(?:^|\n)__all__ *= *([\[(].*?[\])])", re.DOTALL)
 INIT = ""  # in place of a module's name: the package's own __init__
 SET_BY_IMPORT = {"__path__", "__file__", "__cached__"}
@@ -97,6 +100,8 @@ class Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        if name == LEFT_OUT:
+            raise ModuleNotFoundError(f"{name} is left out", name=name)
         spec = PathFinder.find_spec(name, path, target) if DEFERRED.fullmatch(name) else None
         if spec is not None and spec.submodule_search_locations and spec.loader:
             spec.loader = Loader(spec.loader)  # type: ignore[assignment]  # forwards to one

@@ -5,6 +5,7 @@ The functions' predictions must equal those of the models here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -35,6 +36,7 @@ from tests.support.accounts import connect, keys, reset
 from tests.support.containers import Registry
 from tests.support.ecr import RegistryEcr
 from tests.support.emulator import running
+from tests.support.handlers import described
 from tests.support.made_zoo import made_zoo
 from tests.support.projects import ROOT
 
@@ -136,8 +138,10 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
     rows = np.loadtxt(ROOT / "data" / "boston_housing.csv", delimiter=",", skiprows=1)[:20, :13]
     engine.images.pull(pushed[kind])
     for name in NAMES:
-        described = manifest["models"][name]
-        features = [feature["name"] for feature in described["features"]]
+        entry = manifest["models"][name]
+        features = [feature["name"] for feature in entry["features"]]
+        signature = described(features)
+        aws.call("s3", "put_object", Bucket="models", Key=f"{name}.json", Body=signature)
         aws.call(
             "s3",
             "put_object",
@@ -149,9 +153,9 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
             "MODEL": name,
             "BUCKET": "models",
             "KEY": name,
-            "SHA256": described["sha256"],
-            "FEATURES": json.dumps(features),
-            "SCIKIT_LEARN_VERSION": manifest["libraries"]["scikit-learn"],
+            "SHA256": entry["sha256"],
+            "SIGNATURE_KEY": f"{name}.json",
+            "SIGNATURE_SHA256": hashlib.sha256(signature).hexdigest(),
             "AWS_ENDPOINT_URL": server.url,
             **keys(server),
         }
@@ -160,7 +164,7 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
             answer = invoke(
                 {"instances": [dict(zip(features, row, strict=True)) for row in rows.tolist()]}
             )
-            assert answer["model"] == name and answer["version"] == described["sha256"][:12], answer
+            assert answer["model"] == name and answer["version"] == entry["sha256"][:12], answer
             assert np.abs(np.array(answer["predictions"]) - expected).max() <= 1e-9
             assert invoke({"CRIM": 1})["errorType"] == "InvalidInput"
 

@@ -98,11 +98,11 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("timeout_s", value=7), {"timeout_s"}),
         (put("ephemeral_storage_mb", value=1024), {"ephemeral_storage_mb"}),
         (put("environment", "MODEL", value="other"), {"environment.MODEL"}),
-        (lambda fields: fields["environment"].pop("FEATURES"), {"environment.FEATURES"}),
+        (lambda fields: fields["environment"].pop("KEY"), {"environment.KEY"}),
         (
             put("environment", value={}),
-            {f"environment.{name}" for name in ["BUCKET", "FEATURES", "KEY", "MODEL", "SHA256"]}
-            | {"environment.SCIKIT_LEARN_VERSION"},
+            {f"environment.{name}" for name in ["BUCKET", "KEY", "MODEL", "SHA256"]}
+            | {"environment.SIGNATURE_KEY", "environment.SIGNATURE_SHA256"},
         ),
         (put("tracing", value="Active"), {"tracing"}),
         (put("description", value=""), {"description"}),

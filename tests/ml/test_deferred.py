@@ -39,11 +39,13 @@ import sys
 from pathlib import Path
 import loading
 content = Path(sys.argv[2]).read_bytes()
-import hashlib, numpy
-digest, version = hashlib.sha256(content).hexdigest(), sys.argv[3]
+import numpy
+from signature import Signature
+features = [{"name": str(number)} for number in range(13)]
+signature = Signature({"features": features, "scikit-learn": sys.argv[3]})
 part = sys.argv[1] == "part"
-whole = not part and loading.load_with_sklearn(content, version, 13)
-evaluate = whole or loading.load(content, digest, version, 13)[0]
+whole = not part and loading.load_with_sklearn(content, signature)
+evaluate = whole or loading.load(content, signature)[0]
 evaluate(numpy.ones((1, 13)))
 print(len(sys.modules), *sorted(sys.modules))
 """
@@ -343,11 +345,13 @@ def test_what_predicts_nothing_is_not_verified(tmp_path: Path, trained: Path) ->
 
 
 LOADED = """
-import hashlib, sys
+import sys
 import loading
+from signature import Signature
 loading.preload()
 content = open(sys.argv[1], "rb").read()
-way = loading.load(content, hashlib.sha256(content).hexdigest(), sys.argv[2], 13)[1]
+features = [{"name": str(number)} for number in range(13)]
+way = loading.load(content, Signature({"features": features, "scikit-learn": sys.argv[2]}))[1]
 print(way, *(name for name in ("fast", "sklearn") if name in sys.modules))
 """
 

@@ -12,7 +12,6 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
-import sklearn
 from sklearn.base import clone
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.decomposition import PCA
@@ -32,6 +31,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import all_estimators
 
+from tests.support.handlers import described
 from tests.support.projects import ROOT
 from tests.support.thinning import WHOLE, thinned
 
@@ -80,7 +80,7 @@ def handler() -> ModuleType:
     """The handler's module, imported beside its own modules."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(ROOT / "lambda_src")
-        for name in ("contract", "outputs", "loading"):
+        for name in ("contract", "inputs", "outputs", "loading"):
             importlib.import_module(name)
         return importlib.import_module("predict")
 
@@ -90,9 +90,10 @@ def served(handler: ModuleType, model: Any, width: int = X.shape[1]) -> Any:
     stream = io.BytesIO()
     joblib.dump(model, stream)
     loading: Any = importlib.import_module("loading")
-    evaluate = loading.load_with_sklearn(stream.getvalue(), sklearn.__version__, width)
-    names = [f"f{number}" for number in range(width)]
-    return handler.predictor("model", "0" * 12, evaluate, names)
+    document = described([f"f{number}" for number in range(width)])
+    signature = handler.__dict__["signature"].parse(document)
+    evaluate = loading.load_with_sklearn(stream.getvalue(), signature)
+    return handler.predictor("model", "0" * 12, evaluate, signature)
 
 
 def request(rows: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -24,7 +25,16 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.neighbors import KNeighborsRegressor
 
-from tests.support.handlers import DATA, FEATURES, NAMES, SAMPLE, Storage, serving
+from tests.support.handlers import (
+    DATA,
+    FEATURES,
+    NAMES,
+    SAMPLE,
+    Storage,
+    described,
+    environment,
+    serving,
+)
 from tests.support.projects import ROOT
 
 TABLE = np.loadtxt(DATA, delimiter=",", skiprows=1)[:, :-1]
@@ -43,6 +53,7 @@ def import_handler() -> ModuleType:
         module.loading.preload()
         importlib.import_module("fast.deferred")
         importlib.import_module("outputs")
+        importlib.import_module("inputs")
     return module
 
 
@@ -343,6 +354,10 @@ class Touch:
         return Path.touch, (self.path,)
 
 
+def signature_of(predict: ModuleType, width: int, **members: str) -> Any:
+    return predict.signature.parse(described([f"f{n}" for n in range(width)], **members))
+
+
 @pytest.fixture
 def trap(tmp_path: Path) -> tuple[bytes, Path]:
     """A model file that creates another file when it is unpickled, and that file's path."""
@@ -353,17 +368,24 @@ def test_a_model_file_of_the_right_hash_and_version_is_unpickled(
     predict: ModuleType, trap: tuple[bytes, Path]
 ) -> None:
     with pytest.raises(predict.ModelError, match="neither predict nor transform"):
-        predict.loading.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), sklearn.__version__, 1)
+        predict.loading.load(trap[0], signature_of(predict, 1))
     assert trap[1].exists()
 
 
-def test_a_model_file_of_another_hash_is_refused_before_it_is_unpickled(
-    predict: ModuleType, trap: tuple[bytes, Path]
+@pytest.mark.parametrize("wrong", ["SHA256", "SIGNATURE_SHA256"])
+def test_a_file_of_another_hash_is_refused_before_the_model_is_unpickled(
+    handler: ModuleType, trap: tuple[bytes, Path], monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    found = hashlib.sha256(trap[0]).hexdigest()
-    with pytest.raises(predict.ModelError) as caught:
-        predict.loading.load(trap[0], "0" * 64, sklearn.__version__, 1)
-    assert str(caught.value) == f"the model file's sha256 is {found}, but {'0' * 64} was deployed"
+    signature = described(["a"])
+    variables = environment("a", trap[0], signature)
+    found = variables[wrong]
+    variables[wrong] = "0" * 64
+    storage = Storage(signature, trap[0])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
+    with serving(storage), pytest.raises(handler.ModelError) as caught:
+        handler.from_environment(variables)
+    what = "model" if wrong == "SHA256" else "signature"
+    assert str(caught.value) == f"the {what} file's sha256 is {found}, but {'0' * 64} was deployed"
     assert not trap[1].exists()
 
 
@@ -379,7 +401,7 @@ def test_a_model_of_other_features_than_were_deployed_is_refused(
     with pytest.raises(
         predict.ModelError, match="trained with 12 features, but the deployed manifest names 13"
     ):
-        predict.loading.load(content, hashlib.sha256(content).hexdigest(), sklearn.__version__, 13)
+        predict.loading.load(content, signature_of(predict, 13))
 
 
 def test_a_model_that_refuses_zeros_serves_the_rest_and_one_that_is_not_fitted_nothing(
@@ -403,7 +425,7 @@ def test_a_model_of_another_scikit_learn_is_refused_before_it_is_unpickled(
     predict: ModuleType, trap: tuple[bytes, Path]
 ) -> None:
     with pytest.raises(predict.ModelError) as caught:
-        predict.loading.load(trap[0], hashlib.sha256(trap[0]).hexdigest(), "0.24.2", 1)
+        predict.loading.load(trap[0], signature_of(predict, 1, **{"scikit-learn": "0.24.2"}))
     assert str(caught.value) == (
         f"the model was trained with scikit-learn 0.24.2, but this image has {sklearn.__version__}"
     )
@@ -431,10 +453,16 @@ def handler(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
+def fetched(handler: ModuleType) -> bytes:
+    with contextlib.closing(handler.storage.Client("a-bucket")) as client:
+        content: bytes = handler.storage.fetch(client, "models/a/b.joblib")
+    return content
+
+
 def fetch(handler: ModuleType, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> bytes:
     monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
     with serving(storage):
-        content: bytes = handler.storage.fetch("a-bucket", "models/a/b.joblib")
+        content: bytes = fetched(handler)
     return content
 
 
@@ -499,7 +527,7 @@ def test_an_endpoint_that_nobody_serves_is_a_model_error(
     with pytest.raises(
         handler.storage.NotFetched, match="cannot read s3://a-bucket/models/a/b.joblib: "
     ):
-        handler.storage.fetch("a-bucket", "models/a/b.joblib")
+        fetched(handler)
 
 
 def test_the_environment_makes_the_predictor_that_it_describes(
@@ -507,20 +535,15 @@ def test_the_environment_makes_the_predictor_that_it_describes(
 ) -> None:
     content = (trained / "linear_regression.joblib").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    environment = {
-        "MODEL": "linear_regression",
-        "BUCKET": "a-bucket",
-        "KEY": "key",
-        "SHA256": digest,
-        "FEATURES": json.dumps(FEATURES),
-        "SCIKIT_LEARN_VERSION": sklearn.__version__,
-    }
-    storage = Storage(content)
+    signature = described()
+    storage = Storage(signature, content)
     monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
     with serving(storage):
-        handler.__dict__["PREDICTOR"] = handler.from_environment(environment)
+        variables = environment("linear_regression", content, signature)
+        handler.__dict__["PREDICTOR"] = handler.from_environment(variables)
     answer = handler.handler(SAMPLE, None)
-    assert storage.paths == ["/a-bucket/key"]
+    assert storage.paths == ["/a-bucket/signature", "/a-bucket/key"]
+    assert storage.connections == 1
     assert (answer["model"], answer["version"]) == ("linear_regression", digest[:12])
     assert answer["predictions"] == pytest.approx([30.0], abs=1.5)
 

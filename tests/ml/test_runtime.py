@@ -488,46 +488,41 @@ def test_the_identity_changes_with_whatever_a_running_process_could_not_take_ove
 
 def predicting(
     trained: Path, name: str, client: list[str], endpoint: str, **other: str
-) -> tuple[Functions, Version]:
+) -> tuple[Functions, Version, Model]:
     """The version that a deployment would publish for a model."""
     manifest = json.loads((trained / "manifest.json").read_text(encoding="utf-8"))
     entry = manifest["models"][name]
-    model = Model(
-        name,
-        trained / f"{name}.joblib",
-        entry["sha256"],
-        tuple(each["name"] for each in entry["features"]),
-        manifest["libraries"]["scikit-learn"],
-    )
+    path = trained / f"{name}.joblib"
+    model = Model(name, path, entry["sha256"], entry, manifest["libraries"], {})
     variables = model.environment("a-bucket")
     arn = "arn:aws:lambda:eu-west-3:123456789012:function:inference-dev-a:4"
     code = ROOT / "lambda_src"
     version = Version(
         arn, "inference-dev-a", "4", code, "predict.handler", {**variables, **other}, 20.0, 512
     )
-    return Functions(
+    functions = Functions(
         code,
         endpoint,
         "eu-west-3",
         lambda group, stream, lines: None,
         Credentials("key", "secret"),
         client,
-    ), version
+    )
+    return functions, version, model
 
 
 def test_the_deployed_handler_answers_with_the_models_own_predictions_and_refuses_bad_input(
     trained: Path, client: list[str]
 ) -> None:
-    storage = Storage((trained / "random_forest.joblib").read_bytes())
-    functions, version = predicting(trained, "random_forest", client, storage.url)
+    storage = Storage(b"")
+    functions, version, model = predicting(trained, "random_forest", client, storage.url)
+    storage.answers = [model.signature, model.path.read_bytes()]
     with serving(storage):
         response = functions.invoke(version, json.dumps(SAMPLE).encode())
         batch = functions.invoke(version, json.dumps({"instances": [SAMPLE] * 1000}).encode())
         refused = functions.invoke(version, json.dumps({**SAMPLE, "CRIM": "x", "ü": 1}).encode())
         functions.close()
-    assert storage.paths == [
-        f"/a-bucket/models/random_forest/{version.environment['SHA256']}.joblib"
-    ]
+    assert storage.paths == [f"/a-bucket/{model.signature_key}", f"/a-bucket/{model.key}"]
     expected = (
         joblib.load(trained / "random_forest.joblib")
         .predict([[SAMPLE[name] for name in FEATURES]])
@@ -550,8 +545,9 @@ def test_the_deployed_handler_answers_with_the_models_own_predictions_and_refuse
 def test_the_deployed_handler_ends_its_init_when_the_bucket_holds_another_model(
     trained: Path, client: list[str]
 ) -> None:
-    storage = Storage(b"another model")
-    functions, version = predicting(trained, "random_forest", client, storage.url)
+    storage = Storage(b"")
+    functions, version, model = predicting(trained, "random_forest", client, storage.url)
+    storage.answers = [model.signature, b"another model"]
     with serving(storage):
         response = functions.invoke(version, json.dumps(SAMPLE).encode())
         functions.close()

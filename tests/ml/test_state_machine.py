@@ -318,7 +318,8 @@ def test_the_answers_stand_in_the_machines_order_and_every_model_gets_the_reques
     request = {"instances": [{"CRIM": 0.00632, "B": None}]}
     record = workflow.run({name: noting(name) for name in NAMES}, request)
     assert output(record) == [entry(name) for name in NAMES]
-    assert asked == dict.fromkeys(NAMES, request)
+    envelope = {"execution": record["name"], "input": request}
+    assert asked == dict.fromkeys(NAMES, envelope)
 
 
 @pytest.mark.parametrize(
@@ -520,10 +521,11 @@ def test_executions_share_what_the_definition_was_parsed_to_and_nothing_else(
 
     def function(name: str) -> Function:
         def answer(request: Any) -> Any:
-            busy[f"{name} {request['number']}"] += 1
-            if busy[f"{name} {request['number']}"] == 1:  # each execution has all its attempts
+            number = request["input"]["number"]
+            busy[f"{name} {number}"] += 1
+            if busy[f"{name} {number}"] == 1:  # each execution has all its attempts
                 raise refused("TooManyRequestsException", 429)
-            return {**entry(name), "predictions": [request["number"]]}
+            return {**entry(name), "predictions": [number]}
 
         return answer
 

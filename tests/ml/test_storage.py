@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +10,13 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
-import sklearn
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.handlers import FEATURES, Storage, serving
+from tests.support.handlers import Storage, described, environment, serving
 from tests.support.projects import ROOT
 
 NOW = "20261124T080000Z"
@@ -65,7 +62,7 @@ def test_a_request_is_signed_as_botocore_signs_it(
         patch.setattr(
             storage, "time", SimpleNamespace(strftime=lambda *arguments: NOW, gmtime=lambda: None)
         )
-        storage.get("a-bucket", key)
+        storage.Client("a-bucket").get(key)
         host = f"a-bucket.s3.{region}.amazonaws.com{'.cn' if region == 'cn-north-1' else ''}"
         request = AWSRequest(
             "GET", f"https://{host}{sent['path']}", headers={"x-amz-content-sha256": storage.EMPTY}
@@ -87,7 +84,7 @@ import predict
 print(len(set(sys.modules) - before), *sorted(sys.modules))
 """
 # of lambda_src/, and nothing of fast/ that is for other models
-OURS = {"contract", "fast", "fast.estimators", "loading", "predict", "storage"}
+OURS = {"contract", "fast", "fast.estimators", "loading", "predict", "signature", "storage"}
 SLOW = {"boto3", "botocore", "joblib", "pandas", "pathlib", "requests", "scipy", "sklearn"}
 
 
@@ -95,25 +92,21 @@ SLOW = {"boto3", "botocore", "joblib", "pandas", "pathlib", "requests", "scipy",
 def test_an_init_imports_numpy_and_nothing_that_is_slow(trained: Path, name: str) -> None:
     """Every module more that is imported at init slows cold starts."""
     content = (trained / f"{name}.joblib").read_bytes()
-    with serving(Storage(content)) as served:
-        environment = {
+    signature = described()
+    with serving(Storage(signature, content)) as served:
+        variables = {
             "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9",
             "AWS_ENDPOINT_URL": served.url,
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "a",
             "AWS_SECRET_ACCESS_KEY": "b",
-            "MODEL": name,
-            "BUCKET": "bucket",
-            "KEY": "key",
-            "SHA256": hashlib.sha256(content).hexdigest(),
-            "FEATURES": json.dumps(FEATURES),
-            "SCIKIT_LEARN_VERSION": sklearn.__version__,
+            **environment(name, content, signature),
         }
         # -S: an editable installation of the deployer would import modules of its own.
-        environment["PYTHONPATH"] = str(Path(np.__file__).parents[1])
+        variables["PYTHONPATH"] = str(Path(np.__file__).parents[1])
         command = [sys.executable, "-S", "-c", PROGRAM]
         done = subprocess.run(
-            command, env=environment, cwd=ROOT / "lambda_src", capture_output=True, text=True
+            command, env=variables, cwd=ROOT / "lambda_src", capture_output=True, text=True
         )
     assert done.returncode == 0, done.stderr
     way, imported = done.stdout.splitlines()

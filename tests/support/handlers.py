@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import sklearn
 
 from tests.support.projects import ROOT
 
@@ -21,6 +24,25 @@ SAMPLE = json.loads((ROOT / "samples" / "boston_housing.json").read_text(encodin
 
 
 NAMES = ["linear_regression", "random_forest", "support_vector"]
+
+
+def described(names: Sequence[str] = FEATURES, **members: Any) -> bytes:
+    """Return the signature's file of a model of numbers."""
+    features = [{"name": name} for name in names]
+    document = {"features": features, "scikit-learn": sklearn.__version__, **members}
+    return json.dumps(document).encode()
+
+
+def environment(name: str, content: bytes, signature: bytes) -> dict[str, str]:
+    """Return the variables by which a function finds its model."""
+    return {
+        "MODEL": name,
+        "BUCKET": "a-bucket",
+        "KEY": "key",
+        "SHA256": hashlib.sha256(content).hexdigest(),
+        "SIGNATURE_KEY": "signature",
+        "SIGNATURE_SHA256": hashlib.sha256(signature).hexdigest(),
+    }
 
 
 class Storage(http.server.ThreadingHTTPServer):
@@ -41,11 +63,17 @@ class Storage(http.server.ThreadingHTTPServer):
         self.answers = list(answers)
         self.cut = cut
         self.paths: list[str] = []
+        self.connections = 0
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
 class StorageRequest(http.server.BaseHTTPRequestHandler):
     server: Storage
+    protocol_version = "HTTP/1.1"  # as S3's: the connection stays open
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
 
     def do_GET(self) -> None:
         answers = self.server.answers
@@ -63,6 +91,7 @@ class StorageRequest(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body) + cut))
         self.end_headers()
         self.wfile.write(body)
+        self.close_connection = self.close_connection or cut > 0
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -202,7 +202,8 @@ def test_no_module_hides_one_of_the_standard_library_from_functions() -> None:
 )
 def test_training_handlers_and_deployer_meet_through_files_only(path: Path) -> None:
     names = {imported.split(".")[0] for imported in imports(path)}
-    assert not names & {"deployer", "train", "pandas"}
+    assert not names & {"deployer", "train"}
+    assert "pandas" not in names or path.name == "inputs.py"  # only where a model takes a table
     assert "predict" not in names or path.name == "verify.py"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -12,7 +13,8 @@ import pytest
 from deployer.errors import ConfigError
 from deployer.images.context import NO_BASE
 from deployer.images.requirements import pinned_version, read_requirements, target_environment
-from deployer.project.models import Model, read_manifest
+from deployer.project.manifest import read_manifest
+from deployer.project.models import Model
 from deployer.project.settings import load_settings
 from deployer.service.release import load_release
 from tests.support.projects import ROOT
@@ -79,7 +81,7 @@ def test_the_shipped_project_is_in_order(project):
     assert found.contexts["image"].folder == project / "lambda_src"
     libraries = read_manifest(project, [])["libraries"]
     assert libraries.keys() >= {"python", "scikit-learn"}
-    assert forest.trained_with == libraries["scikit-learn"]
+    assert forest.libraries["scikit-learn"] == libraries["scikit-learn"]
 
 
 def test_the_image_stands_on_the_python_that_trained(project, manifest):
@@ -365,26 +367,21 @@ def test_when_every_function_has_its_own_image_there_is_no_shared_one(project):
     assert load(project).contexts.keys() == {f"image/{name}" for name in NAMES}
 
 
-def test_an_environment_beyond_lambdas_limit_is_refused(project, manifest):
-    def change(content):
-        content["models"]["random_forest"]["features"] = [
-            {"name": f"{number}" * 400} for number in range(10)
-        ]
-
-    edit(manifest, change)
-    (problem,) = problems(project)
-    assert problem.startswith("the 10 feature names of random_forest make an environment of 4")
-    assert problem.endswith(" bytes; Lambda's limit is 4096: shorten the names")
-
-
-def test_feature_names_beyond_ascii_count_as_they_are_sent(project, manifest):
-    """json.dumps writes é as six characters."""
+def test_two_thousand_features_with_long_names_are_served(project, manifest):
+    """An environment of 4,096 bytes would hold no forty of them."""
+    names = [f"{number:04d} é " + "x" * 90 for number in range(2000)]
     edit(
         manifest,
-        lambda content: content["models"]["random_forest"].update(features=[{"name": "é" * 700}]),
+        lambda content: content["models"]["random_forest"].update(
+            features=[{"name": name} for name in names],
+            example={"instances": [dict.fromkeys(names, 0)]},
+        ),
     )
-    (problem,) = problems(project)
-    assert "make an environment of 4" in problem
+    models = {function.name: function.model for function in load(project).functions}
+    variables = models["random_forest"].environment("bucket")
+    assert sum(map(len, [*variables, *variables.values()])) < 500
+    features = json.loads(models["random_forest"].signature)["features"]
+    assert [feature["name"] for feature in features] == names
 
 
 def test_every_problem_is_told_at_once(project, workflow):
@@ -405,13 +402,19 @@ def test_every_problem_is_told_at_once(project, workflow):
 
 
 def test_a_models_key_and_environment_say_which_file_it_is(tmp_path):
-    model = Model("forest", tmp_path, "abc", ("a b", "é"), "1.7.2")
+    entry = {"features": [{"name": "a b", "unit": "m"}, {"name": "é"}], "metrics": {"r2": 1}}
+    model = Model("forest", tmp_path, "abc", entry, {"scikit-learn": "1.7.2"}, {})
+    assert json.loads(model.signature) == {
+        "features": [{"name": "a b"}, {"name": "é"}],
+        "scikit-learn": "1.7.2",
+    }
+    digest = hashlib.sha256(model.signature).hexdigest()
     assert model.key == "models/forest/abc.joblib"
     assert model.environment("bucket") == {
         "MODEL": "forest",
         "BUCKET": "bucket",
         "KEY": "models/forest/abc.joblib",
         "SHA256": "abc",
-        "FEATURES": '["a b","\\u00e9"]',
-        "SCIKIT_LEARN_VERSION": "1.7.2",
+        "SIGNATURE_KEY": f"models/forest/{digest}.json",
+        "SIGNATURE_SHA256": digest,
     }
