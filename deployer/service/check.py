@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
 
@@ -15,30 +12,12 @@ from deployer.engine.events import Emit, Note, as_notes
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.predictions import prediction_check
-from deployer.project.manifest import MANIFEST
 from deployer.project.settings import Settings
 from deployer.project.training import needed
 from deployer.service import declare
+from deployer.service.examples import ask_examples, texts, without_example
 from deployer.service.rehearsal import rehearse, stand_in
 from deployer.service.release import Release, load_release, read_release
-
-# Loads each model as a function would, in a process of its own: a file that cannot be loaded may
-# take its process along.
-_LOAD = """
-import json, sys, warnings
-import joblib
-warnings.simplefilter("error")
-models = {}
-for name in sys.argv[1:]:
-    try:
-        model = joblib.load(f"models/{name}.joblib")
-        features = getattr(model, "n_features_in_", None)
-        answers = hasattr(model, "predict") or hasattr(model, "transform")
-        models[name] = {"features": features, "answers": answers}
-    except Exception as error:
-        models[name] = {"error": f"{type(error).__name__}: {error}"}
-print(json.dumps(models))
-"""
 
 
 def all_findings(
@@ -49,7 +28,7 @@ def all_findings(
     Args:
         offline: whether to look at the user's folder alone, not at the account.
     """
-    release, findings = project_findings(settings, emit, offline=offline)
+    release, findings = project_findings(settings, pool, emit, offline=offline)
     if release is not None:
         findings += rehearse(aws, settings, declare.declare(settings, release))
         if not offline:
@@ -58,7 +37,7 @@ def all_findings(
 
 
 def project_findings(
-    settings: Settings, emit: Emit, *, offline: bool
+    settings: Settings, pool: Executor, emit: Emit, *, offline: bool
 ) -> tuple[Release | None, list[str]]:
     """Check the user's folder; return its release, None if it cannot be read, and the findings."""
     try:
@@ -71,32 +50,10 @@ def project_findings(
         return None, list(error.problems)
     except DeployerError as error:
         return None, [error.message]
-    return release, [*_model_findings(settings, release), *_prediction_findings(release, emit)]
-
-
-def _model_findings(settings: Settings, release: Release) -> Iterator[str]:
-    """Load every model with this Python's libraries, as the training had them (PRE-10)."""
-    models = {function.name: function.model for function in release.functions}
-    command = [sys.executable, "-c", _LOAD, *models]
-    done = subprocess.run(command, cwd=settings.project, capture_output=True, text=True)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        yield f"models: they cannot be loaded here: {last}"
-        return
-    for name, report in json.loads(done.stdout.splitlines()[-1]).items():
-        expected = len(models[name].features)
-        if "error" in report:
-            yield (
-                f"models/{name}.joblib: cannot be loaded: {report['error']}; run train.py with "
-                f"this environment's libraries"
-            )
-        elif not report["answers"]:
-            yield f"models/{name}.joblib: has neither predict nor transform"
-        elif report["features"] not in (None, expected):
-            yield (
-                f"models/{name}.joblib: wants {report['features']} features, but {MANIFEST} "
-                f"names {expected}"
-            )
+    for line in without_example(release):
+        emit(Note(line))
+    examples = texts(ask_examples(settings, release, release.names, pool))
+    return release, [*examples, *_prediction_findings(release, emit)]
 
 
 def _prediction_findings(release: Release, emit: Emit) -> Iterator[str]:

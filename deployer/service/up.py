@@ -16,6 +16,7 @@ from deployer.errors import AwsError, ConfigError, ForeignResource
 from deployer.project.settings import Settings
 from deployer.resources.base import Owned, Resource
 from deployer.service.declare import declare
+from deployer.service.examples import ask_examples, texts
 from deployer.service.inventory import find_functions, undeclared
 from deployer.service.outcome import Stopped, check_result, prove
 from deployer.service.pruning import prune
@@ -69,6 +70,22 @@ class Deployment:
                 engine, _ = choose_engine(self.settings.builder, context)
                 if engine:
                     engine.close()
+
+    def ask_examples(self) -> None:
+        """Ask the models that change their examples here; raise ConfigError if one is not right.
+
+        What this machine cannot tell is left to the functions themselves.
+        """
+        changing = {
+            name
+            for kind, _, name in (change.key.partition("/") for change in self.plan.effective)
+            if kind in ("function", "model")
+        }
+        findings = ask_examples(self.settings, self.release, changing, self.pool)
+        if any(finding.certain for finding in findings):
+            raise ConfigError(texts(findings), "nothing was written")
+        for line in texts(findings):
+            self.emit(Note(line))
 
     def apply(self, stopped: Stopped) -> dict[str, Any]:
         """Apply the plan, prove the result by a second read, and return the outputs for users."""
@@ -152,6 +169,7 @@ def plan_up(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> Deploym
     deployment = plan_release(aws, settings, read_release(settings, emit), pool, emit)
     emit(PlanReady(deployment.plan))
     deployment.check_builder()
+    deployment.ask_examples()
     return deployment
 
 

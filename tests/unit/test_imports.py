@@ -39,6 +39,7 @@ LAYERS = [
         "service.invoke",
     },
     {
+        "service.examples",
         "service.rehearsal",
         "service.census",
         "service.inventory",
@@ -57,7 +58,7 @@ LAYERS = [
     {"project.answers", "project.manifest"},
     {"images.direct", "images.engine"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
-    | {"images.predictions"},
+    | {"images.predictions", "images.trial"},
     {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
     {"project.settings", "engine.graph"},
     {"images.context", "images.pip_command", "images.requirements", "images.registry"},
@@ -67,7 +68,7 @@ LAYERS = [
     {"files", "machine", "project.state_rules"},
     {"aws.botocore_patches"},
     {"aws.foreign_answers"},
-    {"errors", "hints", "project.template"},
+    {"errors", "hints", "images.run_handler", "project.template"},
     {
         "",
         "commands",

@@ -1,0 +1,121 @@
+"""Asking the models of a release their examples on this machine, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from deployer.errors import BuildError
+from deployer.images.context import NO_BASE
+from deployer.images.trial import Outcome, Trial, trial
+from deployer.project.answers import HERE, difference
+from deployer.project.manifest import MANIFEST
+from deployer.project.settings import Settings
+from deployer.service.release import Release, ServedFunction
+
+_INIT_S = 10.0  # Lambda's own limit of an init; a slow one counts as a call (Lambda-2)
+_OTHER_LIBRARIES = "was trained with scikit-learn"  # in the refusal of lambda_src/loading.py
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A model that does not answer its example as it should.
+
+    Attributes:
+        certain: False if this machine cannot tell, because the image has other libraries.
+    """
+
+    text: str
+    certain: bool = True
+
+
+def ask_examples(
+    settings: Settings, release: Release, names: Collection[str], pool: Executor
+) -> list[Finding]:
+    """Send each function its model's example, through the handler that its image will hold."""
+    findings: list[Finding] = []
+    with ExitStack() as stack:
+        trials: dict[str, Trial] = {}
+        for key, context in release.contexts.items():
+            try:
+                trials[key] = stack.enter_context(trial(context))
+            except BuildError as error:
+                text = f"the examples could not be compared here: {error.message}"
+                findings.append(Finding(text, certain=False))
+        keys = release.image_keys
+        asked = [
+            (function, trials[keys[function.name]])
+            for function in release.functions
+            if function.name in names and keys[function.name] in trials
+        ]
+        outcomes = list(pool.map(lambda pair: _ask(settings, *pair), asked))
+    for (function, laid_out), outcome in zip(asked, outcomes, strict=True):
+        findings += _judge(settings, release, function, laid_out, outcome)
+    return findings
+
+
+def without_example(release: Release) -> Iterator[str]:
+    """Yield a line for each model whose manifest entry has no example to compare with."""
+    for function in release.functions:
+        if function.model.expected is None:
+            yield (
+                f"{MANIFEST} has no example of {function.name} with its answer: a made record was "
+                "asked, and any well-formed answer counts"
+            )
+
+
+def _ask(settings: Settings, function: ServedFunction, laid_out: Trial) -> Outcome:
+    model = function.model
+    return laid_out.call(
+        model.environment("bucket"),
+        {model.key: model.path.read_bytes(), model.signature_key: model.signature},
+        model.example,
+        _INIT_S + settings.function(function.name).timeout_s,
+    )
+
+
+def _judge(
+    settings: Settings,
+    release: Release,
+    function: ServedFunction,
+    laid_out: Trial,
+    outcome: Outcome,
+) -> Iterator[Finding]:
+    """Yield what is wrong with an outcome."""
+    name, model = function.name, function.model
+    based = release.contexts[release.image_keys[name]].base != NO_BASE
+    if outcome.error:
+        # The image may have what this Python lacks.
+        elsewhere = _OTHER_LIBRARIES in outcome.message or (
+            outcome.module is not None and not laid_out.has_module(outcome.module)
+        )
+        if based and elsewhere:
+            text = f"{name}: its example could not be compared here: {outcome.message}"
+            yield Finding(text, certain=False)
+        elif not model.entry.get("example") and outcome.error in ("InvalidInput", "ValueError"):
+            yield Finding(
+                f"{name}: it refuses a record that was made of its features: {outcome.message}; "
+                f"give it an example in {MANIFEST}",
+                certain=False,
+            )
+        else:
+            yield Finding(f"{name} does not answer its example: {outcome.error}: {outcome.message}")
+        return
+    records = len(model.example["instances"])
+    problem = difference(outcome.answer, model.expected, records, HERE)
+    if problem:
+        yield Finding(f"{name} answers its example otherwise than it did when trained: {problem}")
+    limit = settings.function(name).memory_mb
+    if outcome.peak_mb is not None and outcome.peak_mb > limit:
+        yield Finding(
+            f"{name} needed {outcome.peak_mb} MB here to load and answer, and its memory_mb is "
+            f"{limit}: set memory_mb = {-(-outcome.peak_mb * 5 // 4 // 64) * 64} in "
+            f"[deployer:{name}] of setup.cfg"
+        )
+
+
+def texts(findings: Sequence[Finding], *, certain: bool | None = None) -> list[str]:
+    """Return the lines of findings, of all or of those that are certain or not."""
+    return [finding.text for finding in findings if certain in (None, finding.certain)]
