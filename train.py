@@ -25,6 +25,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+# Your own modules that a model is pickled with belong there, and so into the image.
+sys.path.append(str(Path(__file__).resolve().parent / "lambda_src"))
+
 if __name__ == "__main__":  # before the imports below, which take seconds; 130 is the shells' code
     signal.signal(
         signal.SIGINT,

@@ -28,32 +28,41 @@ class Context:
     """A build context and the target it is built for.
 
     Attributes:
+        folder: with its Dockerfile, unless that is in `shared`.
         base: the image that FROM names, pinned by digest; NO_BASE for an image without a base.
         architecture: x86_64 or arm64.
         python: the minor version, such as 3.12, that trained the models and will serve them.
+        shared: a folder whose files count as well, where `folder` has none of their name.
+        apart: the names of subfolders that belong to other functions.
     """
 
     folder: Path
     base: str
     architecture: str
     python: str = ""
+    shared: Path | None = None
+    apart: frozenset[str] = frozenset()
 
     @cached_property
     def files(self) -> dict[str, Path]:
         """The files by their name with slashes, sorted.
 
-        Left out: bytecode, version control, files that .dockerignore excludes, and subfolders with
-        a Dockerfile, which are contexts of other functions.
+        Left out: bytecode, version control, files that .dockerignore excludes, and subfolders of
+        other functions.
 
         Raises:
             BuildError: there is no Dockerfile, or something is neither a file nor a folder.
         """
-        if not (self.folder / "Dockerfile").is_file():
+        if not self.path("Dockerfile").is_file():
             raise BuildError(
                 f"{self.folder} has no Dockerfile",
                 "a function's folder needs one to become an image",
             )
-        paths = {path.relative_to(self.folder).as_posix(): path for path in self._walk()}
+        paths = {
+            path.relative_to(folder).as_posix(): path
+            for folder in self._folders
+            for path in self._walk(folder)
+        }
         files = {name: paths[name] for name in sorted(self._not_excluded(paths))}
         for name, path in files.items():
             if path.is_symlink() or not path.is_file():
@@ -63,13 +72,26 @@ class Context:
                 )
         return files
 
-    def _walk(self) -> Iterator[Path]:
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        """The folders of the files; a later one's count where both have a file of one name."""
+        return (self.folder,) if self.shared is None else (self.shared, self.folder)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file at the top, which need not exist."""
+        paths = [folder / name for folder in reversed(self._folders)]
+        return next((path for path in paths if path.is_file()), paths[0])
+
+    def _walk(self, top: Path) -> Iterator[Path]:
         """Yield files and links to folders, before .dockerignore."""
-        for parent, folders, names in os.walk(self.folder):
+        for parent, folders, names in os.walk(top):
+            top_level = Path(parent) == top and top == self._folders[0]
+            apart = self.apart if top_level else frozenset()
             folders[:] = [
                 folder
                 for folder in folders
                 if folder not in _IGNORED_FOLDERS
+                and folder not in apart
                 and not Path(parent, folder, "Dockerfile").is_file()
             ]
             links = [folder for folder in folders if Path(parent, folder).is_symlink()]
@@ -79,7 +101,7 @@ class Context:
 
     def _not_excluded(self, names: Iterable[str]) -> set[str]:
         """Return the names that .dockerignore does not exclude."""
-        ignore = self.folder / ".dockerignore"
+        ignore = self.path(".dockerignore")
         if not ignore.is_file():
             return set(names)
         try:
@@ -92,12 +114,12 @@ class Context:
             return {name for name in names if name == "Dockerfile" or not _below(patterns, name)}
         from docker.utils.build import exclude_paths  # type: ignore[import-untyped]
 
-        included = exclude_paths(str(self.folder), patterns)
+        included = set().union(*(exclude_paths(str(top), patterns) for top in self._folders))
         return {name for name in names if name.replace("/", os.sep) in included}
 
     @cached_property
     def dockerfile(self) -> Dockerfile:
-        return read_dockerfile(self.folder / "Dockerfile")
+        return read_dockerfile(self.path("Dockerfile"))
 
     @cached_property
     def image_tag(self) -> str:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -36,10 +38,11 @@ def prediction_check(
     The function raises BuildError if predictions are wrong. An image without a base is not checked,
     because it runs with the libraries of this Python.
     """
-    if not (context.folder / PROGRAM).is_file() or context.base == NO_BASE or not models:
+    program = context.path(PROGRAM)
+    if not program.is_file() or context.base == NO_BASE or not models:
         yield lambda: None
         return
-    with _start(context, models) as process:
+    with _laid_out(context, program) as folder, _start(context, folder, models) as process:
         try:
             yield partial(_finish, process, context.folder.name, tell)
         finally:
@@ -47,11 +50,25 @@ def prediction_check(
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _start(context: Context, models: Sequence[Path]) -> subprocess.Popen[str]:
+@contextmanager
+def _laid_out(context: Context, program: Path) -> Iterator[Path]:
+    """Yield the folder with verify.py and a context's files; a copy if they lie in two folders."""
+    if context.shared is None:
+        yield context.folder
+        return
+    with tempfile.TemporaryDirectory(prefix="deployer-verify-") as name:
+        for file, path in {**context.files, PROGRAM: program}.items():
+            target = Path(name, file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        yield Path(name)
+
+
+def _start(context: Context, folder: Path, models: Sequence[Path]) -> subprocess.Popen[str]:
     names = [path.stem for path in models]
     return subprocess.Popen(
         [sys.executable, PROGRAM, str(models[0].parent.resolve()), *names],
-        cwd=context.folder,
+        cwd=folder,
         env={**_environment(context), "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -56,7 +56,8 @@ class Outcome:
 class Trial:
     """The files of an image, laid out in a folder, in which handlers can be called."""
 
-    def __init__(self, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, context: Context, recipe: Recipe, folder: Path) -> None:
+        self._context = context
         self._recipe = recipe
         self._folder = folder
         for name, path in recipe.files.items():
@@ -65,9 +66,9 @@ class Trial:
             shutil.copyfile(path, target)
 
     def has_module(self, name: str) -> bool:
-        """Tell whether a module of this name is one of the image's files."""
-        names = {Path(file).name for file in self._recipe.files}
-        return f"{name.partition('.')[0]}.py" in names
+        """Tell whether a module of this name is the context's own, copied into the image or not."""
+        top = name.partition(".")[0]
+        return any(file.partition("/")[0] in (top, f"{top}.py") for file in self._context.files)
 
     def call(
         self,
@@ -145,7 +146,7 @@ def trial(context: Context) -> Iterator[Trial]:
             f"{context.dockerfile.path}: CMD {recipe.command[-1]} is no handler: MODULE.FUNCTION"
         )
     with tempfile.TemporaryDirectory(prefix="deployer-trial-") as folder:
-        yield Trial(recipe, Path(folder))
+        yield Trial(context, recipe, Path(folder))
 
 
 @contextmanager

@@ -12,37 +12,78 @@ from deployer.images.context import LOCK_FILE, NO_BASE, Context
 from deployer.images.pins import pin_base
 from deployer.images.recipe import requirement_files
 from deployer.images.registry import Reference
+from deployer.project.manifest import MANIFEST
+from deployer.project.models import Model
 from deployer.project.settings import Settings
 
 
 def image_keys(settings: Settings, functions: Iterable[str]) -> dict[str, str]:
-    """Return the key of each function's image: `image/NAME` with lambda_src/NAME/Dockerfile."""
-    source = settings.project / "lambda_src"
+    """Return the key of each function's image: `image/NAME` with a folder lambda_src/NAME.
+
+    A folder with __init__.py is a Python package, and no function's folder.
+    """
     return {
-        name: f"image/{name}" if (source / name / "Dockerfile").is_file() else "image"
-        for name in functions
+        name: f"image/{name}" if _has_own_folder(settings, name) else "image" for name in functions
     }
 
 
+def _has_own_folder(settings: Settings, name: str) -> bool:
+    folder = settings.project / "lambda_src" / name
+    return folder.is_dir() and not (folder / "__init__.py").is_file()
+
+
 def load_contexts(
-    settings: Settings, keys: Iterable[str], libraries: Mapping[str, str], problems: list[str]
+    settings: Settings, keys: Mapping[str, str], models: Mapping[str, Model], problems: list[str]
 ) -> dict[str, Context]:
     """Return the build context of each image, by key; faults are added to the list.
 
+    An image/NAME holds the files of lambda_src/, and those of lambda_src/NAME in place of files of
+    the same name.
+
     Args:
-        libraries: the versions that trained the models, with "python" among them.
+        keys: the image's key of each function.
+        models: the model of each function, as far as it is sound.
     """
     contexts: dict[str, Context] = {}
-    for key in dict.fromkeys(keys):
-        folder = settings.project / "lambda_src" / key.partition("/")[2]
-        context = Context(folder, NO_BASE, settings.architecture, str(libraries.get("python", "")))
+    shared = settings.project / "lambda_src"
+    own = frozenset(name for name, key in keys.items() if key != "image")
+    for key in dict.fromkeys(keys.values()):
+        name = key.partition("/")[2]
+        served = [models[user] for user in keys if keys[user] == key and user in models]
+        libraries, faults = _libraries(served)
+        problems += faults
+        context = Context(
+            shared / name,
+            NO_BASE,
+            settings.architecture,
+            libraries.get("python", ""),
+            shared if name else None,
+            own,
+        )
         try:
-            contexts[key] = replace(context, base=_base(settings, context))
+            context = replace(context, base=_base(settings, context))
         except BuildError as error:
-            contexts[key] = context
             problems.append(error.message)
-    problems += _version_problems(contexts.values(), libraries)
+        contexts[key] = context
+        problems += _version_problems(context, libraries)
     return contexts
+
+
+def _libraries(models: Iterable[Model]) -> tuple[dict[str, str], list[str]]:
+    """Return the versions that trained the models of one image, and where they disagree."""
+    versions: dict[str, str] = {}
+    first: dict[str, str] = {}
+    problems = []
+    for model in models:
+        for library, version in model.libraries.items():
+            if versions.setdefault(library, version) != version:
+                problems.append(
+                    f"{MANIFEST}: {first[library]} was trained with {library} {versions[library]} "
+                    f"and {model.name} with {version}, but they share an image: give one of them "
+                    f"its own, lambda_src/{model.name}/ with a requirements.txt"
+                )
+            first.setdefault(library, model.name)
+    return versions, problems
 
 
 def _base(settings: Settings, context: Context) -> str:
@@ -71,16 +112,15 @@ def _base(settings: Settings, context: Context) -> str:
     return base
 
 
-def _version_problems(contexts: Iterable[Context], libraries: Mapping[str, str]) -> Iterator[str]:
+def _version_problems(context: Context, libraries: Mapping[str, str]) -> Iterator[str]:
     """Yield the pinned libraries whose versions are not those that trained the models."""
-    for context in contexts:
-        if context.base == NO_BASE:
-            continue
-        from deployer.images.requirements import mismatches, target_environment
+    if context.base == NO_BASE:
+        return
+    from deployer.images.requirements import mismatches, target_environment
 
-        environment = target_environment(context.python, context.architecture)
-        for path in requirement_files(context):
-            yield from mismatches(path, environment, libraries)
+    environment = target_environment(context.python, context.architecture)
+    for path in requirement_files(context):
+        yield from mismatches(path, environment, libraries)
 
 
 def pin_bases(

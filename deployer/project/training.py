@@ -74,11 +74,12 @@ def train(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> Non
 def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None:
     command = shlex.split(settings.train)
     program = sys.executable if command[0] in ("python", "python3") else command[0]
+    variables = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": _path(settings, environment)}
     try:
         process = subprocess.Popen(
             [program, *command[1:]],
             cwd=settings.project,
-            env={**environment, "PYTHONUNBUFFERED": "1"},
+            env={**environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,6 +108,13 @@ def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None
         raise TrainingFailed(
             f"{settings.train} ended well, but left no {MANIFEST}", "see README.md, your own models"
         )
+
+
+def _path(settings: Settings, environment: Mapping[str, str]) -> str:
+    """Return PYTHONPATH with lambda_src/, whose modules a pickled model may name."""
+    own = str(settings.project / "lambda_src")
+    before = environment.get("PYTHONPATH")
+    return f"{own}{os.pathsep}{before}" if before else own
 
 
 def _show(output: IO[str] | None, emit: Emit, said: list[str]) -> None:

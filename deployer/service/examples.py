@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from deployer.project.settings import Settings
 from deployer.service.release import Release, ServedFunction
 
 _INIT_S = 10.0  # Lambda's own limit of an init; a slow one counts as a call (Lambda-2)
+_DEFINED_IN_TRAINING = re.compile(r"Can't get attribute '([^']+)' on <module '__main__'")
 _OTHER_LIBRARIES = "was trained with scikit-learn"  # in the refusal of lambda_src/loading.py
 
 
@@ -101,7 +103,10 @@ def _judge(
                 certain=False,
             )
         else:
-            yield Finding(f"{name} does not answer its example: {outcome.error}: {outcome.message}")
+            yield Finding(
+                f"{name} does not answer its example: {outcome.error}: {outcome.message}"
+                f"{_advice(outcome)}"
+            )
         return
     records = len(model.example["instances"])
     problem = difference(outcome.answer, model.expected, records, HERE)
@@ -114,6 +119,22 @@ def _judge(
             f"{limit}: set memory_mb = {-(-outcome.peak_mb * 5 // 4 // 64) * 64} in "
             f"[deployer:{name}] of setup.cfg"
         )
+
+
+def _advice(outcome: Outcome) -> str:
+    """Return what to do about an error whose message does not say it."""
+    own = _DEFINED_IN_TRAINING.search(outcome.message)
+    if own:
+        return (
+            f"; the training program itself defines {own[1]}: move it to a module of its own, "
+            "lambda_src/NAME.py, import it from there, and train again"
+        )
+    if outcome.module:
+        return (
+            f"; if {outcome.module} is your own, it belongs into lambda_src/, and into a COPY of "
+            "the Dockerfile"
+        )
+    return ""
 
 
 def texts(findings: Sequence[Finding], *, certain: bool | None = None) -> list[str]:

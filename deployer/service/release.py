@@ -86,7 +86,7 @@ def load_release(settings: Settings) -> Release:
     )
     models = load_models(settings, manifest, names, problems)
     keys = image_keys(settings, names)
-    contexts = load_contexts(settings, keys.values(), manifest.get("libraries", {}), problems)
+    contexts = load_contexts(settings, keys, models, problems)
     if problems:
         raise ConfigError(problems)
     functions = (ServedFunction(name, models[name], Ref(keys[name], "digest")) for name in names)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import joblib
 import pytest
-from sklearn.linear_model import LinearRegression
 
 from deployer.local import process
 from tests.support.accounts import connect, keys, reset
@@ -93,28 +90,6 @@ def test_a_missing_training_is_a_finding_and_trains_nothing(project: Path) -> No
     assert "there are no models: train them with " in finding
     assert finding in run(project, "check", "--offline").stdout
     assert not (project / "models").exists()
-
-
-def test_a_model_that_cannot_be_loaded_or_does_not_fit_is_a_finding(project: Path) -> None:
-    """PRE-10: a pickle of another version, or of something else, would only show at a first
-    invocation.
-    """
-    models = project / "models"
-    joblib.dump({"not": "a model"}, models / "linear_regression.joblib")
-    joblib.dump(LinearRegression().fit([[1.0, 2.0]], [1.0]), models / "support_vector.joblib")
-    (models / "random_forest.joblib").write_bytes(b"\x80\x04.")
-    manifest = json.loads((models / "manifest.json").read_text())
-    for name, entry in manifest["models"].items():
-        content = (models / f"{name}.joblib").read_bytes()
-        entry["sha256"] = hashlib.sha256(content).hexdigest()
-    (models / "manifest.json").write_text(json.dumps(manifest))
-    out = run(project, "check", "--offline").stdout
-    for finding in (
-        "models/linear_regression.joblib: has neither predict nor transform",
-        "models/support_vector.joblib: wants 2 features, but models/manifest.json names 13",
-        "models/random_forest.joblib: cannot be loaded: ",
-    ):
-        assert finding in out
 
 
 def test_limits_of_aws_are_checked_before_up_writes_anything(
