@@ -77,9 +77,10 @@ def command(
             print_output(stdout_console(color=options.color), last.output, latencies_s)
         else:
             print_results(stdout_console(color=options.color), results, latencies_s)
-    answered = sum("error" not in entry for entry in results or ())
-    if results is not None and answered < len(results) and not allow_partial:
-        click.echo(f"{answered} of {len(results)} models answered", err=True)
+    asked = [entry for entry in results or () if "skipped" not in entry]
+    answered = sum("error" not in entry for entry in asked)
+    if answered < len(asked) and not allow_partial:
+        click.echo(f"{answered} of {len(asked)} models answered", err=True)
         sys.exit(FAILED)
 
 

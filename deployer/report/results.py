@@ -25,6 +25,8 @@ def print_results(
     for result in results:
         if "error" in result:
             version, answer = Text(""), Text(f"failed: {result['error']}", style="red")
+        elif "skipped" in result:
+            version, answer = Text(""), Text(f"skipped: {result['skipped']}", style="dim")
         else:
             version, answer = Text(str(result.get("version"))), Text(_list(_values(result)))
         table.add_row(Text(str(result.get("model"))), version, answer)
@@ -41,11 +43,21 @@ def print_output(console: Console, output: Any, latencies_s: Sequence[float]) ->
 def _values(result: Mapping[str, Any]) -> list[str]:
     """Format the answer for each record, with the probability of its label or its score."""
     predictions = result.get("predictions", result.get("transformed", ()))
-    values = [_value(prediction) for prediction in predictions]
+    values = [_named(prediction, result.get("targets")) for prediction in predictions]
     further = result.get("scores") or _probabilities(result)
     if len(further) != len(values):
         return values
     return [f"{value} ({_value(number)})" for value, number in zip(values, further, strict=True)]
+
+
+def _named(prediction: Any, targets: Any) -> str:
+    """Format a prediction; one of several targets with their names."""
+    if not isinstance(prediction, list) or not isinstance(targets, list):
+        return _value(prediction)
+    if len(targets) != len(prediction):
+        return _value(prediction)
+    pairs = zip(targets, prediction, strict=True)
+    return ", ".join(f"{target} {_value(value)}" for target, value in pairs)
 
 
 def _probabilities(result: Mapping[str, Any]) -> list[Any]:
@@ -62,7 +74,8 @@ def _probabilities(result: Mapping[str, Any]) -> list[Any]:
 
 def _list(values: Sequence[str]) -> str:
     """Join the first values and count them all."""
-    shown = ", ".join(values[:_SHOWN_PREDICTIONS])
+    several = any(", " in value for value in values)
+    shown = ("; " if several else ", ").join(values[:_SHOWN_PREDICTIONS])
     more = len(values) - _SHOWN_PREDICTIONS
     return f"{shown}, ... ({len(values)} in all)" if more > 0 else shown
 

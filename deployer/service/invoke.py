@@ -47,7 +47,8 @@ class Answer:
         shape.
 
         An entry is {"model", "version", "predictions"}, with further members such as
-        "probabilities"; {"model", "version", "transformed"}; or {"model", "error"}.
+        "probabilities"; {"model", "version", "transformed"}; {"model", "error"}; or {"model",
+        "skipped"} of a model whose features the request does not give.
         """
         output = self.output
         shaped = isinstance(output, list) and output and all(_is_entry(entry) for entry in output)
@@ -67,6 +68,7 @@ def _is_entry(entry: Any) -> bool:
         and "model" in entry
         and (
             "error" in entry
+            or "skipped" in entry
             or any(isinstance(entry.get(name), list) for name in ("predictions", "transformed"))
         )
     )

@@ -226,6 +226,7 @@ def test_an_integration_is_updated_with_all_that_it_consists_of(service: Service
         "StateMachineArn": "arn:aws:states:us-east-1:1:stateMachine:other",
         "Input": "$request.body",
         "Name": "x",
+        "Region": "eu-west-1",
     }
     aws.call("apigatewayv2", "update_integration", **below, RequestParameters=parameters)
     service.account.calls.clear()
@@ -239,7 +240,8 @@ def test_an_integration_is_updated_with_all_that_it_consists_of(service: Service
     assert call.json["requestParameters"] == {
         "StateMachineArn": arn,
         "Input": "$request.body",
-        "Name": "",
+        "Name": "$context.requestId",
+        "Region": "",
     }
     assert call.json["credentialsArn"] == service.settings.role_arn("api")
 

@@ -333,8 +333,10 @@ def test_the_shipped_dockerfile_is_understood():
     names = {
         "predict.py",
         "contract.py",
+        "inputs.py",
         "loading.py",
         "outputs.py",
+        "signature.py",
         "storage.py",
         "requirements.txt",
     }

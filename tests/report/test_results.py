@@ -41,6 +41,13 @@ RESULTS: list[dict[str, Any]] = [
         "predictions": [1, -1],
         "scores": [-0.41, -0.6543217],
     },
+    {
+        "model": "prices",
+        "version": "0123456789ab",
+        "predictions": [[30.0, 4.5], [20.0, 3.25]],
+        "targets": ["buy", "rent"],
+    },
+    {"model": "spam", "skipped": "its feature text is not given"},
     {"model": "components", "version": "0123456789ab", "transformed": [[1.5, -2.25]]},
 ]
 
