@@ -1,7 +1,7 @@
 """JSONata in a workflow: the expressions that Step Functions would refuse, with their places.
 
 Step Functions parses every expression when the state machine is created, and refuses those that
-read what it does not offer. Source: "Transforming data with JSONata" in its documentation.
+read what it does not offer (Sfn-32). Source: "Transforming data with JSONata" in its documentation.
 """
 
 from __future__ import annotations

@@ -138,6 +138,27 @@ def test_a_condition_that_is_not_boolean_is_an_error_of_the_query(aws: Aws, cond
     assert f"expression '{condition}' specified for the field 'Condition' " in record["cause"]
 
 
+@pytest.mark.parametrize("field", ["TimeoutSeconds", "MaxConcurrency"])
+@pytest.mark.parametrize("value", ["'x'", "true", "-1"])
+def test_a_number_of_another_kind_is_an_error_of_the_query(
+    aws: Aws, field: str, value: str
+) -> None:
+    branch = {"StartAt": "f", "States": {"f": {"Type": "Pass", "End": True}}}
+    state = {"Type": "Map", "Items": [1], "ItemProcessor": branch, "End": True}
+    if field == "TimeoutSeconds":
+        function = "arn:aws:lambda:us-east-1:123456789012:function:nowhere:1"
+        state = {"Type": "Task", "Resource": function, "End": True}
+    record = run(aws, {"a": {**state, field: f"{{% {value} %}}"}})
+    assert record["error"] == "States.QueryEvaluationError"
+    assert f"'{value}' specified for the field '{field}' returned an unex" in record["cause"]
+
+
+@pytest.mark.parametrize("value", ["'x'", "null"])
+def test_a_wait_that_is_no_number_is_an_error_of_the_query(aws: Aws, value: str) -> None:
+    record = run(aws, {"a": {"Type": "Wait", "Seconds": f"{{% {value} %}}", "End": True}})
+    assert "specified for the field 'Seconds' returned an unexpected result" in record["cause"]
+
+
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [

@@ -12,15 +12,16 @@ from typing import Any
 
 from deployer.local.moto_backend.patching import around
 
-# moto calls a field after its class, such as TimeoutSecondsJSONata.
-_OF_CLASSES = ("StringJSONata", "JSONata")
+# The kind of value that a field takes, by the name that moto has for the field, that of its class.
+_KINDS = {"ConditionStringJSONata": "boolean"} | {
+    f"{field}JSONata": "number" for field in ("TimeoutSeconds", "Seconds", "MaxConcurrency")
+}
 
 
 def apply() -> None:
     """Mend everything; see `mends.apply`."""
     evaluate_expressions()
     name_fields()
-    refuse_other_conditions()
     catch_faulty_templates()
     read_variables()
     write_times()
@@ -30,7 +31,8 @@ def evaluate_expressions() -> None:
     """moto has no evaluator of JSONata; a fault of an expression is States.QueryEvaluationError.
 
     Values are handed over as they are: as text, quotes in strings would break them, and whole
-    numbers beyond 2^53 would lose digits.
+    numbers beyond 2^53 would lose digits. moto calls a value of another kind than its field takes
+    States.Runtime.
     """
     from moto.stepfunctions.parser.asl.component.common.string import string_expression
 
@@ -38,10 +40,15 @@ def evaluate_expressions() -> None:
     def evaluate(original: Any, self: Any, env: Any) -> None:
         from deployer.local.moto_backend.jsonata_evaluator import EvaluationError, evaluate
 
+        expected = _KINDS.get(str(env.next_field_name))
         try:
-            env.stack.append(evaluate(self.expression.strip(), bindings(env)))
+            value = evaluate(self.expression.strip(), bindings(env))
         except EvaluationError as error:
             raise query_failure(env, self.expression, str(error)) from error
+        if expected and not _is(expected, value):
+            fault = f"returned an unexpected result type. Expected '{expected}'."
+            raise query_failure(env, self.expression, fault)
+        env.stack.append(value)
 
 
 def name_fields() -> None:
@@ -56,23 +63,8 @@ def name_fields() -> None:
         values._field_name = lambda self: None
 
 
-def refuse_other_conditions() -> None:
-    """moto calls a condition that is not boolean States.Runtime, not QueryEvaluationError."""
-    from moto.stepfunctions.parser.asl.component.state.choice.comparison import comparison
-
-    @around(comparison.ConditionStringJSONata, "_eval_body")
-    def evaluate(original: Any, self: Any, env: Any) -> None:
-        self.string_jsonata.eval(env=env)
-        if not isinstance(env.stack[-1], bool):
-            raise query_failure(
-                env,
-                self.string_jsonata.expression,
-                "returned an unexpected result type. Expected 'boolean'.",
-            )
-
-
 def catch_faulty_templates() -> None:
-    """moto does not offer errors of Output, and of a Parallel's Arguments, to the state's Catch."""
+    """moto offers no errors of Output, nor of a Parallel's Arguments, to the state's Catch."""
     from moto.stepfunctions.parser.asl.component.common.error_name import failure_event
     from moto.stepfunctions.parser.asl.component.state.exec import execute_state
     from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import state_parallel
@@ -100,10 +92,10 @@ def catch_faulty_templates() -> None:
 
 
 def _caught(state: Any, env: Any, event: Any) -> bool:
-    """Offer an error to a state's Catch, as moto does after a task; tell whether it is caught."""
+    """Offer an error of an expression to a state's Catch; tell whether it is caught."""
     from moto.stepfunctions.parser.asl.component.common.catch.catch_outcome import CatchOutcome
 
-    if not state.catch:
+    if not state.catch or event.error_name.error_name != "States.QueryEvaluationError":
         return False
     error = state._construct_error_output_value(failure_event=event)
     env.states.set_error_output(error)
@@ -140,6 +132,13 @@ def write_times() -> None:
         return env
 
 
+def _is(kind: str, value: Any) -> bool:
+    """Tell whether a value is a boolean, or a number that is not negative."""
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return kind == "number" and isinstance(value, (int, float)) and value >= 0
+
+
 def bindings(env: Any) -> dict[str, Any]:
     """Return the variables of an expression by name, without $."""
     store = env.variable_store
@@ -159,9 +158,7 @@ def query_failure(env: Any, expression: str, fault: str) -> Exception:
     error = states_error_name.StatesErrorName(
         typ=states_error_name_type.StatesErrorNameType.StatesQueryEvaluationError
     )
-    field = str(env.next_field_name)
-    for suffix in _OF_CLASSES:
-        field = field.removesuffix(suffix)
+    field = str(env.next_field_name).removesuffix("JSONata").removesuffix("String")
     cause = (
         f"The JSONata expression '{expression.strip()}' specified for the field '{field}' {fault}"
     )
