@@ -6,6 +6,7 @@ read what it does not offer (Sfn-32). Source: "Transforming data with JSONata" i
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from deployer.project.state_rules import strings
 _OPEN, _CLOSE = "{%", "%}"
 # Fields of a state that hold other machines, whose states have places of their own; and text.
 _NOT_OF_THE_STATE = ("Branches", "ItemProcessor", "Iterator", "Comment")
+_COMMENT = re.compile(r"\.(?:Choices|Catch|Retry)\[\d+\]\.Comment")
 _WITH_RESULT = ("Task", "Parallel", "Map")
 _UNSUPPORTED = {
     "$$": "Step Functions has no $$; the state's input is $states.input",
@@ -55,7 +57,7 @@ def expression_problems(state: Mapping[str, Any], place: str) -> Iterator[str]:
         if field in _NOT_OF_THE_STATE:
             continue
         for path, text in strings(value, f"{place}.{field}"):
-            if path.endswith(".Comment"):
+            if _COMMENT.fullmatch(path.removeprefix(place)):
                 continue
             if text.startswith(_OPEN) != text.endswith(_CLOSE):
                 yield f"{path}: {text!r} must begin with {_OPEN} and end with {_CLOSE}"

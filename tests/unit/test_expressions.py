@@ -139,13 +139,13 @@ def test_the_braces_stand_at_both_ends(text: str) -> None:
 def test_every_field_of_a_state_is_looked_at_in_its_own_language() -> None:
     """Comments are text, the states of a branch have places of their own."""
     faulty = "{% 1 + %}"
-    inner = {"Type": "Pass", "Comment": faulty, "Output": {"x": [faulty]}, "End": True}
+    inner = {"Type": "Pass", "Comment": faulty, "Output": {"Comment": [faulty]}, "End": True}
     other = {"Type": "Pass", "QueryLanguage": "JSONPath", "Result": faulty, "End": True}
     states: dict[str, Any] = {
         "a": {
             "Type": "Parallel",
             "Branches": [{"StartAt": "b", "States": {"b": inner}}],
-            "Catch": [{"ErrorEquals": ["x"], "Output": faulty, "Next": "c"}],
+            "Catch": [{"ErrorEquals": ["x"], "Comment": faulty, "Output": faulty, "Next": "c"}],
             "Next": "c",
         },
         "c": other,
@@ -153,7 +153,7 @@ def test_every_field_of_a_state_is_looked_at_in_its_own_language() -> None:
     definition = {"QueryLanguage": "JSONata", "StartAt": "a", "States": states}
     assert [problem.partition(":")[0] for problem in problems(definition)] == [
         "$.States.a.Catch[0].Output",
-        "$.States.a.Branches[0].States.b.Output.x[0]",
+        "$.States.a.Branches[0].States.b.Output.Comment[0]",
     ]
 
 

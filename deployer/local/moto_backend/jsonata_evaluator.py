@@ -138,6 +138,13 @@ def _parse(text: Any) -> Any:
     return _bound(json.loads(text, parse_constant=_refuse_constant))
 
 
+def _lowercase(text: Any) -> Any:
+    """Without jsonata-python's case folding, which makes ß into ss."""
+    if text is NULL:
+        raise _unfit("lowercase", 1)
+    return None if text is None else text.lower()
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -166,4 +173,5 @@ _FUNCTIONS = {
     "random": _function(_random, "<n?:n>"),
     "uuid": _function(lambda: str(uuid.uuid4()), "<:s>"),
     "parse": _function(_parse, "<s:x>"),
+    "lowercase": _function(_lowercase, "<s-:s>"),
 }
