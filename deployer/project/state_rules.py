@@ -36,7 +36,6 @@ _OF_JSONPATH = {
 }
 _OF_JSONATA = {"Arguments", "Output", "Items"}
 _TEMPLATES = ("Parameters", "ResultSelector", "ItemSelector")
-_EXPRESSIONS = ("Arguments", "Assign", "Choices", "Items", "ItemSelector", "Output", "Seconds")
 _DURATIONS = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
 
 
@@ -52,9 +51,6 @@ def state_problems(state: Mapping[str, Any], place: str, language: str) -> Itera
     yield from _numbers(state, place)
     for name in ("Catch", "Retry"):
         yield from _error_names(state, name, place)
-    if language == "JSONata":
-        for name in _EXPRESSIONS:
-            yield from _half_expressions(state.get(name), f"{place}.{name}")
     if language == "JSONPath":
         yield from _paths(state, place)
         for name in _TEMPLATES:
@@ -150,13 +146,6 @@ def strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from strings(item, f"{path}[{number}]")
     elif isinstance(value, str):
         yield path, value
-
-
-def _half_expressions(value: Any, place: str) -> Iterator[str]:
-    """Yield the strings that open an expression and do not close it, or the reverse."""
-    for path, text in strings(value, place):
-        if text.startswith("{%") != text.endswith("%}"):
-            yield f"{path}: {text!r} must begin with {{% and end with %}}"
 
 
 def _twice(template: Any, place: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from deployer.project.expressions import expression_problems
 from deployer.project.state_rules import state_problems, strings
 
 WORKFLOW = "state_machine.json"  # in the project's folder
@@ -211,8 +212,41 @@ def _state(
     if kind == "Task":
         yield from _resource(state.get("Resource"), place)
     yield from state_problems(state, place, language)
+    if state.get("QueryLanguage", language) == "JSONata":
+        yield from expression_problems(state, place)
     for where, inner in _machines(state):
         yield from _machine(inner, f"{place}.{where}", language)
+
+
+def uncaught(machine: Mapping[str, Any], path: str = "$") -> Iterator[str]:
+    """Yield a warning for each function's task whose error would reach callers with its cause.
+
+    The cause of a function's error is its message with a stack trace.
+    """
+    for name, state in machine["States"].items():
+        if _catches_all(state):
+            continue
+        place = f"{path}.States.{name}"
+        function = _PLACEHOLDER.fullmatch(str(state.get("Resource")))
+        if state["Type"] == "Task" and function:
+            yield (
+                f"{WORKFLOW} {place}: has no Catch for States.ALL: if {function[1]} fails, its "
+                "error's cause, a stack trace, reaches callers; add a Catch to this state or to "
+                "the Parallel or Map around it"
+            )
+        for where, inner in _machines(state):
+            yield from uncaught(inner, f"{place}.{where}")
+
+
+def _catches_all(state: Mapping[str, Any]) -> bool:
+    """Tell whether a state's Catch takes every error of a function.
+
+    States.TaskFailed leaves only timeouts out, whose cause has no stack trace.
+    """
+    return any(
+        {"States.ALL", "States.TaskFailed"} & set(rule["ErrorEquals"])
+        for rule in state.get("Catch", ())
+    )
 
 
 def _way_out(kind: str, state: Mapping[str, Any], place: str) -> Iterator[str]:

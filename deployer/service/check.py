@@ -12,8 +12,10 @@ from deployer.engine.events import Emit, Note, as_notes
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.predictions import prediction_check
+from deployer.project.expressions import unchecked
 from deployer.project.settings import Settings
 from deployer.project.training import needed
+from deployer.project.workflow import uncaught
 from deployer.service import declare
 from deployer.service.examples import ask_examples, texts, without_example
 from deployer.service.rehearsal import rehearse, stand_in
@@ -50,10 +52,18 @@ def project_findings(
         return None, list(error.problems)
     except DeployerError as error:
         return None, [error.message]
-    for line in without_example(release):
+    for line in (*without_example(release), *_warnings(release)):
         emit(Note(line))
     examples = texts(ask_examples(settings, release, release.names, pool))
     return release, [*examples, *_prediction_findings(release, emit)]
+
+
+def _warnings(release: Release) -> Iterator[str]:
+    """Yield what AWS would take and a reader should know; it is no finding."""
+    unchecked_because = unchecked(release.definition)
+    if unchecked_because:
+        yield unchecked_because
+    yield from (f"warning: {warning}" for warning in uncaught(release.definition))
 
 
 def _prediction_findings(release: Release, emit: Emit) -> Iterator[str]:

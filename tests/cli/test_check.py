@@ -83,6 +83,61 @@ def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project:
     assert run(project, "check", "--offline", code=0).stdout == "check: nothing found\n"
 
 
+def test_a_faulty_expression_is_a_finding_of_check_and_stops_up(
+    unverified: Path, server: process.Server
+) -> None:
+    workflow = unverified / "state_machine.json"
+    definition = json.loads(workflow.read_text())
+    definition["States"]["Answer"] = {
+        "Type": "Pass",
+        "QueryLanguage": "JSONata",
+        "Output": {"a": "{% $states.input.results[0 %}", "b": "{% results %}"},
+        "End": True,
+    }
+    workflow.write_text(json.dumps(definition))
+    findings = (
+        "state_machine.json $.States.Answer.Output.a: no valid JSONata: Expected ] before end of "
+        "expression, at character 23 of '$states.input.results[0'",
+        "state_machine.json $.States.Answer.Output.b: results has nothing to be read from at the "
+        "top of an expression; the state's input is $states.input (in 'results')",
+    )
+    out = run(unverified, "check", "--offline").stdout
+    assert out.splitlines() == [*findings, "check: 2 findings"]
+    reset(server)
+    result = run(unverified, "up", "--endpoint-url", server.url, environment=keys(server))
+    assert findings[0] in result.stderr
+
+
+def test_a_task_without_a_catch_is_a_warning_and_no_finding(unverified: Path) -> None:
+    workflow = unverified / "state_machine.json"
+    definition = json.loads(workflow.read_text())
+    branch = definition["States"]["Predict"]["Branches"][0]["States"]
+    branch["linear_regression"]["Catch"].pop()
+    del branch["linear_regression fails"]
+    workflow.write_text(json.dumps(definition))
+    result = run(unverified, "check", "--offline", code=0)
+    assert result.stdout == "check: nothing found\n"
+    assert result.stderr == (
+        "warning: state_machine.json $.States.Predict.Branches[0].States.linear_regression: has no "
+        "Catch for States.ALL: if linear_regression fails, its error's cause, a stack trace, "
+        "reaches callers; add a Catch to this state or to the Parallel or Map around it\n"
+    )
+
+
+def test_without_jsonata_python_check_says_that_expressions_are_not_checked(
+    unverified: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jsonata", None)
+    edit(
+        unverified / "state_machine.json",
+        '"OutputPath": "$.results"',
+        '"QueryLanguage": "JSONata", "Output": "{% 1 + %}"',
+    )
+    result = run(unverified, "check", "--offline", code=0)
+    assert result.stdout == "check: nothing found\n"
+    assert result.stderr == "not checked: JSONata expressions; install the package jsonata-python\n"
+
+
 def test_a_missing_training_is_a_finding_and_trains_nothing(project: Path) -> None:
     shutil.rmtree(project / "models")
     result = run(project, "check", "--offline", "--json")

@@ -104,7 +104,15 @@ def test_links_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README", "CONTRIBUTING", "docs/architecture", "docs/images", "docs/performance"]
+    "page",
+    [
+        "README",
+        "CONTRIBUTING",
+        "docs/architecture",
+        "docs/images",
+        "docs/performance",
+        "docs/workflows",
+    ],
 )
 def test_every_file_that_a_page_names_exists(page: str) -> None:
     """A bare file name stands for one of deployer/, lambda_src/ or the top level."""

@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.errors import AwsError
+from deployer.errors import AwsError, DeployerError
 from deployer.images.ecr import push
 from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.local import process
@@ -349,6 +349,34 @@ def starts_executions_synchronously(aws: Aws) -> bool:
         return False
 
 
+def executed(aws: Aws, definition: dict[str, Any], value: Any = None) -> dict[str, Any]:
+    """Run a STANDARD state machine, which moto alone can run too, and return its description."""
+    arn = aws.call(
+        "stepfunctions",
+        "create_state_machine",
+        name="probe",
+        definition=json.dumps(definition),
+        type="STANDARD",
+        roleArn="arn:aws:iam::123456789012:role/probe",
+    )["stateMachineArn"]
+    execution = aws.call(
+        "stepfunctions",
+        "start_execution",
+        stateMachineArn=arn,
+        name="x",
+        input=json.dumps(value or {}),
+    )["executionArn"]
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        found: dict[str, Any] = aws.call(
+            "stepfunctions", "describe_execution", executionArn=execution
+        )
+        if found["status"] != "RUNNING":
+            return found
+        time.sleep(0.02)
+    return {}
+
+
 def names_a_refused_invocation_as_step_functions_does(aws: Aws) -> bool:
     """A function that does not exist: Step Functions calls the task's error
     Lambda.ResourceNotFoundException.
@@ -358,25 +386,78 @@ def names_a_refused_invocation_as_step_functions_does(aws: Aws) -> bool:
         "Resource": "arn:aws:lambda:us-east-1:123456789012:function:nowhere:1",
         "End": True,
     }
-    definition = json.dumps({"StartAt": "a", "States": {"a": task}})
-    arn = aws.call(
-        "stepfunctions",
-        "create_state_machine",
-        name="probe",
-        definition=definition,
-        type="STANDARD",
-        roleArn="arn:aws:iam::123456789012:role/probe",
-    )["stateMachineArn"]
-    execution = aws.call(
-        "stepfunctions", "start_execution", stateMachineArn=arn, name="x", input="{}"
-    )["executionArn"]
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        found = aws.call("stepfunctions", "describe_execution", executionArn=execution)
-        if found["status"] != "RUNNING":
-            return bool(found.get("error") == "Lambda.ResourceNotFoundException")
-        time.sleep(0.02)
-    return False
+    record = executed(aws, {"StartAt": "a", "States": {"a": task}})
+    return bool(record.get("error") == "Lambda.ResourceNotFoundException")
+
+
+# An unmended moto evaluates no JSONata at all. When it does, the first of these fails, and the
+# others show which of the mends are still needed.
+
+
+def gives(aws: Aws, expression: str, value: Any, expected: Any) -> bool:
+    states = {"a": {"Type": "Pass", "Output": f"{{% {expression} %}}", "End": True}}
+    record = executed(aws, {"QueryLanguage": "JSONata", "StartAt": "a", "States": states}, value)
+    return bool(record.get("output") == json.dumps(expected))
+
+
+def evaluates_jsonata(aws: Aws) -> bool:
+    return gives(aws, "$sum($states.input.a) * 2", {"a": [1, 2]}, 6)
+
+
+def keeps_quotes_and_digits_in_jsonata(aws: Aws) -> bool:
+    value = ['say "no"', 12345678901234567890]
+    return gives(aws, "$states.input", value, value)
+
+
+def has_step_functions_own_functions(aws: Aws) -> bool:
+    expected = [hashlib.md5(b"x").hexdigest(), 36]
+    return gives(aws, "[$hash('x', 'MD5'), $length($uuid())]", {}, expected)
+
+
+def knows_the_context_in_a_predicate(aws: Aws) -> bool:
+    return gives(aws, "$states.input.a[$ > 1]", {"a": [1, 2, 3]}, [2, 3])
+
+
+def names_errors_of_expressions(aws: Aws) -> bool:
+    states = {"a": {"Type": "Pass", "Output": {"x": "{% 'a' + 1 %}"}, "End": True}}
+    record = executed(aws, {"QueryLanguage": "JSONata", "StartAt": "a", "States": states})
+    return record.get("error") == "States.QueryEvaluationError" and "'x'" in record["cause"]
+
+
+def names_errors_of_conditions(aws: Aws) -> bool:
+    states = {
+        "a": {"Type": "Choice", "Choices": [{"Condition": "{% 1 %}", "Next": "b"}]},
+        "b": {"Type": "Succeed"},
+    }
+    record = executed(aws, {"QueryLanguage": "JSONata", "StartAt": "a", "States": states})
+    return bool(record.get("error") == "States.QueryEvaluationError")
+
+
+def catches_errors_of_outputs(aws: Aws) -> bool:
+    branch = {"StartAt": "f", "States": {"f": {"Type": "Pass", "End": True}}}
+    catch = {"ErrorEquals": ["States.QueryEvaluationError"], "Next": "b"}
+    parallel = {"Type": "Parallel", "Branches": [branch], "Catch": [catch], "End": True}
+    states = {"a": {**parallel, "Output": "{% 'a' + 1 %}"}, "b": {"Type": "Succeed"}}
+    record = executed(aws, {"QueryLanguage": "JSONata", "StartAt": "a", "States": states})
+    return bool(record.get("status") == "SUCCEEDED")
+
+
+def writes_times_in_the_context(aws: Aws) -> bool:
+    state = {"Type": "Pass", "Parameters": {"t.$": "$$.Execution.StartTime"}, "End": True}
+    try:
+        record = executed(aws, {"StartAt": "a", "States": {"a": state}})
+    except DeployerError:
+        return False
+    return str(record.get("output")).endswith('Z"}')
+
+
+def reads_variables_by_jsonpath(aws: Aws) -> bool:
+    states = {
+        "a": {"Type": "Pass", "Assign": {"v.$": "$"}, "Next": "b"},
+        "b": {"Type": "Pass", "Parameters": {"names.$": "$v.a[*].name"}, "End": True},
+    }
+    record = executed(aws, {"StartAt": "a", "States": states}, {"a": [{"name": "x"}]})
+    return bool(record.get("output") == '{"names": ["x"]}')
 
 
 PROBES = [
@@ -397,6 +478,15 @@ PROBES = [
     offers_layers,
     starts_executions_synchronously,
     names_a_refused_invocation_as_step_functions_does,
+    evaluates_jsonata,
+    keeps_quotes_and_digits_in_jsonata,
+    has_step_functions_own_functions,
+    knows_the_context_in_a_predicate,
+    names_errors_of_expressions,
+    names_errors_of_conditions,
+    catches_errors_of_outputs,
+    writes_times_in_the_context,
+    reads_variables_by_jsonpath,
 ]
 
 

@@ -16,6 +16,7 @@ from deployer.project.workflow import (
     problems,
     tasks,
     timeout_problems,
+    uncaught,
 )
 from tests.support.projects import ROOT
 
@@ -376,3 +377,31 @@ def test_a_list_of_resources_is_looked_through():
     faults: list[str] = []
     list(functions({"a": [{"Resource": "x${one}"}], "b": {"Resource": "${two}"}}, faults))
     assert len(faults) == 1 and "$.a[0].Resource" in faults[0]
+
+
+def test_the_shipped_workflow_catches_every_error_of_its_functions():
+    assert list(uncaught(json.loads((ROOT / "state_machine.json").read_text()))) == []
+
+
+def test_a_task_without_a_catch_for_all_errors_is_warned_of():
+    other = {"ErrorEquals": ["InvalidInput"], "Next": "b"}
+    states = {
+        "a": {**TASK, "Catch": [other]},
+        "b": {"Type": "Map", "ItemProcessor": one_state(TASK), "End": True},
+        "elsewhere": {**TASK, "Resource": "arn:aws:states:::http:invoke"},
+    }
+    warnings = list(uncaught({"StartAt": "a", "States": states}))
+    assert [warning.partition(":")[0] for warning in warnings] == [
+        "state_machine.json $.States.a",
+        "state_machine.json $.States.b.ItemProcessor.States.a",
+    ]
+    assert "has no Catch for States.ALL: if one fails, its error's cause, a stack" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["States.ALL", "States.TaskFailed"])
+def test_a_catch_of_the_task_or_around_it_suffices(name):
+    catch = [{"ErrorEquals": ["InvalidInput"], "Next": "b"}, {"ErrorEquals": [name], "Next": "b"}]
+    branches = [one_state({"Type": "Map", "ItemProcessor": one_state(TASK), "End": True})]
+    around = {"Type": "Parallel", "Branches": branches, "Catch": catch, "End": True}
+    for state in ({**TASK, "Catch": catch}, around):
+        assert list(uncaught(one_state(state))) == []

@@ -15,6 +15,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
+from deployer.local.moto_backend import jsonata_mends
 from deployer.local.moto_backend.patching import around, remember
 
 _ATOMS = {str, int, float, bool, type(None)}
@@ -28,6 +29,7 @@ def apply(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
     remember_parsed()
     copy_json()
     release_threads()
+    jsonata_mends.apply()
 
 
 def remember_parsed() -> None:
