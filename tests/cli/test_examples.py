@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
 import subprocess
@@ -82,7 +83,9 @@ def test_another_answer_than_the_recorded_one_is_a_finding(project: Path) -> Non
         r"random_forest answers its example otherwise than it did when trained: predictions: "
         r"\[(\S+)\] where \[(\S+)\] was expected"
     )
-    got, expected = map(float, re.fullmatch(pattern, finding).groups())  # type: ignore[union-attr]
+    match = re.fullmatch(pattern, finding)
+    assert match
+    got, expected = map(float, match.groups())
     assert got == pytest.approx(answered, rel=1e-12)
     assert expected == answered * (1 + 1e-7)
 
@@ -116,8 +119,7 @@ def test_own_code_beside_the_handler_is_served(
 ) -> None:
     (project / "lambda_src" / "own_steps.py").write_text("def doubled(x):\n    return 2 * x\n")
     monkeypatch.syspath_prepend(project / "lambda_src")
-    import own_steps  # type: ignore[import-not-found]
-
+    own_steps: Any = importlib.import_module("own_steps")
     x, y = np.arange(26.0).reshape(2, 13), [1.0, 2.0]
     model = make_pipeline(FunctionTransformer(own_steps.doubled), LinearRegression()).fit(x, y)
     replace_file(project, "linear_regression", model, example=None)
