@@ -119,12 +119,12 @@ def instances(request: Any) -> list[Any]:
 
     The shipped workflow wraps the request: {"execution": name, "input": request}.
     """
+    if isinstance(request, dict) and request.keys() == ENVELOPE:
+        request = request["input"] if isinstance(request["execution"], str) else request
     if not isinstance(request, dict):
         raise InvalidInput(
             f'the request must be a record or {{"instances": [...]}}, not {kind(request)}'
         )
-    if request.keys() == ENVELOPE and isinstance(request["execution"], str):
-        return instances(request["input"])
     if "instances" not in request:
         return [request]
     if len(request) > 1:
