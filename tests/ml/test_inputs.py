@@ -31,10 +31,15 @@ AGES = DRAW.integers(18, 90, ROWS)
 MINUTES = np.where(DRAW.uniform(size=ROWS) < 0.2, np.nan, DRAW.normal(300, 50, ROWS))
 VIP = DRAW.choice([False, True], ROWS)
 LABELS = np.where(AGES + 20 * VIP > 60, "yes", "no")
-TOWN = {"name": "town", "type": "string", "nullable": True, "categories": ["Bonn", "Köln", "Ulm"]}
-AGE = {"name": "age", "type": "number", "dtype": "int64"}
-MINUTE = {"name": "minutes", "type": "number", "nullable": True}
-BOOL = {"name": "vip", "type": "boolean"}
+TOWN: dict[str, Any] = {
+    "name": "town",
+    "type": "string",
+    "nullable": True,
+    "categories": ["Bonn", "Köln", "Ulm"],
+}
+AGE: dict[str, Any] = {"name": "age", "type": "number", "dtype": "int64"}
+MINUTE: dict[str, Any] = {"name": "minutes", "type": "number", "nullable": True}
+BOOL: dict[str, Any] = {"name": "vip", "type": "boolean"}
 RECORDS = [
     {"town": "Ulm", "age": 61, "minutes": 299.5, "vip": True},
     {"town": None, "age": 20, "minutes": None, "vip": 0},
