@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Evaluate = Callable[[NDArray[Any]], NDArray[Any]]
 
 ROWS_AT_ONCE = 256  # of a forest: the nodes of so many rows in a hundred trees stay in the cache
+CHUNK = 1 << 18  # bytes of a file that are decompressed at once
+LARGE = 1 << 20  # bytes of a compressed file, from which it is not decompressed at once
 LEVELS_BETWEEN = 4  # levels of a tree between two searches for rows that have reached a leaf
 
 
@@ -38,8 +40,7 @@ def load(content: bytes, trained_with: str, width: int | None = None) -> Evaluat
             another number of features than `width`, or another kind of file.
     """
     try:
-        plain = zlib.decompress(content) if content[:1] == b"\x78" else content
-        model = Unpickler(io.BytesIO(plain)).load()
+        model = Unpickler(opened(content)).load()
         actual = getattr(model, "n_features_in_", None)
         if width is not None and actual is not None and actual != width:
             raise Unknown(f"{type(model).__name__} of {actual} features")
@@ -48,6 +49,39 @@ def load(content: bytes, trained_with: str, width: int | None = None) -> Evaluat
         raise
     except Exception as error:  # an unforeseen layout must not keep a good model from serving
         raise Unknown(f"{type(error).__name__}: {error}") from error
+
+
+def opened(content: bytes) -> BinaryIO:
+    """Return the bytes of a joblib file as an open one; a large one is inflated while it is read."""
+    if content[:1] != b"\x78":
+        return io.BytesIO(content)
+    if len(content) < LARGE:
+        return io.BytesIO(zlib.decompress(content))
+    return io.BufferedReader(Inflating(content), CHUNK)
+
+
+class Inflating(io.RawIOBase):
+    """Decompresses bytes piece by piece."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest: Any = memoryview(content)
+        self._inflate = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._inflate.eof:
+            given = self._inflate.unconsumed_tail or self._rest[:CHUNK]
+            if not self._inflate.unconsumed_tail:
+                self._rest = self._rest[CHUNK:]
+            if not given:
+                raise zlib.error("incomplete or truncated stream")
+            piece = self._inflate.decompress(given, len(buffer))
+            if piece:
+                buffer[: len(piece)] = piece
+                return len(piece)
+        return 0
 
 
 class Fitted:
@@ -245,28 +279,38 @@ class Forest:
     def __init__(self, trees: Sequence[Tree]) -> None:
         if any(tree.sizes[2] != 1 for tree in trees):
             raise Unknown("trees of several targets")
-        counts = [tree.node_count for tree in trees]
-        roots = np.cumsum([0, *counts[:-1]])
-        nodes = np.concatenate([tree.nodes for tree in trees])
-        offset = np.repeat(roots, counts)
-        inner = np.flatnonzero(nodes["left_child"] >= 0)
-        pairs = len(trees) + 2 * np.arange(len(inner))  # the roots come first, then pair by pair
-        place = np.empty(len(nodes), np.intp)
-        place[roots] = np.arange(len(trees))
-        place[(nodes["left_child"] + offset)[inner]] = pairs
-        place[(nodes["right_child"] + offset)[inner]] = pairs + 1
-        self.left = np.arange(len(nodes))
-        self.left[place[inner]] = pairs
-        self.feature = np.zeros(len(nodes), np.intp)
-        self.feature[place[inner]] = nodes["feature"][inner]
-        self.threshold = np.full(len(nodes), np.inf, np.float32)
-        self.threshold[place[inner]] = rounded_down(nodes["threshold"][inner])
-        self.is_inner = np.zeros(len(nodes), bool)
-        self.is_inner[place[inner]] = True
-        self.value = np.empty(len(nodes))
-        self.value[place] = np.concatenate([tree.values[:, 0, 0] for tree in trees])
         self.count = len(trees)
         self.depth = max(tree.max_depth for tree in trees)
+        total = sum(tree.node_count for tree in trees)
+        self.left = np.arange(total)
+        self.feature = np.zeros(total, np.intp)
+        self.threshold = np.full(total, np.inf, np.float32)
+        self.is_inner = np.zeros(total, bool)
+        self.value = np.empty(total)
+        free = self.count  # the roots come first, then pair by pair
+        for number, tree in enumerate(trees):
+            free = self._take_over(number, tree, free)
+
+    def _take_over(self, root: int, tree: Tree, free: int) -> int:
+        """Put a tree's nodes into their places from `free` on, and return the next free one.
+
+        The tree loses its arrays: a model's file, its trees and this array would else need several
+        times the memory of the model while it is loaded.
+        """
+        nodes, values = tree.nodes, tree.values
+        del tree.nodes, tree.values
+        inner = np.flatnonzero(nodes["left_child"] >= 0)
+        pairs = free + 2 * np.arange(len(inner))
+        place = np.full(len(nodes), root)
+        place[nodes["left_child"][inner]] = pairs
+        place[nodes["right_child"][inner]] = pairs + 1
+        at = place[inner]
+        self.left[at] = pairs
+        self.feature[at] = nodes["feature"][inner]
+        self.threshold[at] = rounded_down(nodes["threshold"][inner])
+        self.is_inner[at] = True
+        self.value[place] = values[:, 0, 0]
+        return free + 2 * len(inner)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
         rows = np.ascontiguousarray(rows, dtype=np.float32)

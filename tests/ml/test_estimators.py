@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -134,6 +135,28 @@ def test_values_on_a_threshold_go_the_same_way(
     rows = np.repeat(X[row][None], tree.node_count, axis=0)
     rows[:, feature] = np.where(tree.feature == feature, tree.threshold, rows[:, feature])
     assert np.abs(predict(rows) - FOREST.predict(rows)).max() <= 1e-9
+
+
+def test_a_large_forest_is_loaded_in_little_more_memory_than_it_keeps(
+    estimators: ModuleType,
+) -> None:
+    """File, inflated file, trees and the arrays made of them would else live at once."""
+    table = np.random.default_rng(2).normal(size=(4000, 4))
+    model = RandomForestRegressor(n_estimators=30, random_state=1).fit(table[:, :3], table[:, 3])
+    stream = io.BytesIO()
+    joblib.dump(model, stream, compress=3)
+    content = stream.getvalue()
+    assert len(content) > estimators.LARGE
+    tracemalloc.start()
+    try:
+        forest = estimators.load(content, sklearn.__version__)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3.5 * kept
+    assert np.allclose(forest(table[:50, :3]), model.predict(table[:50, :3]), rtol=1e-9, atol=0)
+    with pytest.raises(estimators.Unknown, match="incomplete or truncated"):
+        estimators.load(content[: len(content) // 2], sklearn.__version__)
 
 
 @pytest.mark.parametrize("name", UNKNOWN)

@@ -40,7 +40,7 @@ TOWN: dict[str, Any] = {
 AGE: dict[str, Any] = {"name": "age", "type": "number", "dtype": "int64"}
 MINUTE: dict[str, Any] = {"name": "minutes", "type": "number", "nullable": True}
 BOOL: dict[str, Any] = {"name": "vip", "type": "boolean"}
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"town": "Ulm", "age": 61, "minutes": 299.5, "vip": True},
     {"town": None, "age": 20, "minutes": None, "vip": 0},
     {"town": "Bonn", "age": 44, "minutes": 310, "vip": 1},
