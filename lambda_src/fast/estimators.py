@@ -52,7 +52,7 @@ def load(content: bytes, trained_with: str, width: int | None = None) -> Evaluat
 
 
 def opened(content: bytes) -> BinaryIO:
-    """Return the bytes of a joblib file as an open one; a large one is inflated while it is read."""
+    """Return the bytes of a joblib file as an open one; a large one is inflated on the way."""
     if content[:1] != b"\x78":
         return io.BytesIO(content)
     if len(content) < LARGE:

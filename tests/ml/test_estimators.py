@@ -153,7 +153,7 @@ def test_a_large_forest_is_loaded_in_little_more_memory_than_it_keeps(
         kept, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 3.5 * kept
+    assert peak < 4 * kept  # nine times, without
     assert np.allclose(forest(table[:50, :3]), model.predict(table[:50, :3]), rtol=1e-9, atol=0)
     with pytest.raises(estimators.Unknown, match="incomplete or truncated"):
         estimators.load(content[: len(content) // 2], sklearn.__version__)
