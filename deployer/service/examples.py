@@ -96,7 +96,7 @@ def _judge(
         if based and elsewhere:
             text = f"{name}: its example could not be compared here: {outcome.message}"
             yield Finding(text, certain=False)
-        elif not model.entry.get("example") and outcome.error in ("InvalidInput", "ValueError"):
+        elif not model.entry.get("example") and _refuses_values(outcome):
             yield Finding(
                 f"{name}: it refuses a record that was made of its features: {outcome.message}; "
                 f"give it an example in {MANIFEST}",
@@ -119,6 +119,12 @@ def _judge(
             f"{limit}: set memory_mb = {-(-outcome.peak_mb * 5 // 4 // 64) * 64} in "
             f"[deployer:{name}] of setup.cfg"
         )
+
+
+def _refuses_values(outcome: Outcome) -> bool:
+    """Tell whether a handler answers, but not for these values: zeros may be no category."""
+    other_columns = "columns are missing" in outcome.message or "feature names" in outcome.message
+    return outcome.error in ("InvalidInput", "ValueError") and not other_columns
 
 
 def _advice(outcome: Outcome) -> str:
