@@ -137,8 +137,8 @@ def _advice(outcome: Outcome) -> str:
         )
     if outcome.module:
         return (
-            f"; if {outcome.module} is your own, it belongs into lambda_src/, and into a COPY of "
-            "the Dockerfile"
+            f"; if {outcome.module} is your own, it belongs into lambda_src/ and into a COPY of "
+            "the Dockerfile; else into requirements.txt and this environment"
         )
     return ""
 

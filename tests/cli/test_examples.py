@@ -109,8 +109,8 @@ def test_the_files_that_copy_takes_count_and_not_those_in_the_folder(project: Pa
     assert len(listed) == 3
     assert listed[0] == (
         "linear_regression does not answer its example: ModuleNotFoundError: No module named "
-        "'loading'; if loading is your own, it belongs into lambda_src/, and into a COPY of the "
-        "Dockerfile"
+        "'loading'; if loading is your own, it belongs into lambda_src/ and into a COPY of the "
+        "Dockerfile; else into requirements.txt and this environment"
     )
 
 
