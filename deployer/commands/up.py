@@ -42,6 +42,7 @@ def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
         train_if_needed(now, train)
         settings = replace(now.settings, adopt=adopt)
         deployment = plan_up(now.aws, settings, pool, now.emit)
+        deployment.ask_examples()
         plan = deployment.plan
         if adopt:
             question = f"Adopt {counted(plan.adopting)}, and tag them as this service's?"

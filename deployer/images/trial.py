@@ -1,4 +1,4 @@
-"""Calling a function's handler on this machine: the files that its image will hold, and a model.
+"""Calling the handler on this machine: with the files that its image will hold, and models.
 
 The files are those that COPY takes. Packages and Python are those of this Python. The model and its
 signature come from an S3 on loopback, as they will come from AWS's.
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,22 @@ _TASK_ROOT = "/var/task"  # of AWS's base images
 _REGION = "us-east-1"
 _LOG_LINES = 10
 _AWS = ("AWS_", "PYTHON")  # variables of this process that a function does not see
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function to call its handler for.
+
+    Attributes:
+        environment: the function's variables.
+        objects: what S3 holds for it, by key: bytes, or the path of a file.
+        timeout_s: for the init and the call together.
+    """
+
+    environment: Mapping[str, str]
+    objects: Mapping[str, bytes | Path]
+    event: Any
+    timeout_s: int
 
 
 @dataclass(frozen=True)
@@ -70,48 +86,38 @@ class Trial:
         top = name.partition(".")[0]
         return any(file.partition("/")[0] in (top, f"{top}.py") for file in self._context.files)
 
-    def call(
-        self,
-        environment: Mapping[str, str],
-        objects: Mapping[str, bytes],
-        event: Any,
-        timeout_s: float,
-    ) -> Outcome:
-        """Call the handler in a process of its own.
-
-        Args:
-            environment: the function's variables.
-            objects: what S3 holds, by key.
-            timeout_s: for the init and the call together.
-        """
+    def call(self, calls: Sequence[Call]) -> list[Outcome]:
+        """Call the handler for several functions, each in a process of its own."""
         work = self._folder / self._recipe.workdir.lstrip("/")
         work.mkdir(parents=True, exist_ok=True)
-        with _storage(objects) as url, tempfile.NamedTemporaryFile() as result:
+        objects = {key: content for call in calls for key, content in call.objects.items()}
+        with _storage(objects) as url, tempfile.TemporaryDirectory() as name:
+            jobs = [Path(name, f"{number:06d}.json") for number in range(len(calls))]
+            for job, call in zip(jobs, calls, strict=True):
+                task = {
+                    "environment": dict(call.environment),
+                    "event": call.event,
+                    "timeout_s": call.timeout_s,
+                }
+                job.write_text(json.dumps(task), encoding="utf-8")
             process = subprocess.Popen(
-                [sys.executable, str(_PROGRAM), self._recipe.command[-1], result.name],
+                [sys.executable, str(_PROGRAM), self._recipe.command[-1], name],
                 cwd=work,
-                env={**self._variables(url), **environment},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                env=self._variables(url),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
                 start_new_session=True,  # Ctrl-C is the deployer's; what it starts ends with it
             )
             try:
-                said, _ = process.communicate(json.dumps(event), timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                return Outcome(error="Timeout", message=f"no answer within {timeout_s:.0f} s")
+                _, errors = process.communicate()
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            log = tuple(said.strip().splitlines()[-_LOG_LINES:])
-            written = Path(result.name).read_text(encoding="utf-8")
-        if not written:
-            how = f"signal {-process.returncode}" if process.returncode < 0 else "itself"
-            return Outcome(error="Ended", message=f"its process was ended by {how}", log=log)
-        return Outcome(**json.loads(written), log=log)
+            return [_outcome(job, call, errors) for job, call in zip(jobs, calls, strict=True)]
 
     def _variables(self, url: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_AWS)}
@@ -133,6 +139,25 @@ class Trial:
         }
 
 
+def _outcome(job: Path, call: Call, errors: str) -> Outcome:
+    """Read what a process has left."""
+    said = _read(job.with_suffix(".log")) or errors
+    log = tuple(said.strip().splitlines()[-_LOG_LINES:])
+    written = _read(job.with_suffix(".result"))
+    if written:
+        return Outcome(**json.loads(written), log=log)
+    status = int(_read(job.with_suffix(".status")) or 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        return Outcome(error="Timeout", message=f"no answer within {call.timeout_s} s", log=log)
+    how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "itself"
+    last = f": {log[-1]}" if log else ""
+    return Outcome(error="Ended", message=f"its process was ended by {how}{last}", log=log)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 @contextmanager
 def trial(context: Context) -> Iterator[Trial]:
     """Lay out the files of a context's image.
@@ -150,7 +175,7 @@ def trial(context: Context) -> Iterator[Trial]:
 
 
 @contextmanager
-def _storage(objects: Mapping[str, bytes]) -> Iterator[str]:
+def _storage(objects: Mapping[str, bytes | Path]) -> Iterator[str]:
     """Serve objects as S3 does, whichever bucket is asked for; yield the endpoint."""
 
     class Request(http.server.BaseHTTPRequestHandler):
@@ -160,7 +185,9 @@ def _storage(objects: Mapping[str, bytes]) -> Iterator[str]:
             key = unquote(self.path.partition("?")[0]).lstrip("/").partition("/")[2]
             content = objects.get(key)
             self.send_response(404 if content is None else 200)
-            body = content or b"<Error><Code>NoSuchKey</Code></Error>"
+            if content is None:
+                content = b"<Error><Code>NoSuchKey</Code></Error>"
+            body = content.read_bytes() if isinstance(content, Path) else content
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             if self.command == "GET":

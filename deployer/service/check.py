@@ -30,7 +30,7 @@ def all_findings(
     Args:
         offline: whether to look at the user's folder alone, not at the account.
     """
-    release, findings = project_findings(settings, pool, emit, offline=offline)
+    release, findings = project_findings(settings, emit, offline=offline)
     if release is not None:
         findings += rehearse(aws, settings, declare.declare(settings, release))
         if not offline:
@@ -39,7 +39,7 @@ def all_findings(
 
 
 def project_findings(
-    settings: Settings, pool: Executor, emit: Emit, *, offline: bool
+    settings: Settings, emit: Emit, *, offline: bool
 ) -> tuple[Release | None, list[str]]:
     """Check the user's folder; return its release, None if it cannot be read, and the findings."""
     try:
@@ -54,7 +54,7 @@ def project_findings(
         return None, [error.message]
     for line in (*without_example(release), *_warnings(release)):
         emit(Note(line))
-    examples = texts(ask_examples(settings, release, release.names, pool))
+    examples = texts(ask_examples(settings, release, release.names))
     return release, [*examples, *_prediction_findings(release, emit)]
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Executor
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE
-from deployer.images.trial import Outcome, Trial, trial
+from deployer.images.trial import Call, Outcome, Trial, trial
 from deployer.project.answers import HERE, difference
 from deployer.project.manifest import MANIFEST
 from deployer.project.settings import Settings
 from deployer.service.release import Release, ServedFunction
 
-_INIT_S = 10.0  # Lambda's own limit of an init; a slow one counts as a call (Lambda-2)
+_INIT_S = 10  # Lambda's own limit of an init; a slow one counts as a call (Lambda-2)
 _DEFINED_IN_TRAINING = re.compile(r"Can't get attribute '([^']+)' on <module '__main__'")
 _OTHER_LIBRARIES = "was trained with scikit-learn"  # in the refusal of lambda_src/loading.py
 
@@ -33,28 +31,25 @@ class Finding:
     certain: bool = True
 
 
-def ask_examples(
-    settings: Settings, release: Release, names: Collection[str], pool: Executor
-) -> list[Finding]:
+def ask_examples(settings: Settings, release: Release, names: Collection[str]) -> list[Finding]:
     """Send each function its model's example, through the handler that its image will hold."""
     findings: list[Finding] = []
-    with ExitStack() as stack:
-        trials: dict[str, Trial] = {}
-        for key, context in release.contexts.items():
-            try:
-                trials[key] = stack.enter_context(trial(context))
-            except BuildError as error:
-                text = f"the examples could not be compared here: {error.message}"
-                findings.append(Finding(text, certain=False))
-        keys = release.image_keys
+    for key, context in release.contexts.items():
         asked = [
-            (function, trials[keys[function.name]])
+            function
             for function in release.functions
-            if function.name in names and keys[function.name] in trials
+            if function.name in names and release.image_keys.get(function.name) == key
         ]
-        outcomes = list(pool.map(lambda pair: _ask(settings, *pair), asked))
-    for (function, laid_out), outcome in zip(asked, outcomes, strict=True):
-        findings += _judge(settings, release, function, laid_out, outcome)
+        if not asked:
+            continue
+        try:
+            with trial(context) as laid_out:
+                outcomes = laid_out.call([_call(settings, function) for function in asked])
+                for function, outcome in zip(asked, outcomes, strict=True):
+                    findings += _judge(settings, release, function, laid_out, outcome)
+        except BuildError as error:
+            text = f"the examples could not be compared here: {error.message}"
+            findings.append(Finding(text, certain=False))
     return findings
 
 
@@ -68,11 +63,11 @@ def without_example(release: Release) -> Iterator[str]:
             )
 
 
-def _ask(settings: Settings, function: ServedFunction, laid_out: Trial) -> Outcome:
+def _call(settings: Settings, function: ServedFunction) -> Call:
     model = function.model
-    return laid_out.call(
+    return Call(
         model.environment("bucket"),
-        {model.key: model.path.read_bytes(), model.signature_key: model.signature},
+        {model.key: model.path, model.signature_key: model.signature},
         model.example,
         _INIT_S + settings.function(function.name).timeout_s,
     )

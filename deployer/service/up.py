@@ -81,7 +81,7 @@ class Deployment:
             for kind, _, name in (change.key.partition("/") for change in self.plan.effective)
             if kind in ("function", "model")
         }
-        findings = ask_examples(self.settings, self.release, changing, self.pool)
+        findings = ask_examples(self.settings, self.release, changing)
         if any(finding.certain for finding in findings):
             raise ConfigError(texts(findings), "nothing was written")
         for line in texts(findings):
@@ -169,7 +169,6 @@ def plan_up(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> Deploym
     deployment = plan_release(aws, settings, read_release(settings, emit), pool, emit)
     emit(PlanReady(deployment.plan))
     deployment.check_builder()
-    deployment.ask_examples()
     return deployment
 
 
