@@ -201,7 +201,7 @@ def _failed(
             details += (f"  {line}" for line in failure.log)
     groups = ", ".join(settings.log_group(failure.model.name) for failure in failures)
     advice = (
-        f"what was live stays live; the whole log is in {groups}; "
+        f"what was live stays live; the whole log is in {groups}\n"
         "to switch without this proof: python -m deployer ... --no-proof"
     )
     return ProofFailed("\n".join(message), advice, "\n".join(details))
