@@ -17,9 +17,8 @@ from deployer.project.answers import THERE, difference
 from deployer.project.models import Model
 from deployer.project.settings import Settings
 
-# An init may take 10 s, and is then repeated within the function's timeout; the rest is for the
-# image, which Lambda loads in parts while it runs.
-_COLD_START_S = 40.0
+# An init may take 10 s; the rest is for the image, which Lambda loads in parts while it runs.
+_COLD_START_S = 30.0
 _IAM_DEADLINE_S = 60.0
 _FAILURE_DEADLINE_S = 60.0
 _STATE_DEADLINE_S = 300.0
@@ -87,7 +86,8 @@ def prove(aws: Aws, settings: Settings, models: Mapping[str, Model]) -> None:
     several = f"{len(models)} new versions their models' examples"
     aws.tell(f"asking {'1 new version its example' if len(models) == 1 else several}")
     longest = max(settings.function(model.name).timeout_s for model in models.values())
-    patient = aws.patient(longest + _COLD_START_S)
+    # An init that took too long is repeated within the function's timeout.
+    patient = aws.patient(_COLD_START_S + 2 * longest)
     outcomes = patient.together(
         *(partial(_outcome, patient, version, model) for version, model in models.items())
     )

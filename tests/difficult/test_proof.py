@@ -292,3 +292,23 @@ def test_a_model_without_an_example_is_asked_a_made_one(
     account.functions = lambda call: Answer(200, WRONG.headers, b'{"skipped": "no"}')
     with pytest.raises(ApplyFailed, match="no predictions for 1 records"):
         service.up(**CHANGE)
+
+
+def test_an_answer_is_waited_for_longer_than_the_function_may_take(service: Service) -> None:
+    """And botocore does not ask again meanwhile."""
+    clients: list[Any] = []
+    aws = service.account.aws()
+    patient = aws.patient
+
+    def observed(seconds: float) -> Any:
+        view = patient(seconds)
+        clients.append(view.client("lambda"))
+        return view
+
+    aws.telling = lambda tell: aws  # type: ignore[method-assign]  # the step's view is this one
+    aws.patient = observed  # type: ignore[method-assign]
+    service.up(aws, defaults=FunctionSettings(timeout_s=22))
+    (client,) = clients
+    assert client.meta.config.read_timeout > 22 + 10 + 22
+    assert client.meta.config.retries["total_max_attempts"] == 1
+    assert aws.client("lambda").meta.config.read_timeout == 30
