@@ -7,6 +7,7 @@ DeployerError             one line for the user, and one of advice
 +-- Interrupted           the user ended the run
 +-- ApplyFailed           some steps failed or were skipped
 +-- NotSettled            everything was applied, but the account still shows differences
++-- ProofFailed           a new function version does not answer as its model did
 +-- BuildError            the function image cannot be made
 +-- TrainingFailed        the user's training program failed
 +-- LocalError            the local AWS does not start or answer
@@ -27,7 +28,12 @@ E = TypeVar("E", bound="DeployerError")
 
 
 class DeployerError(Exception):
-    """A problem with a solution: `message` says what and where, `advice` what to do next."""
+    """A problem with a solution: `message` says what and where, `advice` what to do next.
+
+    `details` stand below the message where it ends a run, such as the lines of a log.
+    """
+
+    details = ""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
@@ -75,6 +81,14 @@ class ApplyFailed(DeployerError):
 
 class NotSettled(DeployerError):
     """Everything was applied, but a second read shows differences or, after `down`, remains."""
+
+
+class ProofFailed(DeployerError):
+    """A new function version does not answer as its model did when trained; it is not live."""
+
+    def __init__(self, message: str, advice: str, details: str) -> None:
+        super().__init__(message, advice)
+        self.details = details
 
 
 class BuildError(DeployerError):
@@ -191,6 +205,12 @@ def advise(code: str, message: str) -> str:
         return (
             "allow iam:PassRole on the service's roles for these credentials "
             "(docs/architecture.md, permissions)"
+        )
+    if code in _DENIED and "lambda:InvokeFunction" in message:
+        return (
+            "allow lambda:InvokeFunction on the functions' versions for these credentials "
+            "(docs/architecture.md, permissions), or switch without the proof: "
+            "python -m deployer ... --no-proof"
         )
     if code in _DENIED:
         return (

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from deployer.aws.botocore_patches import fetch_pages_with
-from deployer.aws.clients import Clients
+from deployer.aws.clients import READ_TIMEOUT_S, Clients
 from deployer.aws.identity import Caller, Identity
 from deployer.aws.memory import Memory
 from deployer.aws.pace import Paces
@@ -47,8 +47,8 @@ class Aws:
     """Access to one account and region.
 
     It is put together of parts. Clients, rate limits and the caller's identity belong to the
-    account, and all views of it share them. `telling`, `remembering` and `calling` return a view
-    with another part: another listener, a memory, or a stand-in for AWS.
+    account, and all views of it share them. `telling`, `remembering`, `calling` and `patient`
+    return a view with another part: another listener, a memory, a stand-in for AWS, or more time.
 
     Args:
         region, profile: as boto3 takes them; None leaves the choice to AWS's environment variables
@@ -84,6 +84,7 @@ class Aws:
         self._waiting = Waiting(tell, stopped, sleep, clock)
         self._memory: Memory | None = None
         self._stand_in: CallOnce | None = None
+        self._read_timeout_s = READ_TIMEOUT_S
 
     def telling(self, tell: Tell) -> Aws:
         """Return a view of this account that tells `tell` what it waits for."""
@@ -97,12 +98,17 @@ class Aws:
         """Return a view of this account whose calls `call_once` answers in place of AWS."""
         return self._view(stand_in=call_once)
 
+    def patient(self, seconds: float) -> Aws:
+        """Return a view of this account whose calls wait so long for an answer."""
+        return self._view(read_timeout_s=seconds)
+
     def _view(
         self,
         *,
         waiting: Waiting | None = None,
         memory: Memory | None = None,
         stand_in: CallOnce | None = None,
+        read_timeout_s: float | None = None,
     ) -> Aws:
         view = Aws.__new__(type(self))
         view._clients = self._clients
@@ -112,6 +118,7 @@ class Aws:
         view._waiting = waiting or self._waiting
         view._memory = memory or self._memory
         view._stand_in = stand_in or self._stand_in
+        view._read_timeout_s = read_timeout_s or self._read_timeout_s
         return view
 
     # The account
@@ -137,7 +144,7 @@ class Aws:
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of a service, which all threads and views share."""
-        return self._clients.client(service)
+        return self._clients.client(service, self._read_timeout_s)
 
     def make_clients(self) -> None:
         """Make the clients that every command needs; an error is left for the first call."""
@@ -201,7 +208,8 @@ class Aws:
 
     def together(self, *calls: Callable[[], Any]) -> list[Any]:
         """Make independent calls at once; return their answers, or raise the first error."""
-        with ThreadPoolExecutor(len(calls) or 1, thread_name_prefix="together") as pool:
+        threads = min(len(calls), WORKERS) or 1
+        with ThreadPoolExecutor(threads, thread_name_prefix="together") as pool:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
     # Waiting and the memory of a pass

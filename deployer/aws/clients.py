@@ -18,7 +18,7 @@ from deployer.aws.signin import explained, open_session, sign_in
 from deployer.errors import LOCAL_ADVICE, AwsError, ConfigError
 
 _CONNECT_TIMEOUT_S = 10
-_READ_TIMEOUT_S = 30
+READ_TIMEOUT_S = 30.0
 
 
 class Clients:
@@ -47,7 +47,7 @@ class Clients:
         self._connections = connections
         self._opened: Any = None
         self._opening = threading.Lock()
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, float], Any] = {}
         self._making = threading.Lock()
 
     @property
@@ -86,12 +86,17 @@ class Clients:
         endpoint = self.client("sts").meta.endpoint_url
         return None if ".amazonaws.com" in endpoint or ".api.aws" in endpoint else endpoint
 
-    def client(self, service: str) -> Any:
-        """Return the client of a service, which all threads share."""
+    def client(self, service: str, read_timeout_s: float = READ_TIMEOUT_S) -> Any:
+        """Return the client of a service, which all threads share.
+
+        Args:
+            read_timeout_s: how long it waits for an answer; the client is another one for each.
+        """
+        key = service, read_timeout_s
         with self._making:  # boto3 may not make two clients at once
-            if service not in self._clients:
-                self._clients[service] = self.new_client(service)
-            return self._clients[service]
+            if key not in self._clients:
+                self._clients[key] = self.new_client(service, read_timeout_s)
+            return self._clients[key]
 
     def make_clients(self) -> None:
         """Make the clients that every command needs; an error is left for the first call."""
@@ -99,7 +104,7 @@ class Clients:
             with suppress(AwsError):
                 self.client(service)
 
-    def new_client(self, service: str) -> Any:
+    def new_client(self, service: str, read_timeout_s: float = READ_TIMEOUT_S) -> Any:
         """Make a client; `client` keeps it."""
         import botocore
         from botocore.config import Config
@@ -110,7 +115,7 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": 1},
             max_pool_connections=self._connections,
             connect_timeout=_CONNECT_TIMEOUT_S,
-            read_timeout=_READ_TIMEOUT_S,
+            read_timeout=read_timeout_s,
             user_agent_extra=f"deployer/{__version__}",
             inject_host_prefix=not overridden,  # Sfn-22: an overridden host has no sync- twin
         )

@@ -12,6 +12,8 @@ RATES = {
     "apigatewayv2": (10, 40),
     "lambda": (15, 45),
     "lambda:get_function": (100, 100),
+    # Ten times the concurrent executions, of which a new account may have ten (Lambda-28).
+    "lambda:invoke": (100, 100),
     "logs:create_log_group": (5, 12),
     "logs:delete_log_group": (5, 12),
     "logs:describe_log_groups": (5, 15),

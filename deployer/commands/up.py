@@ -22,11 +22,16 @@ from deployer.errors import Declined
 @adopting
 @click.option("--train", is_flag=True, help="Train first, even if models of this service are live.")
 @click.option(
+    "--no-proof",
+    is_flag=True,
+    help="Switch to new versions without asking them their models' examples first.",
+)
+@click.option(
     "--yes",
     is_flag=True,
     help="Do not ask before deletions, replacements and adoptions.",
 )
-def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
+def command(options: Options, adopt: bool, train: bool, no_proof: bool, yes: bool) -> None:
     """Create or update everything; the last line is the URL.
 
     \b
@@ -40,7 +45,7 @@ def command(options: Options, adopt: bool, train: bool, yes: bool) -> None:
         from deployer.service.up import plan_up
 
         train_if_needed(now, train)
-        settings = replace(now.settings, adopt=adopt)
+        settings = replace(now.settings, adopt=adopt, proof=not no_proof)
         deployment = plan_up(now.aws, settings, pool, now.emit)
         deployment.ask_examples()
         plan = deployment.plan

@@ -271,6 +271,7 @@ class Run:
     ) -> Fields:
         """Make one change and return the outputs that are new."""
         aws = self._access(resource.key)
+        resource.prove(aws, desired, actual, change)
         if change.action is Action.UPDATE and actual is not None:
             return resource.update(aws, desired, actual, change)
         if change.action is Action.REPLACE:

@@ -161,6 +161,18 @@ def resolve(value: Any, lookup: Callable[[Ref], Any]) -> Any:
     return value
 
 
+def resolutions(value: Any, resolved: Any) -> Iterator[tuple[Ref, Any]]:
+    """Yield every Ref inside a value, with the value that stands in its place once resolved."""
+    if isinstance(value, Ref):
+        yield value, resolved
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from resolutions(member, resolved[name])
+    elif isinstance(value, (list, tuple)):
+        for item, resolved_item in zip(value, resolved, strict=True):
+            yield from resolutions(item, resolved_item)
+
+
 def differences(path: str, before: Any, after: Any) -> Iterator[FieldChange]:
     """Yield the smallest changes that turn `before` into `after`; their paths begin with `path`."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):

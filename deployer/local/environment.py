@@ -10,13 +10,17 @@ from __future__ import annotations
 import enum
 import os
 import secrets
+import select
 import socket
 import subprocess
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
+from typing import IO
 
 from deployer.local.invocation import (
     PAYLOAD_LIMIT,
@@ -35,6 +39,9 @@ INIT_TIMEOUT_S = 10.0
 # an environment waits no longer for the end of the output.
 OUTPUT_TIMEOUT_S = 2.0
 _HOST_VARIABLES = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")  # they say where programs are
+
+# More than the 4 KB of a log that an answer may hold.
+_LATEST_LINES = 500
 
 WriteLog = Callable[[str, str, list[str]], None]  # takes group, stream and lines
 
@@ -76,6 +83,8 @@ class Environment:
         self._offered: Invocation | None = None  # not fetched yet
         self._current: Invocation | None = None  # not answered yet
         self._init_error: bytes | None = None
+        self._latest: deque[str] = deque(maxlen=_LATEST_LINES)  # lines since the last START
+        self._copying = threading.Lock()  # held while output is on its way into the log
         self._stream = (
             f"{datetime.now(timezone.utc):%Y/%m/%d}/[{version.version}]{uuid.uuid4().hex}"
         )
@@ -124,9 +133,10 @@ class Environment:
                 return None
             timed_out = self._state is State.STARTING
         self.close()
+        failure = Response(self._init_error or b"{}", is_error=True)
         if timed_out:
-            return error_response("Sandbox.Timedout", "the init did not end in time")
-        return Response(self._init_error or b"{}", is_error=True)
+            failure = error_response("Sandbox.Timedout", "the init did not end in time")
+        return replace(failure, log=tuple(self._latest))
 
     def invoke(self, payload: bytes) -> Response | None:
         """Answer a request; None if the process had ended before it fetched the request."""
@@ -145,12 +155,13 @@ class Environment:
                 return None
         response = invocation.response or self._time_out(invocation)
         milliseconds = 1000 * (time.monotonic() - began)
+        self._drain()
         self._log(
             f"END RequestId: {invocation.request_id}",
             f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms\t"
             f"Memory Size: {self.version.memory_mb} MB",
         )
-        return response
+        return replace(response, log=tuple(self._latest))
 
     def _time_out(self, invocation: Invocation) -> Response:
         text = (
@@ -188,6 +199,7 @@ class Environment:
                 return None
             self._offered = None
             invocation.fetched = True
+        self._latest.clear()
         self._log(f"START RequestId: {invocation.request_id} Version: {self.version.version}")
         return invocation
 
@@ -223,13 +235,31 @@ class Environment:
 
     def _copy_output(self) -> None:
         """Copy the process's output into the log group; at its end, end the environment."""
-        assert self._process.stdout is not None
-        with self._process.stdout as output:
-            for line in output:
-                self._log(line.decode(errors="replace").rstrip("\n"))
+        output = self._process.stdout
+        assert output is not None
+        unfinished, chunk = b"", b"first"
+        while chunk and _has_output(output, None):
+            with self._copying:
+                chunk = os.read(output.fileno(), 65536)
+                *lines, unfinished = (unfinished + chunk).split(b"\n")
+                if not chunk:
+                    lines += [unfinished] if unfinished else []
+                    output.close()
+                if lines:
+                    self._log(*(line.decode(errors="replace") for line in lines))
         code = self._process.wait()
         with self._changed:
             self._end(f"exit status {code}", retry_unfetched=True)
+
+    def _drain(self) -> None:
+        """Wait until everything that the process has written is in the log."""
+        end = time.monotonic() + OUTPUT_TIMEOUT_S
+        while self._output.is_alive() and time.monotonic() < end:
+            with self._copying:
+                output = self._process.stdout
+                if output is None or output.closed or not _has_output(output, 0):
+                    return
+            time.sleep(0.001)
 
     def _end(self, cause: str, retry_unfetched: bool) -> None:
         """Enter ENDED, if it is not entered yet, and tell a waiting caller the cause."""
@@ -269,4 +299,12 @@ class Environment:
         }
 
     def _log(self, *lines: str) -> None:
+        self._latest.extend(lines)
         self._write_log(f"/aws/lambda/{self.version.name}", self._stream, list(lines))
+
+
+def _has_output(pipe: IO[bytes], timeout_ms: int | None) -> bool:
+    """Tell whether a pipe can be read, which it also can at its end; None waits until then."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN | select.POLLHUP)
+    return bool(poll.poll(timeout_ms))

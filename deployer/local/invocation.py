@@ -48,10 +48,14 @@ class Version:
 
 @dataclass(frozen=True)
 class Response:
-    """The outcome of an invocation: `payload` is JSON; `is_error` makes it a FunctionError."""
+    """The outcome of an invocation: `payload` is JSON; `is_error` makes it a FunctionError.
+
+    `log` are the lines that the invocation wrote, or the init that failed before it.
+    """
 
     payload: bytes
     is_error: bool = False
+    log: tuple[str, ...] = ()
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.process import REGION
 
 _PATH = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
+_LOG_LIMIT = 4096  # bytes of the log's end in an answer
 _QUALIFIER = re.compile(r"(?:^|&)Qualifier=([^&]+)")
 
 
@@ -43,8 +45,14 @@ class LambdaApi:
                 f"operation"
             )
             return _refuse(413, "RequestTooLargeException", text)
+        kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
+        if kind == "DryRun":
+            return 204, {}, b""
         response = self._functions.invoke(version, payload or b"{}")
         headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version.version}
+        if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail" and kind == "RequestResponse":
+            log = "".join(f"{line}\n" for line in response.log).encode()[-_LOG_LIMIT:]
+            headers["X-Amz-Log-Result"] = base64.b64encode(log).decode()
         if response.is_error:
             headers["X-Amz-Function-Error"] = "Unhandled"
         return 200, headers, response.payload

@@ -66,6 +66,7 @@ class Settings:
     builder: str = "auto"
     train: str = "python train.py"
     adopt: bool = False
+    proof: bool = True
     account: str = ""
     partition: str = "aws"
 

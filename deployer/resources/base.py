@@ -145,6 +145,14 @@ class Resource(Owned):
         """Read it. MAY be overridden by a kind that needs fewer calls for this."""
         return self.read(aws)
 
+    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> None:
+        """Raise DeployerError if the change must not be made. MAY be overridden.
+
+        Called before the first write of the change, and before the deletion of a replacement.
+        Every Ref in `desired` is resolved; `actual` is None if the resource is absent.
+        """
+        return
+
     @abstractmethod
     def create(self, aws: Aws, desired: Fields) -> Fields:
         """Create it and return its outputs. Every Ref in `desired` is resolved.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, tag_list, tags_from
-from deployer.engine.plan import Change, Fields, State
+from deployer.engine.plan import Action, Change, Fields, State, resolutions
 from deployer.errors import AwsError
 from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
 from deployer.resources.fields import Member, members, read_members, write_members
@@ -82,6 +82,10 @@ _MEMBERS = members(StateMachineFields)
 _VERSION = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]+:function:[\w-]+:[0-9]+\b")
 
 
+# Asks function versions, by the key of their function, and raises unless they answer as they must.
+Prove = Callable[[Aws, Mapping[str, str]], None]
+
+
 class OwnedStateMachine(Owned):
     """A state machine, known by its ARN."""
 
@@ -139,12 +143,18 @@ class OwnedStateMachine(Owned):
 
 
 class StateMachine(OwnedStateMachine, Resource):
-    """A declared state machine."""
+    """A declared state machine.
+
+    Args:
+        prove: is called with the versions to which the machine is about to be switched; None
+            switches without it.
+    """
 
     replace_on = ("type",)
     exists = ("StateMachineAlreadyExists",)
     writes = (
         "iam:PassRole",
+        "lambda:InvokeFunction",
         "states:CreateStateMachine",
         "states:TagResource",
         "states:UpdateStateMachine",
@@ -157,11 +167,13 @@ class StateMachine(OwnedStateMachine, Resource):
         arn: str,
         ours: Ownership,
         fields: StateMachineFields,
+        prove: Prove | None = None,
         needs: Collection[str] = (),
     ) -> None:
         Resource.__init__(self, key, fields, needs)
         self.arn = arn
         self.ours = ours
+        self._prove = prove
 
     def read(self, aws: Aws) -> State | None:
         # None while it is being deleted: create() waits until the name is free again (R-10).
@@ -170,6 +182,21 @@ class StateMachine(OwnedStateMachine, Resource):
             return None
         description, tags = found
         return State({"tags": tags, **read_members(_MEMBERS, description)})
+
+    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> None:
+        """Prove the versions that the new definition refers to and the live one does not name."""
+        is_switched = change.action is not Action.UPDATE or changed(change, "definition")
+        if self._prove is None or not is_switched:
+            return
+        live = canonical_json(actual.fields["definition"]) if actual else ""
+        in_use = set(_VERSION.findall(live))
+        versions = {
+            ref.key: version
+            for ref, version in resolutions(self.fields["definition"], desired["definition"])
+            if version not in in_use
+        }
+        if versions:
+            self._prove(aws, versions)
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from deployer.aws.access import Aws, Tell
@@ -225,6 +225,14 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
 def workflow(settings: Settings, release: Release) -> Resource:
     functions = [f"function/{name}" for name in release.names]
     versions = {name: Ref(f"function/{name}", "version_arn") for name in release.names}
+    models = {f"function/{served.name}": served.model for served in release.functions}
+
+    def prove(aws: Aws, new: Mapping[str, str]) -> None:
+        # Most runs switch nothing: do not import it then.
+        from deployer.service import proof
+
+        proof.prove(aws, settings, {version: models[key] for key, version in new.items()})
+
     return StateMachine(
         "workflow",
         arn=settings.workflow_arn,
@@ -241,6 +249,7 @@ def workflow(settings: Settings, release: Release) -> Resource:
             ),
             tracing=settings.tracing,
         ),
+        prove=prove if settings.proof else None,
         needs=["role/workflow", "logs/workflow", *functions],
     )
 

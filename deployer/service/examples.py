@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE
 from deployer.images.trial import Call, Outcome, Trial, trial
-from deployer.project.answers import HERE, difference
+from deployer.project.answers import HERE, difference, refuses_values
 from deployer.project.manifest import MANIFEST
 from deployer.project.settings import Settings
 from deployer.service.release import Release, ServedFunction
@@ -91,7 +91,7 @@ def _judge(
         if based and elsewhere:
             text = f"{name}: its example could not be compared here: {outcome.message}"
             yield Finding(text, certain=False)
-        elif not model.entry.get("example") and _refuses_values(outcome):
+        elif not model.entry.get("example") and refuses_values(outcome.error, outcome.message):
             yield Finding(
                 f"{name}: it refuses a record that was made of its features: {outcome.message}; "
                 f"give it an example in {MANIFEST}",
@@ -114,12 +114,6 @@ def _judge(
             f"{limit}: set memory_mb = {-(-outcome.peak_mb * 5 // 4 // 64) * 64} in "
             f"[deployer:{name}] of setup.cfg"
         )
-
-
-def _refuses_values(outcome: Outcome) -> bool:
-    """Tell whether a handler answers, but not for these values: zeros may be no category."""
-    other_columns = "columns are missing" in outcome.message or "feature names" in outcome.message
-    return outcome.error in ("InvalidInput", "ValueError") and not other_columns
 
 
 def _advice(outcome: Outcome) -> str:

@@ -31,6 +31,8 @@ def check_result(result: RunResult, stopped: Stopped) -> None:
     )
     advice = first.advice if isinstance(first, DeployerError) and first.advice else ""
     again = "run the command again: it resumes where it left off"
+    if isinstance(first, DeployerError) and first.details:
+        reason += f"\n{first.details}"
     if stopped():
         raise Interrupted(f"interrupted: {counts}{reason}", again)
     if not all(may_pass(error) for error in errors):

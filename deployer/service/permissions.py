@@ -130,7 +130,9 @@ The kinds of resource state these beside their code; `service/permissions.py` re
 {_listed(to_read())}
 
 `up` adds these. `iam:PassRole` is for the three roles; `ecr:GetAuthorizationToken` is on `*`, and
-for `--builder docker` alone.
+for `--builder docker` alone. `lambda:InvokeFunction` is for the versions that are proved before
+the workflow is switched, so on `function:{{service}}-{{stage}}-*:*` (a function's own ARN does not
+cover its versions, Lambda-23); `--no-proof` does without it.
 
 {_listed(to_write())}
 

@@ -74,8 +74,11 @@ class Deployment:
     def ask_examples(self) -> None:
         """Ask the models that change their examples here; raise ConfigError if one is not right.
 
-        What this machine cannot tell is left to the functions themselves.
+        What this machine cannot tell is left to the functions themselves. Nothing is asked without
+        proof.
         """
+        if not self.settings.proof:
+            return
         changing = {
             name
             for kind, _, name in (change.key.partition("/") for change in self.plan.effective)

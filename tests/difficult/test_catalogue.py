@@ -370,6 +370,7 @@ def test_reading_alone_is_what_a_plan_needs(service: Service) -> None:
 
 # IAM's name for an operation, where it is not the operation's own.
 RENAMED = {
+    "Invoke": "InvokeFunction",
     "ListObjectsV2": "ListBucket",
     "HeadObject": "GetObject",
     "ListObjectVersions": "ListBucketVersions",

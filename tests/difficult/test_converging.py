@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -136,6 +138,32 @@ def undisturbed(account: Account, scenario: Scenario) -> tuple[Any, int]:
     return picture(account.aws()), writes
 
 
+_VERSION = re.compile(r"arn:aws:lambda:[^\"]+:[0-9]+(?=\")")
+
+
+def live_versions(account: Account) -> set[str]:
+    """Return the function versions that the workflow names; none without a workflow."""
+    machines = account.aws().call("stepfunctions", "list_state_machines")["stateMachines"]
+    described = (
+        account.aws().call(
+            "stepfunctions", "describe_state_machine", stateMachineArn=machine["stateMachineArn"]
+        )
+        for machine in machines
+    )
+    return {version for found in described for version in _VERSION.findall(found["definition"])}
+
+
+def unproved(calls: Sequence[Call], live: set[str]) -> set[str]:
+    """Return the versions to which calls switch the workflow without having invoked them."""
+    proved = set(live)
+    for call in calls:
+        if call.operation == "Invoke":
+            proved.add(unquote(call.url).split("/functions/")[1].partition("/")[0])
+        elif call.operation in ("CreateStateMachine", "UpdateStateMachine"):
+            return set(_VERSION.findall(call.json["definition"])) - proved
+    return set()
+
+
 @SCENARIOS
 def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(
     account: Account, scenario: Scenario
@@ -149,7 +177,10 @@ def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(
         with pytest.raises(Killed):
             run()
         account.troubles = []
+        live = live_versions(account)
+        account.calls.clear()
         run()
+        assert unproved(account.calls, live) == set(), f"killed after call {after}"
         assert differences(picture(account.aws()), expected) == [], f"killed after call {after}"
 
 

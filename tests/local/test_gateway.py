@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import urllib.error
@@ -247,6 +248,26 @@ def test_invoke_of_a_function_answers_as_lambda_does(deployed: Path) -> None:
         with pytest.raises(AwsError) as error:
             aws.call("lambda", "invoke", FunctionName=name, Qualifier=qualifier, Payload=b"{}")
         assert error.value.code == "ResourceNotFoundException"
+
+
+def test_invoke_returns_the_end_of_its_own_log_where_it_is_asked_for(deployed: Path) -> None:
+    """START, END and REPORT lines included; with DryRun nothing runs."""
+    aws, name = account(deployed), "inference-dev-random-forest"
+    first, second = (
+        aws.call("lambda", "invoke", FunctionName=name, LogType="Tail", Payload=SAMPLE)
+        for _ in range(2)
+    )
+    lines = base64.b64decode(second["LogResult"]).decode().splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["START", "END", "REPORT"]
+    assert first["LogResult"] != second["LogResult"]
+    answer = aws.call("lambda", "invoke", FunctionName=name, Payload=SAMPLE)
+    assert "LogResult" not in answer
+    dry = {"InvocationType": "DryRun", "LogType": "Tail"}
+    answer = aws.call("lambda", "invoke", FunctionName=name, Payload=SAMPLE, **dry)
+    assert answer["StatusCode"] == 204 and "LogResult" not in answer
+    with pytest.raises(AwsError) as error:
+        aws.call("lambda", "invoke", FunctionName=f"{name}x", Payload=SAMPLE, **dry)
+    assert error.value.code == "ResourceNotFoundException"
 
 
 def test_a_payload_beyond_six_megabytes_is_refused(deployed: Path) -> None:

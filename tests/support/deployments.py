@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from deployer.aws.access import Aws
 from deployer.engine.events import Emit, Event
@@ -16,7 +18,7 @@ from deployer.service.down import plan_down
 from deployer.service.release import read_release
 from deployer.service.up import plan_release, plan_up
 from tests.support.serial import SerialExecutor
-from tests.support.wire import REGION, Account
+from tests.support.wire import REGION, Account, Answer, Call
 
 
 def show_plan(
@@ -33,6 +35,7 @@ class Service:
     def __init__(self, account: Account, project: Path) -> None:
         self.account = account
         self.project = project
+        account.functions = self._invoked
         self.events: list[Event] = []
         self.overrides: dict[str, Any] = {}
 
@@ -67,6 +70,18 @@ class Service:
         )
         teardown.apply(lambda: False)
         return teardown.plan
+
+    def _invoked(self, call: Call) -> Answer:
+        """Answer Invoke as the project's models do, without a process for each of them."""
+        _, arn, _ = unquote(urlsplit(call.url).path).rsplit("/", 2)
+        manifest = json.loads((self.project / "models" / "manifest.json").read_text())
+        functions = {
+            self.settings.function_arn(name): entry for name, entry in manifest["models"].items()
+        }
+        entry = functions[arn.rpartition(":")[0]]
+        example = entry.get("example", {})
+        assert call.json == {"instances": example["instances"]}
+        return Answer(200, {"Content-Type": "application/json"}, b"").with_json(example["answer"])
 
     @property
     def told(self) -> list[str]:

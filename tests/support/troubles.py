@@ -467,6 +467,8 @@ class Rates:
     def _limit(call: Call) -> tuple[str, float, float]:
         if call.service == "apigatewayv2":
             return "apigatewayv2", 10, 40
+        if call.operation == "Invoke":
+            return "Invoke", 100, 100
         if call.service == "lambda":
             return (
                 ("GetFunction", 100, 100) if call.operation == "GetFunction" else ("lambda", 15, 45)

@@ -47,7 +47,7 @@ LAYERS = [
         "service.pruning",
     },
     {"service.declare"},
-    {"engine.apply", "service.release", "service.permissions"},
+    {"engine.apply", "service.release", "service.permissions", "service.proof"},
     {"resources.apigateway.api", "resources.ecr", "resources.iam", "resources.lambda_"}
     | {"resources.logs", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},

@@ -93,7 +93,9 @@ def test_a_good_manifest_has_no_violation() -> None:
     assert list(violations(GOOD)) == []
 
 
-@pytest.mark.parametrize(("change", "expected"), VIOLATIONS, ids=lambda value: str(value)[-60:])
+@pytest.mark.parametrize(
+    ("change", "expected"), VIOLATIONS, ids=[expected for _, expected in VIOLATIONS]
+)
 def test_a_violation_is_one_line_with_its_place(
     change: Callable[[dict[str, Any]], Any], expected: str
 ) -> None:
