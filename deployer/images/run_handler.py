@@ -18,18 +18,38 @@ import os
 import resource
 import signal
 import sys
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 
-def call(handler: str, event: Any) -> dict[str, Any]:
+class Context:
+    """The second argument of a handler: facts about its invocation."""
+
+    aws_request_id = "00000000-0000-0000-0000-000000000000"
+    log_group_name = log_stream_name = "trial"
+
+    def __init__(self, timeout_s: int) -> None:
+        self.function_name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "trial")
+        self.function_version = "$LATEST"
+        self.memory_limit_in_mb = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")
+        account = "arn:aws:lambda:us-east-1:123456789012"
+        self.invoked_function_arn = f"{account}:function:{self.function_name}"
+        self._end = time.monotonic() + timeout_s
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int(1000 * (self._end - time.monotonic())))
+
+
+def call(handler: str, event: Any, timeout_s: int) -> dict[str, Any]:
     """Import a handler and call it."""
     module, _, function = handler.rpartition(".")
     sys.path.insert(0, str(Path.cwd()))  # as a Lambda runtime does
     try:
-        answer = getattr(importlib.import_module(module.replace("/", ".")), function)(event, None)
+        imported = importlib.import_module(module.replace("/", "."))
+        answer = getattr(imported, function)(event, Context(timeout_s))
         return {"answer": json.loads(json.dumps(answer, allow_nan=False))}
     except Exception as error:
         traceback.print_exc()
@@ -48,7 +68,7 @@ def work(handler: str, job: Path) -> None:
     task = json.loads(job.read_text(encoding="utf-8"))
     signal.alarm(task["timeout_s"])  # its default action ends the process
     os.environ.update(task["environment"])
-    report = call(handler, task["event"])
+    report = call(handler, task["event"], task["timeout_s"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     divisor = 1024 * 1024 if sys.platform == "darwin" else 1024  # macOS counts bytes
     text = json.dumps({**report, "peak_mb": peak // divisor})

@@ -64,12 +64,17 @@ def without_example(release: Release) -> Iterator[str]:
 
 
 def _call(settings: Settings, function: ServedFunction) -> Call:
-    model = function.model
+    model, limits = function.model, settings.function(function.name)
+    environment = {
+        "AWS_LAMBDA_FUNCTION_NAME": settings.function_name(function.name),
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(limits.memory_mb),
+        **model.environment("bucket"),
+    }
     return Call(
-        model.environment("bucket"),
+        environment,
         {model.key: model.path, model.signature_key: model.signature},
         model.example,
-        _INIT_S + settings.function(function.name).timeout_s,
+        _INIT_S + limits.timeout_s,
     )
 
 

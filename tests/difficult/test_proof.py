@@ -294,7 +294,9 @@ def test_a_model_without_an_example_is_asked_a_made_one(
         service.up(**CHANGE)
 
 
-def test_an_answer_is_waited_for_longer_than_the_function_may_take(service: Service) -> None:
+def test_an_answer_is_waited_for_longer_than_the_function_may_take(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And botocore does not ask again meanwhile."""
     clients: list[Any] = []
     aws = service.account.aws()
@@ -305,8 +307,8 @@ def test_an_answer_is_waited_for_longer_than_the_function_may_take(service: Serv
         clients.append(view.client("lambda"))
         return view
 
-    aws.telling = lambda tell: aws  # type: ignore[method-assign]  # the step's view is this one
-    aws.patient = observed  # type: ignore[method-assign]
+    monkeypatch.setattr(aws, "telling", lambda tell: aws)  # the step's view is this one
+    monkeypatch.setattr(aws, "patient", observed)
     service.up(aws, defaults=FunctionSettings(timeout_s=22))
     (client,) = clients
     assert client.meta.config.read_timeout > 22 + 10 + 22

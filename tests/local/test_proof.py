@@ -17,6 +17,7 @@ from tests.support.command_line import deployer
 pytestmark = pytest.mark.xdist_group("local proof")
 
 UP = ("up", "--local")
+DEPLOYED = "os.environ['AWS_ACCESS_KEY_ID'] != 'trial'"
 
 
 def predictions(project: Path) -> Any:
@@ -24,12 +25,15 @@ def predictions(project: Path) -> Any:
 
 
 def edit_handler(project: Path, beginning: str) -> None:
-    """Let the handler run some code before it answers; it makes another image."""
+    """Let the deployed handler run some code before it answers; it makes another image.
+
+    Asked its examples before the deploy, the handler does without.
+    """
     handler = project / "lambda_src" / "predict.py"
     source = handler.read_text()
     first = "    return PREDICTOR.answer(event)"
     assert first in source
-    handler.write_text(source.replace(first, f"    {beginning}\n{first}"))
+    handler.write_text(source.replace(first, f"    if {DEPLOYED}:\n        {beginning}\n{first}"))
 
 
 def test_a_release_that_answers_is_proved_and_switched_to(live: Path) -> None:
@@ -45,18 +49,18 @@ def test_a_release_that_answers_is_proved_and_switched_to(live: Path) -> None:
 def test_a_release_that_answers_otherwise_leaves_the_live_one(live: Path) -> None:
     deployer(live, *UP)
     before = predictions(live)
-    path = live / "models" / "manifest.json"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads((live / "models" / "manifest.json").read_text())
     right = manifest["models"]["random_forest"]["example"]["answer"]["predictions"]
-    manifest["models"]["random_forest"]["example"]["answer"]["predictions"] = [99.5]
-    path.write_text(json.dumps(manifest))
-    edit_handler(live, "print('asked')")
+    source = (live / "lambda_src" / "predict.py").read_text()
+    other = "dict(PREDICTOR.answer(event), predictions=[99.5])"
+    wrong = f"if PREDICTOR.name == 'random_forest': print('asked'); return {other}"
+    edit_handler(live, wrong)
     ran = deployer(live, *UP, "--json", code=1)
     message, advice = ran.json["error"]["message"], ran.json["error"]["advice"]
-    (got,) = re.findall(
-        r"random_forest, version 2: predictions: \[([0-9.]+)\] where \[99.5\] was expected", message
+    (expected,) = re.findall(
+        r"random_forest, version 2: predictions: \[99.5\] where \[([0-9.]+)\] was expected", message
     )
-    assert [float(got)] == pytest.approx(right)
+    assert [float(expected)] == pytest.approx(right)
     assert "the end of the log of random_forest, version 2:\n" in message and "  asked" in message
     assert "support_vector" not in message and "workflow: the workflow is not switched" in ran.err
     assert "what was live stays live" in advice
@@ -64,8 +68,7 @@ def test_a_release_that_answers_otherwise_leaves_the_live_one(live: Path) -> Non
     assert predictions(live) == before
     shown = deployer(live, "plan", "--local", "--json").json
     assert [change["resource"] for change in shown["changes"]] == ["workflow"]
-    manifest["models"]["random_forest"]["example"]["answer"]["predictions"] = right
-    path.write_text(json.dumps(manifest))
+    (live / "lambda_src" / "predict.py").write_text(source)
     deployer(live, *UP)
     assert json.loads(deployer(live, "plan", "--local", "--json").out)["changes"] == []
 
@@ -82,7 +85,7 @@ def test_without_the_proof_a_release_that_fails_is_switched_to(live: Path) -> No
 
 def test_an_init_that_fails_shows_its_end_of_the_log(live: Path) -> None:
     handler = live / "lambda_src" / "predict.py"
-    handler.write_text(handler.read_text() + "\nraise OSError('no model')\n")
+    handler.write_text(f"{handler.read_text()}\nif {DEPLOYED}:\n    raise OSError('no model')\n")
     refused = deployer(live, *UP, code=1).err
     assert "support_vector, version 1: OSError: no model" in refused
     end = refused.partition("the end of the log of support_vector, version 1:\n")[2]

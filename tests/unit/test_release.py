@@ -354,10 +354,29 @@ def test_a_folder_with_a_dockerfile_is_that_functions_own_image(project):
     assert found.contexts["image"].image_tag == shared
 
 
-def test_a_folder_without_a_dockerfile_is_a_part_of_the_shared_image(project):
+def test_a_folder_of_a_functions_name_holds_what_differs_in_its_own_image(project):
+    shared = project / "lambda_src"
+    (shared / "random_forest").mkdir()
+    (shared / "random_forest" / "extra.py").write_text("x = 1")
+    (shared / "random_forest" / "predict.py").write_text("handler = None")
+    release = load(project)
+    assert release.image_keys == {
+        **dict.fromkeys(NAMES, "image"),
+        "random_forest": "image/random_forest",
+    }
+    own, others = release.contexts["image/random_forest"], release.contexts["image"]
+    assert own.files.keys() == {*others.files, "extra.py"}
+    assert own.files["predict.py"] == shared / "random_forest" / "predict.py"
+    assert own.files["loading.py"] == others.files["loading.py"] == shared / "loading.py"
+    assert own.dockerfile.path == shared / "Dockerfile"
+
+
+def test_a_package_of_a_functions_name_is_a_part_of_the_shared_image(project):
     (project / "lambda_src" / "random_forest").mkdir()
-    (project / "lambda_src" / "random_forest" / "extra.py").write_text("x = 1")
-    assert load(project).image_keys == dict.fromkeys(NAMES, "image")
+    (project / "lambda_src" / "random_forest" / "__init__.py").write_text("")
+    release = load(project)
+    assert release.image_keys == dict.fromkeys(NAMES, "image")
+    assert "random_forest/__init__.py" in release.contexts["image"].files
 
 
 def test_when_every_function_has_its_own_image_there_is_no_shared_one(project):
