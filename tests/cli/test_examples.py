@@ -205,3 +205,19 @@ def test_an_own_folder_needs_only_what_differs(project: Path) -> None:
     (finding,) = local_findings(project)
     assert finding.startswith("random_forest answers its example otherwise")
     assert "predictions: [1.0] where [" in finding
+
+
+def test_with_local_another_scikit_learn_is_refused_because_no_other_will_serve(
+    project: Path,
+) -> None:
+    path = project / "models" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["libraries"]["scikit-learn"] = "1.6.1"
+    path.write_text(json.dumps(manifest))
+    listed = local_findings(project)
+    assert len(listed) == len(NAMES)
+    for name, finding in zip(NAMES, listed, strict=True):
+        assert finding.startswith(
+            f"{name} does not answer its example: ModelError: the model was trained with "
+            "scikit-learn 1.6.1, but this image has "
+        )
