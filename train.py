@@ -171,10 +171,16 @@ def described(path: Path) -> dict[str, str]:
     """
     try:
         known = json.loads(path.read_bytes()) if path.is_file() else {}
-        models = {f"{name}.joblib": str(entry["sha256"]) for name, entry in known["models"].items()}
+        entries = {name: entry for name, entry in known["models"].items() if not added(entry)}
+        models = {f"{name}.joblib": str(entry["sha256"]) for name, entry in entries.items()}
         if "trained" in known:
             wrote = {str(name): str(sha256) for name, sha256 in known["trained"]["wrote"].items()}
-            untouched = known["trained"]["manifest"] == seal(known)
+            untouched = known["trained"]["manifest"] == seal(known) and all(
+                known["trained"].get("entries", {}).get(name, sealed) == sealed
+                for name, sealed in seals(entries).items()
+            )
+        elif known["models"] and not models:  # `python -m deployer add` wrote it; save() keeps all
+            wrote, untouched = {}, known.keys() <= {"format", "libraries", "models"}
         else:  # written by a former version of this program, which kept no such record
             wrote = models
             untouched = "baseline" in known and models.keys() <= {
@@ -187,12 +193,48 @@ def described(path: Path) -> dict[str, str]:
     return {**wrote, MANIFEST: digest(path)} if untouched else wrote
 
 
+def added(entry: dict[str, Any]) -> bool:
+    """Tell whether `python -m deployer add` wrote a model's entry."""
+    source = entry.get("source")
+    return isinstance(source, dict) and source.get("added") is True
+
+
 def seal(description: dict[str, Any]) -> str:
-    """Return the sha256 of a manifest, leaving out this very value; it shows whether it changed."""
+    """Return the sha256 of a manifest, leaving out this very value; it shows whether it changed.
+
+    Entries that have seals of their own are left out, so that `python -m deployer remove` can take
+    them out, and added ones.
+    """
     trained = {name: value for name, value in description["trained"].items() if name != "manifest"}
-    return hashlib.sha256(
-        json.dumps({**description, "trained": trained}, sort_keys=True).encode()
-    ).hexdigest()
+    own = trained.get("entries", {})
+    models = {
+        name: entry
+        for name, entry in description["models"].items()
+        if name not in own and not added(entry)
+    }
+    return sha256_of({**description, "models": models, "trained": trained})
+
+
+def seals(models: dict[str, Any]) -> dict[str, str]:
+    """Return the sha256 of each model's entry."""
+    return {name: sha256_of(entry) for name, entry in models.items()}
+
+
+def sha256_of(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    """Return the manifest's entries that `python -m deployer add` wrote, with their libraries."""
+    try:
+        known = json.loads((folder / MANIFEST).read_bytes())
+        return {
+            name: {**entry, "libraries": {**known.get("libraries", {}), **entry["libraries"]}}
+            for name, entry in known["models"].items()
+            if added(entry)
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def written_here(folder: Path) -> dict[str, str]:
@@ -357,6 +399,7 @@ def manifest(
             for name, content in files.items()
         },
     }
+    description["trained"]["entries"] = seals(description["models"])
     description["trained"]["manifest"] = seal(description)
     return description
 
@@ -396,15 +439,16 @@ def place(path: Path) -> str:
 def save(folder: Path, files: dict[str, bytes], description: dict[str, Any]) -> None:
     """Write the models and their manifest into a folder, and remove those of a former training.
 
-    Files that this program did not write are left alone. All files are written into a staging
-    folder first and then moved, the manifest last. A reader in between finds files that the
-    manifest does not describe. If this run is killed, the manifest in the staging folder tells the
-    next run which files are this program's.
+    Files that this program did not write are left alone, and the manifest keeps the entries of
+    added models. All files are written into a staging folder first and then moved, the manifest
+    last. A reader in between finds files that the manifest does not describe. If this run is
+    killed, the manifest in the staging folder tells the next run which files are this program's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         check_output(folder, files)
         stale = {name: sha256 for name, sha256 in written_here(folder).items() if name != MANIFEST}
+        description = {**description, "models": {**kept(folder), **description["models"]}}
         aside = folder / STAGING
         aside.mkdir(exist_ok=True)
         contents = {f"{name}.joblib": content for name, content in files.items()}

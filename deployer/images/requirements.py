@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,9 +105,7 @@ def mismatches(
     Args:
         trained: versions by library, from the manifest.
     """
-    requirements: dict[str, tuple[int, Requirement]] = {}
-    for line, requirement, _ in read_requirements(path, environment, strict=False):
-        requirements[canonicalize_name(requirement.name)] = (line, requirement)
+    requirements = _by_name(path, environment)
     name = f"{path.parent.name}/{path.name}"
     for library in TRAINED_WITH:
         version = trained.get(library)
@@ -124,6 +122,38 @@ def mismatches(
                 f"{name} line {line}: {requirement}: the models were trained with "
                 f"{library}=={version}"
             )
+
+
+def lacking(
+    paths: Sequence[Path], environment: Mapping[str, str], packages: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (package, reason and advice) for each package that an image would not have.
+
+    Args:
+        paths: all requirements files of the image, at least one.
+        packages: versions by name of the distribution.
+    """
+    files = [(f"{path.parent.name}/{path.name}", _by_name(path, environment)) for path in paths]
+    for package, version in packages.items():
+        key = canonicalize_name(package)
+        places = [(name, *named[key]) for name, named in files if key in named]
+        if not places:
+            yield (
+                package,
+                f"which {files[0][0]} does not name: add the line {package}=={version}",
+            )
+        for name, line, requirement in places:
+            pinned = pinned_version(requirement)
+            if pinned not in (None, version):
+                yield package, f"but {name} line {line} pins {requirement}"
+
+
+def _by_name(path: Path, environment: Mapping[str, str]) -> dict[str, tuple[int, Requirement]]:
+    """Return the requirements of a file and their lines, by canonical name."""
+    return {
+        canonicalize_name(requirement.name): (line, requirement)
+        for line, requirement, _ in read_requirements(path, environment, strict=False)
+    }
 
 
 def check_complete(

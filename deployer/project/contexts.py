@@ -66,6 +66,7 @@ def load_contexts(
             problems.append(error.message)
         contexts[key] = context
         problems += _version_problems(context, libraries)
+        problems += _package_problems(context, served)
     return contexts
 
 
@@ -121,6 +122,45 @@ def _version_problems(context: Context, libraries: Mapping[str, str]) -> Iterato
     environment = target_environment(context.python, context.architecture)
     for path in requirement_files(context):
         yield from mismatches(path, environment, libraries)
+
+
+def _package_problems(context: Context, models: Iterable[Model]) -> Iterator[str]:
+    """Yield the packages of models that their image lacks, or has in another version.
+
+    An image without a base has the packages of this Python.
+    """
+    needing = [(model.name, model.packages) for model in models if model.packages]
+    if not needing:
+        return
+    if context.base == NO_BASE:
+        for name, packages in needing:
+            for package, version in packages.items():
+                yield from _not_installed(name, package, version)
+        return
+    from deployer.images.requirements import lacking, target_environment
+
+    paths = requirement_files(context)
+    environment = target_environment(context.python, context.architecture)
+    for name, packages in needing if paths else ():
+        for package, reason in lacking(paths, environment, packages):
+            yield f"{MANIFEST}: {name} needs {package} {packages[package]}, {reason}"
+
+
+def _not_installed(name: str, package: str, version: str) -> Iterator[str]:
+    from importlib import metadata
+
+    try:
+        installed = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        installed = ""
+    if installed != version:
+        reason = (
+            f"but {installed} is installed here" if installed else "which is not installed here"
+        )
+        yield (
+            f"{MANIFEST}: {name} needs {package} {version}, {reason}: python -m pip install "
+            f"{package}=={version}"
+        )
 
 
 def pin_bases(

@@ -46,6 +46,12 @@ class Model:
         return tuple(feature["name"] for feature in self.entry["features"])
 
     @property
+    def packages(self) -> Mapping[str, str]:
+        """The versions of the packages that it needs beside its libraries, by distribution."""
+        packages: Mapping[str, str] = self.entry.get("packages", {})
+        return packages
+
+    @property
     def example(self) -> dict[str, Any]:
         """A request to ask the model, as {"instances": [...]}: the manifest's, or a made one."""
         example = self.entry.get("example")
@@ -109,7 +115,7 @@ def load_models(
             known = ", ".join(manifest.get("models", {})) or "no model"
             problems.append(
                 f"{WORKFLOW} names ${{{name}}}, but {MANIFEST} has {known}: add it to train.py "
-                "and train again"
+                f"and train again, or take it out: python -m deployer remove {name}"
             )
             continue
         if manifest.get("format") != 2:

@@ -15,7 +15,11 @@ Features = Mapping[str, Mapping[str, Any]]  # of one or several models, by name
 
 
 def sample_request(project: Path) -> bytes:
-    """Return a request that fits the models: a file of samples/, or a record made of the manifest.
+    """Return a request that fits the models: a file of samples/, or a record made of several.
+
+    The first file counts that all models answer. If there is none, as with models of unlike
+    features, the files that fit some are put together to one record, and the manifest's examples
+    add what these lack.
 
     Raises:
         ConfigError: there is neither a sample that fits nor a manifest.
@@ -26,13 +30,16 @@ def sample_request(project: Path) -> bytes:
         raise ConfigError(problems)
     entries = manifest.get("models", {}).values()
     models = [features_of(entry["features"]) for entry in entries]
+    fitting = []
     for path in sorted((project / "samples").glob("*.json")):
         try:
             sample = read_json(path)
         except Unreadable as error:
             raise ConfigError([f"{path.parent.name}/{path.name} {error}"]) from error
-        if not models or _fits(sample, models):
+        if not models or all(_fits(sample, models, features) for features in models):
             return json.dumps(sample).encode()
+        if any(_fits(sample, models, features) for features in models):
+            fitting.append(sample)
     if not models:
         raise ConfigError(
             [f"there is no sample: samples/ holds no JSON file, and {MANIFEST} does not exist"]
@@ -42,8 +49,14 @@ def sample_request(project: Path) -> bytes:
         for entry in entries
         for name, value in entry.get("example", {}).get("instances", [{}])[0].items()
     }
+    given = {name: value for sample in reversed(fitting) for name, value in _first(sample).items()}
     known = {name: feature for features in models for name, feature in features.items()}
-    return json.dumps({**made_record(known.values()), **examples}).encode()
+    return json.dumps({**made_record(known.values()), **examples, **given}).encode()
+
+
+def _first(sample: Any) -> Mapping[str, Any]:
+    record: Mapping[str, Any] = next(_records(sample))
+    return record
 
 
 def features_of(features: Iterable[Mapping[str, Any]]) -> Features:
@@ -51,13 +64,11 @@ def features_of(features: Iterable[Mapping[str, Any]]) -> Features:
     return {feature["name"]: feature for feature in features}
 
 
-def _fits(sample: Any, models: list[Features]) -> bool:
+def _fits(sample: Any, models: list[Features], features: Features) -> bool:
     """Tell whether a request has records, and each one only known features and all of one model."""
     known = set().union(*models)
     return any(True for _ in _records(sample)) and all(
-        isinstance(record, Mapping)
-        and record.keys() <= known
-        and any(record.keys() >= features.keys() for features in models)
+        isinstance(record, Mapping) and record.keys() <= known and record.keys() >= features.keys()
         for record in _records(sample)
     )
 

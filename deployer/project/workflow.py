@@ -84,16 +84,8 @@ def functions(definition: Any, faults: list[str]) -> Iterator[str]:
             # A comment may explain the placeholders; anywhere else one would never be filled.
             if not path.endswith(".Comment"):
                 faults.append(f"{WORKFLOW} {path}: ${{{name}}} may only be the Resource of a task")
-        elif not _FUNCTION.fullmatch(name):
-            faults.append(
-                f"{WORKFLOW} {path}: {name!r} must be lower-case letters, digits and single "
-                "underscores"
-            )
-        elif name in _RESERVED:
-            faults.append(
-                f"{WORKFLOW} {path}: a function cannot be called {name}, which the service uses "
-                "itself"
-            )
+        elif problem := name_problem(name):
+            faults.append(f"{WORKFLOW} {path}: {problem}")
         elif name not in seen:
             seen.add(name)
             yield name
@@ -101,6 +93,15 @@ def functions(definition: Any, faults: list[str]) -> Iterator[str]:
         faults.append(
             f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model"
         )
+
+
+def name_problem(name: str) -> str | None:
+    """Say why a function cannot have this name; None if it can."""
+    if not _FUNCTION.fullmatch(name):
+        return f"{name!r} must be lower-case letters, digits and single underscores"
+    if name in _RESERVED:
+        return f"a function cannot be called {name}, which the service uses itself"
+    return None
 
 
 def timeout_problems(definition: Any, function_timeout_s: Callable[[str], int]) -> Iterator[str]:
@@ -142,20 +143,20 @@ def problems(definition: Any) -> Iterator[str]:
     )
     yield from _machine(definition, "$", language)
     places: dict[str, str] = {}
-    for name, place in _state_names(definition, "$"):  # AWS: DUPLICATE_STATE_NAME
+    for name, place in state_names(definition):  # AWS: DUPLICATE_STATE_NAME
         if name in places:
             yield f"{place}: {places[name]} has the same name, which must be unique in a workflow"
         places.setdefault(name, place)
 
 
-def _state_names(machine: Any, path: str) -> Iterator[tuple[str, str]]:
+def state_names(machine: Any, path: str = "$") -> Iterator[tuple[str, str]]:
     """Yield (name, place) of every state, at any depth."""
     states = machine.get("States") if isinstance(machine, Mapping) else None
     for name, state in states.items() if isinstance(states, Mapping) else ():
         place = f"{path}.States.{name}"
         yield name, place
         for where, inner in _machines(state) if isinstance(state, Mapping) else ():
-            yield from _state_names(inner, f"{place}.{where}")
+            yield from state_names(inner, f"{place}.{where}")
 
 
 def _machine(machine: Any, path: str, language: str) -> Iterator[str]:

@@ -480,6 +480,49 @@ def test_a_manifest_of_a_former_version_is_still_its_own(
     assert (folder / "linear_regression.joblib").read_bytes() == b"2"
 
 
+ADDED = {"sha256": "1", "libraries": {"numpy": "2.0"}, "source": {"file": "x", "added": True}}
+
+
+def test_entries_of_added_models_are_kept_and_removed_ones_stay_away(
+    program: ModuleType, tmp_path: Path
+) -> None:
+    """`python -m deployer add` and `remove` edit the manifest between two trainings."""
+    folder = tmp_path / "models"
+    path = folder / "manifest.json"
+    folder.mkdir()
+    (folder / "churn.joblib").write_bytes(b"added")
+    path.write_text(json.dumps({"format": 2, "libraries": {}, "models": {"churn": ADDED}}))
+    for content in (b"1", b"2"):
+        files = {"one": content, "two": content}
+        description = described(program, files)
+        description["trained"]["entries"] = program.seals(description["models"])
+        description["trained"]["manifest"] = program.seal(description)
+        program.save(folder, files, description)
+        known = json.loads(path.read_text())
+        assert known["models"]["churn"] == ADDED
+        assert known["models"].keys() == {"churn", "one", "two"}
+        del known["models"]["one"]
+        path.write_text(json.dumps(known))
+    assert (folder / "churn.joblib").read_bytes() == b"added"
+    known["models"]["two"]["features"] = []
+    path.write_text(json.dumps(known))
+    with pytest.raises(SystemExit, match="move it away"):
+        save(program, folder, one=b"3", two=b"4")
+
+
+def test_an_added_model_of_an_estimators_name_is_not_replaced(
+    program: ModuleType, tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "one.joblib").write_bytes(b"added")
+    text = json.dumps({"format": 2, "models": {"one": ADDED}})
+    (folder / "manifest.json").write_text(text)
+    with pytest.raises(SystemExit, match=r"one\.joblib was not written by this program"):
+        save(program, folder, one=b"3")
+    assert (folder / "one.joblib").read_bytes() == b"added"
+
+
 @pytest.mark.parametrize("seconds", [0.4, 1.2])  # while libraries are imported, and later
 def test_ctrl_c_is_one_line(tmp_path: Path, seconds: float) -> None:
     command = [sys.executable, str(ROOT / "train.py"), "--output", str(tmp_path / "models")]

@@ -1,0 +1,153 @@
+"""`add`: put a trained model into the project."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deployer.commands.asking import AGREE, answer, ask, can_ask
+from deployer.commands.options import Options, common
+from deployer.commands.session import started
+from deployer.errors import ConfigError, Declined
+
+if TYPE_CHECKING:
+    from deployer.project.examples import Example
+    from deployer.project.model_files import Source
+    from deployer.service.adding import Addition, Answers, Inspected
+
+NEXT = "next: python -m deployer up"
+TYPES = {"n": "number", "b": "boolean", "s": "string"}
+
+
+@click.command("add")
+@common
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", help="Name of the model and its function; by default that of the file.")
+@click.option(
+    "--example",
+    type=click.Path(path_type=Path),
+    help="Records as CSV or JSON that the model takes; its answers are recorded and proved later.",
+)
+@click.option("--yes", is_flag=True, help="Load the file without asking; that runs its code.")
+def command(
+    options: Options, file: Path, name: str | None, example: Path | None, yes: bool
+) -> None:
+    """Put a trained model into the project: a joblib file, a pickle, or an MLflow folder.
+
+    Loading FILE runs the code in it. Copies it to models/, describes it in models/manifest.json,
+    and adds its branch to state_machine.json, and a sample.
+
+    \b
+    Example:
+        python -m deployer add churn.joblib --example customers.csv
+    """
+    from deployer.project.examples import read_example
+    from deployer.project.model_files import open_source
+    from deployer.service.adding import function_name, locked, perform, plan_addition
+
+    started()
+    project = options.project.resolve()
+    source = open_source(file)
+    name = function_name(name, file)
+    records = read_example(example) if example is not None else source.example
+    if not yes:
+        consent(source.file)
+    inspected = inspected_with_answers(project, name, source, records)
+    with locked(project):
+        addition = plan_addition(project, name, source, inspected)
+        changed = perform(project, addition.writes)
+    show(options, addition, changed)
+
+
+def show(options: Options, addition: Addition, changed: Sequence[str]) -> None:
+    """Print what was concluded and written; remarks and the next command go to stderr."""
+    from deployer.report.added import print_added, print_lines
+    from deployer.report.console import print_json, stderr_console, stdout_console
+
+    files = [(write.name, write.name in changed) for write in addition.writes]
+    if options.as_json:
+        document = {
+            "model": addition.name,
+            "estimator": addition.estimator,
+            "entry": addition.entry,
+            "files": [{"file": name, "changed": written} for name, written in files],
+            "branch": addition.branch,
+            "remarks": [options.wording(remark) for remark in addition.remarks],
+        }
+        print_json(sys.stdout, document)
+        return
+    out = stdout_console(color=options.color)
+    print_added(out, addition.name, addition.estimator, addition.entry, files)
+    if addition.branch is not None:
+        print_json(sys.stdout, addition.branch)
+    lines = [options.wording(line) for line in (*map(note, addition.remarks), NEXT)]
+    if not changed:
+        lines.insert(0, "nothing was changed: the project has this very model already")
+    print_lines(stderr_console(color=options.color), lines)
+
+
+def note(remark: str) -> str:
+    return f"note: {remark}"
+
+
+def consent(file: Path) -> None:
+    """Ask before the code in a file runs; raise Declined without a terminal."""
+    if not can_ask():
+        raise Declined(
+            f"refusing to load {file}, which runs the code in it, without a terminal to confirm",
+            AGREE,
+        )
+    ask(f"Loading {file} runs the code in it. Load it?")
+
+
+def inspected_with_answers(project: Path, name: str, source: Source, records: Example) -> Inspected:
+    """Inspect a model, and once more with the user's answers to what it does not say."""
+    from deployer.service.adding import Answers, inspect
+
+    answers = Answers()
+    inspected = inspect(project, name, source, records, answers)
+    while inspected.unknown:
+        if not can_ask():
+            raise ConfigError(
+                [f"{source.file}: {unsaid(inspected.unknown)}"],
+                "add --example FILE: records as CSV or JSON, their columns in the order of the "
+                "training",
+            )
+        ask_unknown(inspected.unknown, answers)
+        inspected = inspect(project, name, source, records, answers)
+    return inspected
+
+
+def unsaid(unknown: dict[str, list[str]]) -> str:
+    """Say what a model does not say."""
+    if "names" in unknown:
+        count = len(unknown["names"])
+        what = "its feature" if count == 1 else f"its {count} features"
+        return f"the model does not say the name of {what}"
+    columns = ", ".join(unknown["types"])
+    return f"the model does not say the type of its columns {columns}"
+
+
+def ask_unknown(unknown: dict[str, list[str]], answers: Answers) -> None:
+    """Ask for the names of features, or for the types of columns."""
+    if "names" in unknown:
+        default = unknown["names"]
+        shown = ",".join(default if len(default) <= 6 else [*default[:3], "...", default[-1]])
+        while answers.names is None:
+            line = answer(f"Names of its {len(default)} features, with commas [{shown}]: ")
+            names = [name.strip() for name in line.split(",")] if line else default
+            if len(names) == len(default) and all(names):
+                answers.names = names
+            else:
+                click.echo(f"{len(default)} names are needed", err=True)
+        return
+    for column in unknown["types"]:
+        while column not in answers.types:
+            line = answer(f"Type of the column {column}: number, boolean or string [number]: ")
+            type_ = TYPES.get(line[:1].lower() or "n")
+            if type_ is not None:
+                answers.types[column] = type_

@@ -1,0 +1,345 @@
+"""`add` and `remove`: the files that they write and delete, and those that they leave alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from deployer.project.template import copy_template
+from deployer.service import adding
+from tests.support.command_line import deployer
+from tests.support.made_elsewhere import NUMBERS, write
+from tests.support.projects import ROOT
+from tests.support.terminal import deployer as in_terminal
+from tests.unit.test_model_files import mlflow_model
+
+SHIPPED = (ROOT / "state_machine.json").read_text()
+FILES = (
+    "models/odd.joblib",
+    "samples/odd.json",
+    "state_machine.json",
+    "models/manifest.json",
+)
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A project that has the template's workflow and no models."""
+    copy_template(tmp_path / "project")
+    return (tmp_path / "project").resolve()
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> tuple[str, ...]:
+    """The arguments that add a classifier with odd column names."""
+    path, example = write(tmp_path, "odd")
+    return ("add", str(path), "--example", str(example), "--yes")
+
+
+def picture(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def manifest(project: Path) -> Any:
+    return json.loads((project / "models" / "manifest.json").read_text())
+
+
+def test_a_model_is_added_described_and_removed_without_a_trace(
+    empty: Path, odd: tuple[str, ...]
+) -> None:
+    before = picture(empty)
+    ran = deployer(empty, *odd)
+    assert re.search(r"^input +an array of numbers", ran.out, re.MULTILINE)
+    assert "größe (cm) - number from" in ran.out and "classes     no, yes" in ran.out
+    assert [f"written  {name}" in ran.out for name in FILES] == [True] * 4
+    assert "python -m deployer remove linear_regression random_forest" in re.sub(
+        r"\S*python\S* -m", "python -m", ran.err
+    )
+    assert re.search(r"^next: .* -m deployer up$", ran.err, re.MULTILINE)
+    after = picture(empty)
+    assert after.keys() - before.keys() == set(FILES) - {"state_machine.json"}
+    entry = manifest(empty)["models"]["odd"]
+    assert entry["sha256"] == hashlib.sha256(after["models/odd.joblib"]).hexdigest()
+    assert entry["source"]["file"] == "odd.joblib"
+    branches = json.loads(after["state_machine.json"])["States"]["Predict"]["Branches"]
+    assert json.dumps(branches[3]) == json.dumps(branches[2]).replace("support_vector", "odd")
+    assert after["state_machine.json"].decode().startswith(SHIPPED[:2000])
+    again = deployer(empty, *odd)
+    assert "nothing was changed" in again.err and picture(empty) == after
+    deployer(empty, "remove", "odd", "--yes")
+    rest = picture(empty)
+    assert manifest(empty)["models"] == {}
+    assert {name: rest[name] for name in before} == before
+    assert rest.keys() - before.keys() == {"models/manifest.json"}
+    assert "nothing to remove" in deployer(empty, "remove", "odd").out
+
+
+def test_one_document_is_printed_on_request(empty: Path, odd: tuple[str, ...]) -> None:
+    document = deployer(empty, *odd, "--json").json
+    assert document["model"] == "odd" and document["estimator"] == "RandomForestClassifier"
+    assert [file["file"] for file in document["files"]] == list(FILES)
+    assert document["entry"] == manifest(empty)["models"]["odd"]
+    document = deployer(empty, "remove", "odd", "--yes", "--json").json
+    assert len(document["removed"]) == 4 and document["remarks"] == []
+    refused = deployer(empty, "add", "nothing.joblib", "--json", code=1).json
+    assert refused["error"]["type"] == "ConfigError"
+
+
+def test_a_branch_of_the_template_goes_into_a_workflow_that_has_none(
+    empty: Path, odd: tuple[str, ...]
+) -> None:
+    """A fresh copy serves the user's model alone after two commands."""
+    names = ("linear_regression", "random_forest", "support_vector")
+    deployer(empty, "remove", *names, "--yes")
+    ran = deployer(empty, *odd)
+    assert "python train.py" not in ran.err
+    (branch,) = json.loads((empty / "state_machine.json").read_text())["States"]["Predict"][
+        "Branches"
+    ]
+    assert branch["StartAt"] == "odd"
+    (empty / "state_machine.json").unlink()
+    deployer(empty, *odd)
+    (other,) = json.loads((empty / "state_machine.json").read_text())["States"]["Predict"][
+        "Branches"
+    ]
+    assert other == branch
+
+
+@pytest.mark.parametrize("moves", range(4))
+def test_an_add_that_is_killed_is_completed_by_the_next(
+    empty: Path, odd: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    replace, made = Path.replace, [0]
+
+    def killed(self: Path, target: Path) -> Path:
+        made[0] += 1
+        if made[0] > moves:
+            raise RuntimeError("killed")
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        deployer(empty, *odd, code=1)
+    assert not [name for name in picture(empty) if ".adding" in name]
+    for name in ("state_machine.json",):
+        json.loads((empty / name).read_text())
+    deployer(empty, *odd)
+    names = picture(empty)
+    assert set(FILES) <= names.keys()
+    assert "nothing was changed" in deployer(empty, *odd).err
+
+
+def test_a_model_of_the_same_name_is_replaced_if_add_wrote_it(
+    empty: Path, odd: tuple[str, ...], tmp_path: Path
+) -> None:
+    deployer(empty, *odd)
+    before = manifest(empty)["models"]["odd"]["sha256"]
+    joblib.dump(LinearRegression().fit(NUMBERS, NUMBERS["width"]), tmp_path / "new.joblib")
+    ran = deployer(empty, "add", str(tmp_path / "new.joblib"), "--name", "odd", "--yes")
+    assert f"it replaces version {before[:12]}, made of odd.joblib" in ran.err
+    assert '"predictions"' in ran.err  # the former answer
+    assert manifest(empty)["models"]["odd"]["outputs"] == ["predict"]
+    assert set(json.loads((empty / "samples" / "odd.json").read_text())) == set(NUMBERS)
+
+
+def foreign_file(project: Path) -> None:
+    (project / "models").mkdir(exist_ok=True)
+    (project / "models" / "odd.joblib").write_bytes(b"a colleague's")
+
+
+def foreign_entry(project: Path) -> None:
+    (project / "models").mkdir(exist_ok=True)
+    entry = {"sha256": "0", "features": [{"name": "a"}]}
+    text = json.dumps({"models": {"odd": entry}})
+    (project / "models" / "manifest.json").write_text(text)
+
+
+def changed_file(project: Path) -> None:
+    path = project / "models" / "odd.joblib"
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (foreign_file, "models/odd.joblib is in the way"),
+        (foreign_entry, "models/manifest.json has a model odd already, which `add` did not write"),
+        (lambda project: (project / "state_machine.json").write_text("{"), "state_machine.json"),
+    ],
+)
+def test_what_is_the_users_own_is_never_replaced(
+    empty: Path, odd: tuple[str, ...], spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(empty)
+    before = picture(empty)
+    assert message in deployer(empty, *odd, code=1).err
+    assert picture(empty) == before
+
+
+def test_what_was_changed_since_is_neither_replaced_nor_deleted(
+    empty: Path, odd: tuple[str, ...], tmp_path: Path
+) -> None:
+    deployer(empty, *odd)
+    changed_file(empty)
+    (empty / "samples" / "odd.json").write_text("{}")
+    joblib.dump(LinearRegression().fit(NUMBERS, NUMBERS["width"]), tmp_path / "odd.joblib")
+    refused = deployer(empty, "add", str(tmp_path / "odd.joblib"), "--yes", code=1)
+    assert "models/odd.joblib is in the way" in refused.err
+    ran = deployer(empty, "remove", "odd", "--yes")
+    assert "models/odd.joblib stays: it was changed since" in ran.err
+    assert "samples/odd.json stays: it was changed since" in ran.err
+    assert (empty / "models" / "odd.joblib").is_file()
+    assert "odd" not in manifest(empty)["models"]
+    assert (empty / "state_machine.json").read_text() == SHIPPED
+
+
+def test_a_users_sample_stays(empty: Path, odd: tuple[str, ...]) -> None:
+    (empty / "samples" / "odd.json").write_text("{}")
+    assert "samples/odd.json stays as it is" in deployer(empty, *odd).err
+    assert (empty / "samples" / "odd.json").read_text() == "{}"
+
+
+def test_trained_models_are_taken_out_and_their_files_stay(project: Path) -> None:
+    ran = deployer(project, "remove", "random_forest", "--yes")
+    assert "models/random_forest.joblib stays: `add` did not write it" in ran.err
+    assert "random_forest" not in (project / "state_machine.json").read_text()
+    assert list(manifest(project)["models"]) == ["linear_regression", "support_vector"]
+    assert (project / "models" / "random_forest.joblib").is_file()
+    assert deployer(project, "check", "--local").out == "check: nothing found\n"
+
+
+def test_the_rest_of_a_manifest_and_a_workflow_stays_to_the_letter(
+    project: Path, odd: tuple[str, ...]
+) -> None:
+    path = project / "state_machine.json"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n").replace(b": 28", b":   28"))
+    before = picture(project)
+    deployer(project, *odd)
+    text = path.read_bytes()
+    assert text.count(b"\r\n") == text.count(b"\n") and b'"TimeoutSeconds":   28' in text
+    deployer(project, "remove", "odd", "--yes")
+    assert picture(project) == before
+
+
+def test_a_manifest_of_format_1_becomes_one_of_format_2_if_it_can(
+    empty: Path, odd: tuple[str, ...]
+) -> None:
+    models = empty / "models"
+    models.mkdir()
+    entry: dict[str, Any] = {"sha256": "0", "features": [{"name": "a"}]}
+    (models / "manifest.json").write_text(json.dumps({"models": {"price": entry}}))
+    deployer(empty, *odd)
+    assert manifest(empty)["format"] == 2 and manifest(empty)["models"]["price"] == entry
+    deployer(empty, "remove", "odd", "--yes")
+    entry["author"] = "Ann"
+    (models / "manifest.json").write_text(json.dumps({"models": {"price": entry}}))
+    ran = deployer(empty, *odd, code=1)
+    assert "is of format 1, and cannot become one of format 2: $.models.price.author" in ran.err
+
+
+def test_a_workflow_of_another_shape_is_not_touched_and_the_branch_is_shown(
+    empty: Path, odd: tuple[str, ...]
+) -> None:
+    choice = {
+        "StartAt": "price",
+        "TimeoutSeconds": 28,
+        "States": {
+            "price": {"Type": "Task", "Resource": "${price}", "TimeoutSeconds": 24, "End": True}
+        },
+    }
+    (empty / "state_machine.json").write_text(json.dumps(choice))
+    ran = deployer(empty, *odd)
+    assert "the workflow has no Parallel state of models; put this model's branch in" in ran.err
+    assert '"Resource": "${odd}"' in ran.out
+    assert json.loads((empty / "state_machine.json").read_text()) == choice
+    assert deployer(empty, *odd, "--json").json["branch"]["StartAt"] == "odd"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--name", "Odd-One"), "--name: 'Odd-One' must be lower-case letters"),
+        (("--name", "workflow"), "a function cannot be called workflow"),
+        (("--example", "none.csv"), "none.csv does not exist"),
+    ],
+)
+def test_wrong_arguments_are_one_line_before_anything_is_loaded(
+    empty: Path, odd: tuple[str, ...], arguments: tuple[str, ...], message: str
+) -> None:
+    ran = deployer(empty, "add", odd[1], *arguments, code=1)
+    assert message in ran.err
+    assert deployer(empty, "add", code=2).code == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("Churn Model (v2).pkl", "churn_model_v2"), ("2024-price.joblib", "model_2024_price")],
+)
+def test_a_name_is_made_of_the_files(file: str, name: str) -> None:
+    assert adding.function_name(None, Path(file)) == name
+
+
+def test_code_runs_only_with_consent(empty: Path, tmp_path: Path) -> None:
+    """The pickle touches a file when it is loaded."""
+
+    class Touching:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "ran",))
+
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(Touching()))
+    ran = deployer(empty, "add", str(tmp_path / "m.pkl"), code=1)
+    assert "runs the code in it, without a terminal to confirm" in ran.err
+    assert not (tmp_path / "ran").exists()
+    ran = deployer(empty, "add", str(tmp_path / "m.pkl"), "--yes", code=1)
+    assert (tmp_path / "ran").exists() and "holds a NoneType" in ran.err
+    (tmp_path / "m.pkl").write_bytes(b"cos\n_exit\n(I3\ntR.")
+    ran = deployer(empty, "add", str(tmp_path / "m.pkl"), "--yes", code=1)
+    assert "the process that loads it ended with exit code 3" in ran.err
+    (tmp_path / "m.pkl").write_bytes(b"cos\nabort\n(tR.")
+    ran = deployer(empty, "add", str(tmp_path / "m.pkl"), "--yes", code=1)
+    assert "ended with SIGABRT" in ran.err
+    assert "models" not in {path.name for path in empty.iterdir()}
+
+
+def test_names_are_needed_and_asked_for(empty: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plain.joblib"
+    joblib.dump(LinearRegression().fit(NUMBERS.to_numpy(), NUMBERS["width"]), path)
+    ran = deployer(empty, "add", str(path), "--yes", code=1)
+    assert "the model does not say the name of its 4 features" in ran.err
+    assert "add --example FILE" in ran.err
+    terminal = in_terminal(empty, "add", str(path), columns=80)
+    terminal.until("runs the code in it. Load it? [y/N]: ")
+    terminal.type("y\n")
+    terminal.until("Names of its 4 features, with commas [x0,x1,x2,x3]: ")
+    terminal.type("a, b\n")
+    terminal.until("4 names are needed")
+    terminal.type("a, b, c, d\n")
+    assert terminal.end() == 0
+    features = manifest(empty)["models"]["plain"]["features"]
+    assert [feature["name"] for feature in features] == ["a", "b", "c", "d"]
+    terminal = in_terminal(empty, "remove", "plain", columns=80)
+    terminal.until("Remove this? [y/N]: ")
+    terminal.type("n\n")
+    assert terminal.end() == 1 and "plain" in manifest(empty)["models"]
+    assert "refusing to remove" in deployer(empty, "remove", "plain", code=1).err
+
+
+def test_a_model_folder_of_mlflow_is_added(empty: Path, tmp_path: Path) -> None:
+    folder = mlflow_model(tmp_path / "rent-model")
+    document = deployer(empty, "add", str(folder), "--yes", "--json").json
+    assert document["model"] == "rent_model"
+    assert document["entry"]["targets"] == ["price", "rent"]
+    assert len(document["entry"]["example"]["instances"]) == 2

@@ -1,0 +1,78 @@
+"""Packages that models need are compared with their images, or with this Python."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.errors import ConfigError
+from deployer.images.context import NO_BASE
+from deployer.project.settings import load_settings
+from deployer.service.release import load_release
+
+PANDAS = metadata.version("pandas")
+
+
+def problems(project: Path, packages: dict[str, str], **changes: Any) -> list[str]:
+    """Return the problems of a project whose forest needs these packages."""
+    path = project / "models" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["models"]["random_forest"]["packages"] = packages
+    path.write_text(json.dumps(manifest))
+    settings = load_settings(project, {}, {}).located(
+        account="1" * 12, partition="aws", region="eu-central-1"
+    )
+    try:
+        load_release(replace(settings, **changes))
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def test_an_image_that_lacks_a_package_is_refused_with_the_line_to_add(project: Path) -> None:
+    needed = {"xgboost-cpu": "3.2.0"}
+    assert problems(project, needed) == [
+        "models/manifest.json: random_forest needs xgboost-cpu 3.2.0, which "
+        "lambda_src/requirements.txt does not name: add the line xgboost-cpu==3.2.0"
+    ]
+    requirements = project / "lambda_src" / "requirements.txt"
+    text = requirements.read_text()
+    requirements.write_text(f"{text}XGBoost_CPU==3.2.0\n")
+    assert problems(project, needed) == []
+    requirements.write_text(f"{text}xgboost-cpu==3.1.0\n")
+    (problem,) = problems(project, needed)
+    assert problem.startswith(
+        "models/manifest.json: random_forest needs xgboost-cpu 3.2.0, but "
+        "lambda_src/requirements.txt line "
+    )
+    assert problem.endswith("pins xgboost-cpu==3.1.0")
+
+
+def test_only_the_image_of_the_model_needs_its_packages(project: Path) -> None:
+    own = project / "lambda_src" / "random_forest"
+    own.mkdir()
+    text = (project / "lambda_src" / "requirements.txt").read_text()
+    (own / "requirements.txt").write_text(f"{text}pandas=={PANDAS}\n")
+    assert problems(project, {"pandas": PANDAS}) == []
+
+
+@pytest.mark.parametrize(
+    ("packages", "reason"),
+    [
+        ({"pandas": PANDAS}, ""),
+        ({"pandas": "1.0"}, f"needs pandas 1.0, but {PANDAS} is installed here: "),
+        ({"not-there": "1.0"}, "needs not-there 1.0, which is not installed here: "),
+    ],
+)
+def test_without_an_image_this_python_must_have_the_packages(
+    project: Path, packages: dict[str, str], reason: str
+) -> None:
+    found = problems(project, packages, base_image=NO_BASE)
+    name = next(iter(packages))
+    expected = f"models/manifest.json: random_forest {reason}python -m pip install {name}==1.0"
+    assert found == ([expected] if reason else [])
