@@ -1,4 +1,4 @@
-"""Services of 200 functions (60 by default): within AWS's request rates, no leaks of threads or
+"""Services of 200 functions (30 by default): within AWS's request rates, no leaks of threads or
 memory.
 """
 
@@ -22,7 +22,7 @@ from tests.support.thinning import WHOLE
 from tests.support.troubles import Rates, Throttle, Unreliable
 from tests.support.wire import Account
 
-FUNCTIONS = 200 if WHOLE else 60
+FUNCTIONS = 200 if WHOLE else 30
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from deployer.project.settings import FunctionSettings, settings_table
 from tests.support.command_line import deployer
 from tests.support.projects import ROOT
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("docs")
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BEGIN, END = "<!-- settings -->", "<!-- end of settings -->"
 SAMPLE = json.loads((ROOT / "samples" / "boston_housing.json").read_text())

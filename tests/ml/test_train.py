@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import importlib
 import importlib.metadata
+import io
 import json
 import os
 import platform
@@ -14,8 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,9 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from tests.support.projects import ROOT
+
+# Its tests share a training, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("training")
 
 DATA = ROOT / "data" / "boston_housing.csv"
 FEATURES = [
@@ -315,42 +319,36 @@ REFUSED: dict[str, tuple[bytes | None, str]] = {
 }
 
 
-def refusal(folder: Path, trained: Path, content: bytes | None, output: str = "models") -> str:
-    """Train in vain beside old models, check that these are unchanged, and return the error."""
+def refusal(
+    program: ModuleType, folder: Path, trained: Path, content: bytes | None, output: str = "models"
+) -> str:
+    """Train in vain beside old models, check that these are unchanged, and return the error.
+
+    In this process: nearly all that another one takes is the import of scikit-learn.
+    """
     models, data = folder / "models", folder / "bad.csv"
     shutil.copytree(trained, models)
     if content is not None:
         data.write_bytes(content)
     before, names = contents(folder), sorted(folder.iterdir())
-    done = train("--data", data, "--target", "y", "--output", folder / output)
-    assert (done.returncode, done.stdout) == (1, "")
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+        program.main(["--data", str(data), "--target", "y", "--output", str(folder / output)])
+    assert said.getvalue() == ""
     assert contents(folder) == before
     assert sorted(folder.iterdir()) == names
-    assert done.stderr.endswith("\n")
-    assert done.stderr.count("\n") == 1
-    return done.stderr[:-1]
-
-
-Refusals = dict[str, tuple[Path, Future[str]]]
-
-
-@pytest.fixture(scope="module")
-def refusals(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Refusals]:
-    """All of REFUSED, run side by side: nearly all that one takes is the import of scikit-learn."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found: Refusals = {}
-        for what, (content, _) in REFUSED.items():
-            folder = tmp_path_factory.mktemp("refused")
-            found[what] = (folder, pool.submit(refusal, folder, trained, content))
-        yield found
+    message = ended.value.code
+    assert isinstance(message, str) and "\n" not in message  # and so 1 is the exit code
+    return message
 
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_bad_data_are_refused_in_one_line_that_names_the_place(
-    refusals: Refusals, what: str
+    program: ModuleType, tmp_path: Path, trained: Path, what: str
 ) -> None:
-    folder, said = refusals[what]
-    assert said.result() == "train.py: " + REFUSED[what][1].format(path=folder / "bad.csv")
+    content, message = REFUSED[what]
+    said = refusal(program, tmp_path, trained, content)
+    assert said == "train.py: " + message.format(path=tmp_path / "bad.csv")
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
@@ -541,7 +539,7 @@ def test_another_table_with_the_same_target_has_no_unit(tmp_path: Path) -> None:
 
 
 def test_an_output_folder_that_cannot_be_made_is_refused_in_one_line(
-    tmp_path: Path, trained: Path
+    program: ModuleType, tmp_path: Path, trained: Path
 ) -> None:
-    said = refusal(tmp_path, trained, text("a,b,y", *ROWS), output="bad.csv/models")
+    said = refusal(program, tmp_path, trained, text("a,b,y", *ROWS), output="bad.csv/models")
     assert said.startswith(f"train.py: cannot write {tmp_path / 'bad.csv' / 'models'}: ")
