@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.deployments import Service
+from tests.support.thinning import WHOLE
 from tests.support.wire import Answer, Call, Forward
 
 
@@ -249,7 +250,9 @@ def deployed(service: Service) -> Service:
     return service
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100 if WHOLE else 30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 2**32))
 def test_no_shape_of_an_answer_shows_as_a_difference(deployed: Service, seed: int) -> None:
     deployed.account.troubles = [reshaped := Reshaped(random.Random(seed))]

@@ -22,6 +22,7 @@ from tests.support.command_line import deployer
 from tests.support.processes import claimed
 from tests.support.projects import make_project
 from tests.support.stub import refusing, serve, slowing
+from tests.support.thinning import thinned
 
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("local killed")
@@ -88,10 +89,11 @@ def started(project: Path) -> process.Server:
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(
     project: Path, started: process.Server
 ) -> None:
+    """By default at three moments, with TESTS=all at eight."""
     deployer(project, "up", "--local")
     undisturbed = state_of(project)
     command = [sys.executable, "-m", "deployer", "up", "--local"]
-    for part in range(1, 9):
+    for part in thinned(range(1, 9), every=3):
         reset(started)
         run = subprocess.Popen(
             command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
