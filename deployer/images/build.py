@@ -11,7 +11,7 @@ from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.archive import write_archive
 from deployer.images.context import NO_BASE, Context
-from deployer.images.direct import build_image
+from deployer.images.direct import build_image, check_recipe
 from deployer.images.ecr import Calls, check_image, push
 from deployer.images.engine import Engine, find_engine
 from deployer.images.layers import BuiltImage
@@ -53,6 +53,18 @@ def choose_engine(choice: str, context: Context) -> tuple[Engine | None, str]:
             "start one, or use --builder direct, which needs none",
         )
     return None, "builder: direct, because no Docker engine answers"
+
+
+def check_buildable(choice: str, context: Context) -> None:
+    """Raise BuildError for what the chosen builder would refuse, before anything is created.
+
+    (PRE-9)
+    """
+    engine, _ = choose_engine(choice, context)
+    if engine:
+        engine.close()
+    else:
+        check_recipe(context)
 
 
 def build_and_push(

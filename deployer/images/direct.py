@@ -13,7 +13,7 @@ from deployer.aws.access import Tell, tell_nobody
 from deployer.images.base import empty_base, read_base
 from deployer.images.context import NO_BASE, Context
 from deployer.images.layers import BuiltImage, Layer, add_layers, files_below, make_layer
-from deployer.images.packages import byte_compile, package_layer
+from deployer.images.packages import byte_compile, package_layer, pinned_requirements
 from deployer.images.recipe import Recipe, interpret
 
 
@@ -43,6 +43,17 @@ def build_image(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
         **_metadata(recipe, inherited),
     }
     return add_layers(base, tuple(layer for layer in layers if layer), config, recipe.author)
+
+
+def check_recipe(context: Context) -> None:
+    """Raise BuildError for what this builder refuses of the Dockerfile and the requirements.
+
+    Reads no registry: the variables of AWS's base images are assumed.
+    """
+    task_root = "/var/task"
+    recipe = interpret(context, {"LAMBDA_TASK_ROOT": task_root}, task_root)
+    if context.base != NO_BASE:
+        pinned_requirements(context, recipe)
 
 
 def _metadata(recipe: Recipe, inherited: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from deployer.engine.compare import canonical_json
 from deployer.engine.events import Emit, Note, as_notes
 from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
+from deployer.images.build import check_buildable
 from deployer.images.predictions import prediction_check
 from deployer.project.expressions import unchecked
 from deployer.project.settings import Settings
@@ -54,8 +55,18 @@ def project_findings(
         return None, [error.message]
     for line in (*without_example(release), *_warnings(release)):
         emit(Note(line))
-    examples = texts(ask_examples(settings, release, release.names))
-    return release, [*examples, *_prediction_findings(release, emit)]
+    findings = list(_build_findings(settings, release))
+    findings = findings or texts(ask_examples(settings, release, release.names))
+    return release, [*findings, *_prediction_findings(release, emit)]
+
+
+def _build_findings(settings: Settings, release: Release) -> Iterator[str]:
+    """Yield what the chosen builder refuses of a Dockerfile or of requirements."""
+    for context in release.contexts.values():
+        try:
+            check_buildable(settings.builder, context)
+        except BuildError as error:
+            yield f"{error.message}; {error.advice}" if error.advice else error.message
 
 
 def _warnings(release: Release) -> Iterator[str]:

@@ -56,20 +56,14 @@ class Deployment:
         return self._outputs_for_users(self.account.outputs)
 
     def check_builder(self) -> None:
-        """Raise BuildError unless an engine that was asked for answers, before anything is created.
-
-        (PRE-9)
-        """
-        if self.settings.builder != "docker":
-            return
-        from deployer.images.build import choose_engine
-
+        """Raise BuildError for images that the builder would refuse, before anything is created."""
         new = {change.key for change in self.plan.changes if change.action is Action.CREATE}
-        for key, context in self.release.contexts.items():
-            if key in new:
-                engine, _ = choose_engine(self.settings.builder, context)
-                if engine:
-                    engine.close()
+        contexts = {key: context for key, context in self.release.contexts.items() if key in new}
+        if contexts:  # most runs build nothing: do not import it then
+            from deployer.images.build import check_buildable
+
+            for context in contexts.values():
+                check_buildable(self.settings.builder, context)
 
     def ask_examples(self) -> None:
         """Ask the models that change their examples here; raise ConfigError if one is not right.

@@ -192,3 +192,23 @@ def test_the_account_is_looked_at_and_left_alone(unverified: Path, server: proce
 @pytest.mark.parametrize("option", ["--exit-code", "--yes", "--adopt"])
 def test_check_takes_no_options_of_what_writes(project: Path, option: str) -> None:
     assert "No such option" in run(project, "check", option, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "finding"),
+    [
+        ("Dockerfile", "RUN dnf install -y libgomp", "RUN is understood for pip install -r alone"),
+        ("requirements.txt", "flask>=3", "flask>=3: is not pinned; name one version with =="),
+    ],
+)
+def test_what_the_direct_builder_refuses_is_found_before_anything_is_created(
+    unverified: Path, server: process.Server, file: str, line: str, finding: str
+) -> None:
+    with (unverified / "lambda_src" / file).open("a") as text:
+        text.write(f"{line}\n")
+    edit(unverified / "setup.cfg", "stage = dev", "stage = dev\nbuilder = direct")
+    assert finding in run(unverified, "check", "--offline").stdout
+    reset(server)
+    result = run(unverified, "up", "--endpoint-url", server.url, environment=keys(server))
+    assert finding.partition(";")[0] in result.stderr
+    assert "creating" not in result.stderr
