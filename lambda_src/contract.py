@@ -22,6 +22,7 @@ LARGEST = (2 - 2**-23) * 2**127  # of float32
 NUMBERS = {int, float}
 NAMED_INSTANCES = 5  # how many offending records of one feature a refusal lists
 UNKNOWN = "unknown feature"
+LONGEST = 9500  # characters of a refusal
 NAMED_UNKNOWN = 20  # how many unknown features it lists; a request may hold any number of them
 
 
@@ -65,13 +66,13 @@ class Features:
             pass  # a record that is no object, or an integer beyond float64: reported below
         raise self.refusal(records)
 
-    def explained(self, error: ValueError, records: list[Any]) -> ValueError:
+    def explained(self, error: Exception, records: list[Any]) -> Exception:
         """Return the error of a model, or the refusal of the values that it failed for."""
         return error
 
     def refusal(self, records: list[Any]) -> InvalidInput:
         """Return the refusal of records, with a clause for each offending feature."""
-        return InvalidInput("; ".join(clauses(records, self._faults)))
+        return InvalidInput(bounded(clauses(records, self._faults)))
 
     def _faults(self, record: Any) -> Iterator[tuple[str, str]]:
         """Yield (feature, problem) for one record; the feature is "" if the record is no object."""
@@ -112,6 +113,18 @@ def clauses(
         yield f"{place}: {problem}{where}" if place else f"{problem}{where}"
     if unknown > NAMED_UNKNOWN:
         yield f"and {unknown - NAMED_UNKNOWN} more unknown features"
+
+
+def bounded(problems: Iterator[str]) -> str:
+    """Join clauses as far as a message goes; beyond Step Functions' limit it would be lost."""
+    listed: list[str] = []
+    room = LONGEST
+    for problem in problems:
+        room -= len(problem) + 2
+        if room < 0:
+            return "; ".join([*listed, f"and {1 + sum(1 for _ in problems)} more problems"])
+        listed.append(problem)
+    return "; ".join(listed)
 
 
 def instances(request: Any) -> list[Any]:

@@ -16,8 +16,10 @@ from contract import (
     UNKNOWN,
     Features,
     InvalidInput,
+    bounded,
     clauses,
     fault,
+    is_number,
     kind,
     shown,
 )
@@ -64,6 +66,9 @@ class TypedFeatures(Features):
     def __init__(self, signature: Signature) -> None:
         super().__init__(signature.names)
         self.features = signature.features
+        self._categories = {
+            feature["name"]: frozenset(feature.get("categories", ())) for feature in self.features
+        }
         self._build: Build = BUILDERS[signature.input]
 
     def rows(self, records: list[Any]) -> Any:
@@ -81,22 +86,23 @@ class TypedFeatures(Features):
             pass  # a record that is no object: reported below
         raise self.refusal(records)
 
-    def explained(self, error: ValueError, records: list[Any]) -> ValueError:
+    def explained(self, error: Exception, records: list[Any]) -> Exception:
         """Return a refusal of categories that the training did not have, if there are such.
 
         Many models take these, so it is asked once a model has failed.
         """
-        problems = "; ".join(clauses(records, self._unknown_categories))
+        problems = bounded(clauses(records, self._unknown_categories))
         return InvalidInput(problems) if problems else error
 
     def _unknown_categories(self, record: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for feature in self.features:
-            known, value = feature.get("categories"), record[feature["name"]]
-            if known and value is not None and value not in known:
+            name, known = feature["name"], feature.get("categories")
+            value = record[name]
+            if known and value is not None and value not in self._categories[name]:
                 listed = ", ".join(map(quoted, known[:NAMED_CATEGORIES]))
                 more = len(known) - NAMED_CATEGORIES
                 listed += f" and {more} more" if more > 0 else ""
-                yield feature["name"], f"unknown category {quoted(value)}; known are {listed}"
+                yield name, f"unknown category {quoted(value)}; known are {listed}"
 
     def _fault(self, number: int, value: Any) -> str | None:
         feature = self.features[number]
@@ -104,7 +110,9 @@ class TypedFeatures(Features):
             return None
         type_ = feature.get("type", "number")
         if type(value) in NUMBERS and type_ == "number":
-            return fault(value)
+            if not is_number(value):
+                return fault(value)
+            return f"must be a whole number that fits into {feature['dtype']}"
         wanted = f"{type_} or null" if feature.get("nullable") else type_
         return f"must be a {wanted}, not {kind(value)}"
 
@@ -117,10 +125,29 @@ def is_valid(values: list[Any], feature: Feature) -> bool:
         values = [value for value in values if value is not None]
     type_ = feature.get("type", "number")
     if type_ == "number":
-        return types <= NUMBERS and all(-LARGEST <= value <= LARGEST for value in values)
+        low, high, whole = bounds(feature.get("dtype", ""))
+        return (
+            types <= NUMBERS
+            and all(low <= value <= high for value in values)
+            and not (whole and any(value != int(value) for value in values))
+        )
     if type_ == "string":
         return types <= {str}
     return types <= {bool} or (types <= {bool, *NUMBERS} and set(values) <= {0, 1})
+
+
+def bounds(dtype: str) -> tuple[float, float, bool]:
+    """Return the least and the largest number that a column takes, and whether it is of integers.
+
+    A fraction among integers would make all of its column floats, and so change the answers to
+    other records of the batch.
+    """
+    digits = dtype.lstrip("uintI")
+    if not digits.isdigit():
+        return -LARGEST, LARGEST, False
+    signed = dtype[0] != "u"
+    half = 2 ** (int(digits) - signed)
+    return -half if signed else 0, half - 1, True
 
 
 class UnlikeFeatures(Features):
@@ -143,7 +170,7 @@ class UnlikeFeatures(Features):
             Skipped: the records are complete for another model alone.
             InvalidInput: they name unlike or unknown features, or are complete for no model.
         """
-        problems = "; ".join(clauses(records, partial(self._record_faults, first=records[0])))
+        problems = bounded(clauses(records, partial(self._record_faults, first=records[0])))
         if problems:
             raise InvalidInput(problems)
         given = records[0].keys()
@@ -156,18 +183,21 @@ class UnlikeFeatures(Features):
             for model, names in sorted(self.models.items())
         }
         if all(missing.values()):
-            lacks = "; ".join(
-                f"{model} lacks {', '.join(names)}" for model, names in missing.items()
+            lacks = bounded(
+                f"{model} lacks {', '.join(names[:NAMED_UNKNOWN])}"
+                + (" and more" if len(names) > NAMED_UNKNOWN else "")
+                for model, names in missing.items()
             )
             raise InvalidInput(f"the record is complete for no model: {lacks}")
         own = [name for name in self.names if name not in given]
+        more = " and more" if len(own) > NAMED_UNKNOWN else ""
         raise Skipped(
-            f"its features {', '.join(own)} are not given"
+            f"its features {', '.join(own[:NAMED_UNKNOWN])}{more} are not given"
             if len(own) > 1
             else f"its feature {own[0]} is not given"
         )
 
-    def explained(self, error: ValueError, records: list[Any]) -> ValueError:
+    def explained(self, error: Exception, records: list[Any]) -> Exception:
         return self.own.explained(error, records)
 
     def _record_faults(self, record: Any, first: Any) -> Iterator[tuple[str, str]]:
@@ -177,14 +207,9 @@ class UnlikeFeatures(Features):
         for name in sorted(record.keys() - self._all):
             yield shown(name), UNKNOWN
         if isinstance(first, dict) and record.keys() != first.keys():
-            names = sorted(record.keys() ^ first.keys())[:NAMED_UNKNOWN]
-            yield (
-                "",
-                (
-                    "all records must name the same features, but this differs from the first in "
-                    + ", ".join(map(shown, names))
-                ),
-            )
+            names = ", ".join(map(shown, sorted(record.keys() ^ first.keys())[:NAMED_UNKNOWN]))
+            same = "all records must name the same features, but this differs from the first in"
+            yield "", f"{same} {names}"
 
 
 def quoted(value: Any) -> str:
@@ -231,15 +256,16 @@ def series(pandas: Any, values: list[Any], feature: Feature) -> Any:
         null = None if feature.get("null") == "None" else math.nan
         return pandas.Series([null if value is None else value for value in values], dtype="object")
     if dtype.startswith(("int", "uint")):
-        if all(value is not None and value == int(value) for value in values):
+        if not feature.get("nullable"):
             return pandas.Series([int(value) for value in values], dtype=dtype)
-        dtype = "float64"  # as pandas does where a column of whole numbers has others, too
+        dtype = "float64"  # as pandas has a column of whole numbers and nulls
     return pandas.Series(values, dtype=dtype)
 
 
 def categorical(pandas: Any, values: list[Any], known: list[Any]) -> Any:
     """Return a column of categories; unknown ones follow those of the training."""
-    unknown = dict.fromkeys(value for value in values if value is not None and value not in known)
+    among = frozenset(known)
+    unknown = dict.fromkeys(value for value in values if value is not None and value not in among)
     return pandas.Series(pandas.Categorical(values, categories=[*known, *unknown]))
 
 

@@ -128,6 +128,19 @@ def load_with_sklearn(content: bytes, signature: Signature) -> Evaluate | Output
         raise ModelError(
             f"the model was trained with {actual} features, but the deployed manifest names {width}"
         )
+    check_order(model, signature)
     from outputs import evaluation
 
     return evaluation(model, signature)
+
+
+def check_order(model: Any, signature: Signature) -> None:
+    """Raise ModelError if an array's columns are those of the training in another order."""
+    trained = list(getattr(model, "feature_names_in_", ()))
+    if signature.input == "array" and set(trained) == set(signature.names) != set():
+        for number, (name, own) in enumerate(zip(signature.names, trained, strict=True)):
+            if name != own:
+                raise ModelError(
+                    f"feature {number} of the deployed manifest is {name}, but the model was "
+                    f"trained with {own} there: the order must be the training's"
+                )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from contract import ModelError
+from contract import InvalidInput, ModelError
 
 TYPE_CHECKING = False  # see contract.py
 if TYPE_CHECKING:
@@ -35,6 +35,33 @@ MEMBERS = {
 # `classes` name the columns of these.
 WITH_CLASSES = {"predict_proba", "decision_function"}
 LABELS = (str, bool, int, float)
+
+
+LIMIT = 262_144  # bytes that Step Functions takes of a function's answer
+SHORTEST = 2  # bytes of a number in JSON, with its comma
+
+
+class TooLarge(Exception):
+    """An answer would exceed LIMIT."""
+
+
+def too_large(records: int) -> Exception:
+    """Return the refusal of a request whose answer would be lost on the way."""
+    if records == 1:
+        return ModelError(f"its answer to one record is larger than {LIMIT} bytes")
+    return InvalidInput(
+        f"instances: the answer to {records} records is larger than {LIMIT} bytes: send fewer"
+    )
+
+
+def is_large(columns: Columns) -> bool:
+    """Tell whether an answer may be near LIMIT, from its number of values."""
+    values = sum(
+        len(member) * (len(member[0]) if isinstance(member[0], list) else 1)
+        for member in columns.values()
+        if member
+    )
+    return values > LIMIT / 64
 
 
 class Outputs:
@@ -113,10 +140,12 @@ def gives_numbers(model: Any, signature: Signature) -> bool:
     import inputs
 
     try:
-        answer = numpy.asarray(model.predict(inputs.sample(signature)))
-    except ValueError:  # zeros may be no category of the training
+        answer = model.predict(inputs.sample(signature))
+    except Exception as error:  # of anybody's model: a made record may have no right values
+        if type(error).__name__ in ("NotDeferred", "NotFittedError"):
+            raise
         return False
-    return answer.ndim == 1 and answer.dtype.kind in "iuf"
+    return isinstance(answer, numpy.ndarray) and answer.ndim == 1 and answer.dtype.kind in "iuf"
 
 
 def classes_of(model: Any) -> list[Any] | None:
@@ -135,7 +164,7 @@ def classes_of(model: Any) -> list[Any] | None:
 
 def nested(result: Any) -> bool:
     """Tell whether a result is a list of arrays: one for each of several targets."""
-    return isinstance(result, list) and all(hasattr(each, "tolist") for each in result)
+    return isinstance(result, list) and all(getattr(each, "ndim", 0) > 0 for each in result)
 
 
 def plain(result: Any) -> list[Any]:
@@ -143,8 +172,28 @@ def plain(result: Any) -> list[Any]:
     if nested(result):
         targets = (each.tolist() for each in result)
         return [list(values) for values in zip(*targets, strict=True)]
+    if not hasattr(result, "shape"):  # a list or a tuple
+        return [value.tolist() if hasattr(value, "tolist") else value for value in result]
+    size = 1
+    for count in result.shape:
+        size *= count
+    if size * SHORTEST > LIMIT:
+        raise TooLarge
+    if hasattr(result, "to_numpy"):
+        result = result.to_numpy()
     values: list[Any] = (result.toarray() if hasattr(result, "toarray") else result).tolist()
     return values
+
+
+def check_targets(predictions: list[Any] | None, targets: list[str] | None) -> None:
+    """Raise ModelError if the manifest names another number of targets than are predicted."""
+    if targets and predictions:
+        count = len(predictions[0]) if isinstance(predictions[0], list) else 1
+        if count != len(targets):
+            raise ModelError(
+                f"the model predicts {count} values per record, but its manifest names "
+                f"{len(targets)} targets"
+            )
 
 
 def check(member: str, values: Any) -> None:

@@ -15,6 +15,7 @@ init, so a wrong model never answers.
 from __future__ import annotations
 
 import gc
+import json
 import math
 import os
 
@@ -92,7 +93,7 @@ class GeneralPredictor:
     def answer(self, request: Any) -> dict[str, Any]:
         """Check a request and return this model's entry of the result."""
         from inputs import Skipped  # imported by now
-        from outputs import check
+        from outputs import LIMIT, TooLarge, check, check_targets, is_large, too_large
 
         records = instances(request)
         try:
@@ -101,11 +102,17 @@ class GeneralPredictor:
             return {"model": self.name, "skipped": str(skipped)}
         try:
             columns = self.columns(rows)
-        except ValueError as error:
+        except TooLarge as error:
+            raise too_large(len(records)) from error
+        except Exception as error:  # the model may be anybody's
             raise self.features.explained(error, records) from error
         for member, values in columns.items():
             check(member, values)
-        return {"model": self.name, "version": self.version, **columns, **self.targets}
+        check_targets(columns.get("predictions"), self.targets.get("targets"))
+        answer = {"model": self.name, "version": self.version, **columns, **self.targets}
+        if is_large(columns) and len(json.dumps(answer)) > LIMIT:
+            raise too_large(len(records))
+        return answer
 
 
 def from_environment(environment: Mapping[str, str]) -> Predictor | GeneralPredictor:

@@ -51,7 +51,7 @@ def call(handler: str, event: Any, timeout_s: int) -> dict[str, Any]:
         imported = importlib.import_module(module.replace("/", "."))
         answer = getattr(imported, function)(event, Context(timeout_s))
         return {"answer": json.loads(json.dumps(answer, allow_nan=False))}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         traceback.print_exc()
         return {
             "error": type(error).__name__,
@@ -66,7 +66,6 @@ def work(handler: str, job: Path) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     task = json.loads(job.read_text(encoding="utf-8"))
-    signal.alarm(task["timeout_s"])  # its default action ends the process
     os.environ.update(task["environment"])
     report = call(handler, task["event"], task["timeout_s"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -79,11 +78,22 @@ def main(handler: str, folder: str) -> None:
     sys.path.pop(0)  # this script's own folder
     with suppress(ImportError):
         importlib.import_module("numpy")
-    running: dict[int, Path] = {}
+    running: dict[int, tuple[Path, float]] = {}
 
     def wait() -> None:
-        process, status = os.wait()
-        running.pop(process).with_suffix(".status").write_text(str(status))
+        """Wait until a process has ended, and end those that take too long."""
+        while True:
+            for process, (job, deadline) in list(running.items()):
+                ended, status = os.waitpid(process, os.WNOHANG)
+                late = not ended and time.monotonic() > deadline
+                if late:
+                    os.kill(process, signal.SIGKILL)
+                    os.waitpid(process, 0)
+                if ended or late:
+                    job.with_suffix(".status").write_text("timeout" if late else str(status))
+                    del running[process]
+                    return
+            time.sleep(0.005)
 
     for job in sorted(Path(folder).glob("*.json")):
         if len(running) >= (os.cpu_count() or 1):
@@ -95,7 +105,8 @@ def main(handler: str, folder: str) -> None:
             finally:
                 sys.stdout.flush()
                 os._exit(0)
-        running[process] = job
+        timeout_s = json.loads(job.read_text(encoding="utf-8"))["timeout_s"]
+        running[process] = job, time.monotonic() + timeout_s
     while running:
         wait()
 

@@ -6,18 +6,20 @@ signature come from an S3 on loopback, as they will come from AWS's.
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -30,6 +32,8 @@ _PROGRAM = Path(__file__).with_name("run_handler.py")
 _TASK_ROOT = "/var/task"  # of AWS's base images
 _REGION = "us-east-1"
 _LOG_LINES = 10
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/")
 _AWS = ("AWS_", "PYTHON")  # variables of this process that a function does not see
 
 
@@ -59,6 +63,7 @@ class Outcome:
         module: the module that could not be imported, if that is the error.
         log: the last lines that it printed.
         peak_mb: the memory that its process needed; None if it was killed.
+        asked_others: whether it called a service of AWS that is not here.
     """
 
     answer: Any = None
@@ -67,6 +72,7 @@ class Outcome:
     module: str | None = None
     log: tuple[str, ...] = ()
     peak_mb: int | None = None
+    asked_others: bool = False
 
 
 class Trial:
@@ -91,11 +97,12 @@ class Trial:
         work = self._folder / self._recipe.workdir.lstrip("/")
         work.mkdir(parents=True, exist_ok=True)
         objects = {key: content for call in calls for key, content in call.objects.items()}
-        with _storage(objects) as url, tempfile.TemporaryDirectory() as name:
+        asked: set[str] = set()
+        with _storage(objects, asked) as url, tempfile.TemporaryDirectory() as name:
             jobs = [Path(name, f"{number:06d}.json") for number in range(len(calls))]
             for job, call in zip(jobs, calls, strict=True):
                 task = {
-                    "environment": dict(call.environment),
+                    "environment": {"AWS_ACCESS_KEY_ID": _access_key(job), **call.environment},
                     "event": call.event,
                     "timeout_s": call.timeout_s,
                 }
@@ -117,37 +124,52 @@ class Trial:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            return [_outcome(job, call, errors) for job, call in zip(jobs, calls, strict=True)]
+            return [
+                _outcome(job, call, errors, asked) for job, call in zip(jobs, calls, strict=True)
+            ]
 
     def _variables(self, url: str) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_AWS)}
         for name in list(kept):
             if name.lower().endswith("_proxy"):
                 del kept[name]
+        own = dict(self._recipe.environment)
+        if "PYTHONPATH" in own:  # names folders of the image
+            parts = own["PYTHONPATH"].split(":")
+            own["PYTHONPATH"] = ":".join(str(self._folder / part.lstrip("/")) for part in parts)
         return {
             **kept,
-            **self._recipe.environment,
+            **own,
             "LAMBDA_TASK_ROOT": str(self._folder / _TASK_ROOT.lstrip("/")),
             "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9",  # handlers tell Lambda by it
             "AWS_REGION": _REGION,
             "AWS_DEFAULT_REGION": _REGION,
-            "AWS_ACCESS_KEY_ID": "trial",
             "AWS_SECRET_ACCESS_KEY": "trial",
             "AWS_ENDPOINT_URL": url,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
 
-def _outcome(job: Path, call: Call, errors: str) -> Outcome:
+def _access_key(job: Path) -> str:
+    return f"trial{job.stem}"
+
+
+def _outcome(job: Path, call: Call, errors: str, asked: Collection[str]) -> Outcome:
     """Read what a process has left."""
+    outcome = _left(job, call, errors)
+    return replace(outcome, asked_others=_access_key(job) in asked)
+
+
+def _left(job: Path, call: Call, errors: str) -> Outcome:
     said = _read(job.with_suffix(".log")) or errors
     log = tuple(said.strip().splitlines()[-_LOG_LINES:])
     written = _read(job.with_suffix(".result"))
     if written:
         return Outcome(**json.loads(written), log=log)
-    status = int(_read(job.with_suffix(".status")) or 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+    ended = _read(job.with_suffix(".status"))
+    status = int(ended) if ended.isdigit() else 0
+    if ended == "timeout":
         return Outcome(error="Timeout", message=f"no answer within {call.timeout_s} s", log=log)
     how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "itself"
     last = f": {log[-1]}" if log else ""
@@ -175,8 +197,11 @@ def trial(context: Context) -> Iterator[Trial]:
 
 
 @contextmanager
-def _storage(objects: Mapping[str, bytes | Path]) -> Iterator[str]:
-    """Serve objects as S3 does, whichever bucket is asked for; yield the endpoint."""
+def _storage(objects: Mapping[str, bytes | Path], asked: set[str]) -> Iterator[str]:
+    """Serve objects as S3 does, whichever bucket is asked for; yield the endpoint.
+
+    Adds to `asked` the access keys of functions that ask for other services of AWS.
+    """
 
     class Request(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -184,16 +209,38 @@ def _storage(objects: Mapping[str, bytes | Path]) -> Iterator[str]:
         def do_GET(self) -> None:
             key = unquote(self.path.partition("?")[0]).lstrip("/").partition("/")[2]
             content = objects.get(key)
-            self.send_response(404 if content is None else 200)
             if content is None:
-                content = b"<Error><Code>NoSuchKey</Code></Error>"
+                self._send(404, b"<Error><Code>NoSuchKey</Code></Error>", {})
+                return
             body = content.read_bytes() if isinstance(content, Path) else content
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
+            headers = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "Accept-Ranges": "bytes"}
+            part = _RANGE.fullmatch(self.headers.get("Range", ""))
+            if part is None:
+                self._send(200, body, headers)
+                return
+            first, last = int(part[1]), min(int(part[2] or len(body)), len(body) - 1)
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(body)}"
+            self._send(206, body[first : last + 1], headers)
 
         do_HEAD = do_GET
+
+        def do_POST(self) -> None:
+            """Refuse another service than S3, and remember which function asked."""
+            match = _CREDENTIAL.search(self.headers.get("Authorization", ""))
+            asked.add(match[1] if match else "")
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self._send(400, b'{"__type": "NotHere", "message": "this trial has S3 alone"}', {})
+
+        do_PUT = do_DELETE = do_PATCH = do_POST
+
+        def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def log_message(self, format: str, *values: object) -> None:
             """Say nothing."""

@@ -31,30 +31,49 @@ def difference(
     for name, values in expected.items():
         if name not in answer:
             return f"{name}: missing, where {_shown(values)} was expected"
-        if not _same(answer[name], values, tolerance * _largest(values)):
+        labels = name == "predictions" and "classes" in answer
+        same = _same_columns if name == "predictions" and not labels else _same
+        if not same(answer[name], values, 0.0 if labels else tolerance):
             return f"{name}: {_shown(answer[name])} where {_shown(values)} was expected"
     return None
 
 
+def _same_columns(actual: Any, expected: Any, relative: float) -> bool:
+    """Compare predictions; those of several targets column by column, each in its own scale."""
+    lists = (actual, expected)
+    if not all(isinstance(values, list) and values for values in lists):
+        return bool(actual == expected)
+    if not all(isinstance(value, list) for values in lists for value in values):
+        return _same(actual, expected, relative)
+    if [len(value) for value in actual] != [len(value) for value in expected]:
+        return False
+    columns = zip(*(map(list, zip(*values, strict=True)) for values in lists), strict=True)
+    return all(_same(own, trained, relative) for own, trained in columns)
+
+
 def refuses_values(error: str, message: str) -> bool:
-    """Tell whether a handler that failed would answer other values than those of a made record.
+    """Tell whether a handler that failed for a made record would answer other values.
 
-    Zeros may be no category of the training. A table without the columns of the training is no
-    matter of values.
+    Zeros, or empty strings, may be no category of the training. Any other failure is one.
     """
-    other_columns = "columns are missing" in message or "feature names" in message
-    return error in ("InvalidInput", "ValueError") and not other_columns
+    return error == "InvalidInput" or "unknown categor" in message
 
 
-def _same(actual: Any, expected: Any, tolerance: float) -> bool:
+def _same(actual: Any, expected: Any, relative: float) -> bool:
+    """Compare values: whole numbers and labels exactly, floats relative to the largest of all."""
+    return _close(actual, expected, relative * _largest(expected))
+
+
+def _close(actual: Any, expected: Any, tolerance: float) -> bool:
     if isinstance(expected, list):
         return (
             isinstance(actual, list)
             and len(actual) == len(expected)
-            and all(_same(a, e, tolerance) for a, e in zip(actual, expected, strict=True))
+            and all(_close(a, e, tolerance) for a, e in zip(actual, expected, strict=True))
         )
     if _is_number(expected) and _is_number(actual):
-        return bool(abs(actual - expected) <= tolerance)
+        whole = isinstance(expected, int) and isinstance(actual, int)
+        return bool(abs(actual - expected) <= (0 if whole else tolerance))
     return type(actual) is type(expected) and bool(actual == expected)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deployer.files import read_object
+from deployer.project.answers import MEMBERS
 
 MANIFEST = "models/manifest.json"  # in the project's folder
 SCHEMA = Path(__file__).with_name("manifest.schema.json")
@@ -92,7 +93,10 @@ def _model_violations(entry: Entry, place: str) -> Iterator[str]:
                 f"{place}.example.instances[{number}]: must hold exactly the features; missing or "
                 f"unknown: {wrong}"
             )
-    for member, values in example.get("answer", {}).items():
+    answer = example.get("answer", {})
+    if answer and not answer.keys() & set(MEMBERS):
+        yield f"{place}.example.answer: must hold {', '.join(MEMBERS[:-1])} or {MEMBERS[-1]}"
+    for member, values in answer.items():
         if member not in ("classes", "targets") and len(values) != len(records):
             yield (
                 f"{place}.example.answer.{member}: holds {len(values)} items, but there are "

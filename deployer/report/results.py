@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deployer.project.answers import MEMBERS
+
 _SHOWN_PREDICTIONS = 5
 
 
@@ -42,9 +44,11 @@ def print_output(console: Console, output: Any, latencies_s: Sequence[float]) ->
 
 def _values(result: Mapping[str, Any]) -> list[str]:
     """Format the answer for each record, with the probability of its label or its score."""
-    predictions = result.get("predictions", result.get("transformed", ()))
+    predictions: Sequence[Any] = next((result[name] for name in MEMBERS if name in result), ())
     values = [_named(prediction, result.get("targets")) for prediction in predictions]
     further = result.get("scores") or _probabilities(result)
+    if "predictions" not in result:
+        return values
     if len(further) != len(values):
         return values
     return [f"{value} ({_value(number)})" for value, number in zip(values, further, strict=True)]

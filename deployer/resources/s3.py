@@ -335,9 +335,13 @@ class ModelFile(ModelFiles, Resource):
             {
                 "key": self.fields["key"],
                 "sha256": file["Metadata"].get("sha256"),
-                "signature": self.fields["signature"] if signature else None,
+                "signature": self.fields["signature"] if self._is_whole(signature) else None,
             }
         )
+
+    def _is_whole(self, head: dict[str, Any] | None) -> bool:
+        sha256 = hashlib.sha256(self.signature).hexdigest()
+        return head is not None and head["Metadata"].get("sha256") == sha256
 
     def _head(self, aws: Aws, key: str) -> dict[str, Any] | None:
         answer: dict[str, Any] | None = aws.find(

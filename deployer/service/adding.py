@@ -188,11 +188,15 @@ def plan_addition(project: Path, name: str, source: Source, inspected: Inspected
     refuse_foreign(project, name, before, inspected)
     remarks = list(inspected.remarks)
     sample = _sample(project, name, inspected.entry, before, remarks)
+    path = project / "models" / f"{name}.joblib"
+    wrote = not path.exists() or (before is not None and before["source"].get("wrote") is not False)
     entry = {
         **{part: inspected.entry[part] for part in ("sha256", "size_bytes")},
         **inspected.entry,
         "source": {"file": source.file.name, "sha256": inspected.given, "added": True},
     }
+    if not wrote:  # the user had put it there
+        entry["source"]["wrote"] = False
     if sample is not None:
         entry["source"]["sample"] = hashlib.sha256(sample).hexdigest()
     if before is not None and before != entry:

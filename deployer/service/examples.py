@@ -93,7 +93,7 @@ def _judge(
         elsewhere = _OTHER_LIBRARIES in outcome.message or (
             outcome.module is not None and not laid_out.has_module(outcome.module)
         )
-        if based and elsewhere:
+        if (based and elsewhere) or outcome.asked_others:
             text = f"{name}: its example could not be compared here: {outcome.message}"
             yield Finding(text, certain=False)
         elif not model.entry.get("example") and refuses_values(outcome.error, outcome.message):

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
+from deployer.project.answers import MEMBERS
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.api import find_apis
 from deployer.resources.base import Ownership
@@ -69,7 +70,7 @@ def _is_entry(entry: Any) -> bool:
         and (
             "error" in entry
             or "skipped" in entry
-            or any(isinstance(entry.get(name), list) for name in ("predictions", "transformed"))
+            or any(isinstance(entry.get(name), list) for name in MEMBERS)
         )
     )
 

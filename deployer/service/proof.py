@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -60,6 +60,14 @@ class FunctionFailed(AwsError):
 
 
 @dataclass(frozen=True)
+class _Refusal:
+    """A version that refused the values of a record that was made for it."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class _Failure:
     """A version that was asked and did not answer as it must."""
 
@@ -97,18 +105,26 @@ def prove(aws: Aws, settings: Settings, models: Mapping[str, Model]) -> None:
         raise _failed(settings, failures, errors, len(models))
     if errors:
         raise errors[0]
-    aws.tell(_proved(models), lasting=True)
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, _Refusal)]
+    for refusal in refusals:
+        aws.tell(
+            f"{refusal.model} refuses a made record, so it is not proved: {refusal.reason}",
+            lasting=True,
+        )
+    refused = {refusal.model for refusal in refusals}
+    answered = [model for model in models.values() if model.name not in refused]
+    if answered:
+        aws.tell(_proved(answered), lasting=True)
 
 
-def _outcome(aws: Aws, version: str, model: Model) -> _Failure | AwsError | None:
+def _outcome(aws: Aws, version: str, model: Model) -> _Failure | _Refusal | AwsError | None:
     """Ask one version; return what is wrong with its answer, or the error of the call."""
     request = model.example
     try:
         answer, log = _answer(aws, version, request)
     except FunctionFailed as error:
         if not model.entry.get("example") and refuses_values(error.code, error.aws_message):
-            aws.tell(f"{model.name} refuses a made record: {error.aws_message}", lasting=True)
-            return None
+            return _Refusal(model.name, error.aws_message)
         return _Failure(model, version, f"{error.code}: {error.aws_message}", _tail(error.log))
     except NoCredentials:
         raise
@@ -210,8 +226,8 @@ def _failed(
     return ProofFailed("\n".join(message), advice, "\n".join(details))
 
 
-def _proved(models: Mapping[str, Model]) -> str:
-    compared = sum(model.expected is not None for model in models.values())
+def _proved(models: Sequence[Model]) -> str:
+    compared = sum(model.expected is not None for model in models)
     versions = "1 new version answers" if len(models) == 1 else f"{len(models)} new versions answer"
     if compared == len(models):
         return f"{versions} as trained"

@@ -80,8 +80,9 @@ def _plan_files(
 ) -> None:
     """Plan to delete the files that `add` wrote, if they are unchanged."""
     source = entry["source"] if entry is not None and added(entry) else {}
+    ours = entry is not None and source and source.get("wrote") is not False
     wrote = {
-        f"models/{name}.joblib": entry["sha256"] if entry is not None and source else None,
+        f"models/{name}.joblib": entry["sha256"] if entry is not None and ours else None,
         f"samples/{name}.json": source.get("sample"),
     }
     for file, sha256 in wrote.items():

@@ -41,7 +41,8 @@ def load(content: bytes, trained_with: str, width: int | None = None) -> Evaluat
     """
     try:
         model = Unpickler(opened(content)).load()
-        actual = getattr(model, "n_features_in_", None)
+        first = model.steps[0][1] if type(model).__name__ == "Pipeline" else model
+        actual = getattr(first, "n_features_in_", None)
         if width is not None and actual is not None and actual != width:
             raise Unknown(f"{type(model).__name__} of {actual} features")
         return predictor(model, trained_with)

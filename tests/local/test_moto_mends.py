@@ -394,6 +394,17 @@ def names_a_refused_invocation_as_step_functions_does(aws: Aws) -> bool:
 # others show which of the mends are still needed.
 
 
+def keeps_terminal_errors(aws: Aws) -> bool:
+    """Sfn-25: an output beyond 262,144 bytes ends the execution, whatever it catches."""
+    twice = {"Type": "Pass", "Parameters": {"a.$": "$.text", "b.$": "$.text"}, "End": True}
+    branch = {"StartAt": "f", "States": {"f": twice}}
+    catch = {"ErrorEquals": ["States.ALL"], "Next": "b"}
+    parallel = {"Type": "Parallel", "Branches": [branch], "Catch": [catch], "End": True}
+    states = {"a": parallel, "b": {"Type": "Succeed"}}
+    record = executed(aws, {"StartAt": "a", "States": states}, {"text": "x" * 200_000})
+    return bool(record.get("error") == "States.DataLimitExceeded")
+
+
 def gives(aws: Aws, expression: str, value: Any, expected: Any) -> bool:
     states = {"a": {"Type": "Pass", "Output": f"{{% {expression} %}}", "End": True}}
     record = executed(aws, {"QueryLanguage": "JSONata", "StartAt": "a", "States": states}, value)
@@ -478,6 +489,7 @@ PROBES = [
     offers_layers,
     starts_executions_synchronously,
     names_a_refused_invocation_as_step_functions_does,
+    keeps_terminal_errors,
     evaluates_jsonata,
     keeps_quotes_and_digits_in_jsonata,
     has_step_functions_own_functions,

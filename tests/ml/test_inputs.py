@@ -303,3 +303,122 @@ def test_the_workflows_envelope_is_taken_off_once(unlike: Any) -> None:
     assert "execution: unknown feature" in refusal(unlike, {"execution": 1, "input": {}})
     nested = {"execution": "a", "input": {"execution": "b", "input": {"minutes": 300}}}
     assert "execution: unknown feature" in refusal(unlike, nested)
+
+
+def test_columns_in_another_order_than_the_trainings_end_the_init(handler: ModuleType) -> None:
+    """scikit-learn refuses such a frame; an array would be answered wrongly."""
+    table = pd.DataFrame({"age": AGES, "noise": DRAW.normal(size=ROWS)})
+    model = LinearRegression().fit(table, AGES)
+    with pytest.raises(Exception, match="feature 0 of the deployed manifest is noise, but the mo"):
+        served(handler, model, features=[{"name": "noise"}, {"name": "age"}])
+    renamed = served(handler, model, features=[{"name": "years"}, {"name": "x"}])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        answer = renamed.answer({"years": 30, "x": 0})
+    assert answer["predictions"] == [pytest.approx(30)]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        ("int64", 2**63),
+        ("int64", 1.5),
+        ("int8", 300),
+        ("uint8", -1),
+        ("Int64", 0.5),
+        ("int64", 1e30),
+    ],
+)
+def test_what_a_column_of_integers_cannot_hold_is_refused(
+    handler: ModuleType, dtype: str, value: float
+) -> None:
+    """Turned into floats, it would change the answers to the other records of a batch."""
+    model = make_pipeline(make_column_transformer(("passthrough", ["age"])), LinearRegression())
+    model.fit(pd.DataFrame({"age": AGES}), AGES)
+    features = [{"name": "age", "type": "number", "dtype": dtype}]
+    predictor = served(handler, model, input="table", features=features)
+    assert predictor.answer({"age": 7})["predictions"] == [pytest.approx(7)]
+    assert refusal(predictor, {"instances": [{"age": 7}, {"age": value}]}) == (
+        f"age: must be a whole number that fits into {dtype} (in instance 1)"
+    )
+
+
+def test_a_refusal_stays_short_whatever_the_request(handler: ModuleType, unlike: Any) -> None:
+    """Beyond 256 KB it would be lost on its way, and the whole execution with it."""
+    strict = served(handler, classifier(np.nan), **TABLE)
+    records = [{**RECORDS[0], "town": f"{number}{'x' * 200}"} for number in range(1000)]
+    message = refusal(strict, {"instances": records})
+    assert len(message) < 10_000
+    assert message.endswith(" more problems")
+    first = {f"{number}{'y' * 60}": 1 for number in range(19)}
+    many = [first, *({f"~{number}": 1} for number in range(999))]
+    assert len(refusal(unlike, {"instances": many})) < 10_000
+    wide = served(
+        handler,
+        HistGradientBoostingRegressor(max_iter=1).fit(np.zeros((30, 2000)), np.arange(30)),
+        features=[{**MINUTE, "name": f"{number}{'z' * 60}"} for number in range(2000)],
+    )
+    assert len(refusal(wide, {})) < 10_000
+
+
+RATES = {"Bonn": 1.0, "Ulm": 2.0}
+
+
+def rates(table: Any) -> Any:
+    return np.array([[RATES[town]] for town in table["town"]])
+
+
+def test_own_code_that_fails_for_a_made_record_serves_real_ones(handler: ModuleType) -> None:
+    model = make_pipeline(FunctionTransformer(rates), LinearRegression())
+    model.fit(pd.DataFrame({"town": ["Bonn", "Ulm"] * 5}), [1.0, 2.0] * 5)
+    features = [{"name": "town", "type": "string"}]
+    predictor = served(handler, model, input="table", features=features)
+    assert predictor.answer({"town": "Ulm"})["predictions"] == [pytest.approx(2)]
+    with pytest.raises(KeyError):
+        predictor.answer({"town": "Rom"})
+    known = [{**features[0], "categories": ["Bonn", "Ulm"]}]
+    predictor = served(handler, model, input="table", features=known)
+    assert "town: unknown category 'Rom'" in refusal(predictor, {"town": "Rom"})
+
+
+class Lists:
+    """A model of somebody else's, whose predict returns a list, or a frame."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+
+    def predict(self, rows: Any) -> Any:
+        return self.kind([row[0] for row in rows])
+
+
+@pytest.mark.parametrize("kind", [list, tuple, pd.Series, pd.DataFrame])
+def test_predictions_of_any_kind_of_sequence_are_served(handler: ModuleType, kind: Any) -> None:
+    predictor = served(handler, Lists(kind), features=[{"name": "a"}])
+    expected = [[3.0], [4.0]] if kind is pd.DataFrame else [3.0, 4.0]
+    assert predictor.answer({"instances": [{"a": 3}, {"a": 4}]})["predictions"] == expected
+
+
+def test_an_answer_that_would_be_lost_on_its_way_is_refused(handler: ModuleType) -> None:
+    """Sfn-25: 262,144 bytes."""
+    texts = [" ".join(f"w{number}" for number in range(start, start + 500)) for start in (0, 500)]
+    model = TfidfVectorizer().fit(texts)
+    features = [{"name": "text", "type": "string"}]
+    predictor = served(handler, model, input="text", features=features)
+    assert len(predictor.answer({"text": "w1"})["transformed"][0]) == 1000
+    message = refusal(predictor, {"instances": [{"text": "w1"}] * 200})
+    assert message.startswith("instances: the answer to 200 records is larger than 262144 bytes")
+    wide = TfidfVectorizer().fit([" ".join(f"w{number}" for number in range(140_000))])
+    predictor = served(handler, wide, input="text", features=features)
+    with pytest.raises(Exception, match="its answer to one record is larger than 262144 bytes"):
+        predictor.answer({"text": "w1"})
+
+
+@pytest.mark.parametrize("targets", [["a", "b", "c"], ["a"] * 2])
+def test_targets_of_another_number_are_the_models_failure(
+    handler: ModuleType, targets: list[str]
+) -> None:
+    y = np.column_stack([AGES, AGES]) if len(targets) == 3 else AGES
+    predictor = served(
+        handler, LinearRegression().fit(AGES[:, None], y), features=[{"name": "x"}], targets=targets
+    )
+    with pytest.raises(Exception, match="values per record, but its manifest names"):
+        predictor.answer({"x": 1})

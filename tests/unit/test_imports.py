@@ -58,7 +58,8 @@ LAYERS = [
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples"},
-    {"project.answers", "project.manifest"},
+    {"project.manifest"},
+    {"project.answers"},
     {"images.direct", "images.engine"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
     | {"images.predictions", "images.trial"},

@@ -18,6 +18,7 @@ from typing import Any
 from deployer.local.moto_backend import jsonata_mends
 from deployer.local.moto_backend.patching import around, remember
 
+_TERMINAL = ("States.DataLimitExceeded", "States.Runtime")
 _ATOMS = {str, int, float, bool, type(None)}
 
 
@@ -25,6 +26,7 @@ def apply(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
     """Mend everything; see `mends.apply`."""
     invoke_directly(invoke)
     name_task_errors()
+    keep_terminal_errors()
     validate_definitions()
     remember_parsed()
     copy_json()
@@ -141,6 +143,31 @@ def name_task_errors() -> None:
             details = failure.event_details["lambdaFunctionFailedEventDetails"]
             details["error"], details["cause"] = error, cause
         return failure
+
+
+def keep_terminal_errors() -> None:
+    """In moto, States.ALL also matches errors that it does not match on AWS (Sfn-25).
+
+    And such an error cannot leave a branch, because moto takes its name for one of the user's.
+    """
+    from moto.stepfunctions.parser.asl.component.common.error_name import (
+        custom_error_name,
+        error_equals_decl,
+    )
+
+    @around(custom_error_name.CustomErrorName, "__init__")
+    def init(original: Any, self: Any, error_name: str | None) -> None:
+        if error_name in _TERMINAL:
+            self.error_name = error_name
+        else:
+            original(self, error_name)
+
+    @around(error_equals_decl.ErrorEqualsDecl, "_eval_body")
+    def eval_body(original: Any, self: Any, env: Any) -> None:
+        name = env.stack[-1].error_name
+        original(self, env)
+        if name in _TERMINAL:
+            env.stack[-1] = any(own.error_name == name for own in self.error_names)
 
 
 def validate_definitions() -> None:
