@@ -159,6 +159,7 @@ class UnlikeFeatures(Features):
 
     def __init__(self, model: str, features: Features, others: dict[str, list[str]]) -> None:
         super().__init__(features.names)
+        self.model = model
         self.own = features
         self.models = {**others, model: features.names}
         self._all = frozenset().union(*self.models.values())
@@ -175,9 +176,11 @@ class UnlikeFeatures(Features):
             raise InvalidInput(problems)
         given = records[0].keys()
         if given >= self._known:
-            return self.own.rows(
-                [dict(zip(self.names, self._values(record), strict=True)) for record in records]
-            )
+            own = [dict(zip(self.names, self._values(record), strict=True)) for record in records]
+            try:
+                return self.own.rows(own)
+            except InvalidInput as error:  # another model may take the same value
+                raise InvalidInput(f"{self.model}: {error}") from None
         missing = {
             model: [name for name in names if name not in given]
             for model, names in sorted(self.models.items())
@@ -189,16 +192,17 @@ class UnlikeFeatures(Features):
                 for model, names in missing.items()
             )
             raise InvalidInput(f"the record is complete for no model: {lacks}")
-        own = [name for name in self.names if name not in given]
-        more = " and more" if len(own) > NAMED_UNKNOWN else ""
+        lacking = [name for name in self.names if name not in given]
+        more = " and more" if len(lacking) > NAMED_UNKNOWN else ""
         raise Skipped(
-            f"its features {', '.join(own[:NAMED_UNKNOWN])}{more} are not given"
-            if len(own) > 1
-            else f"its feature {own[0]} is not given"
+            f"its features {', '.join(lacking[:NAMED_UNKNOWN])}{more} are not given"
+            if len(lacking) > 1
+            else f"its feature {lacking[0]} is not given"
         )
 
     def explained(self, error: Exception, records: list[Any]) -> Exception:
-        return self.own.explained(error, records)
+        reason = self.own.explained(error, records)
+        return InvalidInput(f"{self.model}: {reason}") if reason is not error else error
 
     def _record_faults(self, record: Any, first: Any) -> Iterator[tuple[str, str]]:
         if not isinstance(record, dict):

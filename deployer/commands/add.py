@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,16 +52,27 @@ def command(
 
     started()
     project = options.project.resolve()
+    refuse_elsewhere(project)
     source = open_source(file)
     name = function_name(name, file)
     records = read_example(example) if example is not None else source.example
     if not yes:
         consent(source.file)
-    inspected = inspected_with_answers(project, name, source, records)
+    records, inspected = inspected_as_before(project, name, source, records)
     with locked(project):
-        addition = plan_addition(project, name, source, inspected)
+        made = not records.columns
+        addition = plan_addition(project, name, source, inspected, made=made)
         changed = perform(project, addition.writes)
     show(options, addition, changed)
+
+
+def refuse_elsewhere(project: Path) -> None:
+    """Raise ConfigError in a folder that is no project, which `add` would litter."""
+    if not any((project / part).exists() for part in ("setup.cfg", "lambda_src")):
+        raise ConfigError(
+            [f"{project} is no project: it has neither setup.cfg nor lambda_src/"],
+            "go to the project's folder, or name it: --project FOLDER",
+        )
 
 
 def show(options: Options, addition: Addition, changed: Sequence[str]) -> None:
@@ -102,6 +114,19 @@ def consent(file: Path) -> None:
             AGREE,
         )
     ask(f"Loading {file} runs the code in it. Load it?")
+
+
+def inspected_as_before(
+    project: Path, name: str, source: Source, records: Example
+) -> tuple[Example, Inspected]:
+    """Inspect a model; without an example, with that of the model which it replaces, if it fits."""
+    from deployer.service.adding import former_example
+
+    former = former_example(project, name)
+    if former.columns and not records.columns:
+        with suppress(ConfigError):  # it has other features
+            return former, inspected_with_answers(project, name, source, former)
+    return records, inspected_with_answers(project, name, source, records)
 
 
 def inspected_with_answers(project: Path, name: str, source: Source, records: Example) -> Inspected:

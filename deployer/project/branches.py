@@ -1,15 +1,18 @@
-"""The branch of a model in state_machine.json: putting one in, taking one out. Pure."""
+"""The branch of a model in state_machine.json: putting one in, taking one out."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from deployer.project import json_text
 from deployer.project.workflow import placeholders, state_names
 
+# The example's workflow with one branch, of the model MODEL.
+TEMPLATE = Path(__file__).with_name("workflow.json")
 _RESOURCE = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -25,20 +28,33 @@ def names_function(definition: Mapping[str, Any], name: str) -> bool:
     return any(found == name for _, found in placeholders(definition))
 
 
-def with_branch(text: str, name: str, shipped: Mapping[str, Any]) -> str:
+def new_workflow() -> str:
+    """Return the text of a workflow like the example's, without a branch."""
+    template = _template()
+    for _, state in _states(template):
+        state.get("Branches", []).clear()
+    return json.dumps(template, indent=2, ensure_ascii=False) + "\n"
+
+
+def _template() -> dict[str, Any]:
+    template: dict[str, Any] = json.loads(TEMPLATE.read_text(encoding="utf-8"))
+    return template
+
+
+def with_branch(text: str, name: str) -> str:
     """Return a workflow's text with one more branch, a copy of another with the name replaced.
+
+    Where the text has none, it is like those of the example's workflow.
 
     Args:
         text: a workflow that does not name the function yet.
-        shipped: the workflow of the template, whose branch is copied where the text has none.
 
     Raises:
         NoPlace: there is not exactly one Parallel state whose branches are models.
     """
     definition = json.loads(text.lstrip("\ufeff"))
     taken = {state for state, _ in state_names(definition)}
-    shipped_branch = next(iter(_model_branches(shipped)))
-    candidates = [*_model_branches(definition), shipped_branch]
+    candidates = [*_model_branches(definition), *_model_branches(_template())]
     copies = [renamed(branch, old, name) for branch, old in candidates]
     free = [copy for copy in copies if not taken & {state for state, _ in state_names(copy)}]
     if not free:

@@ -103,6 +103,8 @@ def open_source(path: Path) -> Source:
         return _of_mlflow(path.parent)
     if not path.exists():
         raise ConfigError([f"{path} does not exist"])
+    if not path.is_file():
+        raise ConfigError([f"{path} is no ordinary file"])
     _refuse_foreign(path)
     return Source(path)
 

@@ -115,7 +115,8 @@ def load_models(
             known = ", ".join(manifest.get("models", {})) or "no model"
             problems.append(
                 f"{WORKFLOW} names ${{{name}}}, but {MANIFEST} has {known}: add it to train.py "
-                f"and train again, or take it out: python -m deployer remove {name}"
+                f"and train again, add its file: python -m deployer add FILE --name {name}, or "
+                f"take it out: python -m deployer remove {name}"
             )
             continue
         if manifest.get("format") != 2:
@@ -153,12 +154,18 @@ def _of_format_1(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _model_problems(settings: Settings, model: Model) -> Iterator[str]:
     file = f"models/{model.name}.joblib"
+    source = model.entry.get("source") or {}
+    again = (
+        f"add it again: python -m deployer add {source.get('file', 'FILE')} --name {model.name}"
+        if source.get("added")
+        else f"train again: {settings.train}"
+    )
     if not model.path.is_file():
-        yield f"{file} does not exist, but {MANIFEST} names it: train again: {settings.train}"
+        yield f"{file} does not exist, but {MANIFEST} names it: {again}"
     elif hashlib.sha256(model.path.read_bytes()).hexdigest() != model.sha256:
         yield (
             f"{file} is not the file that {MANIFEST} describes: it was changed or replaced after "
-            f"the training; move it away, then train again: {settings.train}"
+            f"the training; move it away, then {again}"
         )
     threads = model.entry.get("n_jobs", 1)
     if threads not in (None, 1):

@@ -15,6 +15,7 @@ from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.resources.base import Owned, Ownership, Policy, Resource, Tags, changed
 from deployer.resources.fields import Setting, settings
 
+_ANOTHER = "another"  # which one is live is in the function's environment
 _ABSENT = ("NoSuchBucket", "NoSuchKey", "404")
 _FORBIDDEN = ("AccessDenied", "403")
 _EMPTYING = ("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion")
@@ -335,7 +336,7 @@ class ModelFile(ModelFiles, Resource):
             {
                 "key": self.fields["key"],
                 "sha256": file["Metadata"].get("sha256"),
-                "signature": self.fields["signature"] if self._is_whole(signature) else None,
+                "signature": self.fields["signature"] if self._is_whole(signature) else _ANOTHER,
             }
         )
 

@@ -13,14 +13,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from deployer.errors import ConfigError
 from deployer.files import read_object
 from deployer.project import branches, json_text, template
-from deployer.project.examples import Example
+from deployer.project.examples import Example, of_records
 from deployer.project.manifest import MANIFEST, read_manifest, violations
 from deployer.project.model_files import Source
 from deployer.project.workflow import WORKFLOW, name_problem, placeholders
@@ -172,8 +172,25 @@ def _run(project: Path, file: Path, job: Mapping[str, Any], folder: Path) -> dic
     raise ConfigError([f"{file}: the process that loads it ended with {how}: {last}"])
 
 
-def plan_addition(project: Path, name: str, source: Source, inspected: Inspected) -> Addition:
+def former_example(project: Path, name: str) -> Example:
+    """Return the real records that an added model of this name was asked; none if there are none.
+
+    A retrained model is asked the same.
+    """
+    manifest = read_manifest(project, []) if (project / MANIFEST).exists() else {}
+    entry = manifest.get("models", {}).get(name, {})
+    if not added(entry) or entry["source"].get("made") or not entry.get("example"):
+        return Example()
+    return of_records(entry["example"]["instances"], MANIFEST)
+
+
+def plan_addition(
+    project: Path, name: str, source: Source, inspected: Inspected, *, made: bool = False
+) -> Addition:
     """Return all that is to be written; nothing is yet.
+
+    Args:
+        made: whether the example is a record that was made for the model.
 
     Raises:
         ConfigError: something of the user's is in the way, or the project has faults.
@@ -186,29 +203,27 @@ def plan_addition(project: Path, name: str, source: Source, inspected: Inspected
         raise ConfigError(problems)
     before = manifest.get("models", {}).get(name)
     refuse_foreign(project, name, before, inspected)
+    inspected = _as_before(project, name, before, inspected)
     remarks = list(inspected.remarks)
     sample = _sample(project, name, inspected.entry, before, remarks)
-    path = project / "models" / f"{name}.joblib"
-    wrote = not path.exists() or (before is not None and before["source"].get("wrote") is not False)
-    entry = {
-        **{part: inspected.entry[part] for part in ("sha256", "size_bytes")},
-        **inspected.entry,
-        "source": {"file": source.file.name, "sha256": inspected.given, "added": True},
-    }
-    if not wrote:  # the user had put it there
-        entry["source"]["wrote"] = False
+    entry = _entry(project, name, source, before, inspected)
+    if made:
+        entry["source"]["made"] = True
     if sample is not None:
         entry["source"]["sample"] = hashlib.sha256(sample).hexdigest()
     if before is not None and before != entry:
         remarks.append(_replaced(before))
     text = _manifest_text(project, manifest, name, entry)
     workflow, branch = _workflow_text(project, definition, name, remarks)
-    writes = [_write(project, f"models/{name}.joblib", inspected.content)]
+    # The entry comes before the files: it says that `add` wrote them.
+    writes = [
+        _write(project, MANIFEST, text.encode()),
+        _write(project, f"models/{name}.joblib", inspected.content),
+    ]
     if sample is not None:
         writes.append(_write(project, f"samples/{name}.json", sample))
     if workflow is not None:
         writes.append(_write(project, WORKFLOW, workflow.encode()))
-    writes.append(_write(project, MANIFEST, text.encode()))
     remarks += _without_model(workflow, json.loads(text.lstrip("\ufeff")))
     return Addition(name, entry, inspected.estimator, remarks, writes, branch)
 
@@ -222,8 +237,9 @@ def refuse_foreign(
             [f"{MANIFEST} has a model {name} already, which `add` did not write"],
             f"give another --name, or take it out first: python -m deployer remove {name}",
         )
-    path = project / "models" / f"{name}.joblib"
-    ours = {inspected.entry["sha256"], before["sha256"] if before else ""}
+    path = _model(project, name)
+    source = before["source"] if before else {}
+    ours = {inspected.entry["sha256"], before["sha256"] if before else "", source.get("replaces")}
     if (path.exists() or path.is_symlink()) and digest(path) not in ours:
         raise ConfigError(
             [
@@ -232,6 +248,49 @@ def refuse_foreign(
             ],
             "move it away, or give another --name",
         )
+
+
+def _model(project: Path, name: str) -> Path:
+    return project / "models" / f"{name}.joblib"
+
+
+def _as_before(
+    project: Path, name: str, before: Mapping[str, Any] | None, inspected: Inspected
+) -> Inspected:
+    """Return what was inspected with the file that is there, if that is a copy of the same model.
+
+    Saving a model again with n_jobs=1 may give other bytes, for nothing in the model.
+    """
+    path = _model(project, name)
+    if before is None or before["source"]["sha256"] != inspected.given:
+        return inspected
+    if digest(path) != before["sha256"]:
+        return inspected
+    kept = {member: before[member] for member in ("sha256", "size_bytes") if member in before}
+    return replace(inspected, entry={**inspected.entry, **kept}, content=path.read_bytes())
+
+
+def _entry(
+    project: Path,
+    name: str,
+    source: Source,
+    before: Mapping[str, Any] | None,
+    inspected: Inspected,
+) -> dict[str, Any]:
+    """Return the manifest entry, which says where the model came from and what `add` wrote."""
+    entry = {
+        **{part: inspected.entry[part] for part in ("sha256", "size_bytes")},
+        **inspected.entry,
+        "source": {"file": source.file.name, "sha256": inspected.given, "added": True},
+    }
+    former = before["source"] if before is not None else {}
+    there = digest(_model(project, name))
+    if there and (before is None or former.get("wrote") is False):  # the user had put it there
+        entry["source"]["wrote"] = False
+    replaced = there if there not in ("", entry["sha256"]) else former.get("replaces")
+    if replaced:  # for the next run, if this one is killed before the file is written
+        entry["source"]["replaces"] = replaced
+    return entry
 
 
 def added(entry: Mapping[str, Any]) -> bool:
@@ -307,17 +366,13 @@ def _workflow_text(
     project: Path, definition: Mapping[str, Any] | None, name: str, remarks: list[str]
 ) -> tuple[str | None, Mapping[str, Any] | None]:
     """Return the workflow's text with a branch of the model, or the branch to paste."""
-    shipped = json.loads((template.source() / WORKFLOW).read_text(encoding="utf-8"))
     if definition is None:
-        state, value = next(item for item in shipped["States"].items() if "Branches" in item[1])
-        empty = {**shipped, "States": {**shipped["States"], state: {**value, "Branches": []}}}
-        text = json.dumps(empty, indent=2, ensure_ascii=False) + "\n"
-        return branches.with_branch(text, name, shipped), None
+        return branches.with_branch(branches.new_workflow(), name), None
     text = (project / WORKFLOW).read_bytes().decode()
     if branches.names_function(definition, name):
         return text, None
     try:
-        return branches.with_branch(text, name, shipped), None
+        return branches.with_branch(text, name), None
     except branches.NoPlace as error:
         remarks.append(
             f"{WORKFLOW} is not changed: {error}; put this model's branch in by hand, where the "

@@ -68,9 +68,9 @@ def _without_branch(text: str, name: str, removal: Removal) -> str:
         removal.parts.append(f"{WORKFLOW}: the branch of {name}")
     definition: Any = json.loads(after.lstrip("\ufeff"))
     if branches.names_function(definition, name):
-        removal.remarks.append(
-            f"{WORKFLOW} still names ${{{name}}} outside of a branch of its own: take it out by "
-            "hand"
+        raise ConfigError(
+            [f"{WORKFLOW} names ${{{name}}} outside of a branch of its own"],
+            "take it out by hand first; nothing was changed",
         )
     return after
 

@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
+from deployer.project import branches
 from deployer.project.template import copy_template
 from deployer.service import adding
 from tests.support.command_line import deployer
@@ -24,10 +30,10 @@ from tests.unit.test_model_files import mlflow_model
 
 SHIPPED = (ROOT / "state_machine.json").read_text()
 FILES = (
+    "models/manifest.json",
     "models/odd.joblib",
     "samples/odd.json",
     "state_machine.json",
-    "models/manifest.json",
 )
 
 
@@ -74,8 +80,8 @@ def test_a_model_is_added_described_and_removed_without_a_trace(
     entry = manifest(empty)["models"]["odd"]
     assert entry["sha256"] == hashlib.sha256(after["models/odd.joblib"]).hexdigest()
     assert entry["source"]["file"] == "odd.joblib"
-    branches = json.loads(after["state_machine.json"])["States"]["Predict"]["Branches"]
-    assert json.dumps(branches[3]) == json.dumps(branches[2]).replace("support_vector", "odd")
+    added = json.loads(after["state_machine.json"])["States"]["Predict"]["Branches"]
+    assert json.dumps(added[3]) == json.dumps(added[2]).replace("support_vector", "odd")
     assert after["state_machine.json"].decode().startswith(SHIPPED[:2000])
     again = deployer(empty, *odd)
     assert "nothing was changed" in again.err and picture(empty) == after
@@ -343,3 +349,119 @@ def test_a_model_folder_of_mlflow_is_added(empty: Path, tmp_path: Path) -> None:
     assert document["model"] == "rent_model"
     assert document["entry"]["targets"] == ["price", "rent"]
     assert len(document["entry"]["example"]["instances"]) == 2
+
+
+def test_the_packages_workflow_is_that_of_the_example() -> None:
+    """In a clone, the example's own may have lost its branches by `remove`."""
+    template = json.loads(branches.TEMPLATE.read_text())
+    shipped = json.loads(SHIPPED)
+    (branch,) = template["States"]["Predict"]["Branches"]
+    for own in shipped["States"]["Predict"].pop("Branches"):
+        assert json.loads(json.dumps(branch).replace("MODEL", own["StartAt"])) == own
+    del template["States"]["Predict"]["Branches"]
+    assert template == shipped
+
+
+@pytest.mark.parametrize("text", ["{}", '{"States": {"a": {"Branches": [5]}}}'])
+def test_a_workflow_without_a_place_is_told_with_the_branch(
+    empty: Path, odd: tuple[str, ...], text: str
+) -> None:
+    (empty / "state_machine.json").write_text(text)
+    ran = deployer(empty, *odd)
+    assert "is not changed: the workflow has no Parallel state of models" in ran.err
+    assert '"Resource": "${odd}"' in ran.out
+    assert (empty / "state_machine.json").read_text() == text
+
+
+def test_a_file_that_lay_in_models_before_stays_at_remove(
+    empty: Path, odd: tuple[str, ...]
+) -> None:
+    (empty / "models").mkdir()
+    path = empty / "models" / "odd.joblib"
+    path.write_bytes(Path(odd[1]).read_bytes())
+    deployer(empty, "add", str(path), *odd[2:])
+    removed = deployer(empty, "remove", "odd", "--yes")
+    assert "models/odd.joblib stays: `add` did not write it" in removed.err
+    assert path.read_bytes() == Path(odd[1]).read_bytes()
+
+
+@pytest.fixture
+def threaded(tmp_path: Path) -> Path:
+    """A forest that was saved with n_jobs=2: its copy is saved anew, in other bytes each time."""
+    path = tmp_path / "threaded.joblib"
+    joblib.dump(RandomForestRegressor(3, n_jobs=2).fit(NUMBERS, NUMBERS["width"]), path)
+    return path
+
+
+def test_the_same_file_again_changes_nothing_though_its_copy_is_saved_anew(
+    empty: Path, threaded: Path
+) -> None:
+    deployer(empty, "add", str(threaded), "--yes")
+    before = picture(empty)
+    assert "nothing was changed" in deployer(empty, "add", str(threaded), "--yes").err
+    assert picture(empty) == before
+
+
+@pytest.mark.parametrize("written", range(4))
+def test_an_add_that_ended_in_between_knows_its_own_copy(
+    empty: Path, threaded: Path, written: int
+) -> None:
+    """After any of its four writes, with another copy of the same model."""
+    deployer(empty, "add", str(threaded), "--yes")
+    names = ["models/manifest.json", "models/threaded.joblib", "samples/threaded.json"]
+    for name in names[written:]:
+        (empty / name).unlink()
+    (empty / "state_machine.json").write_text(SHIPPED)
+    deployer(empty, "add", str(threaded), "--yes")
+    assert "threaded" in manifest(empty)["models"]
+    assert "${threaded}" in (empty / "state_machine.json").read_text()
+    removed = deployer(empty, "remove", "threaded", "--yes")
+    assert "removed  models/threaded.joblib" in removed.err + removed.out
+
+
+def test_a_retrained_model_is_asked_the_former_examples_records(
+    empty: Path, tmp_path: Path
+) -> None:
+    path, example = tmp_path / "size.joblib", tmp_path / "rows.csv"
+    NUMBERS.head(7).to_csv(example, index=False)
+    joblib.dump(LinearRegression().fit(NUMBERS, NUMBERS["width"]), path)
+    deployer(empty, "add", str(path), "--example", str(example), "--yes")
+    first = manifest(empty)["models"]["size"]["example"]
+    joblib.dump(LinearRegression().fit(NUMBERS, NUMBERS["height"]), path)
+    deployer(empty, "add", str(path), "--yes")
+    second = manifest(empty)["models"]["size"]["example"]
+    assert len(first["instances"]) == 5 and second["instances"] == first["instances"]
+    assert second["answer"]["predictions"] == pytest.approx(
+        [record["height"] for record in first["instances"]]
+    )
+
+
+def test_a_column_of_dates_is_refused(empty: Path, tmp_path: Path) -> None:
+    dates = pd.DataFrame({"when": pd.to_datetime(["2026-01-01", "2026-01-02"] * 5)})
+    encoder = make_column_transformer((OneHotEncoder(), ["when"]))
+    joblib.dump(
+        make_pipeline(encoder, LinearRegression()).fit(dates, range(10)), tmp_path / "d.joblib"
+    )
+    dates.to_csv(tmp_path / "d.csv", index=False)
+    command = ("add", str(tmp_path / "d.joblib"), "--example", str(tmp_path / "d.csv"), "--yes")
+    assert "holds dates or times, which JSON has not" in deployer(empty, *command, code=1).err
+
+
+def test_outside_of_a_project_nothing_is_written(tmp_path: Path, odd: tuple[str, ...]) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    assert "is no project" in deployer(folder, *odd, code=1).err
+    assert list(folder.iterdir()) == []
+
+
+def test_a_model_that_the_workflow_needs_elsewhere_is_not_removed(
+    empty: Path, odd: tuple[str, ...]
+) -> None:
+    deployer(empty, *odd)
+    workflow = json.loads((empty / "state_machine.json").read_text())
+    workflow["States"]["Again"] = {"Type": "Task", "Resource": "${odd}", "End": True}
+    (empty / "state_machine.json").write_text(json.dumps(workflow))
+    before = picture(empty)
+    refused = deployer(empty, "remove", "odd", "--yes", code=1)
+    assert "names ${odd} outside of a branch of its own" in refused.err
+    assert picture(empty) == before

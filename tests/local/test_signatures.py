@@ -94,8 +94,8 @@ def test_unlike_models_live_in_one_service(live: Path) -> None:
 
     for request, cause in (
         ({"a": 1}, "complete for no model: churn lacks town; mood lacks text; prices lacks b"),
-        ({"town": "Rom"}, "town: unknown category 'Rom'; known are 'Bonn', 'Ulm'"),
-        ({"a": 1, "b": None}, "b: must be a number, not null"),
+        ({"town": "Rom"}, "churn: town: unknown category 'Rom'; known are 'Bonn', 'Ulm'"),
+        ({"a": 1, "b": None}, "prices: b: must be a number, not null"),
         ({"a": 1, "b": 2, "c": 3}, "c: unknown feature"),
         ({}, "complete for no model"),
     ):

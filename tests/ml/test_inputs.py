@@ -283,7 +283,7 @@ def test_a_model_is_skipped_if_the_record_is_complete_for_another(unlike: Any) -
         ({}, "the record is complete for no model: churn lacks minutes; price lacks rooms, age; "),
         ({"rooms": 1}, "the record is complete for no model: churn lacks minutes; price lacks age"),
         ({"minutes": 1, "floors": 2}, "floors: unknown feature"),
-        ({"minutes": "x"}, "minutes: must be a number or null, not string"),
+        ({"minutes": "x"}, "churn: minutes: must be a number or null, not string"),
         (
             {"instances": [{"minutes": 1}, {"minutes": 1, "age": 2}]},
             "all records must name the same features, but this differs from the first in age "

@@ -180,9 +180,9 @@ def test_a_function_without_a_trained_model_is_refused(project, workflow):
     (problem,) = problems(project)
     assert problem == (
         "state_machine.json names ${boosting}, but models/manifest.json has linear_regression, "
-        "random_forest, "
-        "support_vector: add it to train.py and train again, or take it out: python -m deployer "
-        "remove boosting"
+        "random_forest, support_vector: add it to train.py and train again, add its file: "
+        "python -m deployer add FILE --name boosting, or take it out: python -m deployer remove "
+        "boosting"
     )
 
 

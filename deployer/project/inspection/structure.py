@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from deployer.project.inspection.refusal import Refused
+
 _INNER = ("best_estimator_", "estimator_", "regressor_")
 # Numbers of each column that only a transformer of numbers has.
 _OF_NUMBERS = ("scale_", "mean_", "center_", "lambdas_", "quantiles_", "bin_edges_")
@@ -155,6 +157,11 @@ def _add_evidence(column: Column, leaf: Leaf, number: int, count: int) -> None:
 
 
 def _add_categories(column: Column, known: Any) -> None:
+    if getattr(getattr(known, "dtype", None), "kind", "") in "mM":
+        raise Refused(
+            "a column of its training holds dates or times, which JSON has not",
+            "turn them into numbers before the model is fitted, such as days since a day",
+        )
     values = known.tolist()
     if any(value is None for value in values):
         column.null, column.takes_null = "None", True
