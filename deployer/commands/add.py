@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deployer.commands.asking import AGREE, answer, ask, can_ask
+from deployer.commands.interrupts import raising
 from deployer.commands.options import Options, common
 from deployer.commands.session import started
 from deployer.errors import ConfigError, Declined
@@ -56,13 +57,14 @@ def command(
     source = open_source(file)
     name = function_name(name, file)
     records = read_example(example) if example is not None else source.example
-    if not yes:
-        consent(source.file)
-    records, inspected = inspected_as_before(project, name, source, records)
-    with locked(project):
-        made = not records.columns
-        addition = plan_addition(project, name, source, inspected, made=made)
-        changed = perform(project, addition.writes)
+    with raising():
+        if not yes:
+            consent(source.file)
+        records, inspected = inspected_as_before(project, name, source, records)
+        with locked(project):
+            made = not records.columns
+            addition = plan_addition(project, name, source, inspected, made=made)
+            changed = perform(project, addition.writes)
     show(options, addition, changed)
 
 

@@ -20,6 +20,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LAST_WORDS_S = 0.5
 
 
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let signals raise KeyboardInterrupt, in a command without a session: it leaves no rest."""
+
+    def handle(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Flag:
     """Like threading.Event, but safe in a signal handler: it takes no lock that the interrupted
     code could hold.

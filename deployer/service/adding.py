@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -153,22 +153,30 @@ def inspect(
 def _run(project: Path, file: Path, job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     paths = [str(folder / "job.json"), str(folder / "report.json")]
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-c", _CHILD, *paths, str(_ROOT)],
         cwd=project,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
         # The same file gives the same copy: sets keep their order.
         env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        start_new_session=True,  # it ends, with what it starts, when this command is interrupted
     )
-    if done.returncode == 0 and Path(paths[1]).is_file():
+    try:
+        _, said = process.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode == 0 and Path(paths[1]).is_file():
         report: dict[str, Any] = json.loads(Path(paths[1]).read_text(encoding="utf-8"))
         return report
-    code = done.returncode
+    code = process.returncode
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    last = (said.strip().splitlines() or ["it said nothing"])[-1]
     raise ConfigError([f"{file}: the process that loads it ended with {how}: {last}"])
 
 

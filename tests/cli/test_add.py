@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -465,3 +470,34 @@ def test_a_model_that_the_workflow_needs_elsewhere_is_not_removed(
     refused = deployer(empty, "remove", "odd", "--yes", code=1)
     assert "names ${odd} outside of a branch of its own" in refused.err
     assert picture(empty) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_add_leaves_no_process_and_no_folder(
+    empty: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The model's code is still running when the signal comes."""
+    (empty / "lambda_src" / "slow_steps.py").write_text(
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        "time.sleep(60)\n"
+    )
+    (tmp_path / "slow.pkl").write_bytes(b"cslow_steps\nModel\n.")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "deployer", "add", str(tmp_path / "slow.pkl"), "--yes"],
+        cwd=empty,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 30
+    while not (tmp_path / "pid").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    run.send_signal(number)
+    _, said = run.communicate(timeout=30)
+    assert run.returncode == 130 and said.endswith("interrupted\n"), said
+    assert list(scratch.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

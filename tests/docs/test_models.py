@@ -22,10 +22,9 @@ def test_the_whole_example_trains_a_model_that_is_in_order(project: Path) -> Non
     assert list(violations(manifest)) == []
     workflow = project / "state_machine.json"
     content = json.loads(workflow.read_text())
-    branch = json.dumps(content["States"]["Predict"]["Branches"][0])
-    content["States"]["Predict"]["Branches"] = [
-        json.loads(branch.replace("linear_regression", "churn"))
-    ]
+    assert len(manifest["models"]) == 4
+    branches = content["States"]["Predict"]["Branches"]
+    branches.append(json.loads(json.dumps(branches[0]).replace("linear_regression", "churn")))
     workflow.write_text(json.dumps(content))
     result = run(project, "check", "--offline", "--local", code=0)
     assert result.stdout == "check: nothing found\n"
