@@ -268,9 +268,9 @@ def test_a_machine_of_another_type_is_deleted_only_once_its_successor_is_proved(
     assert live(service) == found["definition"]
 
 
-def test_a_model_without_an_example_is_asked_a_made_one(
-    account: Account, one_project: Path, tmp_path: Path
-) -> None:
+@pytest.fixture
+def exampleless(account: Account, one_project: Path, tmp_path: Path) -> Service:
+    """A project whose models have no examples."""
     folder = tmp_path / "project"
     shutil.copytree(one_project, folder)
     path = folder / "models" / "manifest.json"
@@ -278,7 +278,13 @@ def test_a_model_without_an_example_is_asked_a_made_one(
     for entry in manifest["models"].values():
         del entry["example"]
     path.write_text(json.dumps(manifest))
-    service = Service(account, folder)
+    return Service(account, folder)
+
+
+def test_a_model_without_an_example_is_asked_a_made_one(
+    account: Account, exampleless: Service
+) -> None:
+    service = exampleless
     asked: list[Any] = []
 
     def answer(call: Call) -> Answer:
@@ -292,6 +298,29 @@ def test_a_model_without_an_example_is_asked_a_made_one(
     account.functions = lambda call: Answer(200, WRONG.headers, b'{"skipped": "no"}')
     with pytest.raises(ApplyFailed, match="no predictions for 1 records"):
         service.up(**CHANGE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "passes"),
+    [
+        ("InvalidInput", "town: unknown category ''; known are 'Ulm'", True),
+        ("ValueError", "Found unknown categories [''] in column 0 during transform", True),
+        ("ValueError", "operands could not be broadcast together with shapes (1,3) (2,)", False),
+        ("ModelError", "the model was trained with 2 features", False),
+    ],
+)
+def test_only_a_made_record_of_unknown_categories_is_no_proof_against_a_version(
+    exampleless: Service, kind: str, message: str, passes: bool
+) -> None:
+    exampleless.account.functions = lambda call: function_error(kind, message)
+    if not passes:
+        with pytest.raises(ApplyFailed, match="not answer as trained"):
+            exampleless.up()
+        return
+    exampleless.up()
+    told = exampleless.told
+    assert sum("refuses a made record, so it is not proved" in text for text in told) == 3
+    assert not any("versions answer" in text for text in told)
 
 
 def test_an_answer_is_waited_for_longer_than_the_function_may_take(
