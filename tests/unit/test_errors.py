@@ -14,6 +14,7 @@ from deployer.errors import (
     Interrupted,
     NoCredentials,
     NotReached,
+    ProofFailed,
     advise,
     may_pass,
 )
@@ -168,3 +169,16 @@ def test_an_error_with_its_context_is_a_copy(error: DeployerError) -> None:
     assert vars(copy) == {**before, "message": f"failed to create api: {error.message}"}
     assert str(copy) == f"failed to create api: {error}"
     assert copy.args == (copy.message,)
+
+
+def test_a_refused_invocation_names_the_permission_and_the_way_around() -> None:
+    message = "User: x is not authorized to perform: lambda:InvokeFunction on resource: y"
+    advice = advise("AccessDeniedException", message)
+    assert advice.startswith("allow lambda:InvokeFunction on the functions' versions")
+    assert advice.endswith("--no-proof")
+
+
+def test_a_failed_proof_keeps_the_end_of_the_log_apart() -> None:
+    error = ProofFailed("the workflow is not switched", "what was live stays live", "the log")
+    assert (error.message, error.details) == ("the workflow is not switched", "the log")
+    assert DeployerError("a").details == ""

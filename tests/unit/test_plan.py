@@ -29,6 +29,7 @@ from deployer.engine.plan import (
     make_plan,
     plan_deletion,
     references,
+    resolutions,
     resolve,
 )
 
@@ -292,3 +293,12 @@ def test_what_gets_our_tags_though_it_was_there_is_adopted():
         "other": State({"tags": tags, "days": 2}),
     }
     assert [change.key for change in make_plan(desired, states).adopting] == ["bare"]
+
+
+def test_refs_are_found_with_what_stands_in_their_place() -> None:
+    one, two = Ref("function/a", "version_arn"), Ref("function/b", "version_arn")
+    value = {"States": [{"Resource": one}, {"Next": "x"}], "Other": (two, 1), "Plain": 2}
+    arns = {one: "arn:a:1", two: "arn:b:2"}
+    resolved = resolve(value, lambda ref: arns[ref])
+    assert list(resolutions(value, resolved)) == [(one, "arn:a:1"), (two, "arn:b:2")]
+    assert list(resolutions(one, "arn:a:1")) == [(one, "arn:a:1")]
