@@ -1,6 +1,7 @@
 """Exhaustive tests run a fixed part of their cases by default, and all of them with TESTS=all.
 
-.github/workflows/tests.yml sets TESTS=all once a week. A test that thins its cases says in its docstring how many run by default.
+.github/workflows/tests.yml sets TESTS=all once a week. A test that thins its cases says in its
+docstring how many run by default.
 """
 
 from __future__ import annotations
