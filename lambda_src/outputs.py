@@ -35,8 +35,6 @@ MEMBERS = {
 # `classes` name the columns of these.
 WITH_CLASSES = {"predict_proba", "decision_function"}
 LABELS = (str, bool, int, float)
-
-
 LIMIT = 262_144  # bytes that Step Functions takes of a function's answer
 SHORTEST = 2  # bytes of a number in JSON, with its comma
 

@@ -137,6 +137,5 @@ def _advice(outcome: Outcome) -> str:
     return ""
 
 
-def texts(findings: Sequence[Finding], *, certain: bool | None = None) -> list[str]:
-    """Return the lines of findings, of all or of those that are certain or not."""
-    return [finding.text for finding in findings if certain in (None, finding.certain)]
+def texts(findings: Sequence[Finding]) -> list[str]:
+    return [finding.text for finding in findings]
