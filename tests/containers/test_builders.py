@@ -445,7 +445,7 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
 ) -> None:
     reset(server)
     options = ("--endpoint-url", server.url, "--builder", "direct")
-    first = command(cli_project, "up", *options, base=base, **keys(server))
+    first = command(cli_project, "up", "--no-proof", *options, base=base, **keys(server))
     assert f"pinned {base} to sha256:" in first.stderr
     assert re.search(
         r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code [0-9.]+ kB; uploaded [0-9.]+ MB, 0.0 "
@@ -456,7 +456,7 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     assert base in json.loads((cli_project / "lambda_src" / "base.lock").read_text())
     for name in ("deployer.images.build.find_engine", "deployer.images.registry.Registry._get"):
         monkeypatch.setattr(name, lambda *arguments: pytest.fail("asked an engine or a registry"))
-    second = command(cli_project, "up", *options, "-v", base=base, **keys(server))
+    second = command(cli_project, "up", "--no-proof", *options, "-v", base=base, **keys(server))
     assert "Plan: no changes" in second.stderr
     image_calls = re.findall(r"ecr (\w*(?:image|layer|token)\w*)", second.stderr)
     assert image_calls == ["describe_images"]
@@ -467,10 +467,10 @@ def test_an_edited_handler_uploads_the_code_alone(
 ) -> None:
     reset(server)
     options = ("--endpoint-url", server.url, "--builder", "direct")
-    command(cli_project, "up", *options, base=base, **keys(server))
+    command(cli_project, "up", "--no-proof", *options, base=base, **keys(server))
     with (cli_project / "lambda_src" / "predict.py").open("a") as file:
         file.write("# edited\n")
-    again = command(cli_project, "up", *options, base=base, **keys(server))
+    again = command(cli_project, "up", "--no-proof", *options, base=base, **keys(server))
     assert re.search(r"uploaded [1-9][0-9.]* kB, [1-9][0-9.]+ MB were there", again.stderr), (
         again.stderr
     )
