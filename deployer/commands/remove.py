@@ -11,7 +11,7 @@ from deployer.commands.options import Options, common
 from deployer.commands.session import started
 from deployer.errors import Declined
 
-NEXT = "next: python -m deployer up, which deletes the function"
+NEXT = "next: python -m deployer up, which deletes what was deployed of it"
 
 
 @click.command("remove")
