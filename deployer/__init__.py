@@ -20,7 +20,7 @@ stopped. A kind of resource is one class in `resources`. `images` builds and pus
 image. `local` is an AWS that runs on this machine.
 
 Imports point down: __main__ → cli → commands → local, service → report → engine → project,
-resources → images → aws → files, machine → errors, hints.
+resources → images → aws → files, machine → children, errors, hints.
 """
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +133,15 @@ class Context:
             # surrogateescape: file names need not be UTF-8.
             digest.update(header.encode("utf-8", "surrogateescape") + content)
         return digest.hexdigest()[:40]
+
+
+def lay_out(files: Mapping[str, Path], folder: Path) -> None:
+    """Copy files into a folder, under the names that they have in a context or an image."""
+    for name, path in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+        target.chmod(path.stat().st_mode & 0o777 | 0o600)
 
 
 def _below(folders: list[str], name: str) -> bool:

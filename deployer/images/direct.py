@@ -11,10 +11,10 @@ from typing import Any
 
 from deployer.aws.access import Tell, tell_nobody
 from deployer.images.base import empty_base, read_base
-from deployer.images.context import NO_BASE, Context
+from deployer.images.context import NO_BASE, Context, lay_out
 from deployer.images.layers import BuiltImage, Layer, add_layers, files_below, make_layer
 from deployer.images.packages import byte_compile, package_layer, pinned_requirements
-from deployer.images.recipe import Recipe, interpret
+from deployer.images.recipe import TASK_ROOT, Recipe, interpret, interpret_for_lambda
 
 
 def build_image(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
@@ -31,7 +31,7 @@ def build_image(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
     inherited = base.config.get("config", {})
     environment = dict(variable.partition("=")[::2] for variable in inherited.get("Env") or ())
     # AWS's base images set this variable. A Dockerfile may use it without a base, too.
-    assumed = {"LAMBDA_TASK_ROOT": "/var/task"} if context.base == NO_BASE else {}
+    assumed = {"LAMBDA_TASK_ROOT": TASK_ROOT} if context.base == NO_BASE else {}
     recipe = interpret(context, {**assumed, **environment}, inherited.get("WorkingDir") or "/")
     layers = [package_layer(context, recipe, tell), _code_layer(context, recipe)]
     config = {
@@ -48,10 +48,9 @@ def build_image(context: Context, tell: Tell = tell_nobody) -> BuiltImage:
 def check_recipe(context: Context) -> None:
     """Raise BuildError for what this builder refuses of the Dockerfile and the requirements.
 
-    Reads no registry: the variables of AWS's base images are assumed.
+    Reads no registry.
     """
-    task_root = "/var/task"
-    recipe = interpret(context, {"LAMBDA_TASK_ROOT": task_root}, task_root)
+    recipe = interpret_for_lambda(context)
     if context.base != NO_BASE:
         pinned_requirements(context, recipe)
 
@@ -76,10 +75,6 @@ def _code_layer(context: Context, recipe: Recipe) -> Layer:
     if context.base == NO_BASE:
         return make_layer(recipe.files, "code")
     with tempfile.TemporaryDirectory(prefix="deployer-code-") as folder:
-        for name, path in recipe.files.items():
-            target = Path(folder, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
-            target.chmod(path.stat().st_mode & 0o777 | 0o600)
+        lay_out(recipe.files, Path(folder))
         byte_compile(Path(folder), "", context.python)
         return make_layer(files_below(Path(folder)), "code")

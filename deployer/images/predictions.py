@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 
 from deployer.aws.access import Tell
+from deployer.children import child
 from deployer.errors import BuildError
-from deployer.images.context import NO_BASE, Context
+from deployer.images.context import NO_BASE, Context, lay_out
 
 PROGRAM = "verify.py"
 SWITCH = "FAST_PATHS"  # a variable of the handler, see lambda_src/loading.py
@@ -42,12 +42,15 @@ def prediction_check(
     if not program.is_file() or context.base == NO_BASE or not models:
         yield lambda: None
         return
-    with _laid_out(context, program) as folder, _start(context, folder, models) as process:
-        try:
-            yield partial(_finish, process, context.folder.name, tell)
-        finally:
-            with suppress(ProcessLookupError):  # the process and its children have ended
-                os.killpg(process.pid, signal.SIGKILL)
+    names = [path.stem for path in models]
+    command = [sys.executable, PROGRAM, str(models[0].parent.resolve()), *names]
+    variables = {**_environment(context), "PYTHONDONTWRITEBYTECODE": "1"}
+    with (
+        _laid_out(context, program) as folder,
+        # Ctrl-C must reach the deployer only: an interrupted verify.py would verify nothing.
+        child(command, folder, variables, stdout=PIPE, stderr=PIPE) as process,
+    ):
+        yield partial(_finish, process, context.folder.name, tell)
 
 
 @contextmanager
@@ -57,26 +60,8 @@ def _laid_out(context: Context, program: Path) -> Iterator[Path]:
         yield context.folder
         return
     with tempfile.TemporaryDirectory(prefix="deployer-verify-") as name:
-        for file, path in {**context.files, PROGRAM: program}.items():
-            target = Path(name, file)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+        lay_out({**context.files, PROGRAM: program}, Path(name))
         yield Path(name)
-
-
-def _start(context: Context, folder: Path, models: Sequence[Path]) -> subprocess.Popen[str]:
-    names = [path.stem for path in models]
-    return subprocess.Popen(
-        [sys.executable, PROGRAM, str(models[0].parent.resolve()), *names],
-        cwd=folder,
-        env={**_environment(context), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Ctrl-C must reach the deployer only: an interrupted verify.py would verify nothing.
-        start_new_session=True,
-    )
 
 
 def _finish(process: subprocess.Popen[str], folder: str, tell: Tell) -> None:

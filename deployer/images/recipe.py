@@ -19,6 +19,7 @@ from deployer.images.context import NO_BASE, Context
 from deployer.images.dockerfile import NEEDS_ENGINE, Instruction
 from deployer.images.pip_command import parse_pip_install
 
+TASK_ROOT = "/var/task"  # of AWS's base images
 # Folders of every Linux image. A COPY to a folder that exists copies into it.
 _LINUX_FOLDERS = (
     *("/bin", "/etc", "/home", "/lib", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/var"),
@@ -104,6 +105,15 @@ def interpret(context: Context, environment: Mapping[str, str], workdir: str) ->
             'the handler is missing, for example CMD ["predict.handler"]',
         )
     return recipe
+
+
+def interpret_for_lambda(context: Context) -> Recipe:
+    """Interpret a context's Dockerfile as if its base were AWS's, which is not read.
+
+    Raises:
+        BuildError: as `interpret`.
+    """
+    return interpret(context, {"LAMBDA_TASK_ROOT": TASK_ROOT}, TASK_ROOT)
 
 
 def _env(context: Context, recipe: Recipe, instruction: Instruction) -> None:

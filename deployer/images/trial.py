@@ -11,25 +11,23 @@ import http.server
 import json
 import os
 import re
-import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 from urllib.parse import unquote
 
+from deployer.children import child
 from deployer.errors import BuildError
-from deployer.images.context import Context
-from deployer.images.recipe import Recipe, interpret
+from deployer.images.context import Context, lay_out
+from deployer.images.recipe import TASK_ROOT, Recipe, interpret_for_lambda
 
 _PROGRAM = Path(__file__).with_name("run_handler.py")
-_TASK_ROOT = "/var/task"  # of AWS's base images
 _REGION = "us-east-1"
 _LOG_LINES = 10
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
@@ -82,10 +80,7 @@ class Trial:
         self._context = context
         self._recipe = recipe
         self._folder = folder
-        for name, path in recipe.files.items():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+        lay_out(recipe.files, folder)
 
     def has_module(self, name: str) -> bool:
         """Tell whether a module of this name is the context's own, copied into the image or not."""
@@ -107,23 +102,10 @@ class Trial:
                     "timeout_s": call.timeout_s,
                 }
                 job.write_text(json.dumps(task), encoding="utf-8")
-            process = subprocess.Popen(
-                [sys.executable, str(_PROGRAM), self._recipe.command[-1], name],
-                cwd=work,
-                env=self._variables(url),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                start_new_session=True,  # Ctrl-C is the deployer's; what it starts ends with it
-            )
-            try:
+            command = [sys.executable, str(_PROGRAM), self._recipe.command[-1], name]
+            variables = self._variables(url)
+            with child(command, work, variables, stdout=DEVNULL, stderr=PIPE) as process:
                 _, errors = process.communicate()
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
             return [
                 _outcome(job, call, errors, asked) for job, call in zip(jobs, calls, strict=True)
             ]
@@ -140,7 +122,7 @@ class Trial:
         return {
             **kept,
             **own,
-            "LAMBDA_TASK_ROOT": str(self._folder / _TASK_ROOT.lstrip("/")),
+            "LAMBDA_TASK_ROOT": str(self._folder / TASK_ROOT.lstrip("/")),
             "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9",  # handlers tell Lambda by it
             "AWS_REGION": _REGION,
@@ -187,7 +169,7 @@ def trial(context: Context) -> Iterator[Trial]:
     Raises:
         BuildError: the Dockerfile needs an engine to be understood.
     """
-    recipe = interpret(context, {"LAMBDA_TASK_ROOT": _TASK_ROOT}, _TASK_ROOT)
+    recipe = interpret_for_lambda(context)
     if "." not in recipe.command[-1]:
         raise BuildError(
             f"{context.dockerfile.path}: CMD {recipe.command[-1]} is no handler: MODULE.FUNCTION"

@@ -8,15 +8,16 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
+from deployer.children import child
 from deployer.errors import ConfigError
 from deployer.files import read_object
 from deployer.project import branches, json_text, template
@@ -153,24 +154,11 @@ def inspect(
 def _run(project: Path, file: Path, job: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
     paths = [str(folder / "job.json"), str(folder / "report.json")]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _CHILD, *paths, str(_ROOT)],
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        # The same file gives the same copy: sets keep their order.
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-        start_new_session=True,  # it ends, with what it starts, when this command is interrupted
-    )
-    try:
+    command = [sys.executable, "-c", _CHILD, *paths, str(_ROOT)]
+    # The same file gives the same copy: sets keep their order.
+    variables = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+    with child(command, project, variables, stdout=DEVNULL, stderr=PIPE) as process:
         _, said = process.communicate()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
     if process.returncode == 0 and Path(paths[1]).is_file():
         report: dict[str, Any] = json.loads(Path(paths[1]).read_text(encoding="utf-8"))
         return report

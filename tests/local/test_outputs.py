@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
@@ -17,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tests.support.command_line import deployer
+from tests.support.handlers import FEATURES
+from tests.support.models import put_models
 from tests.support.projects import ROOT
 
 TABLE = np.loadtxt(ROOT / "data" / "boston_housing.csv", delimiter=",", skiprows=1)
@@ -31,38 +31,14 @@ MODELS: dict[str, Any] = {
 }
 
 
-def put_models(project: Path) -> None:
-    """Replace the models, their manifest and the workflow's branches."""
-    manifest_path = project / "models" / "manifest.json"
-    manifest = json.loads(manifest_path.read_text())
-    features = manifest["models"]["random_forest"]["features"]
-    manifest["models"] = {}
-    for name, model in MODELS.items():
-        path = project / "models" / f"{name}.joblib"
-        joblib.dump(model, path)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        manifest["models"][name] = {"sha256": sha256, "features": features}
-    manifest_path.write_text(json.dumps(manifest))
-    workflow_path = project / "state_machine.json"
-    workflow = json.loads(workflow_path.read_text())
-    branch = json.dumps(workflow["States"]["Predict"]["Branches"][0])
-    workflow["States"]["Predict"]["Branches"] = [
-        json.loads(branch.replace("linear_regression", name)) for name in MODELS
-    ]
-    workflow_path.write_text(json.dumps(workflow))
-
-
 def test_models_of_every_kind_answer_as_they_do_themselves(live: Path) -> None:
-    put_models(live)
+    manifest = json.loads((live / "models" / "manifest.json").read_text())
+    features = manifest["models"]["random_forest"]["features"]
+    put_models(live, {name: (model, {"features": features}) for name, model in MODELS.items()})
     assert deployer(live, "check", "--offline").out == "check: nothing found\n"
     deployer(live, "up", "--local")
-    names = [
-        each["name"]
-        for each in json.loads((live / "models" / "manifest.json").read_text())["models"]["labels"][
-            "features"
-        ]
-    ]
-    body = json.dumps({"instances": [dict(zip(names, row, strict=True)) for row in X[:3].tolist()]})
+    records = [dict(zip(FEATURES, row, strict=True)) for row in X[:3].tolist()]
+    body = json.dumps({"instances": records})
     results = deployer(live, "invoke", "--data", body, "--local", "--json").json
     answers = {entry.pop("model"): entry for entry in results}
     for entry in answers.values():

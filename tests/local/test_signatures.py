@@ -8,7 +8,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from tests.support.command_line import deployer
+from tests.support.models import put_models
 
 TOWNS = pd.DataFrame({"town": pd.Series(["Bonn", "Ulm"] * 20, dtype="object")})
 CHURN = make_pipeline(make_column_transformer((OneHotEncoder(), ["town"])), LogisticRegression())
@@ -42,26 +42,6 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def put_models(project: Path) -> None:
-    """Replace the models, their manifest and the workflow's branches."""
-    manifest_path = project / "models" / "manifest.json"
-    manifest = json.loads(manifest_path.read_text())
-    manifest["models"] = {}
-    for name, (model, entry) in MODELS.items():
-        path = project / "models" / f"{name}.joblib"
-        joblib.dump(model, path)
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        manifest["models"][name] = {"sha256": sha256, **entry}
-    manifest_path.write_text(json.dumps(manifest))
-    workflow_path = project / "state_machine.json"
-    workflow = json.loads(workflow_path.read_text())
-    branch = json.dumps(workflow["States"]["Predict"]["Branches"][0])
-    workflow["States"]["Predict"]["Branches"] = [
-        json.loads(branch.replace("linear_regression", name)) for name in MODELS
-    ]
-    workflow_path.write_text(json.dumps(workflow))
-
-
 def post(url: str, request: Any) -> tuple[dict[str, Any], Any]:
     """Return the execution record, and the response's headers."""
     with urllib.request.urlopen(url, json.dumps(request).encode(), timeout=35) as response:
@@ -69,7 +49,7 @@ def post(url: str, request: Any) -> tuple[dict[str, Any], Any]:
 
 
 def test_unlike_models_live_in_one_service(live: Path) -> None:
-    put_models(live)
+    put_models(live, MODELS)
     url = deployer(live, "up", "--local").out.splitlines()[-1]
     whole = {"town": "Ulm", "text": "good", "a": 1, "b": 0}
     record, headers = post(url, whole)
@@ -108,7 +88,7 @@ def test_what_cannot_answer_is_refused_and_what_is_live_stays_live(live: Path) -
     url = deployer(live, "up", "--local").out.splitlines()[-1]
     sample = json.loads((live / "samples" / "boston_housing.json").read_text())
     before, _ = post(url, sample)
-    put_models(live)
+    put_models(live, MODELS)
     manifest = json.loads((live / "models" / "manifest.json").read_text())
     path = live / "models" / "mood.joblib"
     path.write_bytes(path.read_bytes()[:300])

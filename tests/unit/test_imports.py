@@ -58,8 +58,6 @@ LAYERS = [
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples"},
-    {"project.manifest"},
-    {"project.answers"},
     {"images.direct", "images.engine"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
     | {"images.predictions", "images.trial"},
@@ -67,6 +65,8 @@ LAYERS = [
     {"project.branches", "project.model_files", "project.inspection.program"},
     {"project.examples", "project.inspection.conclusions", "project.inspection.unpickling"},
     {"project.inspection.records", "project.inspection.names"},
+    {"project.manifest"},
+    {"project.answers"},
     {"project.json_text", "project.inspection.structure"},
     {"project.inspection.refusal"},
     {"project.settings", "engine.graph"},
@@ -78,7 +78,7 @@ LAYERS = [
     {"files", "machine", "project.state_rules"},
     {"aws.botocore_patches"},
     {"aws.foreign_answers"},
-    {"errors", "hints", "images.run_handler", "project.template"},
+    {"children", "errors", "hints", "images.run_handler", "project.template"},
     {
         "",
         "commands",

@@ -15,7 +15,6 @@ from typing import Any
 from deployer.project.inspection.names import Job, check_names, feature_names, names_of
 from deployer.project.inspection.records import (
     Feature,
-    fits,
     made_record,
     own_input,
     same,
@@ -30,6 +29,7 @@ from deployer.project.inspection.structure import (
     takes_texts,
     type_of,
 )
+from deployer.project.manifest import fits
 
 RECORDS = 5  # of the example, at most, in the manifest
 TRIED = 100  # records of the example that the model is asked here

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from deployer.project.inspection.structure import type_of
-
 TOLERANCE = 1e-9
 Feature = dict[str, Any]
 
@@ -59,12 +57,6 @@ def made_record(features: list[Feature]) -> dict[str, Any]:
         feature["name"]: (feature.get("categories") or [empty.get(feature["type"], 1.0)])[0]
         for feature in features
     }
-
-
-def fits(value: Any, type_: str) -> bool:
-    if type_ == "boolean":
-        return isinstance(value, bool) or (type(value) in (int, float) and value in (0, 1))
-    return type_of([value]) == type_
 
 
 def same(a: Any, b: Any) -> bool:
