@@ -252,21 +252,24 @@ def test_invoke_of_a_function_answers_as_lambda_does(deployed: Path) -> None:
 
 def test_invoke_returns_the_end_of_its_own_log_where_it_is_asked_for(deployed: Path) -> None:
     """START, END and REPORT lines included; with DryRun nothing runs."""
-    aws, name = account(deployed), "inference-dev-random-forest"
-    first, second = (
-        aws.call("lambda", "invoke", FunctionName=name, LogType="Tail", Payload=SAMPLE)
-        for _ in range(2)
-    )
+    name = "inference-dev-random-forest"
+
+    def invoke(**parameters: str) -> Any:
+        """Call, and read the whole answer: a body left unread leaves a connection open."""
+        aws = account(deployed)
+        answer = aws.call("lambda", "invoke", FunctionName=name, Payload=SAMPLE, **parameters)
+        return {**answer, "Payload": answer["Payload"].read()}
+
+    first, second = (invoke(LogType="Tail") for _ in range(2))
     lines = base64.b64decode(second["LogResult"]).decode().splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["START", "END", "REPORT"]
     assert first["LogResult"] != second["LogResult"]
-    answer = aws.call("lambda", "invoke", FunctionName=name, Payload=SAMPLE)
-    assert "LogResult" not in answer
+    assert "LogResult" not in invoke()
     dry = {"InvocationType": "DryRun", "LogType": "Tail"}
-    answer = aws.call("lambda", "invoke", FunctionName=name, Payload=SAMPLE, **dry)
+    answer = invoke(**dry)
     assert answer["StatusCode"] == 204 and "LogResult" not in answer
     with pytest.raises(AwsError) as error:
-        aws.call("lambda", "invoke", FunctionName=f"{name}x", Payload=SAMPLE, **dry)
+        account(deployed).call("lambda", "invoke", FunctionName=f"{name}x", Payload=SAMPLE, **dry)
     assert error.value.code == "ResourceNotFoundException"
 
 
