@@ -41,35 +41,42 @@ class Skipped(Exception):
     """The request is complete for another model, and not for this one; the message says why."""
 
 
-def sample(signature: Signature) -> Any:
+def sample(signature: Signature, build: Build | None = None) -> Any:
     """Return the model's input for one made record: zeros, first categories, empty strings.
 
-    A model may refuse it.
+    A model may refuse it. For `build` see features_of.
     """
     empty: dict[str, Any] = {"string": "", "boolean": False}
     columns = [
         [(feature.get("categories") or [empty.get(feature.get("type", "number"), 0.0)])[0]]
         for feature in signature.features
     ]
-    return BUILDERS[signature.input](columns, signature.features)
+    return (build or BUILDERS[signature.input])(columns, signature.features)
 
 
-def features_of(signature: Signature, model: str) -> Features:
-    """Return the features of a model, which check requests and make the model's input of them."""
-    features = Features(signature.names) if signature.numbers_alone else TypedFeatures(signature)
+def features_of(signature: Signature, model: str, build: Build | None = None) -> Features:
+    """Return the features of a model, which check requests and make the model's input of them.
+
+    `build` makes it, if not the function that BUILDERS names.
+    """
+    features = (
+        Features(signature.names)
+        if signature.numbers_alone
+        else TypedFeatures(signature, build or BUILDERS[signature.input])
+    )
     return UnlikeFeatures(model, features, signature.others) if signature.others else features
 
 
 class TypedFeatures(Features):
     """Features of which some are no plain numbers."""
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, build: Build) -> None:
         super().__init__(signature.names)
         self.features = signature.features
         self._categories = {
             feature["name"]: frozenset(feature.get("categories", ())) for feature in self.features
         }
-        self._build: Build = BUILDERS[signature.input]
+        self._build = build
 
     def rows(self, records: list[Any]) -> Any:
         """Return records as the model's input: an array, a table, or a list of texts.

@@ -68,11 +68,7 @@ def load(content: bytes, signature: Signature) -> tuple[Evaluate | Outputs, str]
     from fast import estimators
 
     try:
-        if not signature.numbers_alone:
-            raise estimators.Unknown("its features are no plain numbers")
-        if signature.outputs not in (None, ["predict"]):
-            raise estimators.Unknown(f"it answers {', '.join(signature.outputs)}")
-        return estimators.load(content, signature.trained_with, len(signature.features)), "numpy"
+        return estimators.load(content, signature), "numpy"
     except estimators.Unknown as unknown:
         return load_in_part(content, signature, unknown)
 

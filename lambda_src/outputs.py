@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from inputs import Build
     from signature import Signature
 
     Columns = dict[str, list[Any]]  # one item per record, except for `classes`
@@ -63,10 +64,15 @@ def is_large(columns: Columns) -> bool:
 
 
 class Outputs:
-    """An evaluation of records that returns the members of an answer, by name."""
+    """An evaluation of records that returns the members of an answer, by name.
 
-    def __init__(self, columns: Evaluation) -> None:
+    Attributes:
+        build: makes the input of `columns`, if not the function that inputs.BUILDERS names.
+    """
+
+    def __init__(self, columns: Evaluation, build: Build | None = None) -> None:
         self.columns = columns
+        self.build = build
 
 
 def evaluation(model: Any, signature: Signature) -> Evaluate | Outputs:
@@ -153,11 +159,18 @@ def classes_of(model: Any) -> list[Any] | None:
         ModelError: JSON cannot hold a label.
     """
     classes = getattr(model, "classes_", None)
-    if classes is None:
-        return None
-    labels = [each.tolist() for each in classes] if nested(classes) else list(plain(classes))
-    check("classes_", labels)
-    return labels
+    return None if classes is None else labels(classes)
+
+
+def labels(classes: Any) -> list[Any]:
+    """Return labels as plain values.
+
+    Raises:
+        ModelError: JSON cannot hold one.
+    """
+    listed = [each.tolist() for each in classes] if nested(classes) else list(plain(classes))
+    check("classes_", listed)
+    return listed
 
 
 def nested(result: Any) -> bool:

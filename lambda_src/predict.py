@@ -142,7 +142,7 @@ def predictor(
     import inputs
     import outputs
 
-    features = inputs.features_of(model, name)
+    features = inputs.features_of(model, name, getattr(evaluate, "build", None))
     return GeneralPredictor(name, version, outputs.columns(evaluate), features, model.targets)
 
 

@@ -159,7 +159,8 @@ def outcome(load: Load, models: Path, name: str, manifest: dict[str, Any]) -> Ou
             "predictions": dict.fromkeys(KINDS, f"{type(error).__name__}: {error}"),
         }
     predictions = {}
-    for kind, model_input in inputs_of(signature, described).items():
+    build = getattr(predict, "build", None) or inputs.BUILDERS[signature.input]
+    for kind, model_input in inputs_of(signature, described, build).items():
         try:
             predictions[kind] = evaluated(predict, model_input)
         except Exception as error:
@@ -182,24 +183,24 @@ def evaluated(evaluate: Any, model_input: Any) -> Any:
     return evaluate(model_input).tolist()
 
 
-def inputs_of(signature: Signature, described: dict[str, Any]) -> dict[str, Any]:
-    """Return the model's input for each kind of records."""
+def inputs_of(
+    signature: Signature, described: dict[str, Any], build: inputs.Build
+) -> dict[str, Any]:
+    """Return the model's input for each kind of records, as `build` makes it of columns."""
     example = described.get("example", {}).get("instances")
     kinds = rows(described["features"]) if signature.numbers_alone else {}
     if not signature.numbers_alone and signature.input != "text":
         made = columns(described["features"])
         kinds = {
-            "rows": inputs.BUILDERS[signature.input](made, signature.features),
-            "one row": inputs.BUILDERS[signature.input](
-                [values[:1] for values in made], signature.features
-            ),
+            "rows": build(made, signature.features),
+            "one row": build([values[:1] for values in made], signature.features),
         }
     if example and signature.numbers_alone:
         kinds["example"] = Features(signature.names).rows(example)
     elif example:
-        kinds["example"] = inputs.TypedFeatures(signature).rows(example)
+        kinds["example"] = inputs.TypedFeatures(signature, build).rows(example)
     elif not kinds:
-        kinds["example"] = inputs.sample(signature)
+        kinds["example"] = inputs.sample(signature, build)
     return kinds
 
 

@@ -1,0 +1,147 @@
+"""What estimators become: stages, which are functions of arrays, with what they take and give."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fast.data import Sparse, Table
+from fast.unpickling import Unknown
+
+TYPE_CHECKING = False  # see contract.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    Run = Callable[[Any], Any]
+
+
+class Stage:
+    """A transformation: `run` returns an array of (n_rows, n_features), or a Sparse, from one.
+
+    Attributes:
+        takes_table: it takes a Table; any other stage is given the numbers of it.
+        needs_table: it takes nothing else.
+        takes_sparse: it takes a Sparse.
+        takes_nan: it takes missing numbers; any other stage refuses them, as scikit-learn does.
+        gives_table, gives_sparse: it returns a Table or a Sparse.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        takes_table: bool = False,
+        needs_table: bool = False,
+        takes_sparse: bool = False,
+        takes_nan: bool = True,
+        gives_table: bool = False,
+        gives_sparse: bool = False,
+    ) -> None:
+        self.run = run
+        self.takes_table = takes_table or needs_table
+        self.needs_table = needs_table
+        self.gives_table = gives_table
+        self.takes_sparse = takes_sparse
+        self.takes_nan = takes_nan
+        self.gives_sparse = gives_sparse
+
+    def after(self, first: Stage) -> Stage:
+        """Return this stage with another one before it."""
+        return Stage(**self._joined(first))
+
+    def _joined(self, first: Stage) -> dict[str, Any]:
+        if isinstance(first, Model):
+            raise Unknown("a model in the place of a transformation")
+        if first.gives_sparse and not self.takes_sparse:
+            raise Unknown("a sparse matrix for a stage that takes none")
+        if self.needs_table and not first.gives_table:
+            raise Unknown("an array for a stage that takes columns")
+        before, then = first.run, self.run
+        if first.gives_table and not self.takes_table:
+            then = after_numbers(then)
+        return {
+            "run": lambda rows: then(before(rows)),
+            "takes_table": first.takes_table,
+            "needs_table": first.needs_table,
+            "takes_sparse": first.takes_sparse,
+            "takes_nan": first.takes_nan,
+            "gives_table": self.gives_table,
+            "gives_sparse": self.gives_sparse,
+        }
+
+
+class Model(Stage):
+    """A stage that predicts.
+
+    `run` returns what all methods begin with: a regressor's predictions, a classifier's scores.
+
+    Attributes:
+        methods: the results of an estimator's methods, by name, each from that of `run`.
+        defaults: the names of those that an answer holds by default (outputs.methods).
+        classes: the labels of a classifier.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        methods: Mapping[str, Run],
+        defaults: Sequence[str] = ("predict",),
+        classes: NDArray[Any] | None = None,
+        **takes: bool,
+    ) -> None:
+        super().__init__(run, **{"takes_nan": False, **takes})
+        self.methods = methods
+        self.defaults = defaults
+        self.classes = classes
+
+    def after(self, first: Stage) -> Model:
+        joined = self._joined(first)
+        return Model(joined.pop("run"), self.methods, self.defaults, self.classes, **joined)
+
+
+def regressor(run: Run, **takes: bool) -> Model:
+    """Return the model whose predictions `run` returns."""
+    return Model(run, {"predict": same}, **takes)
+
+
+def classifier(
+    run: Run, classes: NDArray[Any], methods: Mapping[str, Run], places: Run, **takes: bool
+) -> Model:
+    """Return the model of a classifier.
+
+    Args:
+        methods: predict_proba or decision_function, or both, from the scores of `run`; the first
+            is part of an answer by default.
+        places: returns the places of the predicted labels among `classes`, from the scores.
+    """
+    every = {"predict": lambda scores: classes.take(places(scores), axis=0), **methods}
+    return Model(run, every, ["predict", next(iter(methods))], classes, **takes)
+
+
+def after_numbers(run: Run) -> Run:
+    return lambda rows: run(numbers(rows))
+
+
+def same(values: Any) -> Any:
+    return values
+
+
+def most_likely(scores: NDArray[Any]) -> NDArray[Any]:
+    """Return the place of the largest score of each row."""
+    places: NDArray[Any] = scores.argmax(axis=1)
+    return places
+
+
+def numbers(rows: Any) -> Any:
+    """Return a table as an array; an array as it is."""
+    return rows.numbers() if isinstance(rows, Table) else rows
+
+
+def finite(rows: Any) -> Any:
+    """Return an array, or refuse missing numbers in scikit-learn's words."""
+    values = rows.values if isinstance(rows, Sparse) else numbers(rows)
+    if np.isnan(values).any():
+        raise ValueError("Input X contains NaN.")
+    return rows
