@@ -66,10 +66,11 @@ def load(content: bytes, signature: Signature) -> tuple[Evaluate | Outputs, str]
     if not fast_paths():
         return load_with_sklearn(content, signature), "scikit-learn"
     from fast import estimators
+    from fast.unpickling import Unknown
 
     try:
         return estimators.load(content, signature), "numpy"
-    except estimators.Unknown as unknown:
+    except Unknown as unknown:
         return load_in_part(content, signature, unknown)
 
 

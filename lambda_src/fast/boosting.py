@@ -6,7 +6,7 @@ import numpy as np
 
 from fast import stages
 from fast.linear import logistic_function, of_both, places, softmax
-from fast.trees import ensemble
+from fast.trees import ensemble, in_parts
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -53,7 +53,7 @@ def raw(model: Fitted, first: NDArray[Any]) -> Run:
 
     def run(rows: NDArray[Any]) -> NDArray[Any]:
         rows = np.ascontiguousarray(rows, dtype=np.float32)
-        sums = rounds(values(rows), per_round)
+        sums = in_parts(lambda part: rounds(values(part), per_round), rows, len(trees))
         sums *= rate
         sums += first
         return sums
@@ -63,10 +63,10 @@ def raw(model: Fitted, first: NDArray[Any]) -> Run:
 
 def rounds(values: NDArray[Any], per_round: int) -> NDArray[Any]:
     """Return sums over the rounds, of values of (n_trees, n_rows)."""
-    if per_round == 1:
-        total: NDArray[Any] = values.sum(axis=0)
-        return total
-    return values.reshape(-1, per_round, values.shape[1]).sum(axis=0).T
+    if per_round > 1:
+        values = values.reshape(-1, per_round, values.shape[1])
+    sums: NDArray[Any] = values.sum(axis=0)
+    return sums.T
 
 
 def of_regressor(init: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fast.data import Table, joined
-from fast.stages import Model, Stage, numbers, same
+from fast.stages import Model, Stage, adapted, same
 from fast.unpickling import Partial, Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -72,11 +72,6 @@ def check_transforming(stages: Sequence[Stage]) -> None:
         raise Unknown("a model in the place of a transformation")
 
 
-def adapted(stage: Stage) -> Stage:
-    """Return a stage that takes a table in any case."""
-    return stage if stage.takes_table else stage.after(Stage(numbers, takes_table=True))
-
-
 def weighted(stage: Stage, weight: float | None) -> Stage:
     if weight is None:
         return stage
@@ -114,5 +109,5 @@ def is_check(called: Any) -> bool:
     """Tell whether a function is scikit-learn's check of an array, which changes no number."""
     return (
         isinstance(called, Partial)
-        and getattr(called.values[0], "kind", "") == "sklearn.utils.validation.check_array"
+        and getattr(called.arguments[0], "kind", "") == "sklearn.utils.validation.check_array"
     )

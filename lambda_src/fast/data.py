@@ -113,5 +113,5 @@ def sparse(rows: NDArray[Any]) -> Sparse:
         np.repeat(np.arange(count), width),
         np.tile(np.arange(width), count),
         rows.ravel(),
-        rows.shape,
+        (count, width),
     )

@@ -7,10 +7,11 @@ For anything that it does not support it raises Unknown, and the caller takes sc
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fast.building import Builder
-from fast.composition import adapted
-from fast.data import table
-from fast.stages import Model, Stage, same
+from fast.data import is_nan, table
+from fast.stages import Model, Stage, adapted, same
 from fast.unpickling import Unknown, read
 
 TYPE_CHECKING = False  # see contract.py
@@ -39,11 +40,26 @@ def load(content: bytes, signature: Signature) -> Evaluate | Outputs:
             another kind of file.
     """
     try:
-        return evaluation(stage(content, signature), signature)
+        return tried(evaluation(stage(content, signature), signature), signature)
     except Unknown:
         raise
     except Exception as error:  # an unforeseen layout must not keep a good model from serving
         raise Unknown(f"{type(error).__name__}: {error}") from error
+
+
+def tried(evaluate: Evaluate | Outputs, signature: Signature) -> Evaluate | Outputs:
+    """Return an evaluation that has answered once: the first call imports parts of numpy.
+
+    predict.Predictor does the same for plain numbers.
+    """
+    if not signature.plain or not callable(evaluate):
+        import inputs
+
+        made = inputs.sample(signature, getattr(evaluate, "build", None))
+        call = evaluate if callable(evaluate) else evaluate.columns
+        with suppress(ValueError):  # a made record may be refused
+            call(made)
+    return evaluate
 
 
 def stage(content: bytes, signature: Signature) -> Model:
@@ -79,6 +95,8 @@ def check_columns(features: list[dict[str, Any]]) -> None:
     for feature in features:
         if feature.get("dtype") in (*NARROW, *OF_PANDAS):
             raise Unknown(f"a column of {feature['dtype']}")
+        if feature.get("type") == "boolean" and feature.get("nullable") and not is_nan(feature):
+            raise Unknown("a column of booleans and None")
 
 
 def evaluation(model: Model, signature: Signature) -> Evaluate | Outputs:

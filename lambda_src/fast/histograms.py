@@ -7,6 +7,7 @@ import numpy as np
 from fast import stages
 from fast.boosting import classifying, rounds
 from fast.leaves import MOST, Leaves, Nodes
+from fast.trees import in_parts
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -52,7 +53,8 @@ def raw(model: Fitted) -> Run:
     first = first if per_round > 1 else first[0]
 
     def run(rows: NDArray[Any]) -> NDArray[Any]:
-        return rounds(leaves(np.asarray(rows, dtype=np.float64)), per_round) + first
+        sums = in_parts(lambda part: rounds(leaves(part), per_round), rows, len(nodes.roots))
+        return sums + first
 
     return run
 

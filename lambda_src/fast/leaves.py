@@ -111,8 +111,8 @@ class Leaves:
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the leaves' values: (n_trees, n_rows) or (n_trees, n_rows, k)."""
         numbers = np.concatenate([block(rows) for block in self.blocks])
-        numbers += self.starts
-        return self.value.take(numbers, axis=0)
+        values: NDArray[Any] = self.value.take(numbers + self.starts, axis=0)
+        return values
 
 
 class Block:
@@ -179,7 +179,8 @@ class Block:
             parts = left.reshape(len(left), self.count, self.words)
             number = (parts != 0).argmax(axis=2)
             part = np.take_along_axis(parts, number[:, :, None], axis=2)[:, :, 0]
-            return number * WORD + lowest_bit(part)
+            whole: NDArray[Any] = number * WORD + lowest_bit(part)
+            return whole
         return lowest_bit(left)
 
 
@@ -200,9 +201,10 @@ def ones(count: NDArray[Any]) -> NDArray[Any]:
 
 
 def lowest_bit(sets: NDArray[Any]) -> NDArray[Any]:
-    """Return the number of the lowest bit: a power of two is exact as a float."""
-    lowest = (sets & (~sets + sets.dtype.type(1))).astype(np.float64)
-    return (np.frexp(lowest)[1] - 1).astype(np.intp)
+    """Return the number of the lowest bit: the exponent of a power of two as a float32."""
+    lowest = (sets & (~sets + sets.dtype.type(1))).astype(np.float32)
+    number: NDArray[Any] = (lowest.view(np.int32) >> 23) - 127
+    return number
 
 
 def category_places(codes: NDArray[Any]) -> NDArray[Any]:

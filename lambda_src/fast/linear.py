@@ -79,7 +79,8 @@ def places(scores: NDArray[Any]) -> NDArray[Any]:
 def logistic_function(scores: NDArray[Any]) -> NDArray[Any]:
     """Return 1 / (1 + exp(-x)), without an overflow."""
     small = np.exp(-np.abs(scores))
-    return np.where(scores >= 0, 1.0, small) / (1.0 + small)
+    likely: NDArray[Any] = np.where(scores >= 0, 1.0, small) / (1.0 + small)
+    return likely
 
 
 def of_both(second: NDArray[Any]) -> NDArray[Any]:
@@ -98,7 +99,7 @@ def one_against_the_rest(scores: NDArray[Any]) -> NDArray[Any]:
 def softmax(scores: NDArray[Any]) -> NDArray[Any]:
     if scores.ndim == 1:
         scores = np.stack([-scores, scores], axis=1)
-    likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+    likely: NDArray[Any] = np.exp(scores - scores.max(axis=1, keepdims=True))
     likely /= likely.sum(axis=1, keepdims=True)
     return likely
 

@@ -47,10 +47,10 @@ def max_abs(model: Fitted, build: Builder) -> Stage:
 
 def imputer(model: Fitted, build: Builder) -> Stage:
     """Return the stage of a SimpleImputer: of numbers, or of a table of any values."""
-    if model.statistics_.dtype.kind == "O":
+    if not all(isinstance(value, (int, float)) for value in model.statistics_.tolist()):
         return table_imputer(model)
     missing, kept = model.missing_values, places_kept(model)
-    statistics = model.statistics_[kept]
+    statistics = model.statistics_[kept].astype(np.float64)
     is_nan = isinstance(missing, float) and math.isnan(missing)
     if not is_nan and not isinstance(missing, (int, float)):
         raise Unknown(f"SimpleImputer of {missing!r} among numbers")

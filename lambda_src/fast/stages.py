@@ -89,7 +89,7 @@ class Model(Stage):
         methods: Mapping[str, Run],
         defaults: Sequence[str] = ("predict",),
         classes: NDArray[Any] | None = None,
-        **takes: bool,
+        **takes: Any,
     ) -> None:
         super().__init__(run, **{"takes_nan": False, **takes})
         self.methods = methods
@@ -101,13 +101,13 @@ class Model(Stage):
         return Model(joined.pop("run"), self.methods, self.defaults, self.classes, **joined)
 
 
-def regressor(run: Run, **takes: bool) -> Model:
+def regressor(run: Run, **takes: Any) -> Model:
     """Return the model whose predictions `run` returns."""
     return Model(run, {"predict": same}, **takes)
 
 
 def classifier(
-    run: Run, classes: NDArray[Any], methods: Mapping[str, Run], places: Run, **takes: bool
+    run: Run, classes: NDArray[Any], methods: Mapping[str, Run], places: Run, **takes: Any
 ) -> Model:
     """Return the model of a classifier.
 
@@ -118,6 +118,11 @@ def classifier(
     """
     every = {"predict": lambda scores: classes.take(places(scores), axis=0), **methods}
     return Model(run, every, ["predict", next(iter(methods))], classes, **takes)
+
+
+def adapted(stage: Stage) -> Stage:
+    """Return a stage that takes a table in any case."""
+    return stage if stage.takes_table else stage.after(Stage(numbers, takes_table=True))
 
 
 def after_numbers(run: Run) -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections import Counter
@@ -144,9 +143,8 @@ def english() -> Collection[str]:
     package = find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
         raise Unknown("stop words of a scikit-learn that is not here")
-    path = os.path.join(  # noqa: PTH118  pathlib would take a part of an init to import
-        package.submodule_search_locations[0], "feature_extraction", "_stop_words.py"
-    )
+    folder = package.submodule_search_locations[0]
+    path = f"{folder}/feature_extraction/_stop_words.py"
     spec = spec_from_file_location("stop_words", path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)

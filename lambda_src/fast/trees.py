@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fast import stages
-from fast.leaves import MOST, Leaves, Nodes
+from fast.leaves import Leaves, Nodes
 from fast.unpickling import Tree, Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from fast.stages import Model, Run
     from fast.unpickling import Fitted
 
-ROWS_AT_ONCE = 256  # of a forest: the nodes of so many rows in a hundred trees stay in the cache
+AT_ONCE = 25_600  # rows times trees: what belongs to so many stays in the cache
+FEW_LEAVES = 32  # of each tree; with more, a descent takes no longer, and less memory
 LEVELS_BETWEEN = 4  # levels of a tree between two searches for rows that have reached a leaf
 
 
@@ -58,12 +59,20 @@ def mean(members: Sequence[Fitted], build: Builder) -> Run:
 
     def run(rows: NDArray[Any]) -> NDArray[Any]:
         rows = np.ascontiguousarray(rows, dtype=np.float32)
-        parts = [rows[first : first + ROWS_AT_ONCE] for first in range(0, len(rows), ROWS_AT_ONCE)]
-        sums = np.concatenate([in_order(values(part)) for part in parts])
+        sums = in_parts(lambda part: in_order(values(part)), rows, len(trees))
         sums /= len(trees)
         return sums
 
     return run
+
+
+def in_parts(run: Run, rows: NDArray[Any], trees: int) -> NDArray[Any]:
+    """Return the results for some of the rows after another, in one array."""
+    size = max(1, AT_ONCE // trees)
+    if len(rows) <= size:
+        whole: NDArray[Any] = run(rows)
+        return whole
+    return np.concatenate([run(rows[first : first + size]) for first in range(0, len(rows), size)])
 
 
 def takes_missing(tree: Fitted) -> bool:
@@ -77,10 +86,10 @@ def in_order(values: NDArray[Any]) -> NDArray[Any]:
 
     numpy's sum over a whole array goes another way, in pairs.
     """
-    if values[0].size > 1:
-        total: NDArray[Any] = values.sum(axis=0)
-        return total
-    return np.add.accumulate(values, axis=0)[-1]
+    total: NDArray[Any] = (
+        values.sum(axis=0) if values[0].size > 1 else np.add.accumulate(values, axis=0)[-1]
+    )
+    return total
 
 
 def ensemble(trees: Sequence[Tree], missing: bool) -> Run:
@@ -88,7 +97,7 @@ def ensemble(trees: Sequence[Tree], missing: bool) -> Run:
 
     It takes the arrays out of the trees, for they would else need twice the memory.
     """
-    if max(tree.node_count for tree in trees) < 2 * MOST:
+    if max(tree.node_count for tree in trees) < 2 * FEW_LEAVES:
         leaves = Leaves(nodes_of(trees), missing)
         return lambda rows: leaves(rows.astype(np.float64))
     return Forest(trees, missing)

@@ -85,7 +85,7 @@ class Fitted:
         def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, *values: Any) -> None:
-        self.values = values
+        self.arguments = values
 
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, dict):
@@ -105,7 +105,7 @@ class Tree(Fitted):
 
 
 class Partial(Fitted):
-    """A function with some of its arguments, which is not called; `values` holds the function."""
+    """A function with some of its arguments: `arguments` holds the function, which is not called."""
 
 
 class ArrayInFile:

@@ -25,7 +25,7 @@ def regressor(model: Fitted, build: Builder) -> Model:
 
 def classifier(model: Fitted, build: Builder) -> Model:
     """Return the model of a classifier without probabilities, which libsvm couples by its own."""
-    if model.probability:
+    if model.probability is True:  # a string since scikit-learn 1.9
         raise Unknown("SVC with probabilities")
     if model.break_ties:
         raise Unknown("SVC that breaks ties")
@@ -36,12 +36,13 @@ def classifier(model: Fitted, build: Builder) -> Model:
         return stages.classifier(run, classes, methods, places)
     pairs = [(i, j) for i in range(len(classes)) for j in range(i + 1, len(classes))]
     run = weighted(model, pair_weights(model, pairs), model.intercept_)
-    decide: Run = stages.same
-    if model.decision_function_shape == "ovr":
-        decide = lambda scores: one_against_the_rest(scores, pairs)  # noqa: E731  the other is one
-    return stages.classifier(
-        run, classes, {"decision_function": decide}, lambda scores: votes(scores, pairs).argmax(1)
-    )
+    by_pair = model.decision_function_shape == "ovo"
+    methods = {
+        "decision_function": lambda scores: (
+            scores if by_pair else one_against_the_rest(scores, pairs)
+        )
+    }
+    return stages.classifier(run, classes, methods, lambda scores: votes(scores, pairs).argmax(1))
 
 
 def pair_weights(model: Fitted, pairs: list[tuple[int, int]]) -> NDArray[Any]:
@@ -71,7 +72,8 @@ def one_against_the_rest(scores: NDArray[Any], pairs: list[tuple[int, int]]) -> 
     for number, (i, j) in enumerate(pairs):
         clear[:, i] += scores[:, number]
         clear[:, j] -= scores[:, number]
-    return votes(scores, pairs) + clear / (3 * (np.abs(clear) + 1))
+    decisions: NDArray[Any] = votes(scores, pairs) + clear / (3 * (np.abs(clear) + 1))
+    return decisions
 
 
 def weighted(model: Fitted, weights: NDArray[Any], intercept: Any) -> Run:

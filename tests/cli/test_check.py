@@ -71,9 +71,9 @@ def test_every_finding_is_told_at_once(project: Path) -> None:
 
 def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project: Path) -> None:
     edit(
-        project / "lambda_src" / "fast" / "estimators.py",
-        "rows @ coefficients + intercept",
-        "rows @ coefficients",
+        project / "lambda_src" / "fast" / "linear.py",
+        "rows @ factors + intercept",
+        "rows @ factors",
     )
     stdout = run(project, "check", "--offline").stdout
     assert "the handler of lambda_src/ does not predict as the models do" in stdout

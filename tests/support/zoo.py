@@ -24,6 +24,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     AdaBoostRegressor,
     ExtraTreesRegressor,
+    GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -34,7 +35,7 @@ from sklearn.ensemble import (
 )
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.impute import KNNImputer
+from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import (
     HuberRegressor,
@@ -43,24 +44,29 @@ from sklearn.linear_model import (
     LogisticRegression,
     PoissonRegressor,
     Ridge,
+    RidgeClassifier,
     RidgeCV,
+    SGDClassifier,
 )
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
+    MinMaxScaler,
     OneHotEncoder,
     PolynomialFeatures,
     PowerTransformer,
     QuantileTransformer,
+    RobustScaler,
     StandardScaler,
 )
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeRegressor
 
 FOREST = RandomForestRegressor(n_estimators=5, random_state=1)
-# Evaluated with numpy alone (fast/estimators.py).
+# Evaluated with numpy alone (fast/registry.py).
 KNOWN = {
     "linear": LinearRegression(),
     "lasso": Lasso(),
@@ -68,25 +74,40 @@ KNOWN = {
     "extra_trees": ExtraTreesRegressor(n_estimators=5, random_state=1),
     "tree": DecisionTreeRegressor(max_depth=6, random_state=1),
     "vectors": make_pipeline(StandardScaler(), SVR(C=50.0, gamma=0.05)),
-}
-# Evaluated by scikit-learn. No two of them import the same modules.
-OTHERS = {
-    "ada_boost": AdaBoostRegressor(n_estimators=5, random_state=1),
+    "boosting": GradientBoostingRegressor(n_estimators=5, random_state=1),
     "categories": make_pipeline(
         ColumnTransformer(
             [("scaled", StandardScaler(), [0, 5]), ("category", OneHotEncoder(), [3])]
         ),
         Ridge(),
     ),
+    "histograms": HistGradientBoostingRegressor(max_iter=5),
+    "histograms_of_codes": HistGradientBoostingRegressor(categorical_features=[3, 8], max_iter=5),
+    "huber": make_pipeline(StandardScaler(), HuberRegressor()),
     "no_zero": make_pipeline(
         ColumnTransformer([("category", OneHotEncoder(), [8])]), Ridge()
     ),  # RAD begins at 1
+    "scaled": make_pipeline(
+        SimpleImputer(strategy="constant", fill_value=0), MinMaxScaler(clip=True), RidgeCV()
+    ),
+    # Their answers have more members than predictions.
+    "bayes_labels": GaussianNB(),
+    "boosted_labels": HistGradientBoostingClassifier(max_iter=5),
+    "decided_labels": make_pipeline(StandardScaler(), SVC()),
+    "gradient_labels": GradientBoostingClassifier(n_estimators=5, random_state=1),
+    "labels": make_pipeline(StandardScaler(), LogisticRegression()),
+    "ridge_labels": make_pipeline(RobustScaler(), RidgeClassifier()),
+    "stochastic_labels": make_pipeline(
+        StandardScaler(), SGDClassifier(loss="log_loss", random_state=1)
+    ),
+    "voted_labels": RandomForestClassifier(n_estimators=5, random_state=1),
+}
+# Evaluated by scikit-learn. No two of them import the same modules.
+OTHERS = {
+    "ada_boost": AdaBoostRegressor(n_estimators=5, random_state=1),
     "components": make_pipeline(PCA(3), Ridge()),
     "gaussian_process": GaussianProcessRegressor(),
-    "gradient_boosting": GradientBoostingRegressor(n_estimators=5, random_state=1),
     "grid": GridSearchCV(Ridge(), {"alpha": [1.0, 2.0]}),
-    "histograms": HistGradientBoostingRegressor(max_iter=5),
-    "huber": make_pipeline(StandardScaler(), HuberRegressor()),
     "imputed": make_pipeline(KNNImputer(), Ridge()),
     "kernel_ridge": KernelRidge(),
     "logarithm": TransformedTargetRegressor(Ridge(), func=np.log, inverse_func=np.exp),
@@ -99,13 +120,9 @@ OTHERS = {
     "selected": make_pipeline(SelectKBest(f_regression, k=3), RidgeCV()),
     "stacked": StackingRegressor([("linear", Ridge()), ("forest", FOREST)]),
     # Their answers have more members than predictions.
-    "boosted_labels": HistGradientBoostingClassifier(max_iter=5),
     "clusters": make_pipeline(StandardScaler(), KMeans(3, n_init=1, random_state=1)),
-    "decided_labels": make_pipeline(StandardScaler(), SVC()),
-    "labels": make_pipeline(StandardScaler(), LogisticRegression()),
     "outliers": IsolationForest(n_estimators=5, random_state=1),
     "reduced": make_pipeline(StandardScaler(), PCA(3)),
-    "voted_labels": RandomForestClassifier(n_estimators=5, random_state=1),
 }
 
 
