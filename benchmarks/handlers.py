@@ -1,6 +1,6 @@
 """The handlers that a benchmark compares, and the program that measures one in its process.
 
-usual    boto3, joblib, a pandas DataFrame for each request, `model.predict`
+usual    boto3, joblib, a pandas DataFrame for each request, `predict_proba` or `predict`
 ours     lambda_src/predict.py
 empty    does nothing, so only the time of Python, the runtime and HTTP remains
 """
@@ -17,14 +17,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = {"usual": "usual", "ours": "predict", "empty": "empty"}
 COUNTS = (1, 100, 1000)  # records of a request
+TABLE = "table"  # the model of a table, and its columns of strings
+STRINGS = ("RAD", "CHAS")
 USUAL = """
 import os
 import boto3, joblib, pandas, sklearn
 path = "/tmp/" + os.environ["KEY"]
 boto3.client("s3").download_file(os.environ["BUCKET"], os.environ["KEY"], path)
 model = joblib.load(path)
+predict = getattr(model, "predict_proba", model.predict)
 def handler(event, context):
-    return {"predictions": model.predict(pandas.DataFrame(event["instances"])).tolist()}
+    return {"predictions": predict(pandas.DataFrame(event["instances"])).tolist()}
 """
 EMPTY = "def handler(event, context):\n    return None\n"
 
@@ -32,11 +35,12 @@ EMPTY = "def handler(event, context):\n    return None\n"
 PROGRAM = """
 import subprocess, sys, time
 INNER = '''
-import importlib, json, resource, sys, time
+import importlib, json, os, resource, sys, time
 handler = importlib.import_module(sys.argv[1]).handler
 cpu = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
 found = {"init": time.time() - float(sys.argv[3]), "init CPU": cpu}
 records = json.load(open(sys.argv[2]))
+records = records.get(os.environ["MODEL"], records["default"])
 def timed(event):
     begun = time.perf_counter()
     answer = handler(event, None)
@@ -49,7 +53,7 @@ for count in (1, 100, 1000):
     found[f"{count} p99"] = times[int(len(times) * 0.99)]
 answer = timed({"instances": records})[0]
 found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps([found, answer and answer["predictions"]]))
+print(json.dumps([found, answer and answer.get("probabilities", answer.get("predictions"))]))
 '''
 command = [sys.executable, "-W", "ignore", "-c", INNER, sys.argv[1], sys.argv[2], str(time.time())]
 sys.exit(subprocess.run(command).returncode)
@@ -60,7 +64,9 @@ def write_files(folder: Path) -> None:
     """Write the handlers and the records that the program reads into a folder."""
     (folder / "usual.py").write_text(USUAL)
     (folder / "empty.py").write_text(EMPTY)
-    (folder / "records.json").write_text(json.dumps(records(1000)))
+    of_numbers = records(1000)
+    given = {"default": of_numbers, TABLE: [table_record(record) for record in of_numbers]}
+    (folder / "records.json").write_text(json.dumps(given))
 
 
 def records(count: int) -> list[dict[str, float]]:
@@ -70,28 +76,59 @@ def records(count: int) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in row.items() if name != "MEDV"} for row in chosen]
 
 
+def table_record(record: dict[str, float]) -> dict[str, Any]:
+    """Return a record of a table with strings and nulls, made of one of numbers."""
+    strings = {"RAD": f"road {record['RAD']:g}", "CHAS": "river" if record["CHAS"] else None}
+    return {**record, **strings, "LSTAT": None if record["LSTAT"] > 25 else record["LSTAT"]}
+
+
 def train_others(folder: Path) -> None:
-    """Add models to a folder that numpy alone cannot evaluate (lambda_src/fast/estimators.py)."""
+    """Add models of other kinds to a folder, and write the signatures of all."""
     import joblib
     import numpy
-    from sklearn.ensemble import GradientBoostingRegressor
+    import pandas
+    from sklearn.base import is_classifier
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import (
+        GradientBoostingClassifier,
+        GradientBoostingRegressor,
+        HistGradientBoostingClassifier,
+        RandomForestClassifier,
+    )
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsRegressor
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     table = numpy.loadtxt(ROOT / "data" / "boston_housing.csv", delimiter=",", skiprows=1)
     manifest = json.loads((folder / "manifest.json").read_text())
     features = next(iter(manifest["models"].values()))["features"]
+    numbers = [name for name in table_names() if name not in STRINGS]
+    filled = make_pipeline(SimpleImputer(), StandardScaler())
+    encoder = OneHotEncoder(handle_unknown="ignore")  # a null alone comes as None, not as NaN
+    columns = [("numbers", filled, numbers), ("strings", encoder, list(STRINGS))]
     others = {
         "gradient_boosting": GradientBoostingRegressor(random_state=0),
+        "logistic": make_pipeline(StandardScaler(), LogisticRegression()),
+        "forest_classifier": RandomForestClassifier(random_state=0),
+        "boosting_classifier": GradientBoostingClassifier(random_state=0),
+        "histograms": HistGradientBoostingClassifier(random_state=0),
+        TABLE: make_pipeline(ColumnTransformer(columns), LogisticRegression(max_iter=1000)),
         "neighbours": make_pipeline(StandardScaler(), KNeighborsRegressor()),
     }
+    x, prices = table[:, :-1], table[:, -1]
+    classes = numpy.where(prices > 25, "dear", numpy.where(prices > 18, "middle", "cheap"))
+    of_numbers = [dict(zip(table_names(), row, strict=True)) for row in x.tolist()]
+    frame = pandas.DataFrame([table_record(record) for record in of_numbers])
     for name, model in others.items():
         path = folder / f"{name}.joblib"
-        joblib.dump(model.fit(table[:, :-1], table[:, -1]), path, compress=3)
+        targets = classes if is_classifier(model) else prices
+        joblib.dump(model.fit(frame if name == TABLE else x, targets), path, compress=3)
         manifest["models"][name] = {
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "features": features,
+            **({"input": "table", "features": table_features()} if name == TABLE else {}),
+            **({} if name == TABLE else {"features": features}),
         }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     for name in manifest["models"]:
@@ -99,10 +136,34 @@ def train_others(folder: Path) -> None:
 
 
 def signature(model: str, manifest: dict[str, Any]) -> bytes:
-    """Return the signature's file of a model of numbers."""
-    features = [{"name": feature["name"]} for feature in manifest["models"][model]["features"]]
-    document = {"features": features, "scikit-learn": manifest["libraries"]["scikit-learn"]}
+    """Return the signature's file of a model."""
+    described = manifest["models"][model]
+    kept = ("name", "type", "dtype", "nullable")
+    features = [
+        {member: feature[member] for member in kept if member in feature}
+        for feature in described["features"]
+    ]
+    version = manifest["libraries"]["scikit-learn"]
+    document = {
+        "input": described.get("input", "array"),
+        "features": features,
+        "scikit-learn": version,
+    }
     return json.dumps(document).encode()
+
+
+def table_names() -> list[str]:
+    return list(records(1)[0])
+
+
+def table_features() -> list[dict[str, Any]]:
+    """Return the features of the model of a table."""
+    strings = {"type": "string", "dtype": "str", "nullable": True}  # as pandas 3 makes of records
+    nullable = {"LSTAT": {"nullable": True}}
+    return [
+        {"name": name, **(strings if name in STRINGS else nullable.get(name, {}))}
+        for name in table_names()
+    ]
 
 
 def environment(model: str, manifest: dict[str, Any], url: str) -> dict[str, str]:

@@ -111,14 +111,19 @@ def compare(place: Any, shares: list[float | None], rounds: int) -> None:
                         name, handlers.environment(model, manifest, place.url), cpus
                     )
                     results[name].append(figures)
-                furthest = max(
-                    furthest,
-                    *(abs(a - b) for a, b in zip(answers["usual"], answers["ours"], strict=True)),
-                )
+                pairs = zip(flat(answers["usual"]), flat(answers["ours"]), strict=True)
+                furthest = max(furthest, *(abs(usual - ours) for usual, ours in pairs))
             show(f"{model}{said}: largest difference {furthest:.1e}", results)
         show_wall(
             f"the emulator{said}" if cpus else "the runtime client", place, manifest, cpus, rounds
         )
+
+
+def flat(answer: list[Any]) -> list[float]:
+    """Return the numbers of an answer; a classifier's has a list for each record."""
+    return [
+        number for value in answer for number in (value if isinstance(value, list) else [value])
+    ]
 
 
 def show(title: str, results: dict[str, list[Figures]]) -> None:

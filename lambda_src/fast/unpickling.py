@@ -105,7 +105,7 @@ class Tree(Fitted):
 
 
 class Partial(Fitted):
-    """A function with some of its arguments: `arguments` holds the function, which is not called."""
+    """A function with some of its arguments; `arguments` holds it, and nothing calls it."""
 
 
 class ArrayInFile:

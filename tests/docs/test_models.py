@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from deployer.project.manifest import SCHEMA, violations
 from tests.support.command_line import run
@@ -42,3 +45,12 @@ def test_the_tables_name_the_members_of_the_schema_and_no_other() -> None:
             {"features"} if name == "model2" else set()
         )
         assert named == members
+
+
+def test_every_estimator_that_numpy_evaluates_is_listed() -> None:
+    section = PAGE.partition("## How a model is evaluated")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"`([A-Z]\w+)`", section.partition("| family |")[2]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "lambda_src")
+        registry = importlib.import_module("fast.registry")
+    assert listed == {name for names in registry.ESTIMATORS.values() for name in names}
