@@ -5,6 +5,7 @@ By default, with the oldest alone: the rest of the suite runs with a new one.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,17 +14,35 @@ import pytest
 
 from tests.support.containers import unavailable
 from tests.support.made_zoo import check_zoo, made_zoo
+from tests.support.projects import ROOT
 from tests.support.thinning import thinned
 
 # setup.cfg names the first. All versions between the two were tried by hand.
 VERSIONS = ["1.5.2", "1.9.1"]
 
 
+TABLES = Path(__file__).with_name("test_tables.py")
+
+
 @pytest.mark.parametrize("version", thinned(VERSIONS, every=2))
 def test_every_kind_of_model_predicts_the_same(version: str, tmp_path: Path) -> None:
+    site = installed(version, tmp_path / "site")
+    check_zoo(made_zoo(tmp_path / "models", site), site)
+
+
+@pytest.mark.parametrize("version", thinned(VERSIONS, every=1, first=len(VERSIONS)))
+def test_tables_and_texts_are_answered_the_same(version: str, tmp_path: Path) -> None:
+    """By default no version; both with TESTS=all."""
+    environment = {**os.environ, "PYTHONPATH": installed(version, tmp_path / "site")}
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", str(TABLES)]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def installed(version: str, site: Path) -> str:
+    """Install a scikit-learn into a folder, and return the folder."""
     if version == VERSIONS[1] and sys.version_info < (3, 11):
         pytest.skip("this scikit-learn wants a newer Python")
-    site = tmp_path / "site"
     options = [
         "--quiet",
         "--disable-pip-version-check",
@@ -38,4 +57,4 @@ def test_every_kind_of_model_predicts_the_same(version: str, tmp_path: Path) -> 
     )
     if done.returncode:
         unavailable(f"pip cannot fetch scikit-learn {version}: {done.stderr}")
-    check_zoo(made_zoo(tmp_path / "models", str(site)), str(site))
+    return str(site)
