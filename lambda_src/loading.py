@@ -120,7 +120,8 @@ def load_with_sklearn(content: bytes, signature: Signature) -> Evaluate | Output
         )
     model = joblib.load(io.BytesIO(content))
     width = len(signature.features)
-    actual = getattr(model, "n_features_in_", width) if signature.input == "array" else width
+    actual = getattr(model, "n_features_in_", 0) if signature.input == "array" else 0
+    actual = actual or width  # CatBoost says 0 once it is loaded
     if actual != width:
         raise ModelError(
             f"the model was trained with {actual} features, but the deployed manifest names {width}"

@@ -34,14 +34,19 @@ TYPES = {"n": "number", "b": "boolean", "s": "string"}
     type=click.Path(path_type=Path),
     help="Records as CSV or JSON that the model takes; its answers are recorded and proved later.",
 )
-@click.option("--yes", is_flag=True, help="Load the file without asking; that runs its code.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Do not ask: load the file, which runs its code, and write to requirements.txt.",
+)
 def command(
     options: Options, file: Path, name: str | None, example: Path | None, yes: bool
 ) -> None:
     """Put a trained model into the project: a joblib file, a pickle, or an MLflow folder.
 
     Loading FILE runs the code in it. Copies it to models/, describes it in models/manifest.json,
-    and adds its branch to state_machine.json, and a sample.
+    and adds its branch to state_machine.json, a sample, and the lines of requirements.txt that its
+    packages need.
 
     \b
     Example:
@@ -64,6 +69,7 @@ def command(
         with locked(project):
             made = not records.columns
             addition = plan_addition(project, name, source, inspected, made=made)
+            addition.add_lines(agreed=yes or agreed(addition))
             changed = perform(project, addition.writes)
     show(options, addition, changed)
 
@@ -116,6 +122,17 @@ def consent(file: Path) -> None:
             AGREE,
         )
     ask(f"Loading {file} runs the code in it. Load it?")
+
+
+def agreed(addition: Addition) -> bool:
+    """Ask whether to write the lines of requirements.txt that the model's packages need."""
+    if addition.lines is None:
+        return False
+    try:
+        ask(f"{addition.lines.file} lacks {addition.lines.listed}. Write this?")
+    except Declined:
+        return False
+    return True
 
 
 def inspected_as_before(

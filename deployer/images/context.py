@@ -15,7 +15,7 @@ from deployer.files import Unreadable, read_text
 from deployer.images.dockerfile import Dockerfile, read_dockerfile
 
 # Increase this when the same inputs give another image, or the old image would be taken for it.
-FORMAT = 4
+FORMAT = 5
 NO_BASE = "scratch"
 # The digests of base images (images.pins). The digest in use is part of the hash, the file is not.
 LOCK_FILE = "base.lock"

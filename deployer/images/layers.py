@@ -156,7 +156,7 @@ def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int,
     system.
 
     Args:
-        files: paths by name in the image, such as var/task/predict.py.
+        files: paths by name in the image, such as var/task/predict.py. Links stay links.
     """
     compressed = _HashingWriter(stream)
     with gzip.GzipFile("", "wb", compresslevel=6, fileobj=compressed, mtime=0) as zipped:
@@ -168,6 +168,11 @@ def write_layer(files: Mapping[str, Path], stream: IO[bytes]) -> tuple[str, int,
                 archive.addfile(entry)
             for name in sorted(files):
                 entry = tarfile.TarInfo(name)
+                if files[name].is_symlink():
+                    entry.type, entry.mode = tarfile.SYMTYPE, 0o777
+                    entry.linkname = str(files[name].readlink())
+                    archive.addfile(entry)
+                    continue
                 entry.size = files[name].stat().st_size
                 entry.mode = 0o755 if is_executable(files[name]) else 0o644
                 with files[name].open("rb") as content:

@@ -20,7 +20,8 @@ from deployer.errors import BuildError
 from deployer.images.cache import cache_folder, cached
 from deployer.images.context import FORMAT, Context
 from deployer.images.layers import LAYER_TYPE, Blob, Layer, files_below, write_layer
-from deployer.images.recipe import Recipe
+from deployer.images.openmp import LIBRARY, link
+from deployer.images.recipe import TASK_ROOT, Recipe
 from deployer.images.requirements import (
     check_complete,
     pinned_version,
@@ -62,8 +63,10 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
     if not lines:
         return None
     target = recipe.target or recipe.workdir
+    task_root = recipe.environment.get("LAMBDA_TASK_ROOT", TASK_ROOT)
     prefix = target.lstrip("/")
-    key = json.dumps([FORMAT, lines, context.python, context.architecture, prefix])
+    inputs = [lines, context.python, context.architecture, prefix, task_root, recipe.needs_all]
+    key = json.dumps([FORMAT, *inputs])
     name = f"packages/{hashlib.sha256(key.encode()).hexdigest()}"
     description = cache_folder() / f"{name}.json"
 
@@ -72,9 +75,13 @@ def package_layer(context: Context, recipe: Recipe, tell: Tell) -> Layer | None:
             site = Path(folder, prefix)
             site.mkdir(parents=True)
             _install(lines, context, site, tell)
-            check_complete(site, extras, target_environment(context.python, context.architecture))
+            if recipe.needs_all:
+                environment = target_environment(context.python, context.architecture)
+                check_complete(site, extras, environment)
             slim(site)
             drop_symbols(site)
+            if link(Path(folder), target, task_root):
+                tell(f"{LIBRARY}, which a package needs, is linked to scikit-learn's copy")
             tell("byte-compiling the packages")
             byte_compile(site, target, context.python)
             tell("packing the packages")

@@ -20,7 +20,6 @@ _FLAGS = {
     "-q",
     "--disable-pip-version-check",
     "--only-binary=:all:",
-    "--no-deps",
     "--root-user-action=ignore",
     "--upgrade",
     "-U",
@@ -37,10 +36,12 @@ class PipInstall:
     Attributes:
         files: requirement files, as the command names them.
         target: the folder of --target, None without the option.
+        no_deps: whether packages that others need are left out.
     """
 
     files: tuple[str, ...]
     target: str | None
+    no_deps: bool = False
 
 
 def parse_pip_install(instruction: Instruction, environment: Mapping[str, str]) -> PipInstall:
@@ -58,6 +59,7 @@ def parse_pip_install(instruction: Instruction, environment: Mapping[str, str]) 
     words = iter(_words(instruction, instruction.argument[match.end() :], environment))
     files: list[str] = []
     target: str | None = None
+    no_deps = False
     for word in words:
         option, value = _split(word)
         if option in _FILE_OPTIONS:
@@ -66,11 +68,13 @@ def parse_pip_install(instruction: Instruction, environment: Mapping[str, str]) 
             target = next(words, "") if value is None else value
             if not _FOLDER.fullmatch(target):
                 raise instruction.refuse(f"{option} needs a folder", NEEDS_ENGINE)
+        elif word == "--no-deps":
+            no_deps = True
         elif word not in _FLAGS:
             raise instruction.refuse(f"{word} is not understood without an engine", NEEDS_ENGINE)
     if not files:
         raise instruction.refuse("pip install is understood with -r FILE alone", NEEDS_ENGINE)
-    return PipInstall(tuple(files), target)
+    return PipInstall(tuple(files), target, no_deps)
 
 
 def _words(instruction: Instruction, text: str, environment: Mapping[str, str]) -> list[str]:

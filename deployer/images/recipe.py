@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from deployer.errors import BuildError
 from deployer.images.context import NO_BASE, Context
 from deployer.images.dockerfile import NEEDS_ENGINE, Instruction
+from deployer.images.openmp import installs
 from deployer.images.pip_command import parse_pip_install
 
 TASK_ROOT = "/var/task"  # of AWS's base images
@@ -39,6 +40,8 @@ class Recipe:
         folders: absolute names of folders that are known to exist.
         requirements: the files that pip installs from.
         target: the folder of pip's --target; None for the working directory.
+        needs_all: whether packages that others need must be among the requirements: not with
+            pip's --no-deps.
         ports: such as 8080/tcp.
     """
 
@@ -49,6 +52,7 @@ class Recipe:
     folders: set[str] = field(default_factory=set)
     requirements: list[Path] = field(default_factory=list)
     target: str | None = None
+    needs_all: bool = True
     labels: dict[str, str] = field(default_factory=dict)
     ports: list[str] = field(default_factory=list)
     user: str = ""
@@ -195,6 +199,8 @@ def _matches(
 
 
 def _run(context: Context, recipe: Recipe, instruction: Instruction) -> None:
+    if installs(instruction.argument):
+        return  # packages that need the library get it by a link (openmp.py)
     install = parse_pip_install(instruction, recipe.environment)
     if recipe.user.partition(":")[0] not in _ROOT_USERS:
         raise instruction.refuse("RUN after USER is not understood without an engine", NEEDS_ENGINE)
@@ -202,6 +208,7 @@ def _run(context: Context, recipe: Recipe, instruction: Instruction) -> None:
     if recipe.requirements and target != recipe.target:
         raise instruction.refuse("another RUN installs into another folder", NEEDS_ENGINE)
     recipe.target = target
+    recipe.needs_all = not install.no_deps or (recipe.needs_all and bool(recipe.requirements))
     for file in install.files:
         name = recipe.absolute(file).lstrip("/")
         if name not in recipe.files:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from deployer.errors import BuildError
 from deployer.files import Unreadable, read_requirements_text
@@ -27,6 +28,11 @@ BASE_PACKAGES = {
     "six",
     "urllib3",
 }
+# Distributions of the same modules, without the libraries of a GPU: hundreds of megabytes.
+WITHOUT_GPU = {"xgboost": "xgboost-cpu"}
+_FIRST_WITHOUT_GPU = {"xgboost-cpu": (2, 1, 1)}
+# Dependencies that no prediction imports: they draw plots, or make wheels (LightGBM 3).
+UNUSED = {"catboost": {"graphviz", "matplotlib", "plotly"}, "lightgbm": {"wheel"}}
 
 
 def target_environment(python: str, architecture: str) -> dict[str, str]:
@@ -124,6 +130,35 @@ def mismatches(
             )
 
 
+def for_images(packages: Mapping[str, str]) -> dict[str, str]:
+    """Return packages with those that bring libraries of a GPU replaced by those without."""
+    chosen = {}
+    for package, version in packages.items():
+        other = WITHOUT_GPU.get(canonicalize_name(package), package)
+        exists = Version(version).release >= _FIRST_WITHOUT_GPU.get(other, ())
+        chosen[other if exists else package] = version
+    return chosen
+
+
+def same_modules(package: str) -> tuple[str, ...]:
+    """Return the canonical names of the distributions that have a package's modules."""
+    key = canonicalize_name(package)
+    return next((pair for pair in WITHOUT_GPU.items() if key in pair), (key,))
+
+
+def with_gpu(paths: Sequence[Path], environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a warning for each requirement that brings libraries of a GPU."""
+    for path in paths:
+        for line, requirement, _ in read_requirements(path, environment, strict=False):
+            better = WITHOUT_GPU.get(canonicalize_name(requirement.name))
+            if better is not None:
+                yield (
+                    f"{path.parent.name}/{path.name} line {line}: {requirement} brings hundreds of "
+                    f"megabytes of GPU libraries, which Lambda cannot use; {better}"
+                    f"{requirement.specifier} is the same without them"
+                )
+
+
 def lacking(
     paths: Sequence[Path], environment: Mapping[str, str], packages: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
@@ -135,12 +170,13 @@ def lacking(
     """
     files = [(f"{path.parent.name}/{path.name}", _by_name(path, environment)) for path in paths]
     for package, version in packages.items():
-        key = canonicalize_name(package)
-        places = [(name, *named[key]) for name, named in files if key in named]
+        keys = same_modules(package)
+        places = [(name, *named[key]) for name, named in files for key in keys if key in named]
         if not places:
+            (better,) = for_images({package: version})
             yield (
                 package,
-                f"which {files[0][0]} does not name: add the line {package}=={version}",
+                f"which {files[0][0]} does not name: add the line {better}=={version}",
             )
         for name, line, requirement in places:
             pinned = pinned_version(requirement)
@@ -182,10 +218,17 @@ def check_complete(
         }
     )
     if problems:
+        large = {
+            name: package.version for name, package in installed.items() if name in WITHOUT_GPU
+        }
+        better = ", ".join(f"{name}=={version}" for name, version in for_images(large).items())
         raise BuildError(
             "requirements.txt leaves something to chance: " + "; ".join(problems),
             "pin every package with ==, those that others need as well, so that the same folder "
-            "gives the same image",
+            "gives the same image"
+            + (
+                f"; {better} in place of {', '.join(large)} needs no GPU libraries" if large else ""
+            ),
         )
 
 
@@ -203,10 +246,11 @@ def _missing(
             for extra in ("", *extras.get(name, ()))
         ):
             continue
-        key = canonicalize_name(needed.name)
+        keys = same_modules(needed.name)
+        key = next((key for key in keys if key in installed), keys[0])
         if key in installed:
             version = installed[key].version
             if not needed.specifier.contains(version, prereleases=True):
                 yield f"{name} needs {needed.name}{needed.specifier}, but {version} is pinned"
-        elif key not in BASE_PACKAGES:
+        elif key not in BASE_PACKAGES and key not in UNUSED.get(name, ()):
             yield f"{name} needs {needed.name}{needed.specifier}"

@@ -32,6 +32,9 @@ LEFTOVERS = (
     ".f90",
     ".a",
 )
+# Programs, with the path of this machine's Python in their first line; and files for Jupyter and
+# man, which packages look for below sys.prefix, not here.
+DATA_FOLDERS = {"bin", "etc", "share"}
 # The installer, the origin, and the hashes of files, some of which are deleted here.
 RECORDS = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
@@ -59,5 +62,5 @@ def _is_unneeded(parts: tuple[str, ...]) -> bool:
         return True
     if BUNDLED_DATA.match("/".join(parts)):
         return not name.endswith(".py")
-    # pip writes programs into bin/, with the path of this machine's Python in their first line.
-    return name.endswith(LEFTOVERS) or "__pycache__" in folders or folders[:1] == ["bin"]
+    top = folders[0] if folders else ""
+    return name.endswith(LEFTOVERS) or "__pycache__" in folders or top in DATA_FOLDERS

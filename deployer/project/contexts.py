@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from deployer.aws.access import Tell
@@ -149,10 +150,12 @@ def _package_problems(context: Context, models: Iterable[Model]) -> Iterator[str
 def _not_installed(name: str, package: str, version: str) -> Iterator[str]:
     from importlib import metadata
 
-    try:
-        installed = metadata.version(package)
-    except metadata.PackageNotFoundError:
-        installed = ""
+    from deployer.images.requirements import same_modules
+
+    installed = ""
+    for name_here in (package, *same_modules(package)):
+        with suppress(metadata.PackageNotFoundError):
+            installed = installed or metadata.version(name_here)
     if installed != version:
         reason = (
             f"but {installed} is installed here" if installed else "which is not installed here"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deployer.children import child
 from deployer.errors import ConfigError
@@ -25,6 +25,9 @@ from deployer.project.examples import Example, of_records
 from deployer.project.manifest import MANIFEST, read_manifest, violations
 from deployer.project.model_files import Source
 from deployer.project.workflow import WORKFLOW, name_problem, placeholders
+
+if TYPE_CHECKING:
+    from deployer.service.libraries import Lines
 
 _CHILD = """
 import sys
@@ -84,6 +87,7 @@ class Addition:
 
     Args:
         branch: to be pasted by hand, if the workflow has no place for it.
+        lines: of requirements.txt, which the user may not want; not among the writes.
     """
 
     name: str
@@ -92,6 +96,19 @@ class Addition:
     remarks: list[str]
     writes: list[Write]
     branch: Mapping[str, Any] | None
+    lines: Lines | None = None
+
+    def add_lines(self, *, agreed: bool) -> None:
+        """Write the lines of requirements.txt, too, or say that they are lacking."""
+        lines = self.lines
+        if lines is None:
+            return
+        if agreed:
+            self.writes.append(Write(lines.path.resolve(), lines.file, lines.content))
+            made = "is the shared one with" if lines.copied else "now names"
+            self.remarks.append(f"{lines.file} {made} {lines.listed}")
+        else:
+            self.remarks.append(f"{lines.file} lacks {lines.listed}: the model's image needs them")
 
 
 def function_name(given: str | None, path: Path) -> str:
@@ -141,8 +158,13 @@ def inspect(
         report = _run(project, source.file, job, Path(folder))
         if "refused" in report:
             raise ConfigError([f"{source.file}: {report['refused']}"], report["advice"])
+        entry = report.get("entry", {})
+        if "packages" in entry:
+            from deployer.images.requirements import for_images
+
+            entry["packages"] = for_images(entry["packages"])
         return Inspected(
-            entry=report.get("entry", {}),
+            entry=entry,
             estimator=report.get("estimator", ""),
             remarks=report["remarks"],
             unknown=report["unknown"],
@@ -209,6 +231,10 @@ def plan_addition(
         entry["source"]["sample"] = hashlib.sha256(sample).hexdigest()
     if before is not None and before != entry:
         remarks.append(_replaced(before))
+    from deployer.service.libraries import plan_lines
+
+    packages, python = entry.get("packages", {}), entry["libraries"]["python"]
+    lines = plan_lines(project, name, packages, python, remarks)
     text = _manifest_text(project, manifest, name, entry)
     workflow, branch = _workflow_text(project, definition, name, remarks)
     # The entry comes before the files: it says that `add` wrote them.
@@ -221,7 +247,7 @@ def plan_addition(
     if workflow is not None:
         writes.append(_write(project, WORKFLOW, workflow.encode()))
     remarks += _without_model(workflow, json.loads(text.lstrip("\ufeff")))
-    return Addition(name, entry, inspected.estimator, remarks, writes, branch)
+    return Addition(name, entry, inspected.estimator, remarks, writes, branch, lines)
 
 
 def refuse_foreign(

@@ -13,6 +13,8 @@ from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.build import check_buildable
 from deployer.images.predictions import prediction_check
+from deployer.images.recipe import requirement_files
+from deployer.images.requirements import target_environment, with_gpu
 from deployer.project.expressions import unchecked
 from deployer.project.settings import Settings
 from deployer.project.training import needed
@@ -75,6 +77,10 @@ def _warnings(release: Release) -> Iterator[str]:
     if unchecked_because:
         yield unchecked_because
     yield from (f"warning: {warning}" for warning in uncaught(release.definition))
+    for context in release.contexts.values():
+        environment = target_environment(context.python, context.architecture)
+        for warning in with_gpu(requirement_files(context), environment):
+            yield f"warning: {warning}"
 
 
 def _prediction_findings(release: Release, emit: Emit) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """A stand-in for AWS's base image on machines that cannot pull it: Debian with AWS's own runtime
 client and emulator.
 
-It has the parts of AWS's image on which other images build: /var/task, LAMBDA_TASK_ROOT, an entry
-point that takes the handler as CMD, and pip on the PATH.
+It has the parts of AWS's image on which other images build: /var/task, LAMBDA_TASK_ROOT,
+LD_LIBRARY_PATH, an entry point that takes the handler as CMD, and pip on the PATH. Like AWS's, it
+has no libgomp.so.1.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ DOCKERFILE = """
 FROM {system}
 ENV LANG=en_US.UTF-8 TZ=:/etc/localtime PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin
 ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime
+ENV LD_LIBRARY_PATH=/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY wheels /tmp/wheels

@@ -43,6 +43,7 @@ LAYERS = [
     {"service.adding"},
     {
         "service.examples",
+        "service.libraries",
         "service.rehearsal",
         "service.census",
         "service.inventory",
@@ -70,7 +71,8 @@ LAYERS = [
     {"project.json_text", "project.inspection.structure"},
     {"project.inspection.refusal"},
     {"project.settings", "engine.graph"},
-    {"images.context", "images.pip_command", "images.requirements", "images.registry"},
+    {"images.context", "images.openmp", "images.pip_command"}
+    | {"images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
     {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},

@@ -53,7 +53,8 @@ def names_of(
         Refused: the example has other columns.
     """
     names, given = feature_names(model), list(job.columns)
-    width = 1 if kinds[0] == "text" else getattr(model, "n_features_in_", None)
+    # CatBoost says 0 once it is loaded.
+    width = 1 if kinds[0] == "text" else getattr(model, "n_features_in_", 0) or None
     if names is not None:
         if job.columns:
             _check_columns(names, job, remarks)
