@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,16 @@ DOCKERFILES = {
 class Images:
     """The handlers' images in a Docker engine, on one network with an S3."""
 
+    images: Sequence[str] = tuple(MODULES)
+
     def __init__(self, engine: Any, folder: Path, base: str) -> None:
         self.engine, self.folder = engine, folder
         mark = uuid.uuid4().hex[:8]
-        self.names = {name: f"benchmark-{name}:{mark}" for name in MODULES}
+        self.names = {name: f"benchmark-{name}:{mark}" for name in self.images}
         self._network = engine.networks.create(f"benchmark-{mark}", driver="bridge")
         self._base = base
         self.url = f"http://s3-{mark}:{STORAGE_PORT}"
-        self._size_of_ours = 0  # bytes above the base, compressed
+        self.sizes: dict[str, int] = {}  # bytes above the base, compressed
 
     @classmethod
     @contextmanager
@@ -72,12 +74,13 @@ class Images:
             self.engine.images.remove(name, force=True)
 
     def _build(self) -> None:
-        for source in (
-            ROOT / "benchmarks" / "storage_server.py",
-            ROOT / "lambda_src" / "requirements.txt",
-        ):
-            shutil.copy2(source, self.folder)
-        for name, text in DOCKERFILES.items():
+        self.sizes["ours"] = self.build_direct("ours", self.folder / "project")
+        shutil.copy2(ROOT / "lambda_src" / "requirements.txt", self.folder)
+        self.build_by_engine(DOCKERFILES)
+
+    def build_by_engine(self, dockerfiles: Mapping[str, str]) -> None:
+        shutil.copy2(ROOT / "benchmarks" / "storage_server.py", self.folder)
+        for name, text in dockerfiles.items():
             (self.folder / f"Dockerfile.{name}").write_text(text)
             self.engine.images.build(
                 path=str(self.folder),
@@ -87,9 +90,9 @@ class Images:
                 network_mode="host",
                 rm=True,
             )
-        self._build_ours()
 
-    def _build_ours(self) -> None:
+    def build_direct(self, name: str, project: Path) -> int:
+        """Build a project's image by the direct builder; return its bytes above the base."""
         archive = self.folder / "ours.tar"
         command = [
             sys.executable,
@@ -103,19 +106,16 @@ class Images:
             str(archive),
         ]
         environment = {**os.environ, "DEPLOYER_BASE_IMAGE": self._base}
-        project = self.folder / "project"
         done = subprocess.run(
             command, cwd=project, env=environment, check=True, stdout=subprocess.PIPE, text=True
         )
         described = json.loads(done.stdout)
-        self._size_of_ours = sum(
-            layer["bytes"] for layer in described["layers"] if layer["what"] != "base"
-        )
         with archive.open("rb") as file:
             (image,) = self.engine.images.load(file)
-        image.tag(self.names["ours"])
+        image.tag(self.names[name])
         self._remove(described["image"])
         archive.unlink()
+        return sum(layer["bytes"] for layer in described["layers"] if layer["what"] != "base")
 
     def _run(self, image: str, command: list[str] | None, **options: Any) -> Any:
         given = {str(self.folder): {"bind": "/given", "mode": "ro"}}
@@ -199,7 +199,7 @@ class Images:
         usual_size = sum(len(gzip.compress(layer, 6)) for layer in layers)
         print(
             f"above the base, compressed: usual {usual_size / 1e6:.1f} MB, ours "
-            f"{self._size_of_ours / 1e6:.1f} MB"
+            f"{self.sizes['ours'] / 1e6:.1f} MB"
         )
 
 

@@ -13,6 +13,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from deployer.images.symbols import needed_libraries
+
 LIBRARY = "libgomp.so.1"
 FOLDER = "lib"  # in the task root
 NEEDING = ("lightgbm",)  # distributions whose wheels need the system's library
@@ -59,7 +61,9 @@ def _order(path: Path) -> tuple[bool, str]:
     return path.parent.name != "scikit_learn.libs", posixpath.join(*path.parts[-2:])
 
 
-def _is_needed(libraries: Iterable[Path]) -> bool:
-    """Tell whether a library names it, which an ELF file does in its table of strings."""
-    name = b"\0" + LIBRARY.encode() + b"\0"
-    return any(path.is_file() and name in path.read_bytes() for path in libraries)
+def _is_needed(modules: Iterable[Path]) -> bool:
+    return any(
+        LIBRARY.encode() in needed_libraries(path.read_bytes())
+        for path in modules
+        if path.is_file()
+    )
