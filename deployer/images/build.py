@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.archive import write_archive
@@ -20,7 +18,7 @@ from deployer.images.layers import BuiltImage
 from deployer.images.openmp import LIBRARY, NEEDING, install_line
 from deployer.images.predictions import prediction_check
 from deployer.images.recipe import requirement_files
-from deployer.images.requirements import read_requirements, target_environment
+from deployer.images.requirements import by_name, target_environment
 
 
 @dataclass(frozen=True)
@@ -68,27 +66,26 @@ def check_buildable(choice: str, context: Context) -> None:
     engine, _ = choose_engine(choice, context)
     if engine:
         engine.close()
-        _check_system_libraries(context)
+        check_system_libraries(context)
     else:
         check_recipe(context)
 
 
-def _check_system_libraries(context: Context) -> None:
+def check_system_libraries(context: Context) -> None:
     """Raise BuildError if a package needs a library that the Dockerfile does not install."""
     if "/lambda/python:" not in context.base or any(
         "libgomp" in instruction.argument for instruction in context.dockerfile.instructions
     ):
         return
     environment = target_environment(context.python, context.architecture)
-    for path in requirement_files(context):
-        for number, requirement, _ in read_requirements(path, environment, strict=False):
-            if canonicalize_name(requirement.name) in NEEDING:
-                raise BuildError(
-                    f"{path} line {number}: {requirement} needs the library {LIBRARY}, which AWS's "
-                    f"base image lacks",
-                    f"add the line {install_line(context.python)} to {context.dockerfile.path}, "
-                    "which both builders understand, or use --builder direct, which needs no line",
-                )
+    named = by_name(requirement_files(context), environment)
+    for path, number, requirement in (named[name] for name in NEEDING if name in named):
+        raise BuildError(
+            f"{path} line {number}: {requirement} needs the library {LIBRARY}, which AWS's base "
+            "image lacks",
+            f"add the line {install_line(context.python)} to {context.dockerfile.path}, which both "
+            "builders understand, or use --builder direct, which needs no line",
+        )
 
 
 def build_and_push(

@@ -111,7 +111,7 @@ def mismatches(
     Args:
         trained: versions by library, from the manifest.
     """
-    requirements = _by_name(path, environment)
+    requirements = by_name([path], environment)
     name = f"{path.parent.name}/{path.name}"
     for library in TRAINED_WITH:
         version = trained.get(library)
@@ -122,7 +122,7 @@ def mismatches(
                 f"{name} does not name {library}; the models were trained with {library}=={version}"
             )
             continue
-        line, requirement = requirements[library]
+        _, line, requirement = requirements[library]
         if pinned_version(requirement) != version:
             yield (
                 f"{name} line {line}: {requirement}: the models were trained with "
@@ -150,8 +150,9 @@ def with_gpu(paths: Sequence[Path], environment: Mapping[str, str]) -> Iterator[
     """Yield a warning for each requirement that brings libraries of a GPU."""
     for path in paths:
         for line, requirement, _ in read_requirements(path, environment, strict=False):
-            better = WITHOUT_GPU.get(canonicalize_name(requirement.name))
-            if better is not None:
+            key = canonicalize_name(requirement.name)
+            better = next(iter(for_images({key: pinned_version(requirement) or "99"})))
+            if better != key:
                 yield (
                     f"{path.parent.name}/{path.name} line {line}: {requirement} brings hundreds of "
                     f"megabytes of GPU libraries, which Lambda cannot use; {better}"
@@ -168,10 +169,10 @@ def lacking(
         paths: all requirements files of the image, at least one.
         packages: versions by name of the distribution.
     """
-    files = [(f"{path.parent.name}/{path.name}", _by_name(path, environment)) for path in paths]
+    files = [(f"{path.parent.name}/{path.name}", by_name([path], environment)) for path in paths]
     for package, version in packages.items():
         keys = same_modules(package)
-        places = [(name, *named[key]) for name, named in files for key in keys if key in named]
+        places = [(name, *named[key][1:]) for name, named in files for key in keys if key in named]
         if not places:
             (better,) = for_images({package: version})
             yield (
@@ -184,10 +185,13 @@ def lacking(
                 yield package, f"but {name} line {line} pins {requirement}"
 
 
-def _by_name(path: Path, environment: Mapping[str, str]) -> dict[str, tuple[int, Requirement]]:
-    """Return the requirements of a file and their lines, by canonical name."""
+def by_name(
+    paths: Iterable[Path], environment: Mapping[str, str]
+) -> dict[str, tuple[Path, int, Requirement]]:
+    """Return the requirements of files, with their file and line, by canonical name."""
     return {
-        canonicalize_name(requirement.name): (line, requirement)
+        canonicalize_name(requirement.name): (path, line, requirement)
+        for path in paths
         for line, requirement, _ in read_requirements(path, environment, strict=False)
     }
 
@@ -218,9 +222,8 @@ def check_complete(
         }
     )
     if problems:
-        large = {
-            name: package.version for name, package in installed.items() if name in WITHOUT_GPU
-        }
+        versions = {name: package.version for name, package in installed.items()}
+        large = {name: versions[name] for name in versions.keys() - for_images(versions).keys()}
         better = ", ".join(f"{name}=={version}" for name, version in for_images(large).items())
         raise BuildError(
             "requirements.txt leaves something to chance: " + "; ".join(problems),

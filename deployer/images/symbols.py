@@ -1,10 +1,9 @@
 """Compiled modules: the libraries that they need, and removing their symbol tables.
 
 Debuggers read symbol tables, the loader does not. They are overwritten with zeros, which compress
-to nothing. Nothing moves, unlike with strip,
-so libraries that auditwheel has rewritten stay loadable, and no tool has to be installed. Handles
-64-bit little-endian ELF, the format on both of Lambda's architectures (System V ABI, chapter 4);
-other files are not changed.
+to nothing. Nothing moves, unlike with strip, so libraries that auditwheel has rewritten stay
+loadable, and no tool has to be installed. Handles 64-bit little-endian ELF, the format on both of
+Lambda's architectures (System V ABI, chapter 4); other files are not changed.
 """
 
 from __future__ import annotations

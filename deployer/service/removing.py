@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,8 @@ def plan_removal(project: Path, names: Iterable[str]) -> Removal:
         raise ConfigError(problems)
     texts = {name: (project / name).read_bytes().decode() for name, there in files.items() if there}
     removal = Removal([], [], [])
-    for name in dict.fromkeys(names):
+    names = list(dict.fromkeys(names))
+    for name in names:
         entry = manifest.get("models", {}).get(name)
         if WORKFLOW in texts:
             texts[WORKFLOW] = _without_branch(texts[WORKFLOW], name, removal)
@@ -53,6 +54,7 @@ def plan_removal(project: Path, names: Iterable[str]) -> Removal:
         if entry is not None:
             texts[MANIFEST] = json_text.cut(texts[MANIFEST], ["models", name])
             removal.parts.append(f"{MANIFEST}: the entry of {name}")
+    removal.remarks += _lines_left(project, manifest, set(names))
     # The manifest comes last: it says which files `add` wrote.
     for file in (WORKFLOW, MANIFEST):
         if file in texts:
@@ -60,6 +62,34 @@ def plan_removal(project: Path, names: Iterable[str]) -> Removal:
             write = Write(path, file, texts[file].encode())
             removal.writes.insert(0 if file == WORKFLOW else len(removal.writes), write)
     return removal
+
+
+def _lines_left(project: Path, manifest: Mapping[str, Any], names: set[str]) -> Iterator[str]:
+    """Yield a remark on the requirements that only the removed models need."""
+    models = manifest.get("models", {})
+    kept = {package for name in models if name not in names for package in _packages(models, name)}
+    for name in sorted(names & models.keys()):
+        own = project / "lambda_src" / name / "requirements.txt"
+        shared = project / "lambda_src" / "requirements.txt"
+        if own.is_file():
+            yield f"lambda_src/{name}/ stays: delete it if no function needs it"
+            continue
+        text = shared.read_text(encoding="utf-8", errors="replace") if shared.is_file() else ""
+        unneeded = [
+            package
+            for package in _packages(models, name)
+            if package not in kept and f"{package}==" in text
+        ]
+        if unneeded:
+            yield (
+                f"lambda_src/requirements.txt still names {', '.join(unneeded)}, which no other "
+                "model needs: delete the lines, and those of what they need"
+            )
+
+
+def _packages(models: Mapping[str, Any], name: str) -> Iterable[str]:
+    packages: Iterable[str] = models[name].get("packages", {})
+    return packages
 
 
 def _without_branch(text: str, name: str, removal: Removal) -> str:

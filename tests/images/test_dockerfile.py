@@ -188,6 +188,22 @@ def test_pip_may_run_as_root(interpreted, folder):
     assert (recipe.requirements, recipe.user) == ([folder / "requirements.txt"], "1000")
 
 
+@pytest.mark.parametrize(
+    "options, needs_all",
+    [
+        (["", ""], True),
+        (["--no-deps"], False),
+        (["--no-deps", ""], True),
+        (["", "--no-deps"], True),
+    ],
+)
+def test_pip_may_leave_out_what_packages_need(interpreted, folder, options, needs_all):
+    (folder / "requirements.txt").write_text("a==1\n")
+    lines = [f"RUN pip install {option} -r requirements.txt" for option in options]
+    text = "\n".join(["FROM x", "COPY . .", *lines, 'CMD ["a"]'])
+    assert interpreted(text).needs_all == needs_all
+
+
 def test_a_tab_separates_like_a_space(interpreted):
     assert set(interpreted('FROM x\nCOPY\tpredict.py\t./\nCMD\t["a"]').files) == {
         "var/task/predict.py"

@@ -12,6 +12,7 @@ from deployer.images.packages import find_python, glibc_minor, pinned_requiremen
 from deployer.images.recipe import interpret
 from deployer.images.requirements import (
     check_complete,
+    for_images,
     mismatches,
     read_requirements,
     target_environment,
@@ -145,6 +146,40 @@ def test_dependencies_must_be_pinned_or_in_the_base(tmp_path, needs, extras, pro
     with pytest.raises(BuildError) as caught:
         check_complete(tmp_path, extras, target_environment("3.12", "x86_64"))
     assert caught.value.message == f"requirements.txt leaves something to chance: {problem}"
+
+
+@pytest.mark.parametrize(
+    "name, needs",
+    [
+        ("catboost", ["matplotlib", "plotly", "graphviz", "two"]),
+        ("lightgbm", ["wheel", "two"]),
+        ("shap", ["xgboost>=1"]),
+    ],
+)
+def test_dependencies_that_no_prediction_imports_may_be_left_out(tmp_path, name, needs):
+    """The modules of xgboost may be those of xgboost-cpu."""
+    distribution(tmp_path, name, "1", *needs)
+    distribution(tmp_path, "two", "2")
+    distribution(tmp_path, "xgboost_cpu", "3.2.0")
+    check_complete(tmp_path, {}, target_environment("3.12", "x86_64"))
+
+
+def test_libraries_of_a_gpu_are_not_asked_for_without_saying_how_to_do_without(tmp_path):
+    distribution(tmp_path, "xgboost", "3.2.0", "nvidia-nccl-cu12")
+    with pytest.raises(BuildError, match="xgboost needs nvidia-nccl-cu12") as caught:
+        check_complete(tmp_path, {}, target_environment("3.12", "x86_64"))
+    assert caught.value.advice.endswith(
+        "xgboost-cpu==3.2.0 in place of xgboost needs no GPU libraries"
+    )
+
+
+def test_packages_are_those_without_libraries_of_a_gpu():
+    """There is no xgboost-cpu before 2.1.1."""
+    assert for_images({"xgboost": "3.2.0", "pandas": "2.2"}) == {
+        "xgboost-cpu": "3.2.0",
+        "pandas": "2.2",
+    }
+    assert for_images({"xgboost": "1.7.6"}) == {"xgboost": "1.7.6"}
 
 
 def test_the_newest_wheels_that_the_base_can_load_come_first():

@@ -26,7 +26,8 @@ DOCKERFILE = """
 FROM {system}
 ENV LANG=en_US.UTF-8 TZ=:/etc/localtime PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin
 ENV LAMBDA_TASK_ROOT=/var/task LAMBDA_RUNTIME_DIR=/var/runtime
-ENV LD_LIBRARY_PATH=/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib
+ENV LD_LIBRARY_PATH=/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:\\
+/var/task:/var/task/lib:/opt/lib
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY wheels /tmp/wheels

@@ -59,10 +59,12 @@ LAYERS = [
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples"},
-    {"images.direct", "images.engine"},
+    {"images.direct", "images.engine", "images.installed"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
     | {"images.predictions", "images.trial"},
-    {"images.recipe", "images.layers", "images.slim", "images.symbols", "images.bytecode"},
+    {"images.recipe", "images.layers", "images.slim", "images.bytecode"},
+    {"images.openmp"},
+    {"images.symbols"},
     {"project.branches", "project.model_files", "project.inspection.program"},
     {"project.examples", "project.inspection.conclusions", "project.inspection.unpickling"},
     {"project.inspection.records", "project.inspection.names"},
@@ -71,8 +73,7 @@ LAYERS = [
     {"project.json_text", "project.inspection.structure"},
     {"project.inspection.refusal"},
     {"project.settings", "engine.graph"},
-    {"images.context", "images.openmp", "images.pip_command"}
-    | {"images.requirements", "images.registry"},
+    {"images.context", "images.pip_command", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.plan"},
     {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {"engine.compare", "engine.events", "aws.pace", "project.workflow", "aws.signin"},
@@ -107,7 +108,7 @@ ONLY_IN = {
     "docker": {"images.engine", "images.context", "images.registry"},
     "requests": {"images.engine", "images.ecr", "images.registry"},
     "jsonschema": {"project.manifest"},
-    "packaging": {"images.requirements", "images.packages"},
+    "packaging": {"images.requirements", "images.packages", "images.installed"},
 }
 PURE = {
     "project.answers",

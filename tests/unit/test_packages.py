@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from deployer.cli import cli
 from deployer.errors import ConfigError
 from deployer.images.context import NO_BASE
 from deployer.project.settings import load_settings
@@ -51,6 +53,41 @@ def test_an_image_that_lacks_a_package_is_refused_with_the_line_to_add(project: 
         "lambda_src/requirements.txt line "
     )
     assert problem.endswith("pins xgboost-cpu==3.1.0")
+
+
+@pytest.mark.parametrize("needed", ["xgboost", "xgboost-cpu"])
+@pytest.mark.parametrize("named", ["xgboost", "xgboost-cpu"])
+def test_either_distribution_of_xgboost_has_its_modules(
+    project: Path, needed: str, named: str
+) -> None:
+    assert problems(project, {needed: "3.2.0"}) == [
+        f"models/manifest.json: random_forest needs {needed} 3.2.0, which "
+        "lambda_src/requirements.txt does not name: add the line xgboost-cpu==3.2.0"
+    ]
+    requirements = project / "lambda_src" / "requirements.txt"
+    requirements.write_text(f"{requirements.read_text()}{named}==3.2.0\n")
+    assert problems(project, {needed: "3.2.0"}) == []
+    (problem,) = problems(project, {needed: "3.1.0"})
+    assert f"pins {named}==3.2.0" in problem
+
+
+def test_check_warns_of_libraries_of_a_gpu(project: Path) -> None:
+    requirements = project / "lambda_src" / "requirements.txt"
+    text = requirements.read_text()
+    count = len(text.splitlines())
+    requirements.write_text(f"{text}xgboost==3.2.0\n")
+    assert (
+        f"warning: lambda_src/requirements.txt line {count + 1}: xgboost==3.2.0 brings hundreds of "
+        "megabytes of GPU libraries, which Lambda cannot use; xgboost-cpu==3.2.0 is the same "
+        "without them"
+    ) in check(project)
+    requirements.write_text(f"{text}xgboost-cpu==3.2.0\nxgboost==1.7.6\n")
+    assert "GPU" not in check(project)
+
+
+def check(project: Path) -> str:
+    result = CliRunner().invoke(cli, ["check", "--project", str(project), "--offline"])
+    return f"{result.stdout}\n{result.stderr}"
 
 
 def test_only_the_image_of_the_model_needs_its_packages(project: Path) -> None:
