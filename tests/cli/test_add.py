@@ -510,8 +510,8 @@ def table(tmp_path: Path) -> tuple[str, ...]:
     return ("add", str(path), "--example", str(example))
 
 
-def requirements(project: Path, name: str = "") -> Path:
-    return project / "lambda_src" / name / "requirements.txt"
+def requirements(project: Path) -> Path:
+    return project / "lambda_src" / "requirements.txt"
 
 
 def test_the_lines_that_a_models_packages_need_are_added(
@@ -532,36 +532,6 @@ def test_the_lines_that_a_models_packages_need_are_added(
     assert path.read_bytes() == before + f"\r\n{line}\r\n".encode()
 
 
-def test_a_function_with_a_folder_gets_the_lines_in_its_own_file(
-    empty: Path, table: tuple[str, ...]
-) -> None:
-    """A copy of the shared file with the lines."""
-    requirements(empty, "churn").parent.mkdir()
-    before = requirements(empty).read_text()
-    ran = deployer(empty, *table, "--yes")
-    assert "lambda_src/churn/requirements.txt is the shared one with pandas==" in ran.err
-    assert requirements(empty).read_text() == before
-    own = f"{before}pandas=={pd.__version__}\n"
-    assert requirements(empty, "churn").read_text() == own
-    assert "nothing was changed" in deployer(empty, *table, "--yes").err
-    requirements(empty, "churn").write_text(f"{before}pandas==1.0\n")
-    deployer(empty, *table, "--yes")  # `check` says the line: this file is the user's own
-    assert requirements(empty, "churn").read_text() == f"{before}pandas==1.0\n"
-    assert "lambda_src/churn/ stays" in deployer(empty, "remove", "churn", "--yes").err
-
-
-def test_a_shared_file_with_another_version_gives_the_function_a_file_of_its_own(
-    empty: Path, table: tuple[str, ...]
-) -> None:
-    before = requirements(empty).read_text()
-    shared = f'Pandas==1.0; python_version >= "3"  # old\n{before}'
-    requirements(empty).write_text(shared)
-    deployer(empty, *table, "--yes")
-    assert requirements(empty).read_text() == shared
-    line = f'pandas=={pd.__version__}; python_version >= "3"'
-    assert requirements(empty, "churn").read_text() == f"{line}\n{before}"
-
-
 def test_lines_are_written_with_consent_alone(empty: Path, table: tuple[str, ...]) -> None:
     """The model is added without them."""
     before = requirements(empty).read_text()
@@ -576,10 +546,3 @@ def test_lines_are_written_with_consent_alone(empty: Path, table: tuple[str, ...
         assert terminal.end() == 0 and "churn" in manifest(empty)["models"]
         assert requirements(empty).read_text() == f"{before}{added}"
         assert ("the model's image needs them" in terminal.text) == (given == "n")
-
-
-def test_a_project_without_requirements_gets_no_lines(empty: Path, table: tuple[str, ...]) -> None:
-    (empty / "lambda_src" / "Dockerfile").write_text('FROM x\nCOPY . .\nCMD ["predict.handler"]\n')
-    before = requirements(empty).read_text()
-    deployer(empty, *table, "--yes")
-    assert requirements(empty).read_text() == before
