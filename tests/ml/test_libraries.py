@@ -12,6 +12,7 @@ import pytest
 
 from deployer.project.inspection.conclusions import conclude
 from deployer.project.inspection.names import Job
+from deployer.project.inspection.structure import columns_of
 from tests.support.handlers import described
 from tests.support.projects import ROOT
 
@@ -68,3 +69,32 @@ def test_a_model_that_says_it_has_no_features_is_described(
     """By its own names, or by those of the example, as in a pipeline."""
     entry = conclude(LikeCatBoost(names), Job(columns=columns)).entry
     assert [feature["name"] for feature in entry["features"]] == ["a", "b"]
+
+
+class LikeLightGBM:
+    """Keeps the categories of pandas' columns in its booster, by their order alone."""
+
+    def __init__(self, values: list[list[int]]) -> None:
+        self.booster_ = self
+        self.pandas_categorical = [["Bonn", "Ulm"], [1, 2, 3]]
+        self.values = values
+
+    def fit(self, rows: Any, target: Any) -> LikeLightGBM:
+        return self
+
+    def feature_name(self) -> list[str]:
+        return ["town", "age", "rooms"]
+
+    def dump_model(self) -> dict[str, Any]:
+        named = zip(self.feature_name(), self.values, strict=True)
+        return {"feature_infos": {name: {"values": values} for name, values in named}}
+
+
+def test_categories_that_a_booster_keeps_are_those_of_its_columns() -> None:
+    """None are concluded if the trees do not ask for all such columns: the places are unknown."""
+    town, age, rooms = columns_of(LikeLightGBM([[-1, 0, 1], [], [0, 1, 2]]), 3)
+    assert (town.dtype, town.type, town.categories) == ("category", "string", ["Bonn", "Ulm"])
+    assert (age.dtype, age.categories) == (None, None)
+    assert (rooms.dtype, rooms.type, rooms.categories) == ("category", "number", [1, 2, 3])
+    unknown = columns_of(LikeLightGBM([[-1, 0, 1], [], []]), 3)
+    assert [column.dtype for column in unknown] == [None, None, None]

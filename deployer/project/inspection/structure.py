@@ -151,18 +151,38 @@ def _add_evidence(column: Column, leaf: Leaf, number: int, count: int) -> None:
         column.takes_null = True
     if column.type is None and any(hasattr(estimator, name) for name in _OF_NUMBERS):
         column.type = "number"
+    own = lightgbm_categories(estimator).get(number)
+    if own is not None:
+        _add_categories(column, own)
+        column.dtype, column.takes_null = "category", True
     mask = getattr(estimator, "is_categorical_", None)
     if mask is not None and len(mask) == count and bool(mask[number]):
         column.dtype = "category"
 
 
+def lightgbm_categories(estimator: Any) -> dict[int, list[Any]]:
+    """Return the categories of the columns that LightGBM was fitted on as pandas categories.
+
+    The booster keeps them without the columns' names. It has values of the columns that its trees
+    ask for; if these are not all, the places are unknown.
+    """
+    booster = getattr(estimator, "booster_", None)
+    known = getattr(booster, "pandas_categorical", None)
+    if not known or booster is None:
+        return {}
+    infos = booster.dump_model()["feature_infos"]
+    names = booster.feature_name()
+    places = [place for place, name in enumerate(names) if infos.get(name, {}).get("values")]
+    return dict(zip(places, known, strict=True)) if len(places) == len(known) else {}
+
+
 def _add_categories(column: Column, known: Any) -> None:
-    if getattr(getattr(known, "dtype", None), "kind", "") in "mM":
+    if getattr(getattr(known, "dtype", None), "kind", "") in ("m", "M"):
         raise Refused(
             "a column of its training holds dates or times, which JSON has not",
             "turn them into numbers before the model is fitted, such as days since a day",
         )
-    values = known.tolist()
+    values = known.tolist() if hasattr(known, "tolist") else list(known)
     if any(value is None for value in values):
         column.null, column.takes_null = "None", True
     elif any(isinstance(value, float) and math.isnan(value) for value in values):
