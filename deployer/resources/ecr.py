@@ -28,6 +28,8 @@ from deployer.resources.fields import (
 )
 
 _ABSENT = ("RepositoryNotFoundException",)
+# ECR-13: an archived image cannot be pulled. Pushing it again restores it.
+_ACTIVE = "ACTIVE"
 _OUR_TAG = re.compile(r"[0-9a-f]{40}")  # images.context.Context.image_tag
 
 # Img-7: what Lambda accepts. An index or a manifest list it does not.
@@ -289,9 +291,11 @@ class Image(Resource):
             repositoryName=self.repository,
             imageIds=[{"imageTag": tag}],
         )
-        if answer is None:
+        # ECR-14: an unknown tag can also be an empty answer.
+        images = answer["imageDetails"] if answer else []
+        if not images or images[0].get("imageStatus", _ACTIVE) != _ACTIVE:
             return None
-        image = answer["imageDetails"][0]
+        image = images[0]
         media_type = image.get("imageManifestMediaType")
         if media_type is not None and media_type not in LAMBDA_MEDIA_TYPES:
             raise AwsError(

@@ -31,6 +31,8 @@ class FunctionFields(TypedDict):
     package_type: Annotated[str, Member("PackageType")]
     image_digest: str | Ref  # sha256:...
     published: bool  # the newest version is the same as $LATEST
+    # Why Lambda cannot run it, such as ImageDeleted; declared as None (ECR-12).
+    failure: str | None
     architecture: Annotated[str, Member("Architectures[]", default="x86_64")]
     description: Annotated[str, Member("Description", default="")]
     role_arn: Annotated[str, Member("Role")]
@@ -182,7 +184,9 @@ class Function(OwnedFunction, Resource):
         }
         if newest is not None:
             outputs["version_arn"] = newest["FunctionArn"]
-        return State({**latest, "tags": self.ours.among(tags), "published": published}, outputs)
+        failure = _failure(answer["Configuration"]) or _failure(newest or {})
+        fields = {"tags": self.ours.among(tags), "published": published, "failure": failure}
+        return State({**latest, **fields}, outputs)
 
     @staticmethod
     def _fields(configuration: dict[str, Any]) -> dict[str, Any]:
@@ -227,6 +231,14 @@ class Function(OwnedFunction, Resource):
             return {}
         if actual.outputs["busy"]:  # PRE-14: an interrupted run may have left it Pending
             self._settled(aws)
+        # ECR-12: the code first. Lambda does not configure a function whose image was deleted.
+        if changed(change, *_CODE, "failure"):
+            parameters = {
+                "FunctionName": self.name,
+                "ImageUri": self._image_uri(desired),
+                "Architectures": [desired["architecture"]],
+            }
+            self._write(aws, "update_function_code", parameters)
         # Maps are replaced whole (Lambda-10, Lambda-11).
         configuration = {name: desired[name] for name in _CONFIGURATION if changed(change, name)}
         if configuration:
@@ -235,13 +247,6 @@ class Function(OwnedFunction, Resource):
                 **write_members(_CONFIGURATION, configuration),
             }
             self._write(aws, "update_function_configuration", parameters)
-        if changed(change, *_CODE):
-            parameters = {
-                "FunctionName": self.name,
-                "ImageUri": self._image_uri(desired),
-                "Architectures": [desired["architecture"]],
-            }
-            self._write(aws, "update_function_code", parameters)
         return self._publish(aws, desired)
 
     def _image_uri(self, desired: Fields) -> str:
@@ -263,9 +268,11 @@ class Function(OwnedFunction, Resource):
             if answer is None:  # R-6: a new function is not seen yet
                 return None
             configuration = answer["Configuration"]
+            if _is_busy(configuration):
+                return None
             _raise_if_failed(configuration, "State", "Lambda gives no reason")
             _raise_if_failed(configuration, "LastUpdateStatus", "Lambda gives no reason")
-            return None if _is_busy(configuration) else True
+            return True
 
         aws.wait_until(check, reason="for Lambda: the function is being prepared")
 
@@ -320,6 +327,13 @@ def _raise_if_failed(configuration: dict[str, Any], status: str, default: str) -
         code = configuration.get(f"{status}ReasonCode", "Failed")
         reason = configuration.get(f"{status}Reason", default)
         raise AwsError(code, reason, operation="GetFunction")
+
+
+def _failure(configuration: dict[str, Any]) -> str | None:
+    """Return the code of the reason why a function or a version failed; None if it did not."""
+    if configuration.get("State") != "Failed":
+        return None
+    return str(configuration.get("StateReasonCode") or "Failed")
 
 
 def _is_busy(configuration: dict[str, Any]) -> bool:

@@ -108,12 +108,17 @@ def repository(settings: Settings) -> Resource:
         "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
         "Condition": {"StringLike": {"aws:SourceArn": settings.arn("lambda", "function:*")}},
     }
-    # ECR-6: expiry does not know which images functions use; twenty are far more than their kept
-    # versions need.
+    # ECR-6, ECR-12: expiry does not know which images functions use, so no rule counts images.
+    # Every deploy tags its image; one without a tag is left by a push that Lambda would refuse.
     rule = {
         "rulePriority": 1,
-        "description": "keep the last twenty images",
-        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 20},
+        "description": "images without a tag, which no function uses",
+        "selection": {
+            "tagStatus": "untagged",
+            "countType": "sinceImagePushed",
+            "countUnit": "days",
+            "countNumber": 14,
+        },
         "action": {"type": "expire"},
     }
     return Repository(
@@ -217,6 +222,7 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
             tracing="Active" if settings.tracing else "PassThrough",
             command=None,
             published=True,
+            failure=None,
         ),
         needs=["role/functions", f"model/{name}", f"logs/{name}", "repository"],
     )

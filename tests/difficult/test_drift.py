@@ -55,6 +55,7 @@ NOT_CHANGEABLE: dict[str, str] = {
     r"role/.*\.Version": "IAM as moto has it takes no older version",
     r"function/.*/published": "follows from the other fields; a deleted version has a case of "
     "its own below",
+    r"function/.*/failure": "AWS's own word on what it did (ECR-12): test_deleted_images.py",
     r"function/.*/image_digest": "an image of its own is pushed for it below",
 }
 
@@ -71,9 +72,12 @@ VALUES: list[tuple[str, Any]] = [
     (r"role/.*\.Action", ["s3:ListBucket"]),
     (r"role/.*\.Resource", ["arn:aws:s3:::other"]),
     (r".*policy\..*Action", ["s3:GetBucketTagging"]),
-    (r".*lifecycle_policy\.rules\[0\]\.selection\.tagStatus", "untagged"),
+    (r".*lifecycle_policy\.rules\[0\]\.selection\.tagStatus", "any"),
     (r".*lifecycle_policy\.rules\[0\]\.selection\.countNumber", 7),
-    (r".*lifecycle_policy\.rules\[0\]\.(action\.type|selection\.countType|rulePriority)", None),
+    (
+        r".*lifecycle_policy\.rules\[0\]\.(action\.type|selection\.count(Type|Unit)|rulePriority)",
+        None,
+    ),
     (r"logs/.*/retention_days", 30),
     (r"role/.*/permissions_boundary", "arn:aws:iam::aws:policy/PowerUserAccess"),
     (r"function/.*/architecture", "arm64"),
