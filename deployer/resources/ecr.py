@@ -63,7 +63,7 @@ class RepositoryFields(TypedDict):
         Setting("imageScanningConfiguration.scanOnPush", put="put_image_scanning_configuration"),
     ]
     policy: Annotated[
-        Policy | None,
+        Policy,
         Setting(
             "policyText",
             parse=canonical_policy,
@@ -71,11 +71,10 @@ class RepositoryFields(TypedDict):
             get="get_repository_policy",
             missing=("RepositoryPolicyNotFoundException",),
             put="set_repository_policy",
-            remove="delete_repository_policy",
         ),
     ]
     lifecycle_policy: Annotated[
-        Mapping[str, Any] | None,
+        Mapping[str, Any],
         Setting(
             "lifecyclePolicyText",
             parse=canonical_lifecycle,
@@ -83,7 +82,6 @@ class RepositoryFields(TypedDict):
             get="get_lifecycle_policy",
             missing=("LifecyclePolicyNotFoundException",),
             put="put_lifecycle_policy",
-            remove="delete_lifecycle_policy",
         ),
     ]
 
@@ -113,9 +111,7 @@ class Repository(Resource):
         "ecr:PutImageTagMutability",
         "ecr:PutImageScanningConfiguration",
         "ecr:SetRepositoryPolicy",
-        "ecr:DeleteRepositoryPolicy",
         "ecr:PutLifecyclePolicy",
-        "ecr:DeleteLifecyclePolicy",
     )
     deletes = ("ecr:ListImages", "ecr:DeleteRepository")
 
@@ -174,8 +170,7 @@ class Repository(Resource):
             **write_members(_CREATED, desired),
         )
         for name in _APART:
-            if desired[name] is not None:
-                self._put(aws, name, desired[name])
+            self._put(aws, name, desired[name])
         return {}
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
@@ -193,14 +188,9 @@ class Repository(Resource):
         return {}
 
     def _put(self, aws: Aws, name: str, value: Any) -> None:
-        setting = _SETTINGS[name]
-        operation, parameters = setting.call(value)
-        # A removal that answers so is done already: by another run, or by a call whose answer was
-        # lost.
+        operation, parameters = _SETTINGS[name].call(value)
         aws.retry(
-            lambda: aws.find(
-                setting.missing, "ecr", operation, repositoryName=self.name, **parameters
-            ),
+            lambda: aws.call("ecr", operation, repositoryName=self.name, **parameters),
             when=not_ready,
         )
 

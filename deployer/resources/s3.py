@@ -59,7 +59,7 @@ class BucketFields(TypedDict):
         ),
     ]
     policy: Annotated[
-        Policy | None,
+        Policy,
         Setting(
             "Policy",
             parse=canonical_policy,
@@ -67,7 +67,6 @@ class BucketFields(TypedDict):
             get="get_bucket_policy",
             missing=("NoSuchBucketPolicy",),
             put="put_bucket_policy",
-            remove="delete_bucket_policy",
         ),
     ]
 
@@ -97,7 +96,6 @@ class Bucket(Resource):
         "s3:PutBucketPublicAccessBlock",
         "s3:PutBucketOwnershipControls",
         "s3:PutBucketPolicy",
-        "s3:DeleteBucketPolicy",
     )
     deletes = (*_EMPTYING, "s3:DeleteBucket")
 

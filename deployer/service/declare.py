@@ -106,7 +106,7 @@ def repository(settings: Settings) -> Resource:
         "Effect": "Allow",
         "Principal": {"Service": "lambda.amazonaws.com"},
         "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-        "Condition": {"StringLike": {"aws:SourceArn": settings.arn("lambda", "function:*")}},
+        "Condition": {"StringLike": {"aws:SourceArn": settings.function_arn("*")}},
     }
     # ECR-6, ECR-12: expiry does not know which images functions use, so no rule counts images.
     # Every deploy tags its image; one without a tag is left by a push that Lambda would refuse.
@@ -179,13 +179,12 @@ def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any
         "Principal": {"Service": f"{assumed_by}.amazonaws.com"},
         "Action": "sts:AssumeRole",
     }
-    if (
-        assumed_by == "states"
-    ):  # Iam-15: only this state machine, not another one that knows the role's name
-        trust["Condition"] = {
-            "ArnLike": {"aws:SourceArn": settings.workflow_arn},
-            "StringEquals": {"aws:SourceAccount": settings.account},
-        }
+    # Lambda-34: only in this account. Of API Gateway, AWS documents no such condition.
+    if assumed_by != "apigateway":
+        trust["Condition"] = {"StringEquals": {"aws:SourceAccount": settings.account}}
+    # Iam-15: only this state machine, not another one that knows the role's name.
+    if assumed_by == "states":
+        trust["Condition"]["ArnLike"] = {"aws:SourceArn": settings.workflow_arn}
     return Role(
         f"role/{user}",
         name=settings.role_name(user),

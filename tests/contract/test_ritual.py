@@ -61,14 +61,11 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
             {"public_access_block.BlockPublicAcls"},
         ),
         (put("object_ownership", value="BucketOwnerPreferred"), {"object_ownership"}),
-        (put("policy", value=None), {"policy"}),
     ],
     "model/random_forest": [],
     "repository": [
         (put("tag_mutability", value="MUTABLE"), {"tag_mutability"}),
         (put("scan_on_push", value=False), {"scan_on_push"}),
-        (put("policy", value=None), {"policy"}),
-        (put("lifecycle_policy", value=None), {"lifecycle_policy"}),
         (
             put("lifecycle_policy", "rules", 0, "selection", "countNumber", value=5),
             {"lifecycle_policy.rules[0].selection.countNumber"},

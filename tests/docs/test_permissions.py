@@ -9,7 +9,7 @@ import pytest
 
 from deployer.resources.base import Resource
 from deployer.service.declare import declare
-from deployer.service.permissions import KINDS, rendered
+from deployer.service.permissions import KINDS, rendered, to_delete, to_read, to_write
 from tests.support.projects import ROOT
 
 PAGE = ROOT / "docs" / "architecture.md"
@@ -22,6 +22,11 @@ def test_the_section_is_the_one_that_the_kinds_render(request: pytest.FixtureReq
         PAGE.write_text(page.replace(section, f"{rendered()}\n"), encoding="utf-8")
         section = f"{rendered()}\n"
     assert section == f"{rendered()}\n", "if intended: pytest --regenerate"
+
+
+def test_nobody_needs_an_action_that_removes_what_is_always_declared() -> None:
+    removing = {"s3:DeleteBucketPolicy", "ecr:DeleteRepositoryPolicy", "ecr:DeleteLifecyclePolicy"}
+    assert not removing & {*to_read(), *to_write(), *to_delete()}
 
 
 def kinds(base: type[Resource] = Resource) -> Iterator[type[Resource]]:

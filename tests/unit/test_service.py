@@ -108,6 +108,22 @@ def test_the_workflow_may_invoke_these_functions_with_and_without_a_version(
     ]
 
 
+def test_only_this_account_uses_the_roles_and_only_its_functions_pull(
+    resources: list[Resource],
+) -> None:
+    """Lambda-34, ECR-8. For API Gateway no such condition is documented."""
+    account = {"aws:SourceAccount": ["123456789012"]}
+    (functions,) = field(resources, "role/functions", "trust")["Statement"]
+    (workflow,) = field(resources, "role/workflow", "trust")["Statement"]
+    (api,) = field(resources, "role/api", "trust")["Statement"]
+    assert functions["Condition"] == {"StringEquals": account}
+    assert workflow["Condition"]["StringEquals"] == account
+    assert "Condition" not in api
+    (pull,) = field(resources, "repository", "policy")["Statement"]
+    ours = "arn:aws:lambda:ap-southeast-2:123456789012:function:inference-dev-*"
+    assert pull["Condition"] == {"StringLike": {"aws:SourceArn": [ours]}}
+
+
 def test_tracing_adds_its_permissions_to_both_roles(settings: Settings) -> None:
     traced = declare.declare(replace(settings, tracing=True), load_release(settings))
     assert "tracing" in field(traced, "role/functions", "policies") and "tracing" in field(
