@@ -5,6 +5,7 @@ botocore takes most of them for an empty answer, which would mean that nothing e
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -85,14 +86,25 @@ def _other_format(operation_model: Any, status: int, body: bytes) -> str | None:
 
 
 def _half_json(operation_model: Any, status: int, body: bytes) -> str | None:
-    if status >= 300 or _opening(operation_model) != b"{":
+    """Recognise a JSON body that ends early, which botocore takes for an empty one."""
+    if _opening(operation_model) != b"{":
         return None
     has_members = operation_model.output_shape is not None and operation_model.output_shape.members
     if not body:
-        is_reading = operation_model.name.startswith(_READING)
+        is_reading = operation_model.name.startswith(_READING) and status < 300
         return " with nothing" if has_members and is_reading else None
-    is_whole = operation_model.has_streaming_output or body.rstrip().endswith(b"}")
-    return " with half an answer, or with none of AWS's" if has_members and not is_whole else None
+    if status < 300 and (not has_members or operation_model.has_streaming_output):
+        return None
+    is_json = body.lstrip().startswith(b"{")  # a throttle may be plain text
+    return " with half an answer" if is_json and not _is_whole(body) else None
+
+
+def _is_whole(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 def _opening(operation_model: Any) -> bytes | None:

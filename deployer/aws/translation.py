@@ -41,6 +41,10 @@ def translated(operation: str, call: Callable[[], T]) -> T:
     except ResponseParserError as error:
         message = "the answer does not come from AWS, or is cut off"
         raise NotReached("ForeignAnswer", message, operation=name, advice=REACH_ADVICE) from error
+    except exceptions.IncompleteReadError as error:  # of a stream, such as a function's answer
+        raise NotReached(
+            type(error).__name__, str(error), operation=name, advice=REACH_ADVICE
+        ) from error
     except exceptions.BotoCoreError as error:
         if is_about_signing(error):
             raise explained(error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import io
 import json
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from botocore.response import StreamingBody
 
 from deployer.aws.access import Aws
+from deployer.aws.translation import translated
 from deployer.errors import NoCredentials, NotReached
 from tests.support.clock import Clock
 from tests.support.stub import Quiet, serve
@@ -469,6 +472,45 @@ def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
     assert told and told[0].startswith("waiting for AWS")
     if what == "a page with an error":
         assert sum(clock.slept) > 20
+
+
+JSON = {"Content-Type": "application/x-amz-json-1.1"}
+CUT_SHORT: dict[str, tuple[int, bytes]] = {
+    "in the middle": (200, b'{"logGroups": ['),
+    "behind an inner object": (200, b'{"logGroups": [{"logGroupName": "one"}'),
+    "in a refusal": (400, b'{"__type": "ResourceNotFoundException", "mess'),
+}
+
+
+@pytest.mark.parametrize("place", CUT_SHORT)
+def test_an_answer_that_is_cut_short_is_a_broken_connection(place: str) -> None:
+    """The call is made again, and its whole answer counts."""
+    answers = [CUT_SHORT[place], (200, b'{"logGroups": [{"logGroupName": "one"}]}')]
+
+    class Once(Quiet):
+        def handle_any(self) -> None:
+            self.body()
+            self.answer(*answers.pop(0), JSON)
+
+    clock, told = Clock(), []
+    with serve(Once) as url:
+        aws = Aws(
+            region="us-east-1",
+            endpoint_url=url,
+            credentials=("A", "s"),
+            clock=clock,
+            sleep=clock.sleep,
+            tell=lambda text, *, lasting=False: told.append(text),
+        )
+        groups = aws.find(("ResourceNotFoundException",), "logs", "describe_log_groups")
+    assert groups["logGroups"] == [{"logGroupName": "one"}]
+    assert told == ["waiting for AWS: the connection broke"]
+
+
+def test_a_functions_answer_that_is_cut_short_is_a_broken_connection() -> None:
+    payload = StreamingBody(io.BytesIO(b'{"predictions": ['), 500)
+    with pytest.raises(NotReached):
+        translated("invoke", payload.read)
 
 
 @pytest.mark.parametrize(
