@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from deployer.project import json_text
-from deployer.project.workflow import placeholders, state_names
+from deployer.project.workflow import function_of, placeholders, state_names
 
 # The example's workflow with one branch, of the model MODEL.
 TEMPLATE = Path(__file__).with_name("workflow.json")
-_RESOURCE = re.compile(r"\$\{([^}]*)\}")
 
 
 class NoPlace(Exception):
@@ -120,7 +119,6 @@ def _function_of(branch: Any) -> str | None:
     if not isinstance(branch, Mapping) or not isinstance(branch.get("States"), Mapping):
         return None
     first = branch["States"].get(branch.get("StartAt"))
-    resource = first.get("Resource") if isinstance(first, Mapping) else None
-    match = _RESOURCE.fullmatch(resource) if isinstance(resource, str) else None
-    alone = match and {name for _, name in placeholders(branch)} == {match[1]}
-    return match[1] if match and alone else None
+    name = function_of(first) if isinstance(first, Mapping) else None
+    alone = {found for _, found in placeholders(branch)} == {name}
+    return name if alone else None

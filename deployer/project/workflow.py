@@ -1,8 +1,9 @@
 """Amazon States Language: checks that need no AWS, placeholders, tasks, the picture. Pure.
 
 AWS checks a definition when the state machine is created, after everything else; `problems` finds
-the same faults before the first write. "${name}" as the Resource of a task stands for the version
-ARN of the function `name`.
+the same faults before the first write. "${name}" as a whole string stands for the version ARN of
+the function `name`: as the Resource of a task, as the FunctionName of one whose Resource is
+`arn:aws:states:::lambda:invoke` (Sfn-27), and wherever else such an ARN may stand.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _NAME_LIMIT = 80  # characters of a state's name
 # Sfn-7: an execution that answers at once cannot wait for a job or a person.
 _NOT_EXPRESS = (".sync", ".sync:2", ".waitForTaskToken")
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+# In an expression, ${ may also group by a key.
+_IN_EXPRESSION = re.compile(r"\$\{(\w+)\}")
+_INVOKE = re.compile(r"arn:[^:]+:states:::lambda:invoke")
 _FUNCTION = re.compile(r"[a-z](?:_?[a-z0-9])*")
 _RESERVED = ("workflow", "api")  # log groups of these names belong to the state machine and the API
 _SHAPES = {  # of Mermaid
@@ -36,10 +40,16 @@ _BOX = '["{}"]'
 
 
 def placeholders(value: Any) -> Iterator[tuple[str, str]]:
-    """Yield (path, name) of each ${name} in a definition."""
+    """Yield (path, name) of each ${name} in a definition, but not of those in comments."""
     for path, text in strings(value, "$"):
-        for name in _PLACEHOLDER.findall(text):
-            yield path, name
+        if not path.endswith(".Comment"):
+            for name in _names_in(text):
+                yield path, name
+
+
+def _names_in(text: str) -> list[str]:
+    pattern = _IN_EXPRESSION if text.startswith("{%") else _PLACEHOLDER
+    return pattern.findall(text)
 
 
 def fill(value: Any, values: Mapping[str, Any]) -> Any:
@@ -48,8 +58,24 @@ def fill(value: Any, values: Mapping[str, Any]) -> Any:
         return {key: fill(member, values) for key, member in value.items()}
     if isinstance(value, list):
         return [fill(item, values) for item in value]
+    name = _placeholder(value)
+    # A comment may name anything.
+    return value if name is None else values.get(name, value)
+
+
+def _placeholder(value: Any) -> str | None:
+    """Return the name if a value is "${name}" and nothing else."""
     match = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
-    return values[match[1]] if match else value
+    return match[1] if match else None
+
+
+def function_of(state: Mapping[str, Any]) -> str | None:
+    """Return the name of the function that a Task state calls; None for another task."""
+    resource = state.get("Resource")
+    if isinstance(resource, str) and _INVOKE.fullmatch(resource):
+        request = state.get("Parameters", state.get("Arguments"))
+        return _placeholder(request.get("FunctionName")) if isinstance(request, Mapping) else None
+    return _placeholder(resource)
 
 
 def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -67,32 +93,34 @@ def tasks(value: Any) -> Iterator[Mapping[str, Any]]:
 def functions(definition: Any, faults: list[str]) -> Iterator[str]:
     """Yield the name of each function of a workflow, once, in its order; add faults to the list."""
     seen = set()
-    # A placeholder that is only a part, or is not closed, would not be replaced.
-    partial = {
-        path
-        for path, text in strings(definition, "$")
-        if path.endswith(".Resource") and "${" in text and not _PLACEHOLDER.fullmatch(text)
-    }
+    partial = set(_partial(definition))
     faults += (
-        f"{WORKFLOW} {path}: ${{...}} must be the whole Resource, or it is not replaced"
+        f"{WORKFLOW} {path}: ${{name}} must be the whole string, or it is not replaced; it stands "
+        f"for the ARN of a function's version"
         for path in sorted(partial)
     )
     for path, name in placeholders(definition):
         if path in partial:
             continue
-        if not path.endswith(".Resource"):
-            # A comment may explain the placeholders; anywhere else one would never be filled.
-            if not path.endswith(".Comment"):
-                faults.append(f"{WORKFLOW} {path}: ${{{name}}} may only be the Resource of a task")
-        elif problem := name_problem(name):
+        if problem := name_problem(name):
             faults.append(f"{WORKFLOW} {path}: {problem}")
         elif name not in seen:
             seen.add(name)
             yield name
     if not seen and not faults:
         faults.append(
-            f"{WORKFLOW} names no function; a task's Resource must be ${{name}} of a trained model"
+            f"{WORKFLOW} names no function; a task's Resource, or its FunctionName, must be "
+            f"${{name}} of a trained model"
         )
+
+
+def _partial(definition: Any) -> Iterator[str]:
+    """Yield the paths of strings of which a placeholder is only a part, or is not closed."""
+    for path, text in strings(definition, "$"):
+        if path.endswith(".Comment") or _placeholder(text) is not None:
+            continue
+        if _names_in(text) or (path.endswith((".Resource", ".FunctionName")) and "${" in text):
+            yield path
 
 
 def name_problem(name: str) -> str | None:
@@ -120,10 +148,9 @@ def timeout_problems(definition: Any, function_timeout_s: Callable[[str], int]) 
         )
         return
     for task in tasks(definition):
-        match = _PLACEHOLDER.fullmatch(str(task.get("Resource")))
-        if not match:
+        timeout_s, name = task.get("TimeoutSeconds"), function_of(task)
+        if name is None:
             continue
-        timeout_s, name = task.get("TimeoutSeconds"), match[1]
         if not isinstance(timeout_s, int) or not timeout_s < whole:
             yield (
                 f"{WORKFLOW}: the task of {name} has TimeoutSeconds {timeout_s}, but must be below "
@@ -212,6 +239,7 @@ def _state(
         yield f"{place}.Choices: must not be empty"
     if kind == "Task":
         yield from _resource(state.get("Resource"), place)
+        yield from _qualifier(state, place)
     yield from state_problems(state, place, language)
     if state.get("QueryLanguage", language) == "JSONata":
         yield from expression_problems(state, place)
@@ -228,10 +256,10 @@ def uncaught(machine: Mapping[str, Any], path: str = "$") -> Iterator[str]:
         if _catches_all(state):
             continue
         place = f"{path}.States.{name}"
-        function = _PLACEHOLDER.fullmatch(str(state.get("Resource")))
+        function = function_of(state)
         if state["Type"] == "Task" and function:
             yield (
-                f"{WORKFLOW} {place}: has no Catch for States.ALL: if {function[1]} fails, its "
+                f"{WORKFLOW} {place}: has no Catch for States.ALL: if {function} fails, its "
                 "error's cause, a stack trace, reaches callers; add a Catch to this state or to "
                 "the Parallel or Map around it"
             )
@@ -267,6 +295,17 @@ def _resource(resource: Any, place: str) -> Iterator[str]:
             f"{place}.Resource: an EXPRESS workflow cannot wait for "
             f"{resource.rpartition(':')[2]} (Sfn-7)"
         )
+
+
+def _qualifier(state: Mapping[str, Any], place: str) -> Iterator[str]:
+    """Yield the Qualifier of a function whose placeholder names a version already."""
+    for field in ("Parameters", "Arguments"):
+        request = state.get(field)
+        if isinstance(request, Mapping) and "Qualifier" in request and function_of(state):
+            yield (
+                f"{place}.{field}.Qualifier: ${{{function_of(state)}}} is the ARN of a version "
+                f"already; take Qualifier out"
+            )
 
 
 def _targets(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

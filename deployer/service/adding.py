@@ -406,9 +406,7 @@ def _workflow_text(
 def _without_model(workflow: str | None, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Yield a remark on the functions of the workflow that have no model yet."""
     definition = json.loads((workflow or "{}").lstrip("\ufeff"))
-    names = dict.fromkeys(
-        name for path, name in placeholders(definition) if path.endswith(".Resource")
-    )
+    names = dict.fromkeys(name for _, name in placeholders(definition))
     missing = [name for name in names if name not in manifest["models"]]
     if missing:
         yield (

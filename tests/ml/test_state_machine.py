@@ -322,6 +322,36 @@ def test_the_answers_stand_in_the_machines_order_and_every_model_gets_the_reques
     assert asked == dict.fromkeys(NAMES, envelope)
 
 
+def test_a_task_that_invokes_gets_the_payload_and_its_envelope(workflow: Workflow) -> None:
+    """Sfn-27: the form that Workflow Studio writes."""
+    invoke = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke"}
+    request = {"FunctionName": "${one}", "Payload.$": "$"}
+    selected = {"first.$": "$.Payload.predictions[0]", "version.$": "$.ExecutedVersion"}
+    states = {
+        "a": {**invoke, "Parameters": request, "ResultSelector": selected, "Next": "b"},
+        "b": {**invoke, "Parameters": {"FunctionName": "${two}"}, "ResultPath": "$.b", "Next": "c"},
+        "c": {
+            **invoke,
+            "Parameters": {**request, "FunctionName": "${three}"},
+            "Catch": [{"ErrorEquals": ["ModelError"], "ResultPath": "$.caught", "Next": "d"}],
+            "End": True,
+        },
+        "d": {"Type": "Pass", "End": True},
+    }
+    asked: list[Any] = []
+    functions: dict[str, Function] = {
+        "one": lambda request: asked.append(request) or entry("one"),
+        "two": lambda request: asked.append(request) or "without a payload",
+        "three": fails(LambdaError("ModelError")),
+    }
+    record = workflow.run(functions, {"CRIM": 1}, {"StartAt": "a", "States": states})
+    answered = output(record)
+    assert asked == [{"CRIM": 1}, {}]
+    assert (answered["first"], answered["version"]) == (entry("one")["predictions"][0], "3")
+    assert answered["b"]["Payload"] == "without a payload" and answered["b"]["StatusCode"] == 200
+    assert answered["caught"]["Error"] == "ModelError"
+
+
 @pytest.mark.parametrize(
     "kind", ["ModelError", "Sandbox.Timedout", "Runtime.ExitError", "Function.ResponseSizeTooLarge"]
 )

@@ -160,11 +160,11 @@ def test_a_file_that_is_no_text_is_a_problem(project, workflow):
 def test_a_placeholder_that_would_never_be_filled_is_refused(project, workflow):
     edit(
         workflow,
-        lambda content: content["States"]["Answer"].update(Result={"of": ["${random_forest}"]}),
+        lambda content: content["States"]["Answer"].update(Result={"of": ["x:${random_forest}"]}),
     )
     assert problems(project) == [
-        "state_machine.json $.States.Answer.Result.of[0]: ${random_forest} may only be the "
-        "Resource of a task"
+        "state_machine.json $.States.Answer.Result.of[0]: ${name} must be the whole string, or it "
+        "is not replaced; it stands for the ARN of a function's version"
     ]
 
 
@@ -240,7 +240,8 @@ def test_a_workflow_without_functions_has_nothing_to_deploy(project, workflow):
     content = {"TimeoutSeconds": 5, "StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
     workflow.write_text(json.dumps(content))
     assert problems(project) == [
-        "state_machine.json names no function; a task's Resource must be ${name} of a trained model"
+        "state_machine.json names no function; a task's Resource, or its FunctionName, must be "
+        "${name} of a trained model"
     ]
 
 
@@ -405,14 +406,14 @@ def test_two_thousand_features_with_long_names_are_served(project, manifest):
 
 
 def test_every_problem_is_told_at_once(project, workflow):
-    edit(workflow, lambda content: content["States"]["Answer"].update(Result="${random_forest}"))
+    edit(workflow, lambda content: content["States"]["Answer"].update(Result="x${random_forest}"))
     edit_text(workflow, '"Resource": "${support_vector}"', '"Resource": "${api}"')
     (project / "models" / "linear_regression.joblib").unlink()
     with (project / "setup.cfg").open("a") as file:
         file.write("\n[deployer:nobody]\n")
     found = problems(project, timeout_s="24")
     for part in (
-        "may only be the Resource of a task",
+        "${name} must be the whole string",
         "a function cannot be called api",
         "names no function nobody",
         "timeout_s of random_forest is 24",

@@ -10,6 +10,7 @@ import pytest
 
 from deployer.project.workflow import (
     fill,
+    function_of,
     functions,
     picture,
     placeholders,
@@ -180,7 +181,10 @@ def test_tasks_are_found_at_any_depth():
 @pytest.mark.parametrize(
     ("path", "resource", "expected"),
     [
-        ("Parameters", "${one}", "$.Parameters: ${one} may only be the Resource of a task"),
+        ("Result", "${One}", "$.Result: 'One' must be lower-case letters, digits and single"),
+        ("FunctionName", "${one}:$LATEST", "$.FunctionName: ${name} must be the whole string"),
+        ("Output", "{% '${one}' %}", "$.Output: ${name} must be the whole string, or it is not"),
+        ("Output", "{% $a.${'x': 1} %}", "names no function"),
         ("Resource", "${One}", "$.Resource: 'One' must be lower-case letters, digits and single"),
         ("Resource", "${api}", "$.Resource: a function cannot be called api"),
         ("Resource", "arn:aws:lambda:x", "names no function"),
@@ -192,6 +196,59 @@ def test_a_placeholder_that_names_no_function_is_a_fault(path, resource, expecte
     assert list(functions({path: resource}, faults)) == []
     (fault,) = faults
     assert expected in fault
+
+
+INVOKE = "arn:aws:states:::lambda:invoke"
+REQUEST = {"FunctionName": "${one}", "Payload.$": "$"}
+INVOKING = {"Type": "Task", "Resource": INVOKE, "Parameters": REQUEST, "TimeoutSeconds": 22}
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (INVOKING, "one"),
+        ({**INVOKING, "Resource": "arn:aws-cn:states:::lambda:invoke"}, "one"),
+        ({"Resource": INVOKE, "Arguments": {"FunctionName": "${one}"}}, "one"),
+        ({"Resource": "${one}"}, "one"),
+        ({**INVOKING, "Parameters": {"FunctionName.$": "$.name"}}, None),
+        ({**INVOKING, "Parameters": "x"}, None),
+        ({"Resource": INVOKE}, None),
+        ({"Resource": "arn:aws:states:::http:invoke", "Parameters": REQUEST}, None),
+        ({}, None),
+    ],
+)
+def test_a_function_is_called_in_either_form(state, expected):
+    assert function_of(state) == expected
+
+
+def test_a_task_that_invokes_is_held_to_the_same_rules():
+    """cases: Workflow Studio writes this form."""
+    definition = one_state({**INVOKING, "End": True}, TimeoutSeconds=25)
+    assert list(problems(definition)) == []
+    faults: list[str] = []
+    assert list(functions(definition, faults)) == ["one"] and faults == []
+    assert list(timeout_problems(definition, lambda name: 20)) == []
+    assert "must be below its task's 22" in "".join(timeout_problems(definition, lambda name: 22))
+    (warning,) = uncaught(definition)
+    assert "if one fails" in warning
+    filled = fill(definition, {"one": "arn:3"})["States"]["a"]["Parameters"]
+    assert filled == {"FunctionName": "arn:3", "Payload.$": "$"}
+
+
+def test_a_version_is_not_qualified_again():
+    request = {**REQUEST, "Qualifier": "live"}
+    definition = one_state({**INVOKING, "Parameters": request, "End": True})
+    (problem,) = problems(definition)
+    assert problem == (
+        "$.States.a.Parameters.Qualifier: ${one} is the ARN of a version already; take Qualifier "
+        "out"
+    )
+
+
+def test_a_functions_arn_may_be_a_value_of_a_state():
+    value = {"StartAt": "a", "States": {"a": {"Type": "Pass", "Result": ["${one}"], "End": True}}}
+    faults: list[str] = []
+    assert list(functions(value, faults)) == ["one"] and faults == []
 
 
 def test_functions_are_named_once_in_the_order_of_the_workflow():
@@ -364,12 +421,13 @@ def test_the_language_of_the_workflow_is_that_of_its_states():
 
 
 @pytest.mark.parametrize("resource", ["arn:${one}", "${one}:1", "${one}${two}", "${one"])
-def test_a_placeholder_is_the_whole_resource(resource):
+def test_a_placeholder_is_the_whole_string(resource):
     """In the middle of a text it would not be replaced, and AWS would refuse it late."""
     faults: list[str] = []
     list(functions({"Resource": resource}, faults))
     assert faults == [
-        "state_machine.json $.Resource: ${...} must be the whole Resource, or it is not replaced"
+        "state_machine.json $.Resource: ${name} must be the whole string, or it is not replaced; "
+        "it stands for the ARN of a function's version"
     ]
 
 

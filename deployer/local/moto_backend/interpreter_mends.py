@@ -114,12 +114,20 @@ def release_threads() -> None:
 
 
 def invoke_directly(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
-    """moto makes a boto3 client for each task, which costs more than the prediction."""
+    """moto makes a boto3 client for each task, which costs more than the prediction.
+
+    Tasks of `lambda:invoke` come here, too, and may be without a Payload.
+    """
     from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
     def call(parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
-        payload, function_error = invoke(parameters["FunctionName"], parameters["Payload"])
-        answer: dict[str, Any] = {"StatusCode": 200, "Payload": json.loads(payload)}
+        function = parameters["FunctionName"]
+        payload, function_error = invoke(function, parameters.get("Payload", b"{}"))
+        answer: dict[str, Any] = {
+            "ExecutedVersion": function.split(":")[7] if function.count(":") == 7 else "$LATEST",
+            "StatusCode": 200,
+            "Payload": json.loads(payload),
+        }
         return {**answer, "FunctionError": function_error} if function_error else answer
 
     lambda_eval_utils._invoke_lambda_function = call
