@@ -51,7 +51,7 @@ def command(
     """
     from deployer.report.console import print_json, stdout_console
     from deployer.report.results import print_output, print_results
-    from deployer.service.invoke import Client, find_url
+    from deployer.service.invoke import Client, fewest_answered, find_url
 
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
@@ -77,10 +77,9 @@ def command(
             print_output(stdout_console(color=options.color), last.output, latencies_s)
         else:
             print_results(stdout_console(color=options.color), results, latencies_s)
-    asked = [entry for entry in results or () if "skipped" not in entry]
-    answered = sum("error" not in entry for entry in asked)
-    if answered < len(asked) and not allow_partial:
-        click.echo(f"{answered} of {len(asked)} models answered", err=True)
+    answered, asked = fewest_answered(answers)
+    if answered < asked and not allow_partial:
+        click.echo(f"{answered} of {asked} models answered", err=True)
         sys.exit(FAILED)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -61,6 +61,18 @@ class Answer:
         error = self.record.get("error") or "no error name"
         cause = self.record.get("cause") or "no cause given"
         return InvocationFailed(f"the execution {status}: {error}: {cause}")
+
+
+def fewest_answered(answers: Sequence[Answer]) -> tuple[int, int]:
+    """Return (models that answered, models asked) of the answer in which most of them failed.
+
+    A model is asked if it was not skipped. An output of another shape counts no models.
+    """
+    counts = []
+    for answer in answers:
+        asked = [entry for entry in answer.results or () if "skipped" not in entry]
+        counts.append((sum("error" not in entry for entry in asked), len(asked)))
+    return max(counts, key=lambda count: count[1] - count[0])
 
 
 def _is_entry(entry: Any) -> bool:
