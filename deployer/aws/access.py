@@ -19,6 +19,7 @@ from deployer.aws.clients import READ_TIMEOUT_S, Clients
 from deployer.aws.identity import Caller, Identity
 from deployer.aws.memory import Memory
 from deployer.aws.pace import Paces
+from deployer.aws.partitions import Partitions
 from deployer.aws.translation import translated
 from deployer.aws.waiting import (
     CONNECTION_LOST_DEADLINE_S,
@@ -132,6 +133,11 @@ class Aws:
     def endpoint(self) -> str | None:
         """The endpoint that replaces AWS's own; None for AWS's own."""
         return self._clients.endpoint
+
+    @property
+    def partitions(self) -> Partitions:
+        """The partitions and regions that the installed botocore knows."""
+        return self._clients.partitions
 
     @property
     def identity(self) -> Identity:

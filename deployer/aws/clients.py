@@ -14,6 +14,7 @@ from typing import Any
 
 from deployer import __version__
 from deployer.aws.botocore_patches import SERVICES
+from deployer.aws.partitions import Partitions
 from deployer.aws.signin import explained, open_session, sign_in
 from deployer.errors import LOCAL_ADVICE, AwsError, ConfigError
 
@@ -84,7 +85,13 @@ class Clients:
         if self._endpoint_url:
             return self._endpoint_url
         endpoint = self.client("sts").meta.endpoint_url
-        return None if ".amazonaws.com" in endpoint or ".api.aws" in endpoint else endpoint
+        return None if self.partitions.owns(endpoint) else endpoint
+
+    @property
+    def partitions(self) -> Partitions:
+        """The partitions that botocore knows; it reads their file for each client anyway."""
+        loader = self._session._session.get_component("data_loader")
+        return Partitions(loader.load_data("partitions")["partitions"])
 
     def client(self, service: str, read_timeout_s: float = READ_TIMEOUT_S) -> Any:
         """Return the client of a service, which all threads share.

@@ -13,7 +13,7 @@ from deployer.aws.foreign_answers import not_aws
 
 @dataclass(frozen=True)
 class Identity:
-    """The caller's account and ARN. `partition` is aws, aws-cn or aws-us-gov (PRE-1)."""
+    """The caller's account and ARN. `partition` is such as aws or aws-cn (PRE-1)."""
 
     account: str
     partition: str

@@ -122,6 +122,8 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
             stack.enter_context(reporter)
         region = aws.region
         aws.client("sts")
+        if deploying:
+            tell_unknown_region(aws, reporter.emit)
         with executor(1) as meanwhile:
             answer = meanwhile.submit(lambda: aws.identity)
             if deploying:
@@ -130,7 +132,10 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
             identity = answer.result()
         started()
         settings = settings.located(
-            account=identity.account, partition=identity.partition, region=region
+            account=identity.account,
+            partition=identity.partition,
+            region=region,
+            dns_suffix=aws.partitions.dns_suffix(identity.partition),
         )
         if deploying:
             reporter.emit(
@@ -144,6 +149,15 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
                 )
             )
         yield Session(options, settings, aws, reporter, interrupts, environment)
+
+
+def tell_unknown_region(aws: Aws, emit: Emit) -> None:
+    """Warn of a region that the installed botocore does not know; it may be newer, or misspelt."""
+    from deployer.engine.events import Note
+
+    if aws.endpoint is None and not aws.partitions.has_region(aws.region):
+        text = f"warning: the installed botocore does not know the region {aws.region}"
+        emit(Note(f"{text}; if it is not misspelt, a newer boto3 knows it"))
 
 
 def started() -> None:

@@ -45,8 +45,8 @@ class FunctionSettings:
 class Settings:
     """One service in one stage.
 
-    `account`, `partition` and `region` are known once STS has named the caller. An `account` that
-    was set before is the only one that the tool may work in.
+    `account`, `partition`, `region` and `dns_suffix` are known once STS has named the caller. An
+    `account` that was set before is the only one that the tool may work in.
     """
 
     project: Path
@@ -69,12 +69,18 @@ class Settings:
     proof: bool = True
     account: str = ""
     partition: str = "aws"
+    dns_suffix: str = "amazonaws.com"
 
     def function(self, name: str) -> FunctionSettings:
         return self.per_function.get(name, self.defaults)
 
-    def located(self, *, account: str, partition: str, region: str) -> Settings:
+    def located(
+        self, *, account: str, partition: str, region: str, dns_suffix: str = "amazonaws.com"
+    ) -> Settings:
         """Return these settings for one account and region.
+
+        Args:
+            dns_suffix: of the partition's host names.
 
         Raises:
             ConfigError: the settings name another account (PRE-1), or a name is too long there.
@@ -88,7 +94,9 @@ class Settings:
                 "choose other credentials (AWS_PROFILE, --profile), or another account in "
                 "setup.cfg (DEPLOYER_ACCOUNT)",
             )
-        settings = replace(self, account=account, partition=partition, region=region)
+        settings = replace(
+            self, account=account, partition=partition, region=region, dns_suffix=dns_suffix
+        )
         if len(settings.bucket) > 63:  # S3's limit; the strictest of all names
             raise ConfigError(
                 [f"the bucket's name {settings.bucket} has more than 63 characters"],
@@ -119,8 +127,8 @@ class Settings:
 
     @property
     def repository_uri(self) -> str:
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return f"{self.account}.dkr.ecr.{self.region}.{suffix}/{self.repository}"
+        registry = f"{self.account}.dkr.ecr.{self.region}.{self.dns_suffix}"
+        return f"{registry}/{self.repository}"
 
     def function_name(self, name: str) -> str:
         return f"{self.prefix}-{name.replace('_', '-')}"

@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 from deployer.aws.access import Aws
 from deployer.aws.botocore_patches import SERVICES
 from deployer.aws.identity import Identity
+from deployer.commands.session import tell_unknown_region
 from deployer.errors import AwsError, ConfigError, NoCredentials, NotReached
 from tests.support.clock import Clock
 
@@ -379,7 +380,40 @@ def test_clients_are_made_beforehand_and_an_error_shows_at_the_first_call(monkey
 
 def test_the_endpoint_is_none_where_aws_itself_answers(aws):
     assert aws.endpoint is None
-    assert Aws(region="cn-north-1", credentials=("k", "s")).endpoint is None
+    for region in ("cn-north-1", "eusc-de-east-1", "us-iso-east-1", "ap-south-99"):
+        assert Aws(region=region, credentials=("k", "s")).endpoint is None
+
+
+@pytest.mark.parametrize(
+    ("partition", "suffix"),
+    [
+        ("aws", "amazonaws.com"),
+        ("aws-us-gov", "amazonaws.com"),
+        ("aws-cn", "amazonaws.com.cn"),
+        ("aws-eusc", "amazonaws.eu"),
+        ("aws-iso-f", "csp.hci.ic.gov"),
+        ("aws-of-the-future", "amazonaws.com"),
+    ],
+)
+def test_the_suffix_of_the_registry_is_that_of_the_partition(aws, partition, suffix):
+    assert aws.partitions.dns_suffix(partition) == suffix
+
+
+@pytest.mark.parametrize(
+    ("region", "endpoint", "warned"),
+    [
+        ("eu-central-1", None, False),
+        ("cn-north-1", None, False),
+        ("ap-south-99", None, True),
+        ("ap-south-99", "http://localhost:1", False),
+    ],
+)
+def test_a_region_that_botocore_does_not_know_is_a_warning(region, endpoint, warned):
+    notes = []
+    tell_unknown_region(
+        Aws(region=region, endpoint_url=endpoint, credentials=("k", "s")), notes.append
+    )
+    assert [f"does not know the region {region};" in note.text for note in notes] == [True] * warned
 
 
 def test_the_endpoint_is_told_whoever_names_it(monkeypatch):

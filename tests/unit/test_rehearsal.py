@@ -49,6 +49,12 @@ def test_what_is_shipped_is_within_all_limits(
     assert rehearse(aws, settings, resources.values()) == []
 
 
+def test_a_region_that_is_newer_than_botocore_is_within_all_limits(settings: Settings) -> None:
+    newer = replace(settings, region="ap-south-99")
+    aws = Aws(region="ap-south-99", credentials=("a", "b"))
+    assert rehearse(aws, newer, declare.declare(newer, load_release(newer))) == []
+
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("function/random_forest", {"description": "x" * 300},
      "CreateFunction.Description: 300 characters, but AWS takes no more than 256"),

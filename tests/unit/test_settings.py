@@ -343,7 +343,12 @@ def test_every_arn_follows_from_them(settings):
 
 
 def test_china_has_its_own_partition_and_registry(tmp_path):
-    settings = Settings(tmp_path).located(account=ACCOUNT, partition="aws-cn", region="cn-north-1")
+    settings = Settings(tmp_path).located(
+        account=ACCOUNT,
+        partition="aws-cn",
+        region="cn-north-1",
+        dns_suffix="amazonaws.com.cn",
+    )
     assert (
         settings.repository_uri == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/inference-dev"
     )
