@@ -47,7 +47,8 @@ def command(options: Options, adopt: bool, train: bool, no_proof: bool, yes: boo
         train_if_needed(now, train)
         settings = replace(now.settings, adopt=adopt, proof=not no_proof)
         deployment = plan_up(now.aws, settings, pool, now.emit)
-        deployment.ask_examples()
+        with deployment.workflow_validated():
+            deployment.ask_examples()
         plan = deployment.plan
         if adopt:
             question = f"Adopt {counted(plan.adopting)}, and tag them as this service's?"

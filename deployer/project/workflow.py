@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from deployer.project.expressions import expression_problems
-from deployer.project.state_rules import state_problems, strings
+from deployer.project.state_rules import MACHINE, state_problems, strings, unknown
 
 WORKFLOW = "state_machine.json"  # in the project's folder
 # API Gateway waits this long for the workflow; its own maximum is 30 s (Api-13).
@@ -27,6 +27,8 @@ _NOT_EXPRESS = (".sync", ".sync:2", ".waitForTaskToken")
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 # In an expression, ${ may also group by a key.
 _IN_EXPRESSION = re.compile(r"\$\{(\w+)\}")
+_LAMBDA = re.compile(r"arn:[^:]+:lambda:")
+_QUALIFIED = re.compile(r"arn:[^:]+:lambda:[^:]*:\d*:function:[\w-]+(:(\$LATEST|[\w-]+))?")
 _INVOKE = re.compile(r"arn:[^:]+:states:::lambda:invoke")
 _FUNCTION = re.compile(r"[a-z](?:_?[a-z0-9])*")
 _RESERVED = ("workflow", "api")  # log groups of these names belong to the state machine and the API
@@ -192,6 +194,7 @@ def _machine(machine: Any, path: str, language: str) -> Iterator[str]:
     if not isinstance(states, Mapping) or not states:
         yield f"{path}: has no States"
         return
+    yield from unknown(machine, MACHINE, path, "a state machine")
     start = machine.get("StartAt")
     if not _names(start, states):
         yield f"{path}.StartAt: {start!r} is none of its States"
@@ -295,6 +298,8 @@ def _resource(resource: Any, place: str) -> Iterator[str]:
             f"{place}.Resource: an EXPRESS workflow cannot wait for "
             f"{resource.rpartition(':')[2]} (Sfn-7)"
         )
+    elif _LAMBDA.match(resource) and not _QUALIFIED.fullmatch(resource):
+        yield f"{place}.Resource: {resource!r} is no ARN of a function, a version or an alias"
 
 
 def _qualifier(state: Mapping[str, Any], place: str) -> Iterator[str]:

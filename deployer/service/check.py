@@ -7,9 +7,7 @@ from concurrent.futures import Executor
 
 from deployer.aws.access import Aws
 from deployer.engine.apply import read_all
-from deployer.engine.compare import canonical_json
 from deployer.engine.events import Emit, Note, as_notes
-from deployer.engine.plan import resolve
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.build import check_buildable
 from deployer.images.predictions import prediction_check
@@ -21,8 +19,9 @@ from deployer.project.training import needed
 from deployer.project.workflow import uncaught
 from deployer.service import declare
 from deployer.service.examples import ask_examples, texts, without_example
-from deployer.service.rehearsal import rehearse, stand_in
+from deployer.service.rehearsal import rehearse
 from deployer.service.release import Release, load_release, read_release
+from deployer.service.validation import workflow_findings
 
 
 def all_findings(
@@ -146,19 +145,4 @@ def _concurrency(
 
 
 def _workflow(aws: Aws, settings: Settings, release: Release, missing: set[str]) -> Iterator[str]:
-    definition = resolve(
-        declare.workflow(settings, release).fields["definition"],
-        lambda ref: stand_in(settings, ref),
-    )
-    answer = aws.call(
-        "stepfunctions",
-        "validate_state_machine_definition",
-        definition=canonical_json(definition),
-        type="EXPRESS",  # Sfn-8: else what EXPRESS alone refuses is missed
-    )
-    if answer["result"] != "OK":
-        for diagnostic in answer.get("diagnostics", ()):
-            yield (
-                f"state_machine.json: {diagnostic.get('location', '$')}: {diagnostic.get('code')}: "
-                f"{diagnostic.get('message')}"
-            )
+    return workflow_findings(aws, settings, release)

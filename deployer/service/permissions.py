@@ -30,7 +30,7 @@ KINDS: tuple[type[Resource], ...] = (
     HttpApi,
 )
 CENSUS = ("tag:GetResources",)
-# `check` does without these, and says so.
+# `check` does without these, and says so; so does `up`, which asks the last.
 CHECK = (
     "iam:GetAccountSummary",
     "lambda:GetAccountSettings",
@@ -141,7 +141,8 @@ cover its versions, Lambda-23); `--no-proof` does without it.
 
 {_listed(to_delete())}
 
-`check` needs those of `plan`, and asks these if it may:
+`check` needs those of `plan`, and asks these if it may. `up` asks for the last, if it may, before
+its first write:
 
 {_listed(CHECK)}
 """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from deployer.service.outcome import Stopped, check_result, prove
 from deployer.service.pruning import prune
 from deployer.service.rehearsal import rehearse
 from deployer.service.release import Release, read_release
+from deployer.service.validation import workflow_findings
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,32 @@ class Deployment:
             raise ConfigError(texts(findings), "nothing was written")
         for line in texts(findings):
             self.emit(Note(line))
+
+    @contextmanager
+    def workflow_validated(self) -> Iterator[None]:
+        """Let Step Functions check a changed workflow during the block.
+
+        Raises:
+            ConfigError: it would refuse the workflow. It may also be that it may not be asked
+                (Sfn-9); this is told.
+        """
+        changes = [change for change in self.plan.effective if change.key == "workflow"]
+        if not any(
+            change.action is Action.CREATE or "definition" in change.names for change in changes
+        ):
+            yield
+            return
+        findings = self.pool.submit(
+            lambda: list(workflow_findings(self.aws, self.settings, self.release))
+        )
+        yield
+        try:
+            problems = findings.result()
+        except AwsError as error:
+            self.emit(Note(f"not checked: {error.message}"))
+            return
+        if problems:
+            raise ConfigError(problems, "nothing was written")
 
     def apply(self, stopped: Stopped) -> dict[str, Any]:
         """Apply the plan, prove the result by a second read, and return the outputs for users."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -15,6 +16,7 @@ from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
 from deployer.service import declare, permissions
 from deployer.service.check import all_findings
 from deployer.service.invoke import Client
+from deployer.service.up import Deployment, plan_up
 from tests.support.deployments import Service
 from tests.support.picture import picture
 from tests.support.serial import SerialExecutor
@@ -495,6 +497,46 @@ def test_what_step_functions_says_of_the_workflow_is_a_finding(service: Service)
 
     service.account.troubles = [strict]
     assert findings(service) == ["state_machine.json: /States/Predict: SCHEMA: no good"]
+
+
+def planned(service: Service, **overrides: Any) -> Deployment:
+    settings = replace(service.settings, **overrides)
+    return plan_up(service.account.aws(), settings, SerialExecutor(), service.events.append)
+
+
+def test_up_asks_step_functions_before_its_first_write(service: Service) -> None:
+    """Sfn-8, PRE-6; nothing is asked while the workflow stays."""
+
+    def refusing(call: Call, forward: Forward) -> Answer | None:
+        if call.operation != "ValidateStateMachineDefinition":
+            return None
+        assert call.json["type"] == "EXPRESS"
+        diagnostic = {"severity": "ERROR", "code": "SCHEMA", "message": "no good"}
+        return forward(call).with_json({"result": "FAIL", "diagnostics": [diagnostic]})
+
+    service.account.troubles = [refusing]
+    with (
+        pytest.raises(ConfigError, match=r"state_machine.json: \$: SCHEMA: no good"),
+        planned(service).workflow_validated(),
+    ):
+        pass
+    assert not [call for call in service.account.calls if call.writes]
+    service.account.troubles = []
+    service.up()
+    service.account.calls.clear()
+    with planned(service, log_retention_days=30).workflow_validated():
+        pass
+    assert sent(service, "ValidateStateMachineDefinition") == []
+
+
+def test_up_goes_on_where_it_may_not_ask_step_functions(service: Service) -> None:
+    """Sfn-9."""
+    service.account.troubles = [
+        Always("ValidateStateMachineDefinition", "AccessDeniedException", "not authorized")
+    ]
+    with planned(service).workflow_validated():
+        pass
+    assert any(text.startswith("not checked: ") for text in service.told)
 
 
 @pytest.mark.parametrize("status", [500, 503])

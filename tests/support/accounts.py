@@ -13,7 +13,7 @@ from tests.support.clock import Clock
 class Calls(list[tuple[str, str]]):
     """The AWS calls that were made, as (service, operation)."""
 
-    READING = ("get_", "list_", "describe_", "head_", "batch_get_", "batch_check_")
+    READING = ("get_", "list_", "describe_", "head_", "batch_get_", "batch_check_", "validate_")
 
     def writing(self) -> list[tuple[str, str]]:
         return [call for call in self if not call[1].startswith(self.READING)]

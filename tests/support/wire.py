@@ -28,7 +28,7 @@ from tests.support.clock import Clock
 
 CREDENTIALS = Credentials("local", "local")
 REGION = "us-east-1"
-READING = ("Get", "List", "Describe", "Head", "BatchGet", "BatchCheck")
+READING = ("Get", "List", "Describe", "Head", "BatchGet", "BatchCheck", "Validate")
 
 
 class Killed(BaseException):

@@ -41,6 +41,7 @@ LAYERS = [
         "service.removing",
     },
     {"service.adding"},
+    {"service.validation"},
     {
         "service.examples",
         "service.libraries",

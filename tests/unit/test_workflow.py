@@ -278,6 +278,16 @@ def test_a_timeout_is_below_the_timeout_around_it(whole, task, function, expecte
     assert expected in found and bool(found) == bool(expected)
 
 
+def test_an_unknown_field_of_a_machine_is_named():
+    processor = {**PASS, "ProcessorConfig": {"Mode": "INLINE"}, "TimeoutSecond": 5}
+    definition = one_state({"Type": "Map", "ItemProcessor": processor, "End": True}, Zzz=5)
+    assert list(problems(definition)) == [
+        "$.Zzz: a state machine has no such field",
+        "$.States.a.ItemProcessor.TimeoutSecond: a state machine has no such field; did you mean "
+        "TimeoutSeconds?",
+    ]
+
+
 def test_a_picture_has_an_arrow_for_every_way():
     assert picture(SOUND).splitlines() == [
         "flowchart TD",
@@ -341,6 +351,37 @@ CATCH = {"ErrorEquals": ["States.ALL"], "Next": "a"}
         ),
         ({"Type": "Fail", "Cause": "x", "CausePath": "$.x"}, ": Cause and CausePath exclude each"),
         (
+            {**TASK, "Retry": [{"ErrorEquals": ["x"], "IntervalSecond": 1}]},
+            ".Retry[0].IntervalSecond: a Retry rule has no such field; did you mean Interval",
+        ),
+        ({**TASK, "Catch": [{**CATCH, "End": True}]}, ".Catch[0].End: a Catch rule has no such"),
+        (
+            {"Type": "Choice", "Choices": [{"Variable": "$.x", "StringEqual": "y", "Next": "a"}]},
+            ".Choices[0].StringEqual: a choice rule has no such field; did you mean StringEquals?",
+        ),
+        (
+            {"Type": "Choice", "Choices": [{"Not": {"Variables": "$.x"}, "Next": "a"}]},
+            ".Choices[0].Not.Variables: a choice rule has no such field; did you mean Variable?",
+        ),
+        (
+            {
+                "Type": "Choice",
+                "QueryLanguage": "JSONata",
+                "Choices": [{"Variable": "$.x", "Next": "a"}],
+            },
+            ".Choices[0].Variable: a choice rule in JSONata has no such field",
+        ),
+        (
+            {**TASK, "Parameters": {"x": {"y.$": "not a path"}}},
+            ".Parameters.x.y.$: 'not a path' must be a path that begins with $, or a call such as",
+        ),
+        ({**TASK, "Assign": {"y.$": 5}}, ".Assign.y.$: 5 must be a path that begins with $"),
+        ({**TASK, "Credentials": {"RoleArn.$": "x"}}, ".Credentials.RoleArn.$: 'x' must be a path"),
+        (
+            {**TASK, "Resource": "arn:aws:lambda:eu-west-1:1:function:one:"},
+            ".Resource: 'arn:aws:lambda:eu-west-1:1:function:one:' is no ARN of a function, a",
+        ),
+        (
             {"Type": "Map", "ItemProcessor": PASS, "ToleratedFailurePercentage": 105, "End": True},
             ".ToleratedFailurePercentage: 105 must be from 0 to 100",
         ),
@@ -372,7 +413,8 @@ CATCH = {"ErrorEquals": ["States.ALL"], "Next": "a"}
     ],
 )
 def test_a_state_that_aws_would_refuse_is_named(state, expected):
-    assert any(f"$.States.a{expected}" in problem for problem in problems(one_state(state)))
+    found = list(problems(one_state(state)))
+    assert any(f"$.States.a{expected}" in problem for problem in found)
 
 
 @pytest.mark.parametrize(
@@ -380,6 +422,13 @@ def test_a_state_that_aws_would_refuse_is_named(state, expected):
     [
         {**TASK, "InputPath": None, "ResultPath": "$.x", "OutputPath": "$$.Execution.Id"},
         {**TASK, "Retry": [{"ErrorEquals": ["States.ALL"]}], "HeartbeatSeconds": 5},
+        {**TASK, "Resource": "arn:aws:lambda:eu-west-1:1:function:one:$LATEST"},
+        {**TASK, "Parameters": {"a.$": "States.UUID()", "b.$": "$$.Execution.Id", "c.$": "$v"}},
+        {
+            "Type": "Choice",
+            "QueryLanguage": "JSONata",
+            "Choices": [{"Condition": "{% true %}", "Assign": {"x": 1}, "Next": "b"}],
+        },
         {"Type": "Wait", "Seconds": 5, "Comment": "x", "End": True},
         {"Type": "Map", "Iterator": PASS, "ItemSelector": {"b.$": "$.c", "d": [1]}, "End": True},
         {"Type": "Choice", "Choices": [{"Or": [{"Variable": "$.x"}], "Next": "b"}]},
