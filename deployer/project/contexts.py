@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import date
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
 from deployer.images.context import LOCK_FILE, NO_BASE, Context
+from deployer.images.maintenance import maintenance_warning
 from deployer.images.pins import pin_base
 from deployer.images.recipe import requirement_files
 from deployer.images.registry import Reference
@@ -164,6 +166,14 @@ def _not_installed(name: str, package: str, version: str) -> Iterator[str]:
             f"{MANIFEST}: {name} needs {package} {version}, {reason}: python -m pip install "
             f"{package}=={version}"
         )
+
+
+def base_warnings(contexts: Mapping[str, Context]) -> Iterator[str]:
+    """Yield a warning for each base that is out of maintenance."""
+    for base in dict.fromkeys(context.base for context in contexts.values()):
+        warning = None if base == NO_BASE else maintenance_warning(base, date.today())
+        if warning:
+            yield warning
 
 
 def pin_bases(

@@ -13,6 +13,7 @@ from deployer.images.build import check_buildable
 from deployer.images.predictions import prediction_check
 from deployer.images.recipe import requirement_files
 from deployer.images.requirements import target_environment, with_gpu
+from deployer.project.contexts import base_warnings
 from deployer.project.expressions import unchecked
 from deployer.project.settings import Settings
 from deployer.project.training import needed
@@ -54,7 +55,8 @@ def project_findings(
         return None, list(error.problems)
     except DeployerError as error:
         return None, [error.message]
-    for line in (*without_example(release), *_warnings(release)):
+    told = base_warnings(release.contexts) if offline else ()  # else read_release has
+    for line in (*told, *without_example(release), *_warnings(release)):
         emit(Note(line))
     findings = list(_build_findings(settings, release))
     findings = findings or texts(ask_examples(settings, release, release.names))

@@ -13,7 +13,7 @@ from deployer.errors import ConfigError
 from deployer.files import read_object
 from deployer.images.context import Context
 from deployer.project import workflow
-from deployer.project.contexts import image_keys, load_contexts, pin_bases
+from deployer.project.contexts import base_warnings, image_keys, load_contexts, pin_bases
 from deployer.project.manifest import read_manifest
 from deployer.project.models import Model, load_models
 from deployer.project.settings import Settings
@@ -96,7 +96,7 @@ def load_release(settings: Settings) -> Release:
 def read_release(settings: Settings, emit: Emit, *, write: bool = True) -> Release:
     """Return the release in the user's folder, with the bases of its images pinned by digest.
 
-    Files that changed since the training are told.
+    Files that changed since the training are told, and bases that are out of maintenance.
 
     Args:
         write: whether to add new digests to the lock file.
@@ -110,7 +110,7 @@ def read_release(settings: Settings, emit: Emit, *, write: bool = True) -> Relea
             [f"there are no models: train them with {settings.train} (up does so by itself)"]
         )
     release = load_release(settings)
-    for line in outdated(settings):
+    for line in (*outdated(settings), *base_warnings(release.contexts)):
         emit(Note(line))
     contexts = pin_bases(settings, release.contexts, write=write, tell=as_notes(emit))
     return replace(release, contexts=contexts)

@@ -60,7 +60,7 @@ LAYERS = [
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples"},
-    {"images.direct", "images.engine", "images.installed"},
+    {"images.direct", "images.engine", "images.installed", "images.maintenance"},
     {"images.packages", "images.base", "images.pins", "images.ecr", "images.archive"}
     | {"images.predictions", "images.trial"},
     {"images.recipe", "images.layers", "images.slim", "images.bytecode"},
