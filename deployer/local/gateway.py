@@ -10,6 +10,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,6 @@ _CONTROL_BODY_LIMIT = 1024**3  # of the control plane: a model's file is one bod
 # Of the control plane without its key: such a request is refused, whatever its body.
 _STRANGERS_BODY_LIMIT = 64 * 1024
 _LAYERS = "/_layers/"
-_REASONS = {200: "OK", 204: "No Content"}
 
 
 class Gateway:
@@ -67,7 +67,7 @@ class Gateway:
             return body
         status, headers, content = answer
         headers = {"Content-Length": str(len(content)), **headers}
-        start_response(f"{status} {_REASONS.get(status, 'Error')}", list(headers.items()))
+        start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
     def close(self) -> None:

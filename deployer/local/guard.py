@@ -45,8 +45,11 @@ class Guard:
 
 
 def is_own_host(port: int, host: str | None) -> bool:
-    """Tell whether a Host header names this machine and port."""
-    return host in (f"127.0.0.1:{port}", f"localhost:{port}")
+    """Tell whether a Host header names this machine and port.
+
+    Clients put `sync-` before the name for StartSyncExecution (Sfn-22).
+    """
+    return (host or "").removeprefix("sync-") in (f"127.0.0.1:{port}", f"localhost:{port}")
 
 
 def is_own_origin(port: int, origin: str | None) -> bool:

@@ -43,12 +43,14 @@ class HttpApis:
         request_id = f"{secrets.token_urlsafe(12)[:15]}="
         api = self._account.http_api(api_id)
         if api is None:
-            return message(404, "Not Found")
+            status, headers, content = message(404, "Not Found")
+            return status, {**headers, "apigw-requestid": request_id}, content
         cors = _cors_headers(api.cors, environ.get("HTTP_ORIGIN", ""))
+        cors["apigw-requestid"] = request_id
         if method == "OPTIONS" and api.cors:
             return 204, cors, b""  # Api-18: the gateway answers it, without the integration
         status, headers, content = self._route(api, method, f"/{path}", environ, request_id)
-        return status, {**headers, **cors, "apigw-requestid": request_id}, content
+        return status, {**headers, **cors}, content
 
     def _route(
         self, api: HttpApi, method: str, path: str, environ: Environ, request_id: str

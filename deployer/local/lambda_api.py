@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+import threading
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,6 +51,14 @@ class LambdaApi:
         kind = environ.get("HTTP_X_AMZ_INVOCATION_TYPE", "RequestResponse")
         if kind == "DryRun":
             return 204, {}, b""
+        problem = _no_json(payload or b"{}")
+        if problem:
+            text = f"Could not parse request body into json: {problem}"
+            return _refuse(400, "InvalidRequestContentException", text)
+        if kind == "Event":
+            call = partial(self._functions.invoke, version, payload or b"{}")
+            threading.Thread(target=call, daemon=True).start()
+            return 202, {}, b""
         response = self._functions.invoke(version, payload or b"{}")
         headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version.version}
         if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail" and kind == "RequestResponse":
@@ -98,6 +109,19 @@ class LambdaApi:
         region = version.arn.split(":")[3]
         qualifier = None if version.version == "$LATEST" else version.version
         return self._account.has_function(version.name, qualifier, region)
+
+
+def _no_json(payload: bytes) -> str | None:
+    """Say why a request is not JSON; None if it is."""
+    try:
+        json.loads(payload, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        return str(error)
+    return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"Unrecognized token '{name}'")  # Python takes NaN, JSON does not
 
 
 def _refuse(status: int, code: str, text: str) -> Answer:

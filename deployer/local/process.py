@@ -85,6 +85,8 @@ class Server:
         """Return the variables by which any AWS client talks to this server."""
         return {
             "AWS_ENDPOINT_URL": self.url,
+            # Sfn-22: StartSyncExecution would go to sync-127.0.0.1, which no resolver knows.
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_ACCESS_KEY_ID": self.credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
             "AWS_REGION": region,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import time
 import urllib.error
@@ -10,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -271,6 +273,34 @@ def test_invoke_returns_the_end_of_its_own_log_where_it_is_asked_for(deployed: P
     with pytest.raises(AwsError) as error:
         account(deployed).call("lambda", "invoke", FunctionName=f"{name}x", Payload=SAMPLE, **dry)
     assert error.value.code == "ResourceNotFoundException"
+
+
+def test_invoke_refuses_what_is_no_json_and_answers_an_event_at_once(deployed: Path) -> None:
+    aws, name = account(deployed), "inference-dev-linear-regression"
+    for payload in (b"{", b"NaN", b"\xff", b"[" * 100_000):
+        with pytest.raises(AwsError) as error:
+            aws.call("lambda", "invoke", FunctionName=name, Payload=payload)
+        assert (error.value.code, error.value.status) == ("InvalidRequestContentException", 400)
+    event = {"InvocationType": "Event", "LogType": "Tail"}
+    answer = aws.call("lambda", "invoke", FunctionName=name, Payload=SAMPLE, **event)
+    assert answer["StatusCode"] == 202 and answer["Payload"].read() == b""
+    assert "LogResult" not in answer
+
+
+def test_every_answer_of_an_api_has_its_request_id_and_a_real_reason(url: str) -> None:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc)
+    nowhere = parts.path.replace(parts.path.split("/")[2], "zzzzzzzz")
+    for method, path, reason in (
+        ("POST", nowhere, "Not Found"),
+        ("GET", parts.path, "Not Found"),
+        ("OPTIONS", parts.path, "No Content"),
+    ):
+        connection.request(method, path)
+        response = connection.getresponse()
+        response.read()
+        assert response.reason == reason and response.headers["apigw-requestid"]
+    connection.close()
 
 
 def test_a_payload_beyond_six_megabytes_is_refused(deployed: Path) -> None:

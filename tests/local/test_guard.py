@@ -20,7 +20,7 @@ import pytest
 
 from deployer.errors import AwsError
 from deployer.local import process
-from deployer.local.guard import Guard
+from deployer.local.guard import Guard, is_own_host
 from deployer.local.server import hold
 from deployer.local.webserver import REQUEST_S, make_server
 from tests.support.accounts import connect, reset
@@ -66,6 +66,27 @@ def test_whoever_has_the_key_is_answered_by_either_name_of_this_machine(
             server, "POST", "/", WHO, Host=host, Authorization=signed(server), Content_Type=FORM
         )
         assert status == 200 and b"123456789012" in body
+
+
+def test_the_name_to_which_clients_send_synchronous_executions_is_this_machines_too() -> None:
+    """Sfn-22: for a client that puts `sync-` before the name of an endpoint."""
+    for host in ("sync-127.0.0.1:8080", "sync-localhost:8080"):
+        assert is_own_host(8080, host)
+    for other in ("sync-evil.example:8080", "sync-sync-localhost:8080", "sync-localhost", None):
+        assert not is_own_host(8080, other)
+
+
+def test_a_client_of_this_environment_puts_no_prefix_before_the_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import boto3
+
+    credentials = process.Credentials("key", "secret")
+    server = process.Server(1, 8080, Path("/x"), credentials)
+    for name, value in server.environment("us-east-1").items():
+        monkeypatch.setenv(name, value)
+    config = boto3.Session().client("stepfunctions").meta.config
+    assert config.inject_host_prefix is False
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import tarfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,23 @@ def validates_definitions(aws: Aws) -> bool:
         return answer["result"]
 
     return [answers(lambda: result(sound)), answers(lambda: result(broken))] == ["OK", "FAIL"]
+
+
+def validates_by_type(aws: Aws) -> bool:
+    def result(resource: str, kind: str) -> Any:
+        state = {"Type": "Task", "Resource": resource, "End": True}
+        answer = aws.call(
+            "stepfunctions",
+            "validate_state_machine_definition",
+            definition=json.dumps({"StartAt": "a", "States": {"a": state}}),
+            type=kind,
+        )
+        return answer["result"]
+
+    started, job = "arn:aws:states:::lambda:invoke", "arn:aws:states:::states:startExecution.sync:2"
+    kinds = ((started, "EXPRESS"), (job, "STANDARD"), (job, "EXPRESS"))
+    found = [answers(partial(result, *pair)) for pair in kinds]
+    return found == ["OK", "OK", "FAIL"]
 
 
 def knows_account_settings(aws: Aws) -> bool:
@@ -471,6 +489,12 @@ def reads_variables_by_jsonpath(aws: Aws) -> bool:
     return bool(record.get("output") == '{"names": ["x"]}')
 
 
+def finds_nothing_by_a_filter(aws: Aws) -> bool:
+    state = {"Type": "Pass", "Parameters": {"x.$": "$[?(@.model == 'b')]"}, "End": True}
+    record = executed(aws, {"StartAt": "a", "States": {"a": state}}, [{"model": "a"}])
+    return bool(record.get("output") == '{"x": []}')
+
+
 PROBES = [
     hashes_manifests,
     ignores_bucket_policies_it_cannot_evaluate,
@@ -479,6 +503,7 @@ PROBES = [
     updates_tracing_tmp_and_overrides,
     updates_the_architecture,
     validates_definitions,
+    validates_by_type,
     knows_account_settings,
     has_an_api_endpoint_on_this_machine,
     refuses_a_second_route,
@@ -498,6 +523,7 @@ PROBES = [
     names_errors_of_conditions,
     catches_errors_of_outputs,
     writes_times_in_the_context,
+    finds_nothing_by_a_filter,
     reads_variables_by_jsonpath,
 ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import re
 from collections import deque
 from collections.abc import Callable
 from importlib import import_module
@@ -19,6 +20,10 @@ from deployer.local.moto_backend import jsonata_mends
 from deployer.local.moto_backend.patching import around, remember
 
 _TERMINAL = ("States.DataLimitExceeded", "States.Runtime")
+# The Resource of a task that waits, in a definition's text.
+_WAITING = re.compile(
+    r'"Resource"\s*:\s*"(arn:[^"]+(?:\.sync(?::2)?|\.waitForTaskToken|:activity:[^"]+))"'
+)
 _ATOMS = {str, int, float, bool, type(None)}
 
 
@@ -28,10 +33,20 @@ def apply(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
     name_task_errors()
     keep_terminal_errors()
     validate_definitions()
+    find_nothing_by_filters()
     remember_parsed()
     copy_json()
     release_threads()
     jsonata_mends.apply()
+
+
+def find_nothing_by_filters() -> None:
+    """moto fails where a filter of a path matches nothing; AWS gives an empty list (Sfn-35)."""
+    from moto.stepfunctions.parser.asl.utils import json_path
+
+    @around(json_path, "_contains_slice_or_wildcard_array")
+    def may_be_empty(original: Any, path: str) -> bool:
+        return "[?" in path or bool(original(path))
 
 
 def remember_parsed() -> None:
@@ -179,24 +194,31 @@ def keep_terminal_errors() -> None:
 
 
 def validate_definitions() -> None:
-    """moto has no ValidateStateMachineDefinition; its interpreter's parser can answer it."""
+    """moto has no ValidateStateMachineDefinition; its interpreter's parser can answer it.
+
+    As EXPRESS, Step Functions also refuses to wait for a job, a callback or an activity (Sfn-7).
+    """
     from moto.core.responses import ActionResult
     from moto.stepfunctions.parser.api import InvalidDefinition
     from moto.stepfunctions.parser.models import StepFunctionsParserBackend
     from moto.stepfunctions.responses import StepFunctionResponse
 
     def validate_state_machine_definition(self: Any) -> Any:
+        definition = self._get_param("definition")
+        problems = []
         try:
-            StepFunctionsParserBackend._validate_definition(
-                definition=self._get_param("definition")
-            )
+            StepFunctionsParserBackend._validate_definition(definition=definition)
         except InvalidDefinition as error:
-            diagnostic = {
-                "severity": "ERROR",
-                "code": "SCHEMA_VALIDATION_FAILED",
-                "message": str(error.message),
-            }
-            return ActionResult({"result": "FAIL", "diagnostics": [diagnostic], "truncated": False})
-        return ActionResult({"result": "OK", "diagnostics": [], "truncated": False})
+            problems.append(str(error.message))
+        else:
+            waiting = _WAITING.findall(definition)
+            if self._get_param("type") == "EXPRESS" and waiting:
+                problems.append(f"Express state machine does not support '{waiting[0]}'")
+        diagnostics = [
+            {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": problem}
+            for problem in problems
+        ]
+        result = "FAIL" if problems else "OK"
+        return ActionResult({"result": result, "diagnostics": diagnostics, "truncated": False})
 
     StepFunctionResponse.validate_state_machine_definition = validate_state_machine_definition
