@@ -57,6 +57,8 @@ def test_a_bucket_names_its_region_except_in_the_first_one(
 def test_every_call_on_the_bucket_names_its_owner(service: Service) -> None:
     """S3-4: a bucket of this name that is somebody else's answers 403, not with success."""
     service.up()
+    service.down()
+    assert sent(service, "PutObject") and sent(service, "DeleteObjects")
     calls = [
         call
         for call in service.account.calls
