@@ -69,6 +69,8 @@ def only_loopback() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped models, trained once; do not write here."""
+    if "TRAINED_MODELS" in os.environ:  # tests.mutations starts pytest many times
+        return Path(os.environ["TRAINED_MODELS"])
     folder = tmp_path_factory.mktemp("trained") / "models"
     command = [sys.executable, str(ROOT / "train.py"), "--output", str(folder)]
     subprocess.run(command, check=True, capture_output=True)

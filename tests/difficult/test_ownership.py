@@ -298,9 +298,10 @@ def test_down_takes_versions_and_delete_markers_along(service: Service) -> None:
         "s3", "put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
     )
     for _ in range(3):
-        aws.call("s3", "put_object", Bucket=bucket, Key="models/old/x.joblib", Body=b"1")
-        aws.call("s3", "delete_object", Bucket=bucket, Key="models/old/x.joblib")
-    assert len(list(aws.pages("s3", "list_object_versions", "DeleteMarkers", Bucket=bucket))) == 3
+        for key in ("models/old/x.joblib", "models/of-no-model"):
+            aws.call("s3", "put_object", Bucket=bucket, Key=key, Body=b"1")
+            aws.call("s3", "delete_object", Bucket=bucket, Key=key)
+    assert len(list(aws.pages("s3", "list_object_versions", "DeleteMarkers", Bucket=bucket))) == 6
     service.down()
     assert picture(aws)["buckets"] == {}
 

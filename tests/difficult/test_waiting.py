@@ -124,6 +124,27 @@ def test_an_inactive_function_is_updated_without_waiting(service: Service) -> No
     assert service.plan(**LARGER).is_empty
 
 
+def test_a_function_found_pending_is_written_once_it_is_ready(service: Service) -> None:
+    """PRE-14, R-4: an interrupted run left it so. Here Lambda would not refuse an early write."""
+    service.up()
+    clock = Clock()
+    written: list[float] = []
+
+    def pending(call: Call, forward: Forward) -> Answer | None:
+        if call.operation.startswith("UpdateFunction"):
+            written.append(clock())
+        if call.operation != "GetFunction" or clock() >= 1020 or "Qualifier" in call.url:
+            return None
+        answer = forward(call)
+        found = answer.json
+        found["Configuration"]["State"] = "Pending"
+        return answer.with_json(found)
+
+    service.account.troubles = [pending]
+    service.up(service.account.aws(clock), **LARGER)
+    assert len(written) == 3 and min(written) >= 1020
+
+
 def test_a_longer_wait_makes_more_calls_of_get_function_alone(
     account: Account, service: Service
 ) -> None:

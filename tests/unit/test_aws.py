@@ -74,14 +74,17 @@ def test_finding_returns_what_is_there(aws, stub):
     assert aws.find(("NoSuchEntity",), "iam", "list_role_tags", RoleName="x")["Tags"] == []
 
 
-def test_finding_returns_none_for_this_operations_way_to_say_not_there(aws, stub):
-    stub("iam").add_client_error("get_role", "NoSuchEntity", "The role cannot be found.", 404)
+@pytest.mark.parametrize("status", [404, 400])
+def test_finding_returns_none_for_this_operations_way_to_say_not_there(aws, stub, status):
+    """GEN-2: "not found" can be HTTP 400."""
+    stub("iam").add_client_error("get_role", "NoSuchEntity", "The role cannot be found.", status)
     assert aws.find(("NoSuchEntity",), "iam", "get_role", RoleName="x") is None
 
 
-def test_finding_raises_every_other_error(aws, stub):
-    stub("iam").add_client_error("get_role", "AccessDenied", "no", 403)
-    with pytest.raises(AwsError, match="AccessDenied"):
+@pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("NoSuchThing", 404)])
+def test_finding_raises_every_other_error(aws, stub, code, status):
+    stub("iam").add_client_error("get_role", code, "no", status)
+    with pytest.raises(AwsError, match=code):
         aws.find(("NoSuchEntity",), "iam", "get_role", RoleName="x")
 
 

@@ -120,6 +120,9 @@ def test_only_this_account_uses_the_roles_and_only_its_functions_pull(
     assert workflow["Condition"]["StringEquals"] == account
     assert "Condition" not in api
     (pull,) = field(resources, "repository", "policy")["Statement"]
+    assert pull["Sid"] == "LambdaECRImageRetrievalPolicy"  # Lambda's own, or it adds another
+    assert pull["Principal"] == {"Service": ["lambda.amazonaws.com"]}
+    assert pull["Action"] == ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     ours = "arn:aws:lambda:ap-southeast-2:123456789012:function:inference-dev-*"
     assert pull["Condition"] == {"StringLike": {"aws:SourceArn": [ours]}}
 
