@@ -222,7 +222,7 @@ def test_a_function_is_called_in_either_form(state, expected):
 
 
 def test_a_task_that_invokes_is_held_to_the_same_rules():
-    """cases: Workflow Studio writes this form."""
+    """Workflow Studio writes this form."""
     definition = one_state({**INVOKING, "End": True}, TimeoutSeconds=25)
     assert list(problems(definition)) == []
     faults: list[str] = []
