@@ -242,9 +242,7 @@ MUTATIONS = [
         "if isinstance(resource, str) and _INVOKE",
         "if False and _INVOKE",
     ),
-    Mutation(
-        "Sfn-29", "service/declare.py", "INTEGRATION_TIMEOUT_S * 1000", "INTEGRATION_TIMEOUT_S"
-    ),
+    Mutation("Sfn-29", "project/workflow.py", "or not whole < INTEGRATION_TIMEOUT_S:", "or False:"),
     Mutation("Sfn-36", "project/workflow.py", "if name in places:", "if False:"),
     Mutation(
         "Api-3",

@@ -192,7 +192,7 @@ class BusyFunctions:
             return None
         function = name[1]
         now = self.clock()
-        if call.operation == "GetFunction":
+        if call.operation in ("GetFunction", "GetFunctionConfiguration"):
             return self._get(call, forward, function, now)
         if call.writes and call.operation != "TagResource" and "Qualifier" not in call.url:
             if now < self.pending.get(function, 0):
@@ -229,10 +229,11 @@ class BusyFunctions:
             return answer
         qualifier = parse_qs(call.url.partition("?")[2]).get("Qualifier", [""])[0]
         found = answer.json
+        configuration = found.get("Configuration", found)
         if now < self.pending.get(f"{function}:{qualifier}" if qualifier else function, 0):
-            found["Configuration"] |= {"State": "Pending", "StateReasonCode": "Creating"}
+            configuration |= {"State": "Pending", "StateReasonCode": "Creating"}
         elif now < self.updating.get(function, 0):
-            found["Configuration"]["LastUpdateStatus"] = "InProgress"
+            configuration["LastUpdateStatus"] = "InProgress"
         return answer.with_json(found)
 
     @staticmethod

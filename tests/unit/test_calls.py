@@ -14,7 +14,7 @@ from deployer.resources.apigateway.integration import IntegrationFields
 from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields
 from deployer.resources.ecr import RepositoryFields
-from deployer.resources.fields import Member, Setting, members, settings
+from deployer.resources.fields import Member, Setting, members, settings, write_members
 from deployer.resources.iam import RoleFields
 from deployer.resources.lambda_ import FunctionFields
 from deployer.resources.logs import LogGroupFields
@@ -164,3 +164,10 @@ def test_every_field_has_a_place_in_botocores_models(
         walk(walk(known[answer].output_shape, prefix), member.answer or member.path)
     for setting in settings(fields).values():
         assert not setting.remove or setting.remove in known
+
+
+def test_logging_that_is_gone_is_sent_as_off() -> None:
+    """Sfn-10: left out, it would stay."""
+    parameters = write_members(members(StateMachineFields), {"logging": None})
+    off = {"level": "OFF", "includeExecutionData": False, "destinations": []}
+    assert parameters == {"loggingConfiguration": off}
