@@ -113,8 +113,8 @@ def live_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def live(live_folder: Path, trained: Path) -> Path:
-    """Make a new project with an empty local AWS, which costs less than starting one."""
+def live_empty(live_folder: Path) -> Path:
+    """Make an empty folder with an empty local AWS, which costs less than starting one."""
     for path in live_folder.iterdir():
         if path.name == ".deployer":
             continue
@@ -122,9 +122,14 @@ def live(live_folder: Path, trained: Path) -> Path:
             shutil.rmtree(path)
         else:
             path.unlink()
-    make_project(live_folder, trained)
     reset(process.start(live_folder))
     return live_folder
+
+
+@pytest.fixture
+def live(live_empty: Path, trained: Path) -> Path:
+    """Make a new project with an empty local AWS, which costs less than starting one."""
+    return make_project(live_empty, trained)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.projects import ROOT
 
-FOLDERS = ("deployer", "lambda_src", "tests", "benchmarks", "docs")
+FOLDERS = ("deployer", "lambda_src", "tests", "benchmarks", "docs", "examples")
 # At most this many of each kind. Lower a number when its kind becomes rarer; think twice before
 # raising one.
 BUDGET = {

@@ -1,0 +1,206 @@
+"""examples/: the commands of each README, run in a copy, print the answers that it shows."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from deployer.images.requirements import read_requirements, target_environment
+from deployer.local import process
+from tests.support.command_line import deployer
+from tests.support.containers import unavailable
+from tests.support.projects import ROOT
+
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("docs examples")
+
+EXAMPLES = ROOT / "examples"
+HERE = ("bring_your_own", "churn", "text", "unlike")  # this environment has their libraries
+INSTALL, END = "python -m pip install ", "python -m deployer down --local --yes"
+ANSWER = re.compile(r"^model .*?^answered in \d+ ms$", re.MULTILINE | re.DOTALL)
+TOLERANCE = 0.01  # of numbers: another scikit-learn grows other trees
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return blocks_of(page.read_text(encoding="utf-8"), language)
+
+
+def blocks_of(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(name: str, place: Path) -> list[str]:
+    """Return the commands of an example's README, with another folder in place of its own."""
+    text = "".join(blocks(EXAMPLES / name / "README.md", "sh"))
+    (own,) = re.findall(r"^mkdir (/tmp/\w+)$", text, re.MULTILINE)
+    return re.sub(rf"{own}\b", shlex.quote(str(place)), text).splitlines()
+
+
+def words(answer: str) -> list[str | float]:
+    """Return the words and numbers of an answer of `invoke`, without versions and times."""
+    answer = re.sub(r"\b[0-9a-f]{12}\b|\d+(?= ms)", "#", answer)
+    found = re.findall(r"\d+\.?\d*|\w+|[^\w\s]", answer)
+    return [float(word) if word[0].isdigit() else word for word in found]
+
+
+def same(printed: str, shown: str) -> bool:
+    """Tell whether two answers agree, numbers to within a tolerance."""
+    ours, theirs = words(printed), words(shown)
+    return len(ours) == len(theirs) and all(
+        math.isclose(a, b, rel_tol=TOLERANCE)
+        if isinstance(a, float) and isinstance(b, float)
+        else a == b
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def check_answers(name: str, printed: str) -> None:
+    """Fail unless the README shows the answers among what its commands printed, in their order."""
+    page = "".join(blocks(EXAMPLES / name / "README.md", "text"))
+    answers, shown = (ANSWER.findall(text) for text in (printed, page))
+    assert len(answers) == len(shown) > 0
+    for answer, of_page in zip(answers, shown, strict=True):
+        assert same(answer, of_page), f"examples/{name}/README.md shows\n{of_page}\nnot\n{answer}"
+
+
+def test_an_answer_is_compared_by_words_and_numbers() -> None:
+    shown = "churn   2a0248f500c8   leaves (0.97)\n\nanswered in 9 ms\n"
+    assert same("churn  a2a248f500c8  leaves (0.971)\n\nanswered in 311 ms", shown)
+    for other in ("leaves (0.9)", "stays (0.97)", "leaves", "leaves (0.97), stays (0.9)"):
+        assert not same(f"churn  2a0248f500c8  {other}\n\nanswered in 9 ms", shown)
+
+
+def step(command: str, place: Path, folder: Path) -> str:
+    """Run one command of a README in a folder, in this process; return what it prints."""
+    if command.startswith(INSTALL):
+        (requirement,) = map(Requirement, shlex.split(command.removeprefix(INSTALL)))
+        assert requirement.specifier.contains(metadata.version(requirement.name))
+        return ""
+    program = shlex.split(command)
+    if program[:3] == ["python", "-m", "deployer"]:
+        return deployer(folder, *program[3:]).out
+    if program == ["python", "train.py"]:
+        runpy.run_path(str(folder / "train.py"), run_name="__main__")
+        return ""
+    assert program[0] in ("cp", "mkdir"), command
+    if program != ["mkdir", str(place)]:  # it is there
+        subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+    return ""
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_an_example_answers_as_its_readme_shows(
+    name: str, live_empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *lines, end = commands(name, live_empty)
+    assert end == END  # this server serves the next example
+    monkeypatch.chdir(ROOT)
+    printed = ""
+    for line in lines:
+        if line == f"cd {live_empty}":
+            monkeypatch.chdir(live_empty)
+        else:
+            printed += step(line, live_empty, Path.cwd())
+    check_answers(name, printed)
+
+
+# XGBoost is not in this environment: another one gets it, which also has all that this one has.
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Return variables that make `python` one with the packages of boosted's README, too."""
+    folder = tmp_path / "environment"
+    venv.create(folder, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    paths = [str(ROOT), *(path for path in sys.path if path.endswith("-packages"))]
+    (site / "shared.pth").write_text("\n".join(paths) + "\n")
+    variables = {**os.environ, "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    install = [line for line in commands("boosted", tmp_path) if line.startswith(INSTALL)]
+    for line in install:
+        done = subprocess.run(
+            ["sh", "-c", f"{line} --quiet --only-binary=:all:"],
+            env=variables,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            unavailable(f"{line}: {done.stderr}")
+    assert install
+    return variables
+
+
+@pytest.fixture
+def bikes(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path.resolve() / "bikes"
+    yield folder
+    process.force_stop(folder)
+
+
+def test_the_boosted_example_answers_as_its_readme_shows(
+    environment: dict[str, str], bikes: Path
+) -> None:
+    """All commands are run by a shell, as a reader runs them."""
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(commands("boosted", bikes))],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    check_answers("boosted", done.stdout)
+    assert done.stderr.splitlines()[-1] == "the local AWS has ended"
+
+
+# The pages and the files.
+
+
+def test_every_example_is_listed_and_run() -> None:
+    folders = {path.parent.name for path in EXAMPLES.glob("*/README.md")}
+    assert folders == {"boosted", *HERE}
+    listed = re.findall(r"^\| \[(\w+)\]\((\w+)\)", (EXAMPLES / "README.md").read_text(), re.M)
+    assert {(name, name) for name in folders} == set(listed)
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.14"])
+def test_the_image_of_the_boosted_example_differs_by_one_package(python: str) -> None:
+    target = target_environment(python, "x86_64")
+    shared, own = (
+        {line for _, _, line in read_requirements(folder / "requirements.txt", target)}
+        for folder in (ROOT / "lambda_src", EXAMPLES / "boosted" / "lambda_src" / "bikes")
+    )
+    (package,) = own - shared
+    assert shared < own
+    assert f"{INSTALL}{package}" in commands("boosted", ROOT)
+
+
+def test_the_environment_is_prepared_as_the_readme_of_the_project_says() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (preparation,) = blocks(EXAMPLES / "README.md", "sh")
+    *made, activated = preparation.splitlines()
+    assert made and activated == ". .venv/bin/activate"
+    assert all(f"`{line}`" in readme for line in made)
+
+
+def test_the_readme_of_the_project_begins_its_section_with_the_shortest_example() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, section = readme.split("\n## Your own models\n")
+    page = EXAMPLES / "bring_your_own" / "README.md"
+    for language in ("sh", "text"):
+        assert blocks_of(section, language)[0] == blocks(page, language)[0]
+    lengths = {name: len(commands(name, ROOT)) for name in HERE}
+    assert min(lengths.values()) == lengths["bring_your_own"]
