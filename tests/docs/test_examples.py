@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from deployer.images.requirements import read_requirements, target_environment
 from deployer.local import process
 from tests.support.command_line import deployer
 from tests.support.containers import unavailable
@@ -164,6 +163,11 @@ def test_the_boosted_example_answers_as_its_readme_shows(
     assert done.returncode == 0, done.stderr
     check_answers("boosted", done.stdout)
     assert done.stderr.splitlines()[-1] == "the local AWS has ended"
+    shared = bikes / "lambda_src" / "requirements.txt"
+    own = bikes / "lambda_src" / "bikes" / "requirements.txt"
+    package = own.read_text().removeprefix(shared.read_text()).strip()
+    assert f"{INSTALL}{package}" in commands("boosted", bikes)
+    assert f"with one more line, `{package}`" in (bikes / "README.md").read_text()
 
 
 # The pages and the files.
@@ -174,18 +178,6 @@ def test_every_example_is_listed_and_run() -> None:
     assert folders == {"boosted", *HERE}
     listed = re.findall(r"^\| \[(\w+)\]\((\w+)\)", (EXAMPLES / "README.md").read_text(), re.M)
     assert {(name, name) for name in folders} == set(listed)
-
-
-@pytest.mark.parametrize("python", ["3.10", "3.14"])
-def test_the_image_of_the_boosted_example_differs_by_one_package(python: str) -> None:
-    target = target_environment(python, "x86_64")
-    shared, own = (
-        {line for _, _, line in read_requirements(folder / "requirements.txt", target)}
-        for folder in (ROOT / "lambda_src", EXAMPLES / "boosted" / "lambda_src" / "bikes")
-    )
-    (package,) = own - shared
-    assert shared < own
-    assert f"{INSTALL}{package}" in commands("boosted", ROOT)
 
 
 def test_the_environment_is_prepared_as_the_readme_of_the_project_says() -> None:
