@@ -105,7 +105,8 @@ def evaluation(model: Model, signature: Signature) -> Evaluate | Outputs:
     missing = [name for name in names if name not in model.methods]
     if missing:
         raise Unknown(f"it answers {', '.join(missing)}")
-    if names == ["predict"] and model.classes is None and signature.input == "array":
+    single = model.classes is None and not model.several
+    if names == ["predict"] and single and signature.input == "array":
         return model.run
     import outputs
 

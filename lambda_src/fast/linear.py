@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def regressor(model: Fitted, build: Builder) -> Model:
-    return stages.regressor(scores(model), takes_sparse=True)
+    several = np.ndim(model.coef_) == 2
+    return stages.regressor(scores(model), several=several, takes_sparse=True)
 
 
 def classifier(model: Fitted, build: Builder) -> Model:
@@ -53,23 +54,28 @@ def classifying(model: Fitted, methods: dict[str, Run]) -> Model:
         if labels.y_type_.startswith("multilabel"):
             raise Unknown("a classifier of several targets")
         classes = labels.classes_
-    return stages.classifier(scores(model), classes, methods, places, takes_sparse=True)
+    return stages.classifier(flat_scores(model), classes, methods, places, takes_sparse=True)
 
 
 def scores(model: Fitted) -> Run:
-    """Return a function of rows to (n_rows,), or to (n_rows, k) for several classes or targets."""
-    factors, intercept = np.asarray(model.coef_), model.intercept_
-    if factors.ndim == 2:
-        factors = factors.T if len(factors) > 1 or np.ndim(model.intercept_) == 0 else factors[0]
-        intercept = intercept if factors.ndim == 2 or np.ndim(intercept) == 0 else intercept[0]
-    elif np.ndim(intercept) == 1:
+    """Return a function of rows to (n_rows,), or to (n_rows, k) for coefficients of (k, n)."""
+    coefficients, intercept = np.asarray(model.coef_), model.intercept_
+    if coefficients.ndim == 1 and np.ndim(intercept) == 1:
         intercept = intercept[0]  # of a stochastic regressor
-    factors = np.ascontiguousarray(factors)
+    factors = np.ascontiguousarray(coefficients.T)
 
     def run(rows: Any) -> Any:
         return rows @ factors + intercept
 
     return run
+
+
+def flat_scores(model: Fitted) -> Run:
+    """Return `scores` of a classifier, with (n_rows,) for two classes."""
+    run = scores(model)
+    if np.shape(model.coef_)[0] > 1:
+        return run
+    return lambda rows: run(rows).ravel()
 
 
 def places(scores: NDArray[Any]) -> NDArray[Any]:

@@ -81,6 +81,7 @@ class Model(Stage):
         methods: the results of an estimator's methods, by name, each from that of `run`.
         defaults: the names of those that an answer holds by default (outputs.methods).
         classes: the labels of a classifier.
+        several: the predictions of a regressor are lists, one number for each target.
     """
 
     def __init__(
@@ -89,15 +90,17 @@ class Model(Stage):
         methods: Mapping[str, Run],
         defaults: Sequence[str] = ("predict",),
         classes: NDArray[Any] | None = None,
+        several: bool = False,
         **takes: Any,
     ) -> None:
         super().__init__(run, **{"takes_nan": False, **takes})
         self.methods = methods
         self.defaults = defaults
         self.classes = classes
+        self.several = several
 
     def after(self, first: Stage) -> Model:
-        joined = self._joined(first)
+        joined = {**self._joined(first), "several": self.several}
         return Model(joined.pop("run"), self.methods, self.defaults, self.classes, **joined)
 
 

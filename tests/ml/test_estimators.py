@@ -290,8 +290,11 @@ def test_categories_by_their_codes_go_the_same_way_unknown_ones_included() -> No
     check_equal(model, NULLABLE, [rows, unknown, unknown[:1]])
 
 
-def test_several_numbers_of_linear_models_are_answered() -> None:
-    check_equal(LinearRegression().fit(X, np.stack([Y, -Y], axis=1)), PLAIN, [X, X[:1]])
+@pytest.mark.parametrize("targets", [1, 2])
+def test_the_targets_of_linear_models_are_answered_as_lists(targets: int) -> None:
+    """One target that was given as a column too."""
+    columns = np.stack([Y, -Y], axis=1)[:, :targets]
+    check_equal(LinearRegression().fit(X, columns), PLAIN, [X, X[:1]])
 
 
 @pytest.mark.parametrize("count", [1, 2, 127, 128, 129, 506])
