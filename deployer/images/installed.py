@@ -70,6 +70,6 @@ def newer_wheels(packages: Mapping[str, str], python: str) -> Iterator[str]:
         if needs > has:
             yield (
                 f"the wheel of {package} {version} that is installed here needs glibc 2.{needs}, "
-                f"and AWS's image for Python {python} has 2.{has}: train with Python 3.12 or "
-                "newer, or with a version of it that has an older wheel"
+                f"and AWS's image for Python {python} has 2.{has}: unless this version has another "
+                "wheel for it, train with Python 3.12 or newer, or with an older version"
             )

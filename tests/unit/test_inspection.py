@@ -108,6 +108,16 @@ CONCLUDED: dict[str, tuple[str, list[str], dict[str, Any]]] = {
 }
 
 
+def test_a_column_of_another_model_in_the_example_changes_nothing(
+    inspect: Inspect, tmp_path: Path
+) -> None:
+    """Texts among the model's own columns would make its input a table."""
+    model = LinearRegression().fit(NUMBERS, NUMBERS["width"])
+    example = table(tmp_path, NUMBERS.assign(region="north"))
+    entry = inspect(saved(tmp_path, model), example)["entry"]
+    assert entry["input"] == "array" and "packages" not in entry
+
+
 @pytest.mark.parametrize("name", CONCLUDED)
 def test_a_model_is_described_as_it_is(inspect: Inspect, tmp_path: Path, name: str) -> None:
     kind, features, members = CONCLUDED[name]

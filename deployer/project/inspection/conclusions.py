@@ -112,8 +112,10 @@ def kinds_of(model: Any, job: Job) -> list[str]:
         return ["text"]
     if by_name(model):
         return ["table"]
-    values = [value for column in job.columns.values() for value in column[:TRIED]]
     names = feature_names(model)
+    # An example may have further columns, of other models.
+    columns = [values for name, values in job.columns.items() if not names or name in names]
+    values = [value for column in columns for value in column[:TRIED]]
     strings = any(isinstance(value, str) for value in values)
     strings = strings or "string" in job.types.values()
     width = len(names or ()) or int(getattr(model, "n_features_in_", 0) or 0)
