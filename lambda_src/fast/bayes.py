@@ -21,15 +21,20 @@ if TYPE_CHECKING:
 
 def gaussian(model: Fitted, build: Builder) -> Model:
     means, variances = model.theta_, model.var_
-    constants = np.log(model.class_prior_) - 0.5 * np.log(2.0 * np.pi * variances).sum(axis=1)
+    if means.dtype != np.float64:
+        raise Unknown(f"GaussianNB of {means.dtype}")
+    priors = np.log(model.class_prior_)
+    constants = [-0.5 * np.sum(np.log(2.0 * np.pi * variance)) for variance in variances]
 
     def run(rows: NDArray[Any]) -> NDArray[Any]:
-        distances = [
-            (((rows - mean) ** 2) / variance).sum(axis=1)
-            for mean, variance in zip(means, variances, strict=True)
+        """Sum in scikit-learn's order: labels depend on the last bit where two are as likely."""
+        likelihoods = [
+            prior + (constant - 0.5 * np.sum(((rows - mean) ** 2) / variance, axis=1))
+            for prior, constant, mean, variance in zip(
+                priors, constants, means, variances, strict=True
+            )
         ]
-        likelihoods: NDArray[Any] = constants - 0.5 * np.stack(distances, axis=1)
-        return likelihoods
+        return np.stack(likelihoods, axis=1)
 
     return classifying(model, run)
 

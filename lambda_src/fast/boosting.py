@@ -6,7 +6,7 @@ import numpy as np
 
 from fast import stages
 from fast.linear import logistic_function, of_both, places, softmax
-from fast.trees import ensemble, in_parts
+from fast.trees import ensemble, in_order, in_parts, narrowed
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 
 def regressor(model: Fitted, build: Builder) -> Model:
-    return stages.regressor(raw(model, of_regressor(model.init_)))
+    return stages.regressor(raw(model, build, of_regressor(model.init_)))
 
 
 def classifier(model: Fitted, build: Builder) -> Model:
     loss = type(model._loss).__name__
-    return classifying(model.classes_, loss, raw(model, of_classifier(model.init_, loss)), 0.0)
+    return classifying(
+        model.classes_, loss, raw(model, build, of_classifier(model.init_, loss)), 0.0
+    )
 
 
 def classifying(classes: NDArray[Any], loss: str, run: Run, least: float) -> Model:
@@ -45,28 +47,28 @@ def classifying(classes: NDArray[Any], loss: str, run: Run, least: float) -> Mod
     return stages.classifier(run, classes, methods, chosen)
 
 
-def raw(model: Fitted, first: NDArray[Any]) -> Run:
+def raw(model: Fitted, build: Builder, first: Any) -> Run:
     """Return a function to the sums: (n_rows,), or (n_rows, n_classes) for several classes."""
     per_round = model.estimators_.shape[1]
     trees = [member.tree_ for member in model.estimators_.ravel()]
-    values, rate = ensemble(trees, missing=False), model.learning_rate
-
-    def run(rows: NDArray[Any]) -> NDArray[Any]:
-        rows = np.ascontiguousarray(rows, dtype=np.float32)
-        sums = in_parts(lambda part: rounds(values(part), per_round), rows, len(trees))
-        sums *= rate
-        sums += first
-        return sums
-
-    return run
+    values = ensemble(trees, missing=False, factor=model.learning_rate)
+    narrow = narrowed(build)
+    return lambda rows: in_parts(
+        lambda part: rounds(first, values(part), per_round), narrow(rows), len(trees)
+    )
 
 
-def rounds(values: NDArray[Any], per_round: int) -> NDArray[Any]:
-    """Return sums over the rounds, of values of (n_trees, n_rows)."""
-    if per_round > 1:
-        values = values.reshape(-1, per_round, values.shape[1])
-    sums: NDArray[Any] = values.sum(axis=0)
-    return sums.T
+def rounds(first: Any, values: NDArray[Any], per_round: int) -> NDArray[Any]:
+    """Return the sums of a first guess and values of (n_trees, n_rows), round after round.
+
+    That is scikit-learn's order: labels depend on the last bit where two are as likely.
+    """
+    if per_round == 1:
+        values[0] += first
+        return in_order(values)
+    values = values.reshape(-1, per_round, values.shape[1])
+    values[0] += np.reshape(first, (-1, 1))
+    return in_order(values).T
 
 
 def of_regressor(init: Any) -> Any:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from fast.data import columns_of
-from fast.stages import Stage
+from fast.stages import Refused, Stage
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -50,7 +50,7 @@ def one_hot(model: Fitted, build: Builder) -> Stage:
                     encoded[row, place] = 1.0
         return encoded
 
-    return Stage(run, takes_table=True)
+    return Stage(run, takes_table=True, takes_infinity=True, clean=True)
 
 
 def places_of(model: Fitted, number: int, start: int) -> tuple[dict[Any, int | None], Any]:
@@ -69,6 +69,8 @@ def places_of(model: Fitted, number: int, start: int) -> tuple[dict[Any, int | N
     if model.handle_unknown == "error":
         return known, REFUSED
     infrequent = model._infrequent_indices[number] if model._infrequent_enabled else None
+    if infrequent is not None and model.handle_unknown == "warn":
+        raise Unknown("OneHotEncoder that warns")  # which column it takes depends on the version
     if infrequent is None or model.handle_unknown == "ignore":
         return known, None
     return known, place(groups[infrequent[0]])
@@ -98,7 +100,7 @@ def ordinal(model: Fitted, build: Builder) -> Stage:
                 raise unknown_category(columns_of(rows)[number][column.index(REFUSED)], number)
         return np.array(encoded, dtype=np.float64).T
 
-    return Stage(run, takes_table=True)
+    return Stage(run, takes_table=True, takes_infinity=True)
 
 
 def check_dtype(model: Fitted) -> None:
@@ -123,5 +125,5 @@ def grouped(model: Fitted, number: int, count: int, missing: int | None = None) 
     return groups
 
 
-def unknown_category(value: Any, number: int) -> ValueError:
-    return ValueError(f"Found unknown categories [{value!r}] in column {number} during transform")
+def unknown_category(value: Any, number: int) -> Refused:
+    return Refused(f"Found unknown categories [{value!r}] in column {number} during transform")

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import numpy as np
+
 from fast.building import Builder
 from fast.data import is_nan, table
-from fast.stages import Model, Stage, adapted, same
+from fast.stages import Model, Refused, Stage, adapted, same
 from fast.unpickling import Unknown, read
 
 TYPE_CHECKING = False  # see contract.py
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
 
     Evaluate = Callable[[NDArray[Any]], NDArray[Any]]
 
-# Of a table's columns: pandas holds them as these, or as objects, or computes with float64.
-NARROW = ("Float32", "float16", "float32")
-OF_PANDAS = ("string",)
+DEEPEST = 10  # pipelines within pipelines
+# Columns that pandas holds in a way of its own; it computes with less than float64, or knows <NA>.
+OF_PANDAS = ("Float32", "float16", "float32", "string")
 
 
 def load(content: bytes, signature: Signature) -> Evaluate | Outputs:
@@ -50,15 +52,17 @@ def load(content: bytes, signature: Signature) -> Evaluate | Outputs:
 def tried(evaluate: Evaluate | Outputs, signature: Signature) -> Evaluate | Outputs:
     """Return an evaluation that has answered once: the first call imports parts of numpy.
 
-    predict.Predictor does the same for plain numbers.
+    A made record may be refused. Any other error is one of the fast path's own.
     """
-    if not signature.plain or not callable(evaluate):
+    if signature.numbers_alone:
+        made: Any = np.zeros((1, len(signature.features)))
+    else:
         import inputs
 
         made = inputs.sample(signature, getattr(evaluate, "build", None))
-        call = evaluate if callable(evaluate) else evaluate.columns
-        with suppress(ValueError):  # a made record may be refused
-            call(made)
+    call = evaluate if callable(evaluate) else evaluate.columns
+    with suppress(Refused):
+        call(made)
     return evaluate
 
 
@@ -67,15 +71,17 @@ def stage(content: bytes, signature: Signature) -> Model:
     if signature.input == "table":
         check_columns(signature.features)
     fitted = read(content)
-    width, actual = len(signature.features), getattr(first_of(fitted), "n_features_in_", None)
-    if signature.input != "text" and actual is not None and actual != width:
-        raise Unknown(f"{type(fitted).__name__} of {actual} features")
-    nullable = any(feature.get("nullable") for feature in signature.features)
-    found: Stage = Builder(signature.trained_with, nullable)(fitted)
-    if signature.input == "table":
+    check_features(fitted, signature)
+    build = Builder(signature)
+    found: Stage = build(fitted)
+    if signature.input == "table" and not found.takes_table:
+        if build.strings:
+            raise Unknown("strings as numbers")
         found = adapted(found)
-    elif found.needs_table:
+    elif found.needs_table and signature.input != "table":
         raise Unknown("columns of an array")
+    elif found.needs_sparse:
+        raise Unknown("a sparse matrix as the input")
     if isinstance(found, Model):
         return found
     if found.gives_sparse:
@@ -83,17 +89,23 @@ def stage(content: bytes, signature: Signature) -> Model:
     return Model(found.run, {"transform": same}, ["transform"])
 
 
-def first_of(fitted: Any) -> Any:
-    """Return the step of a pipeline that takes the input."""
-    while type(fitted).__name__ == "Pipeline":
-        fitted = fitted.steps[0][1]
-    return fitted
+def check_features(fitted: Any, signature: Signature) -> None:
+    """Raise Unknown if the training had other features, or these in another order."""
+    for _ in range(DEEPEST):  # the first step of a pipeline takes the input
+        if type(fitted).__name__ == "Pipeline":
+            fitted = fitted.steps[0][1]
+    width, actual = len(signature.features), getattr(fitted, "n_features_in_", None)
+    if signature.input != "text" and actual is not None and actual != width:
+        raise Unknown(f"{type(fitted).__name__} of {actual} features")
+    names = getattr(fitted, "feature_names_in_", None)
+    if signature.input != "text" and names is not None and names.tolist() != signature.names:
+        raise Unknown("features of other names, or in another order, than in the training")
 
 
 def check_columns(features: list[dict[str, Any]]) -> None:
     """Raise Unknown for columns that pandas holds in a way that a list does not show."""
     for feature in features:
-        if feature.get("dtype") in (*NARROW, *OF_PANDAS):
+        if feature.get("dtype") in OF_PANDAS:
             raise Unknown(f"a column of {feature['dtype']}")
         if feature.get("type") == "boolean" and feature.get("nullable") and not is_nan(feature):
             raise Unknown("a column of booleans and None")

@@ -29,12 +29,12 @@ def regressor(model: Fitted, build: Builder) -> Model:
     if loss not in (*LOGARITHMIC, *IDENTICAL):
         raise Unknown(f"gradient boosting with {loss}")
     predict: Run = (lambda rows: np.exp(run(rows))) if loss in LOGARITHMIC else run
-    return prepared(stages.regressor(predict, takes_nan=True), model, build)
+    return prepared(stages.regressor(predict, takes_nan=True, takes_infinity=True), model, build)
 
 
 def classifier(model: Fitted, build: Builder) -> Model:
     found = classifying(model.classes_, type(model._loss).__name__, raw(model), np.nextafter(0, 1))
-    found.takes_nan = True
+    found.takes_nan = found.takes_infinity = True
     return prepared(found, model, build)
 
 
@@ -51,12 +51,9 @@ def raw(model: Fitted) -> Run:
         raise Unknown(f"gradient boosting with trees of {nodes.most_leaves} leaves")
     leaves, first = Leaves(nodes, missing=True), np.ravel(model._baseline_prediction)
     first = first if per_round > 1 else first[0]
-
-    def run(rows: NDArray[Any]) -> NDArray[Any]:
-        sums = in_parts(lambda part: rounds(leaves(part), per_round), rows, len(nodes.roots))
-        return sums + first
-
-    return run
+    return lambda rows: in_parts(
+        lambda part: rounds(first, leaves(part), per_round), rows, len(nodes.roots)
+    )
 
 
 def nodes_of(trees: list[Fitted]) -> Nodes:

@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MOST = 256  # leaves of a tree
-WORD = 64  # bits of a set's part
+MOST = 64  # leaves of a tree, one bit each
 TABLE = 1 << 20  # bytes that the tables of one block of trees should take
 CATEGORIES = 256  # codes of a categorical feature
-ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 class Nodes:
@@ -92,14 +90,11 @@ class Leaves:
     def __init__(self, nodes: Nodes, missing: bool) -> None:
         """`missing`: features may be missing, as NaN."""
         most, trees = nodes.most_leaves, len(nodes.roots)
-        words = -(-most // WORD)
-        kind = np.dtype(
-            np.uint64 if words > 1 else f"u{next(b for b in (1, 2, 4, 8) if most <= 8 * b)}"
-        )
-        per_tree = max(1, len(nodes.left) // (2 * trees)) * words * kind.itemsize
+        kind = np.dtype(f"u{next(size for size in (1, 2, 4, 8) if most <= 8 * size)}")
+        per_tree = max(1, len(nodes.left) // (2 * trees)) * kind.itemsize
         size = max(1, int((TABLE / per_tree) ** 0.5))
         self.blocks = [
-            Block(nodes, start, min(start + size, trees), words, kind, missing)
+            Block(nodes, start, min(start + size, trees), kind, missing)
             for start in range(0, trees, size)
         ]
         leaves = np.flatnonzero(nodes.left < 0)
@@ -118,13 +113,10 @@ class Leaves:
 class Block:
     """Some of the trees, with a table for each feature that they ask."""
 
-    def __init__(
-        self, nodes: Nodes, start: int, end: int, words: int, kind: Any, missing: bool
-    ) -> None:
+    def __init__(self, nodes: Nodes, start: int, end: int, kind: Any, missing: bool) -> None:
         inner = np.flatnonzero((nodes.left >= 0) & (nodes.tree >= start) & (nodes.tree < end))
-        self.count, self.words, self.kind = end - start, words, kind
-        self.missing = missing
-        kept = kept_leaves(nodes.first[inner], nodes.count[nodes.left[inner]], words).astype(kind)
+        self.count, self.kind, self.missing = end - start, kind, missing
+        kept = kept_leaves(nodes.first[inner], nodes.count[nodes.left[inner]]).astype(kind)
         self.features = []
         for feature in np.unique(nodes.feature[inner]).tolist():
             own = nodes.feature[inner] == feature
@@ -151,10 +143,10 @@ class Block:
             np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
         right = nodes.missing_right[own]
         np.bitwise_and.at(table[-1], tree[right], kept[right])
-        return thresholds, table.reshape(len(table), -1)
+        return thresholds, table
 
     def _full(self, count: int) -> NDArray[Any]:
-        return np.full((count, self.count, self.words), np.iinfo(self.kind).max, self.kind)
+        return np.full((count, self.count), np.iinfo(self.kind).max, self.kind)
 
     def __call__(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Return the numbers of the leaves: (n_trees, n_rows)."""
@@ -171,33 +163,15 @@ class Block:
             left = found if left is None else np.bitwise_and(left, found, out=left)
         if left is None:  # no tree splits
             return np.zeros((self.count, len(rows)), np.intp)
-        return self._lowest(left).T
-
-    def _lowest(self, left: NDArray[Any]) -> NDArray[Any]:
-        """Return the number of the first leaf of each set: (n_rows, n_trees)."""
-        if self.words > 1:
-            parts = left.reshape(len(left), self.count, self.words)
-            number = (parts != 0).argmax(axis=2)
-            part = np.take_along_axis(parts, number[:, :, None], axis=2)[:, :, 0]
-            whole: NDArray[Any] = number * WORD + lowest_bit(part)
-            return whole
-        return lowest_bit(left)
+        return lowest_bit(left).T
 
 
-def kept_leaves(first: NDArray[Any], count: NDArray[Any], words: int) -> NDArray[Any]:
-    """Return the sets of all leaves but those from `first` on: (n, words)."""
-    from_bit = np.arange(0, words * WORD, WORD)
-    low = np.clip(first[:, None] - from_bit, 0, WORD)
-    high = np.clip((first + count)[:, None] - from_bit, 0, WORD)
-    kept: NDArray[Any] = ones(low) | ~ones(high)
+def kept_leaves(first: NDArray[Any], count: NDArray[Any]) -> NDArray[Any]:
+    """Return the sets of all leaves but `count` of them from `first` on; those are never all."""
+    one = np.uint64(1)
+    gone = ((one << count.astype(np.uint64)) - one) << first.astype(np.uint64)
+    kept: NDArray[Any] = ~gone
     return kept
-
-
-def ones(count: NDArray[Any]) -> NDArray[Any]:
-    """Return the sets of the first `count` leaves, of at most 64."""
-    shift = (WORD - count).astype(np.uint64)
-    # numpy does not define a shift by all of the bits.
-    return np.where(count == 0, np.uint64(0), ALL >> np.minimum(shift, np.uint64(WORD - 1)))
 
 
 def lowest_bit(sets: NDArray[Any]) -> NDArray[Any]:

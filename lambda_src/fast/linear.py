@@ -48,12 +48,10 @@ def stochastic(model: Fitted, build: Builder) -> Model:
 
 
 def classifying(model: Fitted, methods: dict[str, Run]) -> Model:
-    classes = getattr(model, "classes_", None)
-    if classes is None:
-        labels = model._label_binarizer  # of a RidgeClassifier
-        if labels.y_type_.startswith("multilabel"):
-            raise Unknown("a classifier of several targets")
-        classes = labels.classes_
+    labels = getattr(model, "_label_binarizer", None)  # of a RidgeClassifier
+    if labels is not None and labels.y_type_.startswith("multilabel"):
+        raise Unknown("a classifier of several targets")
+    classes = labels.classes_ if labels is not None else model.classes_
     return stages.classifier(flat_scores(model), classes, methods, places, takes_sparse=True)
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from fast.data import Table
-from fast.stages import Stage, finite, numbers
+from fast.stages import Refused, Stage, finite, numbers
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -78,7 +78,12 @@ def table_imputer(model: Fitted) -> Stage:
     def is_missing(value: Any) -> bool:
         return bool(value != value if is_nan else value is missing or value == missing)
 
+    def is_refused(value: Any) -> bool:
+        return not is_nan and isinstance(value, float) and value != value
+
     def run(rows: Table) -> Table:
+        if any(is_refused(value) for column in rows.columns for value in column):
+            raise Refused("Input contains NaN")
         return Table(
             [
                 [statistic if is_missing(value) else value for value in column]
@@ -92,6 +97,9 @@ def table_imputer(model: Fitted) -> Stage:
 def places_kept(model: Fitted) -> NDArray[Any]:
     """Return the features that an imputer keeps: the others were empty in the training."""
     statistics = model.statistics_
+    empty = any(value != value for value in statistics.tolist())
+    if empty and model.strategy == "constant" and not model.keep_empty_features:
+        raise Unknown("SimpleImputer of a constant for nothing")  # 1.9 leaves such columns out
     if model.strategy == "constant" or model.keep_empty_features:
         return np.arange(len(statistics))
     return np.flatnonzero(statistics == statistics)

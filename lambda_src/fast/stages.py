@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fast.data import Sparse, Table
+from fast.data import Table
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -24,8 +24,12 @@ class Stage:
         takes_table: it takes a Table; any other stage is given the numbers of it.
         needs_table: it takes nothing else.
         takes_sparse: it takes a Sparse.
-        takes_nan: it takes missing numbers; any other stage refuses them, as scikit-learn does.
+        needs_sparse: it takes nothing else.
+        takes_nan, takes_infinity: it takes such numbers; any other stage refuses them, as
+            scikit-learn does.
         gives_table, gives_sparse: it returns a Table or a Sparse.
+        clean: it makes neither NaN nor infinity of other numbers.
+        apart: its parts take some of the columns each, which must not come as a Table from before.
     """
 
     def __init__(
@@ -35,17 +39,25 @@ class Stage:
         takes_table: bool = False,
         needs_table: bool = False,
         takes_sparse: bool = False,
+        needs_sparse: bool = False,
         takes_nan: bool = True,
+        takes_infinity: bool = False,
         gives_table: bool = False,
         gives_sparse: bool = False,
+        clean: bool = False,
+        apart: bool = False,
     ) -> None:
         self.run = run
         self.takes_table = takes_table or needs_table
         self.needs_table = needs_table
         self.gives_table = gives_table
-        self.takes_sparse = takes_sparse
+        self.takes_sparse = takes_sparse or needs_sparse
+        self.needs_sparse = needs_sparse
         self.takes_nan = takes_nan
+        self.takes_infinity = takes_infinity
         self.gives_sparse = gives_sparse
+        self.clean = clean
+        self.apart = apart
 
     def after(self, first: Stage) -> Stage:
         """Return this stage with another one before it."""
@@ -56,19 +68,29 @@ class Stage:
             raise Unknown("a model in the place of a transformation")
         if first.gives_sparse and not self.takes_sparse:
             raise Unknown("a sparse matrix for a stage that takes none")
+        if self.needs_sparse and not first.gives_sparse:
+            raise Unknown("an array for a stage that takes a sparse matrix")
         if self.needs_table and not first.gives_table:
             raise Unknown("an array for a stage that takes columns")
+        if self.apart and first.gives_table:
+            raise Unknown("columns of any values between two stages")
         before, then = first.run, self.run
         if first.gives_table and not self.takes_table:
-            then = after_numbers(then)
+            then = one_after(then, numbers)
+        elif not (first.clean or first.gives_sparse or self.takes_infinity):
+            then = one_after(then, without_infinity if self.takes_nan else finite)
         return {
-            "run": lambda rows: then(before(rows)),
+            "run": one_after(then, before),
             "takes_table": first.takes_table,
             "needs_table": first.needs_table,
             "takes_sparse": first.takes_sparse,
+            "needs_sparse": first.needs_sparse,
             "takes_nan": first.takes_nan,
+            "takes_infinity": first.takes_infinity,
             "gives_table": self.gives_table,
             "gives_sparse": self.gives_sparse,
+            "clean": self.clean,
+            "apart": first.apart,
         }
 
 
@@ -125,11 +147,11 @@ def classifier(
 
 def adapted(stage: Stage) -> Stage:
     """Return a stage that takes a table in any case."""
-    return stage if stage.takes_table else stage.after(Stage(numbers, takes_table=True))
+    return stage if stage.takes_table else stage.after(Stage(numbers, takes_table=True, clean=True))
 
 
-def after_numbers(run: Run) -> Run:
-    return lambda rows: run(numbers(rows))
+def one_after(then: Run, before: Run) -> Run:
+    return lambda rows: then(before(rows))
 
 
 def same(values: Any) -> Any:
@@ -147,9 +169,23 @@ def numbers(rows: Any) -> Any:
     return rows.numbers() if isinstance(rows, Table) else rows
 
 
+class Refused(ValueError):
+    """A value that scikit-learn refuses too."""
+
+
+Refused.__name__ = "ValueError"  # what Lambda calls the error, as for scikit-learn's own
+
+
 def finite(rows: Any) -> Any:
-    """Return an array, or refuse missing numbers in scikit-learn's words."""
-    values = rows.values if isinstance(rows, Sparse) else numbers(rows)
+    """Return an array, or refuse missing and infinite numbers in scikit-learn's words."""
+    values = numbers(rows)
     if np.isnan(values).any():
-        raise ValueError("Input X contains NaN.")
+        raise Refused("Input X contains NaN.")
+    return without_infinity(rows)
+
+
+def without_infinity(rows: Any) -> Any:
+    if np.isinf(numbers(rows)).any():
+        kind = numbers(rows).dtype
+        raise Refused(f"Input X contains infinity or a value too large for {kind!r}.")
     return rows

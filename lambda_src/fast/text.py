@@ -10,7 +10,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 import numpy as np
 
 from fast.data import Sparse
-from fast.stages import Stage
+from fast.stages import Refused, Stage
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -28,6 +28,9 @@ SPACES = re.compile(r"\s\s+")
 
 def counts(model: Fitted, build: Builder) -> Stage:
     """Return the stage of a CountVectorizer, of a list of texts."""
+    kind = np.dtype(model.dtype)
+    if kind.kind == "f" and kind != np.float64:
+        raise Unknown(f"{type(model).__name__} of {kind}")
     terms, places, width = terms_of(model), model.vocabulary_, len(model.vocabulary_)
 
     def run(texts: list[str]) -> Sparse:
@@ -36,7 +39,7 @@ def counts(model: Fitted, build: Builder) -> Stage:
         values: list[int] = []
         for row, text in enumerate(texts):
             if not isinstance(text, str):
-                raise ValueError(f"{text} is an invalid document, expected a string")
+                raise Refused(f"{text} is an invalid document, expected a string")
             found = Counter(places[term] for term in terms(text) if term in places)
             for place in sorted(found):
                 rows.append(row)
@@ -68,13 +71,11 @@ def weights(model: Fitted, build: Builder) -> Stage:
             values = values / lengths.take(counted.rows)
         return Sparse(counted.rows, counted.columns, values, counted.shape)
 
-    return Stage(run, takes_sparse=True, gives_sparse=True)
+    return Stage(run, needs_sparse=True, gives_sparse=True)
 
 
 def weighted_counts(model: Fitted, build: Builder) -> Stage:
     """Return the stage of a TfidfVectorizer."""
-    if np.dtype(model.dtype) != np.float64:
-        raise Unknown(f"TfidfVectorizer of {np.dtype(model.dtype)}")
     return weights(model._tfidf, build).after(counts(model, build))
 
 

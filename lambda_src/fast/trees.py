@@ -25,45 +25,76 @@ LEVELS_BETWEEN = 4  # levels of a tree between two searches for rows that have r
 
 
 def tree_regressor(model: Fitted, build: Builder) -> Model:
-    return stages.regressor(mean([model], build), takes_nan=True)
+    return regressing([model], build)
 
 
 def tree_classifier(model: Fitted, build: Builder) -> Model:
-    return classifying(model, mean([model], build))
+    return classifying(model, [model], build)
 
 
 def forest_regressor(model: Fitted, build: Builder) -> Model:
-    return stages.regressor(mean(model.estimators_, build), takes_nan=True)
+    return regressing(model.estimators_, build)
 
 
 def forest_classifier(model: Fitted, build: Builder) -> Model:
-    return classifying(model, mean(model.estimators_, build))
+    return classifying(model, model.estimators_, build)
 
 
-def classifying(model: Fitted, run: Run) -> Model:
+def regressing(members: Sequence[Fitted], build: Builder) -> Model:
+    takes_nan = all(takes_missing(member, build) for member in members)
+    return stages.regressor(mean(members, build, takes_nan), takes_nan=takes_nan)
+
+
+def classifying(model: Fitted, members: Sequence[Fitted], build: Builder) -> Model:
+    if len(model.classes_) < 2:
+        raise Unknown("trees of one class")
+    takes_nan = all(takes_missing(member, build) for member in members)
+    run = mean(members, build, takes_nan)
     methods = {"predict_proba": stages.same}
-    return stages.classifier(run, model.classes_, methods, stages.most_likely, takes_nan=True)
+    return stages.classifier(run, model.classes_, methods, stages.most_likely, takes_nan=takes_nan)
 
 
-def mean(members: Sequence[Fitted], build: Builder) -> Run:
+def mean(members: Sequence[Fitted], build: Builder, takes_nan: bool) -> Run:
     """Return the mean of the trees: a function of rows to (n_rows,), or (n_rows, n_classes).
 
     The sum is scikit-learn's to the last bit: tree after tree.
     """
-    if build.nullable and any(not takes_missing(member) for member in members):
-        raise Unknown("trees that may refuse missing numbers")
     trees = [member.tree_ for member in members]
     if any(tree.sizes[2] != 1 for tree in trees):
         raise Unknown("trees of several targets")
-    values = ensemble(trees, build.nullable)
+    values = ensemble(trees, takes_nan and (build.nullable or build.derived))
+    narrow = narrowed(build)
 
     def run(rows: NDArray[Any]) -> NDArray[Any]:
-        rows = np.ascontiguousarray(rows, dtype=np.float32)
-        sums = in_parts(lambda part: in_order(values(part)), rows, len(trees))
+        sums = in_parts(lambda part: in_order(values(part)), narrow(rows), len(trees))
         sums /= len(trees)
         return sums
 
     return run
+
+
+def narrowed(build: Builder) -> Run:
+    """Return a function of rows to float32, which trees compare.
+
+    A request's numbers are within float32; those that other stages make of them may be too large.
+    """
+
+    def run(rows: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(rows, dtype=np.float32)
+
+    def checked(rows: NDArray[Any]) -> NDArray[Any]:
+        with np.errstate(over="ignore"):
+            narrow: NDArray[Any] = stages.without_infinity(run(rows))
+        return narrow
+
+    return checked if build.derived else run
+
+
+def takes_missing(tree: Fitted, build: Builder) -> bool:
+    """Tell whether scikit-learn takes missing numbers."""
+    of_kind = ("friedman_mse", "squared_error", "poisson", "gini", "entropy", "log_loss")
+    splits = tree.splitter == "best" or build.version() >= (1, 6)
+    return splits and tree.criterion in of_kind and tree.monotonic_cst is None
 
 
 def in_parts(run: Run, rows: NDArray[Any], trees: int) -> NDArray[Any]:
@@ -73,12 +104,6 @@ def in_parts(run: Run, rows: NDArray[Any], trees: int) -> NDArray[Any]:
         whole: NDArray[Any] = run(rows)
         return whole
     return np.concatenate([run(rows[first : first + size]) for first in range(0, len(rows), size)])
-
-
-def takes_missing(tree: Fitted) -> bool:
-    """Tell whether scikit-learn takes missing numbers, in all supported versions."""
-    of_kind = ("friedman_mse", "squared_error", "poisson", "gini", "entropy", "log_loss")
-    return tree.splitter == "best" and tree.criterion in of_kind and tree.monotonic_cst is None
 
 
 def in_order(values: NDArray[Any]) -> NDArray[Any]:
@@ -92,15 +117,19 @@ def in_order(values: NDArray[Any]) -> NDArray[Any]:
     return total
 
 
-def ensemble(trees: Sequence[Tree], missing: bool) -> Run:
+def ensemble(trees: Sequence[Tree], missing: bool, factor: float = 1.0) -> Run:
     """Return a function of float32 rows to every tree's value: (n_trees, n_rows), or with classes.
 
-    It takes the arrays out of the trees, for they would else need twice the memory.
+    The values are multiplied by `factor`. The arrays are taken out of the trees, for they would
+    else need twice the memory.
     """
+    found: Leaves | Forest
     if max(tree.node_count for tree in trees) < 2 * FEW_LEAVES:
-        leaves = Leaves(nodes_of(trees), missing)
-        return lambda rows: leaves(rows.astype(np.float64))
-    return Forest(trees, missing)
+        found = Leaves(nodes_of(trees), missing)
+    else:
+        found = Forest(trees, missing)
+    found.value *= factor
+    return found
 
 
 def nodes_of(trees: Sequence[Tree]) -> Nodes:

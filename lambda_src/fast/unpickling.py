@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zlib
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from fast import registry
 
 TYPE_CHECKING = False  # see contract.py
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from numpy.typing import NDArray
@@ -108,11 +110,53 @@ class Partial(Fitted):
     """A function with some of its arguments; `arguments` holds it, and nothing calls it."""
 
 
-class ArrayInFile:
+class Dtype:
+    """Stands for numpy.dtype, whose own reading of a pickle trusts the file too much."""
+
+    SIMPLE = re.compile(r"[biufcUSMm]\d+|O8|O")
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
+        self.code = code
+        self.state: tuple[Any, ...] = ()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.state = state
+
+    def real(self) -> np.dtype[Any]:
+        """Return the type of simple elements, or of structures of numbers.
+
+        Raises:
+            Unknown: it is of another kind.
+        """
+        order, shape, names, fields = (*self.state[1:5], *[None] * 4)[:4]
+        if shape is None and not names and self.SIMPLE.fullmatch(self.code):
+            return np.dtype((order if order in ("<", ">") else "") + self.code)
+        if shape is None and names:
+            types = [fields[name][0].real() for name in names]
+            if not any(each.hasobject for each in types):
+                offsets = [fields[name][1] for name in names]
+                return np.dtype(
+                    {
+                        "names": list(names),
+                        "formats": types,
+                        "offsets": offsets,
+                        "itemsize": self.state[5],
+                    }
+                )
+        raise Unknown(f"a type of elements {self.code}")
+
+
+class Read:
+    """An array that was read; `resolved` puts it in the place of its description."""
+
+    array: NDArray[Any]
+
+
+class ArrayInFile(Read):
     """joblib's description of an array, whose bytes follow it in the file."""
 
     file: Any
-    dtype: np.dtype[Any]
+    dtype: Dtype
     order: Any
     shape: tuple[int, ...]
     subclass: type
@@ -125,13 +169,29 @@ class ArrayInFile:
     def _read(self) -> Any:
         if self.subclass is not Array:
             raise Unknown("an array of a class of its own")
-        if self.dtype.hasobject:
-            return Unpickler(self.file).load()
+        dtype = self.dtype.real()
+        if dtype.hasobject:
+            return resolved(Unpickler(self.file).load())
         if getattr(self, "numpy_array_alignment_bytes", None) is not None:
             self.file.read(self.file.read(1)[0])
         count = int(np.prod(self.shape, dtype=np.int64))
-        flat = np.frombuffer(self.file.read(count * self.dtype.itemsize), self.dtype, count)
+        flat = np.frombuffer(self.file.read(count * dtype.itemsize), dtype, count)
         return flat.reshape(self.shape, order=self.order)
+
+
+class ArrayInPickle(Read):
+    """An array of a plain pickle, which holds its elements."""
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, described, fortran, content = state
+        dtype = described.real()
+        if not dtype.hasobject:
+            flat = np.frombuffer(content, dtype)
+        else:
+            flat = np.empty(len(content), object)
+            for place, value in enumerate(content):
+                flat[place] = resolved(value)
+        self.array = flat.reshape(shape, order="F" if fortran else "C")
 
 
 class Array:
@@ -141,27 +201,48 @@ class Array:
         raise Unknown("an array that joblib did not write")
 
 
-def reconstruct(subclass: type, shape: tuple[int, ...], kind: bytes) -> NDArray[Any]:
+class Function:
+    """Stands for a function; a file cannot change it.
+
+    One that reads numbers or bytes is called. Others are known by their name alone.
+    """
+
+    __slots__ = ("_call", "name")
+
+    def __init__(self, name: str, call: Callable[..., Any] | None = None) -> None:
+        self.name, self._call = name, call
+
+    def __call__(self, *values: Any) -> Any:
+        if self._call is None:
+            raise Unknown(f"a call of {self.name}")
+        return self._call(*values)
+
+    def __setstate__(self, state: Any) -> None:
+        raise Unknown(f"another {self.name}")
+
+
+def reconstruct(subclass: type, shape: tuple[int, ...], kind: bytes) -> ArrayInPickle:
     """Stand for numpy's function of this name, which makes the empty array of a plain pickle."""
     if subclass is not Array:
         raise Unknown("an array of a class of its own")
-    return np.ndarray((0,), "b")
+    return ArrayInPickle()
 
 
-def from_buffer(
-    content: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], order: Any
-) -> NDArray[Any]:
+def from_buffer(content: bytes, dtype: Dtype, shape: tuple[int, ...], order: Any) -> NDArray[Any]:
     """Stand for numpy's function of this name, which makes the whole array of a plain pickle."""
-    if dtype.hasobject:
-        raise Unknown("an array of objects in a buffer")
-    return np.frombuffer(content, dtype).reshape(shape, order=order)
+    return np.frombuffer(content, without_objects(dtype)).reshape(shape, order=order)
 
 
-def scalar(dtype: np.dtype[Any], content: bytes) -> Any:
+def scalar(dtype: Dtype, content: bytes) -> Any:
     """Stand for numpy's function of this name, by which a pickle holds a single number."""
-    if dtype.hasobject:
-        raise Unknown("a number that is an object")
-    return np.frombuffer(content, dtype, 1)[0]
+    return np.frombuffer(content, without_objects(dtype), 1)[0]
+
+
+def without_objects(dtype: Dtype) -> np.dtype[Any]:
+    real = dtype.real()
+    if real.hasobject:
+        raise Unknown("bytes that are objects")
+    return real
 
 
 def latin_1(text: str, encoding: str) -> bytes:
@@ -179,8 +260,10 @@ def resolved(value: Any) -> Any:
             value[key] = resolved(member)
     elif kind is tuple:
         return tuple(map(resolved, value))
-    elif isinstance(value, ArrayInFile):
+    elif isinstance(value, Read):
         return value.array
+    elif kind is Dtype:
+        return value.real()
     return value
 
 
@@ -188,15 +271,16 @@ NUMBERS = ("bool_", "float32", "float64", "int32", "int64", "number", "object_",
 # Those that a FunctionTransformer may call.
 FUNCTIONS = ("absolute", "cbrt", "expm1", "log", "log10", "log1p", "log2", "sqrt", "square")
 ADMITTED: dict[tuple[str, str], Any] = {
-    ("_codecs", "encode"): latin_1,
+    ("_codecs", "encode"): Function("encode", latin_1),
     ("builtins", "slice"): slice,
     ("functools", "partial"): Partial,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "dtype"): Dtype,
     ("numpy", "ndarray"): Array,
     ("sklearn.tree._tree", "Tree"): Tree,
-    **{("numpy", name): getattr(np, name) for name in (*NUMBERS, *FUNCTIONS)},
+    **{("numpy", name): getattr(np, name) for name in NUMBERS},
+    **{("numpy", name): Function(name) for name in FUNCTIONS},
     **{
-        (f"numpy.{core}.{name}", called): function
+        (f"numpy.{core}.{name}", called): Function(called, function)
         for core in ("_core", "core")
         for name, called, function in (
             ("multiarray", "scalar", scalar),

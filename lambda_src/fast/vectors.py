@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from fast import stages
-from fast.linear import places
 from fast.unpickling import Unknown
 
 TYPE_CHECKING = False  # see contract.py
@@ -33,7 +32,10 @@ def classifier(model: Fitted, build: Builder) -> Model:
     if len(classes) == 2:
         run = weighted(model, model.dual_coef_[0], model.intercept_[0])
         methods: dict[str, Run] = {"decision_function": stages.same}
-        return stages.classifier(run, classes, methods, places)
+        # libsvm's own scores have the other sign, and their zero is no win of the first class.
+        return stages.classifier(
+            run, classes, methods, lambda scores: (scores >= 0).astype(np.intp)
+        )
     pairs = [(i, j) for i in range(len(classes)) for j in range(i + 1, len(classes))]
     run = weighted(model, pair_weights(model, pairs), model.intercept_)
     by_pair = model.decision_function_shape == "ovo"
@@ -84,10 +86,13 @@ def weighted(model: Fitted, weights: NDArray[Any], intercept: Any) -> Run:
     """
     if model.kernel != "rbf" or model._sparse:
         raise Unknown(f"{type(model).__name__} with kernel {model.kernel}")
-    vectors, gamma = model.support_vectors_, float(model._gamma)
+    # The middle is taken out: large numbers would cancel each other, and leave few digits.
+    middle = model.support_vectors_.mean(axis=0)
+    vectors, gamma = model.support_vectors_ - middle, float(model._gamma)
     factors, squares = np.ascontiguousarray(2 * gamma * vectors.T), gamma * (vectors**2).sum(axis=1)
 
     def run(rows: NDArray[Any]) -> NDArray[Any]:
+        rows = rows - middle
         exponents = rows @ factors
         exponents -= squares
         exponents -= gamma * (rows**2).sum(axis=1)[:, None]

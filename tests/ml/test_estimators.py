@@ -11,6 +11,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from hypothesis import given, settings
@@ -29,6 +30,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
     BayesianRidge,
@@ -54,6 +56,7 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     MaxAbsScaler,
     MinMaxScaler,
+    OrdinalEncoder,
     PolynomialFeatures,
     RobustScaler,
     StandardScaler,
@@ -110,7 +113,7 @@ REGRESSORS: dict[str, Any] = {
     "boosting from nothing": GradientBoostingRegressor(init="zero", n_estimators=9),
     "histograms": HistGradientBoostingRegressor(max_iter=20),
     "histograms of many leaves": HistGradientBoostingRegressor(
-        max_iter=5, max_leaf_nodes=200, min_samples_leaf=2
+        max_iter=5, max_leaf_nodes=60, min_samples_leaf=2
     ),
     "histograms of counts": HistGradientBoostingRegressor(loss="poisson", max_iter=9),
     "histograms of errors": HistGradientBoostingRegressor(loss="absolute_error", max_iter=9),
@@ -288,6 +291,121 @@ def test_categories_by_their_codes_go_the_same_way_unknown_ones_included() -> No
     unknown = rows.copy()
     unknown[::7, 0], unknown[::5, 3], unknown[::11, 0] = 55, -1, np.nan
     check_equal(model, NULLABLE, [rows, unknown, unknown[:1]])
+
+
+TIES = np.array([[-1.0], [1.0]])
+FAR = np.array([[0.0], [1e6], [-1e6]])
+TIMES = 1.6e9 + 1e5 * np.random.default_rng(2).normal(size=(120, 1))
+# Models with parameters or inputs that once were answered otherwise than by scikit-learn.
+ODD: dict[str, tuple[Any, Any, Any, list[Any]]] = {
+    "vectors without an intercept": (
+        LinearSVC(fit_intercept=False, random_state=1),
+        SCALED,
+        LABELS["two"],
+        [SCALED],
+    ),
+    "vectors that tie": (SVC(), TIES, [0, 1], [FAR]),
+    "vectors of large numbers": (SVR(), TIMES, TIMES[:, 0] - 1.6e9, [TIMES]),
+    "classes of large numbers": (SVC(), TIMES, np.digitize(TIMES[:, 0], [1.6e9]), [TIMES]),
+    "bayes that ties": (
+        GaussianNB(),
+        np.array([[-4.0, 0, 1], [4, 0, -1], [-2, 1, 0], [2, -1, 0]]),
+        [0, 1, 0, 1],
+        [np.array([[4.0, 0, -1], [0, 0, 0], [1, -1, 0]])],
+    ),
+    "logarithms of what has none, into trees": (
+        make_pipeline(FunctionTransformer(np.log1p), RandomForestRegressor(5, random_state=1)),
+        np.abs(SCALED),
+        Y,
+        [np.abs(SCALED) - 1.5, np.abs(SCALED)],
+    ),
+    "logarithms of what has none, into a line": (
+        make_pipeline(FunctionTransformer(np.log1p), Ridge()),
+        np.abs(SCALED),
+        Y,
+        [np.abs(SCALED) - 1.5, np.abs(SCALED)],
+    ),
+    "logarithms of what has none, into boosting": (
+        make_pipeline(FunctionTransformer(np.log1p), GradientBoostingRegressor(n_estimators=3)),
+        np.abs(SCALED),
+        Y,
+        [np.abs(SCALED) - 1.5, np.abs(SCALED)],
+    ),
+    "logarithms of nothing": (
+        make_pipeline(FunctionTransformer(np.log), RandomForestRegressor(5, random_state=1)),
+        np.abs(SCALED),
+        Y,
+        [np.zeros((2, 13)), np.abs(SCALED)],
+    ),
+    "scaled beyond float32": (
+        make_pipeline(StandardScaler(), DecisionTreeRegressor(random_state=1)),
+        SCALED * 1e-10,
+        Y,
+        [np.full((1, 13), 3e38), SCALED * 1e-10],
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_is_answered_or_refused_the_same(name: str) -> None:
+    model, x, y, rows = ODD[name]
+    check_equal(clone(model).fit(x, y), signature(numbers(x.shape[1])), rows)
+
+
+def test_unknown_categories_that_become_missing_go_their_way_through_trees() -> None:
+    rows = np.round(SCALED)
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    forest = RandomForestClassifier(n_estimators=5, random_state=1)
+    model = make_pipeline(encoder, forest).fit(rows, LABELS["three"])
+    check_equal(model, PLAIN, [rows, rows + 40, -np.ones((2, 13))])
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "reason"),
+    [
+        (DecisionTreeClassifier(), np.zeros(len(Y)), "trees of one class"),
+        (make_pipeline(TfidfTransformer(), Ridge()), Y, "a sparse matrix as the input"),
+        (RidgeClassifier(), np.stack([Y > 20, Y < 30], axis=1).astype(int), "several targets"),
+        (make_pipeline(FunctionTransformer(validate=True), Ridge()), Y, "or a check"),
+    ],
+    ids=["one class", "weights", "labels", "check"],
+)
+def test_what_would_be_answered_otherwise_is_left_to_scikit_learn(
+    estimators: ModuleType, model: Any, y: Any, reason: str
+) -> None:
+    content = dumped(clone(model).fit(np.abs(X), y))
+    with pytest.raises(handler().unpickling.Unknown, match=reason):
+        estimators.load(content, PLAIN)
+
+
+def test_features_of_another_order_are_left_to_scikit_learn_to_refuse(
+    estimators: ModuleType,
+) -> None:
+    names = [f"x{number}" for number in range(13)]
+    frame = pd.DataFrame(X, columns=names)
+    model = Ridge().fit(frame, Y)
+    assert np.allclose(estimators.load(dumped(model), PLAIN)(X), model.predict(frame), atol=1e-9)
+    with pytest.raises(handler().unpickling.Unknown, match="in another order"):
+        estimators.load(dumped(model), signature(numbers(13)[::-1]))
+
+
+def test_a_file_cannot_change_how_others_are_read_nor_forge_a_type(
+    estimators: ModuleType,
+) -> None:
+    """A state for a function, and an object among bytes that are none."""
+    unknown = handler().unpickling.Unknown
+    change = b"\x80\x02c_codecs\nencode\n}X\x01\x00\x00\x00aK\x01sb."
+    with pytest.raises(unknown):
+        handler().unpickling.read(change)
+    forged = (
+        b"\x80\x02cnumpy._core.numeric\n_frombuffer\n(X\x08\x00\x00\x00AAAAAAAA"
+        b"cnumpy\ndtype\nX\x02\x00\x00\x00V8\x85R(K\x03X\x01\x00\x00\x00|NX\x01\x00\x00\x00a\x85}"
+        b"X\x01\x00\x00\x00acnumpy\ndtype\nX\x02\x00\x00\x00O8\x85RK\x00\x86sK\x08K\x01K\x00tb"
+        b"K\x01\x85X\x01\x00\x00\x00CtR."
+    )
+    with pytest.raises(unknown, match="a type of elements V8"):
+        handler().unpickling.read(forged)
 
 
 @pytest.mark.parametrize("targets", [1, 2])

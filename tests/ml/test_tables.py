@@ -304,6 +304,63 @@ def test_texts_are_answered_the_same(vectorizer: str, linear: str, count: int) -
     check_equal(model, TEXT, [TEXTS, ODD_TEXTS, TEXTS[:1], [""]])
 
 
+PASSED_ON: dict[str, Callable[[], Any]] = {
+    "filled first": lambda: make_pipeline(
+        ColumnTransformer(
+            [
+                ("strings", SimpleImputer(strategy="most_frequent"), STRINGS),
+                ("numbers", SimpleImputer(), NUMBERS),
+            ]
+        ),
+        ColumnTransformer([("encoded", OneHotEncoder(), [0, 1])], remainder="passthrough"),
+    ),
+    "passed through": lambda: make_pipeline(
+        ColumnTransformer([("strings", "passthrough", STRINGS)]), OneHotEncoder()
+    ),
+    "by a function": lambda: make_pipeline(FunctionTransformer(), OneHotEncoder()),
+}
+
+
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_strings_between_two_stages_are_left_to_scikit_learn(name: str) -> None:
+    frame, features = frame_of("none missing")
+    model = make_pipeline(PASSED_ON[name](), LogisticRegression(max_iter=20))
+    names = [*STRINGS, *NUMBERS] if name == "filled first" else STRINGS
+    described = signature([each for each in features if each["name"] in names], input="table")
+    labels = (frame["age"] > 50).to_numpy()
+    with pytest.raises(handler().unpickling.Unknown, match="strings as numbers|any values"):
+        handler().estimators.load(dumped(model.fit(frame[names], labels)), described)
+
+
+def test_columns_of_another_order_are_left_to_scikit_learn() -> None:
+    frame, features = frame_of("none missing")
+    model = make_pipeline(ColumnTransformer([("numbers", SCALED, NUMBERS)]), Ridge())
+    content = dumped(model.fit(frame, frame["age"]))
+    handler().estimators.load(content, signature(features, input="table"))
+    with pytest.raises(handler().unpickling.Unknown, match="in another order"):
+        handler().estimators.load(content, signature(features[::-1], input="table"))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "uint16"])
+def test_functions_of_narrow_columns_are_left_to_numpy(dtype: str) -> None:
+    """Of an int8, numpy's logarithm is a float16."""
+    frame = pd.DataFrame({"a": np.arange(9, dtype=dtype)})
+    model = make_pipeline(FunctionTransformer(np.log1p), Ridge()).fit(frame, frame["a"])
+    with pytest.raises(handler().unpickling.Unknown, match="less than 64 bits"):
+        handler().estimators.load(
+            dumped(model), signature([{"name": "a", "dtype": dtype}], input="table")
+        )
+
+
+@pytest.mark.parametrize(
+    "vectorizer", [CountVectorizer(dtype=np.float32), TfidfVectorizer(dtype=np.float32)]
+)
+def test_texts_in_float32_are_left_to_scikit_learn(vectorizer: Any) -> None:
+    model = make_pipeline(vectorizer, Ridge()).fit(TEXTS, [len(text) for text in TEXTS])
+    with pytest.raises(handler().unpickling.Unknown, match="Vectorizer of float32"):
+        handler().estimators.load(dumped(model), TEXT)
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
