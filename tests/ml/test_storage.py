@@ -91,7 +91,7 @@ OURS = {"contract", "fast", "loading", "predict", "signature", "storage"} | {
 FAMILIES = {
     "linear_regression": {"fast.linear"},
     "random_forest": {"fast.leaves", "fast.trees"},
-    "support_vector": {"fast.composition", "fast.linear", "fast.scaling", "fast.vectors"},
+    "support_vector": {"fast.composition", "fast.scaling", "fast.vectors"},
 }
 SLOW = {"boto3", "botocore", "joblib", "pandas", "pathlib", "requests", "scipy", "sklearn"}
 
