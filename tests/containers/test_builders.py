@@ -448,7 +448,7 @@ def test_up_makes_the_image_once_and_then_asks_neither_engine_nor_registry(
     first = command(cli_project, "up", "--no-proof", *options, base=base, **keys(server))
     assert f"pinned {base} to sha256:" in first.stderr
     assert re.search(
-        r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code [0-9.]+ kB; uploaded [0-9.]+ MB, 0.0 "
+        r"image: base [0-9.]+ MB, packages [0-9.]+ MB, code [0-9.]+ MB; uploaded [0-9.]+ MB, 0.0 "
         r"kB were",
         first.stderr,
     )
@@ -471,7 +471,7 @@ def test_an_edited_handler_uploads_the_code_alone(
     with (cli_project / "lambda_src" / "predict.py").open("a") as file:
         file.write("# edited\n")
     again = command(cli_project, "up", "--no-proof", *options, base=base, **keys(server))
-    assert re.search(r"uploaded [1-9][0-9.]* kB, [1-9][0-9.]+ MB were there", again.stderr), (
+    assert re.search(r"uploaded 0[.][1-9] MB, [1-9][0-9.]+ MB were there", again.stderr), (
         again.stderr
     )
 
