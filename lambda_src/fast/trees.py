@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from fast.stages import Model, Run
     from fast.unpickling import Fitted
 
-AT_ONCE = 25_600  # rows times trees: what belongs to so many stays in the cache
+# Rows times trees. What belongs to so many stays in the cache, and in memory that the process
+# keeps: glibc gives blocks of 128 kB or more back to the system.
+AT_ONCE = 16_000
 FEW_LEAVES = 32  # of each tree; with more, a descent takes no longer, and less memory
 LEVELS_BETWEEN = 4  # levels of a tree between two searches for rows that have reached a leaf
 
