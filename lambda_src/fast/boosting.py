@@ -35,7 +35,7 @@ def classifying(classes: NDArray[Any], loss: str, run: Run, least: float) -> Mod
     """Return the model of a classifier.
 
     Args:
-        least: a score that is as high is for the second of two classes; see places for `0+`.
+        least: the least score for the second of two classes.
     """
     if loss not in PROBABILITIES:
         raise Unknown(f"gradient boosting with {loss}")

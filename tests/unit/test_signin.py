@@ -445,6 +445,18 @@ FOREIGN: dict[str, tuple[Any, str]] = {
 }
 
 
+def telling(url: str, clock: Clock, told: list[str]) -> Aws:
+    """Return access to a server in place of AWS, which notes what a person would be told."""
+    return Aws(
+        region="us-east-1",
+        endpoint_url=url,
+        credentials=("A", "s"),
+        clock=clock,
+        sleep=clock.sleep,
+        tell=lambda text, *, lasting=False: told.append(text),
+    )
+
+
 @pytest.mark.parametrize(
     "operation",
     [("sts", "get_caller_identity"), ("logs", "describe_log_groups"), ("lambda", "list_functions")],
@@ -455,16 +467,9 @@ def test_an_answer_that_is_not_awss_is_waited_out_and_then_told_in_one_line(
 ) -> None:
     """botocore would take it for an answer which says that nothing exists."""
     handler, expected = FOREIGN[what]
-    clock, told = Clock(), []
+    clock, told = Clock(), list[str]()
     with serve(handler) as url:
-        aws = Aws(
-            region="us-east-1",
-            endpoint_url=url,
-            credentials=("A", "s"),
-            clock=clock,
-            sleep=clock.sleep,
-            tell=lambda text, *, lasting=False: told.append(text),
-        )
+        aws = telling(url, clock, told)
         with pytest.raises(NotReached) as error:
             aws.call(*operation)
     assert expected in error.value.message and "\n" not in error.value.message
@@ -492,16 +497,9 @@ def test_an_answer_that_is_cut_short_is_a_broken_connection(place: str) -> None:
             self.body()
             self.answer(*answers.pop(0), JSON)
 
-    clock, told = Clock(), []
+    clock, told = Clock(), list[str]()
     with serve(Once) as url:
-        aws = Aws(
-            region="us-east-1",
-            endpoint_url=url,
-            credentials=("A", "s"),
-            clock=clock,
-            sleep=clock.sleep,
-            tell=lambda text, *, lasting=False: told.append(text),
-        )
+        aws = telling(url, clock, told)
         groups = aws.find(("ResourceNotFoundException",), "logs", "describe_log_groups")
     assert groups["logGroups"] == [{"logGroupName": "one"}]
     assert told == ["waiting for AWS: the connection broke"]
