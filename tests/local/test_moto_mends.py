@@ -367,6 +367,106 @@ def starts_executions_synchronously(aws: Aws) -> bool:
         return False
 
 
+def machine(aws: Aws, number: int, **more: Any) -> str:
+    """Create a state machine that returns a number, and return its ARN."""
+    return str(
+        aws.call(
+            "stepfunctions",
+            "create_state_machine",
+            name="probe",
+            definition=returning(number),
+            type="EXPRESS",
+            roleArn="arn:aws:iam::123456789012:role/probe",
+            **more,
+        )["stateMachineArn"]
+    )
+
+
+def returning(number: int) -> str:
+    state = {"Type": "Pass", "Result": number, "End": True}
+    return json.dumps({"StartAt": "a", "States": {"a": state}})
+
+
+def publishes_once_what_was_not_updated(aws: Aws) -> bool:
+    """Sfn-16."""
+    arn = machine(aws, 1, publish=True)
+    numbers = [
+        aws.call(
+            "stepfunctions",
+            "update_state_machine",
+            stateMachineArn=arn,
+            definition=returning(number),
+            publish=True,
+        )["stateMachineVersionArn"].rpartition(":")[2]
+        for number in (1, 2, 2, 1)
+    ]
+    return numbers == ["1", "2", "2", "3"]
+
+
+def publishes_lists_and_deletes_versions(aws: Aws) -> bool:
+    arn = machine(aws, 1)
+
+    def publish(description: str) -> str:
+        answer = aws.call(
+            "stepfunctions",
+            "publish_state_machine_version",
+            stateMachineArn=arn,
+            description=description,
+        )
+        return str(answer["stateMachineVersionArn"])
+
+    def listed() -> list[str]:
+        arns: list[str] = []
+        more: dict[str, Any] = {"stateMachineArn": arn, "maxResults": 1}
+        while more:
+            page = aws.call("stepfunctions", "list_state_machine_versions", **more)
+            arns += (version["stateMachineVersionArn"] for version in page["stateMachineVersions"])
+            more = {**more, "nextToken": page["nextToken"]} if "nextToken" in page else {}
+        return arns
+
+    try:
+        first, again = publish("the first"), publish("again")
+        aws.call(
+            "stepfunctions",
+            "update_state_machine",
+            stateMachineArn=arn,
+            definition=returning(2),
+        )
+        second = publish("the second")
+        both = listed()
+        aws.call("stepfunctions", "delete_state_machine_version", stateMachineVersionArn=first)
+    except AwsError:
+        return False
+    described = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=second)
+    return (first, both, listed(), described["description"]) == (
+        again,
+        [second, first],
+        [second],
+        "the second",
+    )
+
+
+def tells_revisions(aws: Aws) -> bool:
+    """Sfn-13."""
+    arn = machine(aws, 1)
+
+    def revision() -> Any:
+        return aws.call("stepfunctions", "describe_state_machine", stateMachineArn=arn).get(
+            "revisionId"
+        )
+
+    def updated(number: int) -> Any:
+        return aws.call(
+            "stepfunctions",
+            "update_state_machine",
+            stateMachineArn=arn,
+            definition=returning(number),
+        ).get("revisionId")
+
+    found = [revision(), updated(1), updated(2), revision(), updated(2)]
+    return found[:2] == [None, None] and found[2] is not None and len(set(found[2:])) == 1
+
+
 def executed(aws: Aws, definition: dict[str, Any], value: Any = None) -> dict[str, Any]:
     """Run a STANDARD state machine, which moto alone can run too, and return its description."""
     arn = aws.call(
@@ -513,6 +613,9 @@ PROBES = [
     runs_image_functions,
     offers_layers,
     starts_executions_synchronously,
+    publishes_once_what_was_not_updated,
+    publishes_lists_and_deletes_versions,
+    tells_revisions,
     names_a_refused_invocation_as_step_functions_does,
     keeps_terminal_errors,
     evaluates_jsonata,

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from deployer.local.moto_backend import interpreter_mends
+from deployer.local.moto_backend import interpreter_mends, state_machine_versions
 from deployer.local.moto_backend.patching import around
 
 Layers = dict[str, bytes]
@@ -34,6 +34,7 @@ def apply(layers: Layers, endpoint: str, access_key: str, invoke: InvokeFunction
     update_whole_configuration()
     name_this_machine(endpoint)
     refuse_second_route()
+    state_machine_versions.apply()
     interpreter_mends.apply(invoke)
 
 
