@@ -82,6 +82,7 @@ LAYERS = [
         "engine.events",
         "aws.pace",
         "aws.partitions",
+        "project.canary",
         "project.workflow",
         "aws.signin",
     },
@@ -120,6 +121,7 @@ ONLY_IN = {
 }
 PURE = {
     "project.answers",
+    "project.canary",
     "engine.plan",
     "engine.compare",
     "engine.events",
@@ -134,6 +136,7 @@ PURE_MAY = {
     "difflib",
     "dataclasses",
     "enum",
+    "hashlib",
     "json",
     "re",
     "typing",
