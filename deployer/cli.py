@@ -10,7 +10,11 @@ import click
 from deployer import __version__
 from deployer.commands.group import Cli
 
-VERBS = ("up", "plan", "check", "down", "add", "remove", "image", "invoke", "env")
+VERBS = (
+    *("up", "plan", "check", "down"),
+    *("releases", "rollback", "promote"),
+    *("add", "remove", "image", "invoke", "env"),
+)
 
 
 @click.group(cls=Cli, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,6 +8,7 @@ DeployerError             one line for the user, and one of advice
 +-- ApplyFailed           some steps failed or were skipped
 +-- NotSettled            everything was applied, but the account still shows differences
 +-- ProofFailed           a new function version does not answer as its model did
++-- ReleaseUnavailable    there is no such release, or it cannot be gone back to
 +-- BuildError            the function image cannot be made
 +-- TrainingFailed        the user's training program failed
 +-- LocalError            the local AWS does not start or answer
@@ -89,6 +90,10 @@ class ProofFailed(DeployerError):
     def __init__(self, message: str, advice: str, details: str) -> None:
         super().__init__(message, advice)
         self.details = details
+
+
+class ReleaseUnavailable(DeployerError):
+    """There is no such release, or what it needs is gone, or it may not be made live now."""
 
 
 class BuildError(DeployerError):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
 
@@ -44,6 +45,10 @@ CallOnce = Callable[..., Any]  # service, operation, **parameters -> answer
 WORKERS = 32  # threads that may call one service at once
 
 
+def time_of_day() -> datetime:
+    return datetime.now(timezone.utc)
+
+
 class Aws:
     """Access to one account and region.
 
@@ -60,6 +65,7 @@ class Aws:
         tell: gets the reason for each wait; `telling` gives a step of a run its own.
         stopped: whether the user has asked for the end of the run; then nothing is waited for.
         sleep, clock: in seconds; tests inject their own.
+        now: the time of day, to compare with times that AWS gives.
         clients: a session and clients that are shared with another access to the same account, in
             place of `region` to `credentials`.
     """
@@ -76,12 +82,14 @@ class Aws:
         stopped: Callable[[], bool] = lambda: False,
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = time_of_day,
         clients: Clients | None = None,
     ) -> None:
         self._clients = clients or Clients(region, profile, endpoint_url, credentials, WORKERS)
         self._caller = Caller()
         self._paces = Paces(clock, sleep)
         self._record = record
+        self._now = now
         self._waiting = Waiting(tell, stopped, sleep, clock)
         self._memory: Memory | None = None
         self._stand_in: CallOnce | None = None
@@ -116,6 +124,7 @@ class Aws:
         view._caller = self._caller
         view._paces = self._paces
         view._record = self._record
+        view._now = self._now
         view._waiting = waiting or self._waiting
         view._memory = memory or self._memory
         view._stand_in = stand_in or self._stand_in
@@ -143,6 +152,11 @@ class Aws:
     def identity(self) -> Identity:
         """The caller's account and ARN, from STS, which needs no permission; asked only once."""
         return self._caller.identity(lambda: self.call("sts", "get_caller_identity"))
+
+    @property
+    def now(self) -> datetime:
+        """The time of day, in UTC."""
+        return self._now()
 
     def sign_in(self) -> None:
         """Find the credentials, or renew them if that is due; raise NoCredentials without any."""

@@ -136,6 +136,7 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
             partition=identity.partition,
             region=region,
             dns_suffix=aws.partitions.dns_suffix(identity.partition),
+            caller=identity.arn,
         )
         if deploying:
             reporter.emit(

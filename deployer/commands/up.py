@@ -27,11 +27,19 @@ from deployer.errors import Declined
     help="Switch to new versions without asking them their models' examples first.",
 )
 @click.option(
+    "--canary",
+    type=click.IntRange(1, 99),
+    metavar="PERCENT",
+    help="Give the new release this share of the requests at first, and the live one the others.",
+)
+@click.option(
     "--yes",
     is_flag=True,
-    help="Do not ask before deletions, replacements and adoptions.",
+    help="Do not ask before deletions, replacements, adoptions, and leaving a former release.",
 )
-def command(options: Options, adopt: bool, train: bool, no_proof: bool, yes: bool) -> None:
+def command(
+    options: Options, adopt: bool, train: bool, no_proof: bool, canary: int | None, yes: bool
+) -> None:
     """Create or update everything; the last line is the URL.
 
     \b
@@ -46,7 +54,7 @@ def command(options: Options, adopt: bool, train: bool, no_proof: bool, yes: boo
 
         train_if_needed(now, train)
         settings = replace(now.settings, adopt=adopt, proof=not no_proof)
-        deployment = plan_up(now.aws, settings, pool, now.emit)
+        deployment = plan_up(now.aws, settings, pool, now.emit, canary=canary)
         with deployment.workflow_validated():
             deployment.ask_examples()
         plan = deployment.plan
@@ -55,6 +63,14 @@ def command(options: Options, adopt: bool, train: bool, no_proof: bool, yes: boo
             confirm(now, "adopt", plan.adopting, yes, question)
         question = f"Apply this plan? It deletes or replaces {counted(plan.destructive)}."
         confirm(now, "delete or replace", plan.destructive, yes, question)
+        former = deployment.forward_from
+        if former is not None:
+            switch = [change for change in plan.effective if change.key == "workflow"]
+            question = (
+                f"Live is release {former.number}, which went back to {former.provenance.back_to}. "
+                f"Leave it for a new release of this folder?"
+            )
+            confirm(now, "switch", switch, yes, question)
         outputs = applied(now, plan, deployment.apply, begun)
         if not options.as_json:
             now.emit(Note("next: python -m deployer invoke --sample"))

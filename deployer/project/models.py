@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,9 @@ from deployer.project.workflow import WORKFLOW
 
 # The members of an entry, and of a feature in it, that the handler reads.
 _SERVED = ("input", "outputs", "classes", "targets")
+VERSION_DIGITS = 12  # of a model's sha256, in answers and reports
+_METRIC_NAME_LIMIT = 64  # characters; a function's description has at most 256
+_DESCRIPTION = re.compile(r"model [0-9a-f]+, (.+) (-?[0-9.]+(?:e[+-]?[0-9]+)?|-?inf|nan)")
 _SERVED_OF_FEATURE = ("name", "type", "nullable", "dtype", "null", "categories")
 
 
@@ -65,6 +69,18 @@ class Model:
         answer: Mapping[str, Any] | None = self.entry.get("example", {}).get("answer")
         return answer
 
+    @property
+    def version(self) -> str:
+        """The model's version, as its answers name it."""
+        return self.sha256[:VERSION_DIGITS]
+
+    @property
+    def description(self) -> str:
+        """The description of its function: the model's version and main metric."""
+        metric = main_metric(self.entry.get("metrics"))
+        shown = f", {metric[0]} {metric[1]:.6g}" if metric else ""
+        return f"model {self.version}{shown}"
+
     @cached_property
     def signature(self) -> bytes:
         """What the handler reads of the entry, as canonical JSON."""
@@ -102,6 +118,20 @@ class Model:
             "SIGNATURE_KEY": self.signature_key,
             "SIGNATURE_SHA256": self.signature_sha256,
         }
+
+
+def main_metric(metrics: Any) -> tuple[str, float] | None:
+    """Return name and value of the first metric that is a number; None without one."""
+    for name, value in metrics.items() if isinstance(metrics, Mapping) else ():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return " ".join(str(name).split())[:_METRIC_NAME_LIMIT], float(value)
+    return None
+
+
+def described_metric(description: str) -> tuple[str, float] | None:
+    """Read the main metric from the description of a function."""
+    match = _DESCRIPTION.fullmatch(description)
+    return (match[1], float(match[2])) if match else None
 
 
 def load_models(

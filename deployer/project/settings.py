@@ -60,6 +60,7 @@ class Settings:
     rate_limit: int = 100
     burst_limit: int = 200
     permissions_boundary: str | None = None
+    keep_releases: int = 10
     defaults: FunctionSettings = FunctionSettings()
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
     base_image: str | None = None
@@ -70,17 +71,25 @@ class Settings:
     account: str = ""
     partition: str = "aws"
     dns_suffix: str = "amazonaws.com"
+    caller: str = ""
 
     def function(self, name: str) -> FunctionSettings:
         return self.per_function.get(name, self.defaults)
 
     def located(
-        self, *, account: str, partition: str, region: str, dns_suffix: str = "amazonaws.com"
+        self,
+        *,
+        account: str,
+        partition: str,
+        region: str,
+        dns_suffix: str = "amazonaws.com",
+        caller: str = "",
     ) -> Settings:
         """Return these settings for one account and region.
 
         Args:
             dns_suffix: of the partition's host names.
+            caller: the ARN of the credentials.
 
         Raises:
             ConfigError: the settings name another account (PRE-1), or a name is too long there.
@@ -95,7 +104,12 @@ class Settings:
                 "setup.cfg (DEPLOYER_ACCOUNT)",
             )
         settings = replace(
-            self, account=account, partition=partition, region=region, dns_suffix=dns_suffix
+            self,
+            account=account,
+            partition=partition,
+            region=region,
+            dns_suffix=dns_suffix,
+            caller=caller,
         )
         if len(settings.bucket) > 63:  # S3's limit; the strictest of all names
             raise ConfigError(
@@ -297,6 +311,9 @@ SETTINGS: dict[str, Setting] = {
     "cors_origins": Setting(origins, "origins whose pages may call the API; empty: CORS is off"),
     "rate_limit": Setting(integer(1, 10000), "requests per second that the API accepts"),
     "burst_limit": Setting(integer(1, 5000), "requests that the API accepts at once"),
+    "keep_releases": Setting(
+        integer(2, 500), "how many releases stay in the account, to go back to"
+    ),
     "permissions_boundary": Setting(
         optional_arn, "IAM policy that limits the three roles, if your company requires one"
     ),

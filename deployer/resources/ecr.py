@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, TypedDict
 
@@ -30,6 +32,7 @@ from deployer.resources.fields import (
 _ABSENT = ("RepositoryNotFoundException",)
 # ECR-13: an archived image cannot be pulled. Pushing it again restores it.
 _ACTIVE = "ACTIVE"
+_DELETED_AT_ONCE = 100
 _OUR_TAG = re.compile(r"[0-9a-f]{40}")  # images.context.Context.image_tag
 
 # Img-7: what Lambda accepts. An index or a manifest list it does not.
@@ -228,6 +231,53 @@ class Repository(Resource):
             if error.code in _ABSENT:
                 return []
             raise
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image in a repository. `ours`: it has no tag, or only tags that deploys of ours write."""
+
+    digest: str
+    pushed: datetime
+    usable: bool
+    ours: bool
+
+
+def stored_images(aws: Aws, repository: str) -> list[StoredImage]:
+    """Return the images of a repository; none without it."""
+    try:
+        return [
+            StoredImage(
+                image["imageDigest"],
+                image["imagePushedAt"],
+                image.get("imageStatus", _ACTIVE) == _ACTIVE,
+                all(_OUR_TAG.fullmatch(tag) for tag in image.get("imageTags", ())),
+            )
+            for image in aws.pages(
+                "ecr", "describe_images", "imageDetails", repositoryName=repository
+            )
+        ]
+    except AwsError as error:
+        if error.code in _ABSENT:
+            return []
+        raise
+
+
+def delete_images(aws: Aws, repository: str, digests: Collection[str]) -> None:
+    """Delete images with all their tags, 100 at a time; those that are gone do not count."""
+    waiting = sorted(digests)
+    while waiting:
+        ids = [{"imageDigest": digest} for digest in waiting[:_DELETED_AT_ONCE]]
+        del waiting[:_DELETED_AT_ONCE]
+        answer = aws.call("ecr", "batch_delete_image", repositoryName=repository, imageIds=ids)
+        for failed in answer.get("failures", ()):
+            if failed["failureCode"] != "ImageNotFound":
+                digest = failed.get("imageId", {}).get("imageDigest", "")
+                raise AwsError(
+                    failed["failureCode"],
+                    f"{digest}: {failed.get('failureReason', 'ECR gives no reason')}",
+                    operation="BatchDeleteImage",
+                )
 
 
 class ImageFields(TypedDict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from math import inf
 from typing import Annotated, Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
@@ -13,7 +14,7 @@ from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
 _ABSENT = ("ResourceNotFoundException",)
-KEPT_VERSIONS = 3
+_LATEST = "$LATEST"
 
 
 def _or_none(command: list[str]) -> list[str] | None:
@@ -112,6 +113,45 @@ class OwnedFunction(Owned):
             self.ours.check(f"Lambda function {self.name}", tags_from(answer.get("Tags")))
         return answer
 
+    def versions(self, aws: Aws) -> list[dict[str, Any]]:
+        """Return the published versions' configurations, oldest first (Lambda-19)."""
+        return [version for version in self.all_versions(aws) if version["Version"] != _LATEST]
+
+    def all_versions(self, aws: Aws) -> list[dict[str, Any]]:
+        """Return the published versions' configurations, oldest first, and last that of $LATEST."""
+        try:
+            versions = list(
+                aws.pages("lambda", "list_versions_by_function", "Versions", FunctionName=self.name)
+            )
+        except AwsError as error:
+            if error.code not in _ABSENT:
+                raise
+            versions = []  # R-6: a new function is not seen everywhere yet
+
+        def order(version: dict[str, Any]) -> float:
+            return inf if version["Version"] == _LATEST else int(version["Version"])
+
+        return sorted(versions, key=order)
+
+    def delete_versions(self, aws: Aws, surplus: Collection[str]) -> list[str]:
+        """Delete versions by their numbers, except those that an alias names (Lambda-22).
+
+        Returns:
+            the numbers of those that were deleted.
+        """
+        if not surplus:
+            return []
+        aliases = list(aws.pages("lambda", "list_aliases", "Aliases", FunctionName=self.name))
+        used = {alias["FunctionVersion"] for alias in aliases}
+        for alias in aliases:
+            used |= (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {}).keys()
+        deleted = [version for version in surplus if version not in used]
+        for version in deleted:
+            aws.find(
+                _ABSENT, "lambda", "delete_function", FunctionName=self.name, Qualifier=version
+            )
+        return deleted
+
     def delete(self, aws: Aws) -> None:
         aws.retry(
             lambda: aws.find(_ABSENT, "lambda", "delete_function", FunctionName=self.name),
@@ -171,7 +211,7 @@ class Function(OwnedFunction, Resource):
         return () if set(changed) == {"tags"} else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
-        answer, versions = aws.together(lambda: self._get(aws), lambda: self._versions(aws))
+        answer, versions = aws.together(lambda: self._get(aws), lambda: self.versions(aws))
         if answer is None:
             return None
         tags = tags_from(answer.get("Tags"))
@@ -184,8 +224,8 @@ class Function(OwnedFunction, Resource):
         }
         if newest is not None:
             outputs["version_arn"] = newest["FunctionArn"]
-        failure = _failure(answer["Configuration"]) or _failure(newest or {})
-        fields = {"tags": self.ours.among(tags), "published": published, "failure": failure}
+        reason = failure(answer["Configuration"]) or failure(newest or {})
+        fields = {"tags": self.ours.among(tags), "published": published, "failure": reason}
         return State({**latest, **fields}, outputs)
 
     @staticmethod
@@ -196,19 +236,6 @@ class Function(OwnedFunction, Resource):
             "image_digest": f"sha256:{configuration['CodeSha256']}",
             **read_members(_MEMBERS, configuration),
         }
-
-    def _versions(self, aws: Aws) -> list[dict[str, Any]]:
-        """Return the published versions' configurations, oldest first (Lambda-19)."""
-        try:
-            versions = list(
-                aws.pages("lambda", "list_versions_by_function", "Versions", FunctionName=self.name)
-            )
-        except AwsError as error:
-            if error.code not in _ABSENT:
-                raise
-            versions = []  # R-6: a new function is not seen everywhere yet
-        published = [version for version in versions if version["Version"] != "$LATEST"]
-        return sorted(published, key=lambda version: int(version["Version"]))
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
@@ -300,26 +327,6 @@ class Function(OwnedFunction, Resource):
             aws.wait_until(active, reason="for Lambda: the new version is being prepared")
         return {"version_arn": published["FunctionArn"]}
 
-    def prune(self, aws: Aws, in_use: Collection[str]) -> None:
-        """Delete versions older than the last three, unless they are in use or an alias names them.
-
-        Args:
-            in_use: ARNs of versions.
-        """
-        surplus = [version["Version"] for version in self._versions(aws)][:-KEPT_VERSIONS]
-        if not surplus:
-            return
-        aliases = list(aws.pages("lambda", "list_aliases", "Aliases", FunctionName=self.name))
-        used = {alias["FunctionVersion"] for alias in aliases}
-        for alias in aliases:
-            used |= (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights", {}).keys()
-        used |= {arn.rpartition(":")[2] for arn in in_use if arn.split(":")[-2] == self.name}
-        for version in surplus:
-            if version not in used:
-                aws.find(
-                    _ABSENT, "lambda", "delete_function", FunctionName=self.name, Qualifier=version
-                )
-
 
 def _raise_if_failed(configuration: dict[str, Any], status: str, default: str) -> None:
     """Raise AwsError if a status is Failed; its reason is all there is to go on (Lambda-4)."""
@@ -329,7 +336,7 @@ def _raise_if_failed(configuration: dict[str, Any], status: str, default: str) -
         raise AwsError(code, reason, operation="GetFunction")
 
 
-def _failure(configuration: dict[str, Any]) -> str | None:
+def failure(configuration: Mapping[str, Any]) -> str | None:
     """Return the code of the reason why a function or a version failed; None if it did not."""
     if configuration.get("State") != "Failed":
         return None

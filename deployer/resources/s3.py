@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
+from deployer.aws.translation import translated
 from deployer.engine.compare import canonical_json, canonical_policy, tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError, DeployerError, ForeignResource
@@ -18,6 +20,7 @@ from deployer.resources.fields import Setting, settings
 _ANOTHER = "another"  # which one is live is in the function's environment
 _ABSENT = ("NoSuchBucket", "NoSuchKey", "404")
 _FORBIDDEN = ("AccessDenied", "403")
+_DELETED_AT_ONCE = 1000
 _EMPTYING = ("s3:ListBucketVersions", "s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
@@ -248,15 +251,17 @@ def _empty(aws: Aws, owner: dict[str, str], prefix: str) -> None:
         objects = [
             {"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions
         ]
-        answer = aws.call(
-            "s3", "delete_objects", **owner, Delete={"Objects": objects, "Quiet": True}
-        )
-        for failed in answer.get("Errors", ()):  # S3-8: failures hide in a successful answer
-            raise AwsError(
-                failed["Code"], f"{failed['Key']}: {failed['Message']}", operation="DeleteObjects"
-            )
+        _delete_objects(aws, owner, objects)
         if not more:
             return
+
+
+def _delete_objects(aws: Aws, owner: dict[str, str], objects: list[dict[str, str]]) -> None:
+    answer = aws.call("s3", "delete_objects", **owner, Delete={"Objects": objects, "Quiet": True})
+    for failed in answer.get("Errors", ()):  # S3-8: failures hide in a successful answer
+        raise AwsError(
+            failed["Code"], f"{failed['Key']}: {failed['Message']}", operation="DeleteObjects"
+        )
 
 
 class ModelFileFields(TypedDict):
@@ -293,6 +298,33 @@ class ModelFiles(Owned):
             if error.code not in _ABSENT:
                 raise
 
+    def head(self, aws: Aws, key: str) -> dict[str, Any] | None:
+        """Return what S3 says of a file; None if it does not exist."""
+        answer: dict[str, Any] | None = aws.find(
+            _ABSENT, "s3", "head_object", **self._owner, Key=key
+        )
+        return answer
+
+    def content(self, aws: Aws, key: str) -> bytes:
+        """Return a file's bytes; raise AwsError if it does not exist."""
+        answer = aws.call("s3", "get_object", **self._owner, Key=key)
+        content: bytes = translated("get_object", answer["Body"].read)
+        return content
+
+    def files(self, aws: Aws) -> dict[str, datetime]:
+        """Return the keys of all files, with the time when each was written."""
+        prefix = f"models/{self.name}/"
+        objects = aws.pages("s3", "list_objects_v2", "Contents", **self._owner, Prefix=prefix)
+        return {file["Key"]: file["LastModified"] for file in objects}
+
+    def delete_files(self, aws: Aws, keys: Collection[str]) -> None:
+        """Delete files by their keys, 1,000 at a time (S3-8)."""
+        waiting = sorted(keys)
+        while waiting:
+            objects = [{"Key": key} for key in waiting[:_DELETED_AT_ONCE]]
+            del waiting[:_DELETED_AT_ONCE]
+            _delete_objects(aws, self._owner, objects)
+
 
 class ModelFile(ModelFiles, Resource):
     """A model's file and its signature: `models/<name>/<sha256>.joblib` and `.json`.
@@ -325,8 +357,8 @@ class ModelFile(ModelFiles, Resource):
     def read(self, aws: Aws) -> State | None:
         # An older file does not make this an update: nothing of it will change.
         file, signature = aws.together(
-            lambda: self._head(aws, self.fields["key"]),
-            lambda: self._head(aws, self.fields["signature"]),
+            lambda: self.head(aws, self.fields["key"]),
+            lambda: self.head(aws, self.fields["signature"]),
         )
         if file is None:
             return None
@@ -341,12 +373,6 @@ class ModelFile(ModelFiles, Resource):
     def _is_whole(self, head: dict[str, Any] | None) -> bool:
         sha256 = hashlib.sha256(self.signature).hexdigest()
         return head is not None and head["Metadata"].get("sha256") == sha256
-
-    def _head(self, aws: Aws, key: str) -> dict[str, Any] | None:
-        answer: dict[str, Any] | None = aws.find(
-            _ABSENT, "s3", "head_object", **self._owner, Key=key
-        )
-        return answer
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         self._put_file(aws, desired)

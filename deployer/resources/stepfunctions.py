@@ -1,11 +1,18 @@
-"""Step Functions: the state machine."""
+"""Step Functions: the state machine, and its published versions.
+
+A version of the state machine is a release of the service (`service.releases`). The call that
+switches to a definition also publishes it; the state machine itself is what the API starts.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any, TypedDict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, tag_list, tags_from
@@ -15,6 +22,7 @@ from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
 from deployer.resources.fields import Member, members, read_members, write_members
 
 _ABSENT = ("StateMachineDoesNotExist",)
+_PAGE = 1000  # versions; a state machine has no more (Sfn-16)
 
 
 def not_ready(error: AwsError) -> str | None:
@@ -76,20 +84,55 @@ class StateMachineFields(TypedDict):
         Member("loggingConfiguration", parse=_read_logging, write_as=_write_logging),
     ]
     tracing: Annotated[bool, Member("tracingConfiguration.enabled", default=False)]
+    published: bool  # the newest version has the live definition
 
 
 _MEMBERS = members(StateMachineFields)
 _VERSION = re.compile(r"arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]+:function:[\w-]+:[0-9]+\b")
 
 
-# Asks function versions, by the key of their function, and raises unless they answer as they must.
+# Asks function versions, by their ARNs, and raises unless they answer as they must. Each comes with
+# the key of its function, or "" if the declared definition names it without a Ref.
 Prove = Callable[[Aws, Mapping[str, str]], None]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version of a state machine. AWS counts from 1 and gives no number twice."""
+
+    arn: str
+    created: datetime
+
+    @property
+    def number(self) -> int:
+        return int(self.arn.rpartition(":")[2])
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a version, or the state machine itself, executes; and its description."""
+
+    workflow: Mapping[str, Any]
+    description: str
+
+    @property
+    def function_versions(self) -> frozenset[str]:
+        """The ARNs of the function versions that it names."""
+        return function_versions(self.workflow)
+
+    def same_as(self, workflow: Mapping[str, Any]) -> bool:
+        return canonical_json(self.workflow) == canonical_json(workflow)
+
+
+def function_versions(workflow: Mapping[str, Any]) -> frozenset[str]:
+    """Return the ARNs of the function versions that a definition without Refs names."""
+    return frozenset(_VERSION.findall(canonical_json(workflow)))
 
 
 class OwnedStateMachine(Owned):
     """A state machine, known by its ARN."""
 
-    reads = ("states:DescribeStateMachine", "states:ListTagsForResource")
+    reads: ClassVar[Collection[str]] = ("states:DescribeStateMachine", "states:ListTagsForResource")
     deletes = ("states:DeleteStateMachine",)
 
     def __init__(self, key: str, *, arn: str, ours: Ownership, needs: Collection[str] = ()) -> None:
@@ -123,12 +166,47 @@ class OwnedStateMachine(Owned):
         self.ours.check(f"state machine {self.name}", tags)
         return description, self.ours.among(tags)
 
-    def function_versions(self, aws: Aws) -> set[str]:
-        """Return the ARNs of the function versions that the live definition names."""
-        description = aws.find(
-            _ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=self.arn
+    def versions(self, aws: Aws, most: int | None = None) -> list[Version]:
+        """Return the published versions, newest first; none without the state machine.
+
+        Args:
+            most: how many are wanted; None for all.
+        """
+        return list(islice(self._versions(aws, min(most or _PAGE, _PAGE)), most))
+
+    def _versions(self, aws: Aws, page_size: int) -> Iterator[Version]:
+        more: dict[str, Any] = {}
+        while True:  # botocore has no paginator for this operation
+            page = aws.find(
+                (*_ABSENT, "InvalidArn"),
+                "stepfunctions",
+                "list_state_machine_versions",
+                stateMachineArn=self.arn,
+                maxResults=page_size,
+                **more,
+            )
+            for version in page["stateMachineVersions"] if page else ():
+                yield Version(version["stateMachineVersionArn"], version["creationDate"])
+            if page is None or "nextToken" not in page:
+                return
+            more = {"nextToken": page["nextToken"]}
+
+    def definition(self, aws: Aws, version: Version | None = None) -> Definition | None:
+        """Return what a version executes, or the state machine itself; None if it is gone."""
+        arn = version.arn if version else self.arn
+        answer = aws.find(_ABSENT, "stepfunctions", "describe_state_machine", stateMachineArn=arn)
+        if answer is None:
+            return None
+        return Definition(json.loads(answer["definition"]), answer.get("description", ""))
+
+    def delete_version(self, aws: Aws, version: Version) -> None:
+        """Delete a version, unless an alias, which somebody else made, names it (Sfn-18)."""
+        aws.find(
+            ("ConflictException",),
+            "stepfunctions",
+            "delete_state_machine_version",
+            stateMachineVersionArn=version.arn,
         )
-        return set(_VERSION.findall(description["definition"])) if description else set()
 
     def delete(self, aws: Aws) -> None:
         aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)
@@ -148,14 +226,20 @@ class StateMachine(OwnedStateMachine, Resource):
     Args:
         prove: is called with the versions to which the machine is about to be switched; None
             switches without it.
+        describe: returns the description of the version that is about to be published.
+    Outputs: `release` and `description`, the number and the description of the newest version if
+        that has the live definition.
     """
 
     replace_on = ("type",)
     exists = ("StateMachineAlreadyExists",)
+    reads = (*OwnedStateMachine.reads, "states:ListStateMachineVersions")
     writes = (
         "iam:PassRole",
         "lambda:InvokeFunction",
         "states:CreateStateMachine",
+        "states:DeleteStateMachineVersion",
+        "states:PublishStateMachineVersion",
         "states:TagResource",
         "states:UpdateStateMachine",
     )
@@ -168,44 +252,62 @@ class StateMachine(OwnedStateMachine, Resource):
         ours: Ownership,
         fields: StateMachineFields,
         prove: Prove | None = None,
+        describe: Callable[[], str] = lambda: "",
         needs: Collection[str] = (),
     ) -> None:
         Resource.__init__(self, key, fields, needs)
         self.arn = arn
         self.ours = ours
         self._prove = prove
+        self._describe = describe
+
+    def moves(self, changed: Collection[str]) -> Collection[str]:
+        published = {"definition", "published"} & set(changed)
+        return ("release", "description") if published else ()
 
     def read(self, aws: Aws) -> State | None:
         # None while it is being deleted: create() waits until the name is free again (R-10).
-        found = self._get(aws)
+        found, newest = aws.together(lambda: self._get(aws), lambda: self._newest(aws))
         if found is None:
             return None
         description, tags = found
-        return State({"tags": tags, **read_members(_MEMBERS, description)})
+        fields = read_members(_MEMBERS, description)
+        version, definition = newest or (None, None)
+        published = definition is not None and definition.same_as(fields["definition"])
+        outputs: dict[str, Any] = {}
+        if version and definition and published:
+            outputs = {"release": version.number, "description": definition.description}
+        return State({"tags": tags, **fields, "published": published}, outputs)
+
+    def _newest(self, aws: Aws) -> tuple[Version, Definition] | None:
+        for version in self.versions(aws, 1):
+            definition = self.definition(aws, version)
+            return (version, definition) if definition else None
+        return None
 
     def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> None:
-        """Prove the versions that the new definition refers to and the live one does not name."""
+        """Prove the versions that the new definition names and the live one does not."""
         is_switched = change.action is not Action.UPDATE or changed(change, "definition")
         if self._prove is None or not is_switched:
             return
-        live = canonical_json(actual.fields["definition"]) if actual else ""
-        in_use = set(_VERSION.findall(live))
-        versions = {
-            ref.key: version
+        live = function_versions(actual.fields["definition"]) if actual else frozenset()
+        keys = {
+            version: ref.key
             for ref, version in resolutions(self.fields["definition"], desired["definition"])
-            if version not in in_use
         }
-        if versions:
-            self._prove(aws, versions)
+        new = {**dict.fromkeys(sorted(function_versions(desired["definition"])), ""), **keys}
+        asked = {version: key for version, key in new.items() if version not in live}
+        if asked:
+            self._prove(aws, asked)
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "name": self.name,
             **write_members(_MEMBERS, desired),
+            **self._publishing(),
             "tags": tag_list(desired["tags"], lower=True),
         }
-        self._write(aws, "create_state_machine", parameters)
-        return {}
+        return self._write(aws, "create_state_machine", parameters)
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):  # Sfn-15
@@ -213,17 +315,29 @@ class StateMachine(OwnedStateMachine, Resource):
             self._write(aws, "tag_resource", {"resourceArn": self.arn, "tags": tags})
         if change.names == {"tags"}:
             return {}
+        parameters: dict[str, Any] = {"stateMachineArn": self.arn}
+        if change.names <= {"tags", "published"}:
+            parameters["description"] = self._describe()
+            return self._write(aws, "publish_state_machine_version", parameters)
         # Sfn-11: the model wants one of these two even when neither changes.
         sent = {"definition", "role_arn"} | change.names
         values = {name: value for name, value in desired.items() if name in sent}
-        parameters = {"stateMachineArn": self.arn, **write_members(_MEMBERS, values)}
-        self._write(aws, "update_state_machine", parameters)
-        return {}
+        parameters |= write_members(_MEMBERS, values)
+        if changed(change, "definition", "published"):
+            parameters |= self._publishing()
+        return self._write(aws, "update_state_machine", parameters)
+
+    def _publishing(self) -> dict[str, Any]:
+        """Return the parameters by which a write publishes too; twice is once (Sfn-16)."""
+        return {"publish": True, "versionDescription": self._describe()}
 
     @staticmethod
-    def _write(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
-        aws.retry(
+    def _write(aws: Aws, operation: str, parameters: dict[str, Any]) -> Fields:
+        """Make a call; return the release that it published, as an output."""
+        answer = aws.retry(
             lambda: aws.call("stepfunctions", operation, **parameters),
             when=not_ready,
             deadline_s=300,
         )
+        arn = answer.get("stateMachineVersionArn")
+        return {"release": int(arn.rpartition(":")[2])} if arn else {}

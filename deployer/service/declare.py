@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.aws.access import Aws, Tell
 from deployer.engine.compare import canonical_lifecycle
 from deployer.engine.plan import Ref
+from deployer.project.canary import compose
+from deployer.project.provenance import caller, of_folder
 from deployer.project.settings import Settings
 from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill
 from deployer.resources.apigateway.api import HttpApi, HttpApiFields
@@ -32,8 +35,33 @@ from deployer.service.permissions import (
 from deployer.service.release import Release, ServedFunction
 
 
-def declare(settings: Settings, release: Release) -> list[Resource]:
-    """Declare every resource of a release, with all of its fields."""
+@dataclass(frozen=True)
+class Trial:
+    """A release that is tried as a canary.
+
+    Args:
+        percent: its share of the requests.
+        live: the definition that answers the others.
+        number: the release of that definition.
+    """
+
+    percent: int
+    live: Mapping[str, Any]
+    number: int
+
+
+def declare(
+    settings: Settings,
+    release: Release,
+    kept: Collection[str] = (),
+    trial: Trial | None = None,
+) -> list[Resource]:
+    """Declare every resource of a release, with all of its fields.
+
+    Args:
+        kept: functions of former releases, which the roles go on to name.
+        trial: how the release is tried; None makes it live at once.
+    """
     functions, names = release.functions, release.names
     return [
         bucket(settings),
@@ -41,9 +69,9 @@ def declare(settings: Settings, release: Release) -> list[Resource]:
         repository(settings),
         *(image(settings, release, key) for key in release.contexts),
         *(logs(settings, user) for user in (*names, "workflow", "api")),
-        *roles(settings, names),
+        *roles(settings, (*names, *kept)),
         *(function(settings, served) for served in functions),
-        workflow(settings, release),
+        workflow(settings, release, trial),
         api(settings),
     ]
 
@@ -210,7 +238,7 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
         fields=FunctionFields(
             tags=settings.tags,
             package_type="Image",
-            description=f"{settings.prefix}: {name}",
+            description=served.model.description,
             image_digest=served.image,
             architecture=settings.architecture,
             role_arn=settings.role_arn("functions"),
@@ -227,16 +255,21 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
     )
 
 
-def workflow(settings: Settings, release: Release) -> Resource:
+def workflow(settings: Settings, release: Release, trial: Trial | None = None) -> Resource:
     functions = [f"function/{name}" for name in release.names]
     versions = {name: Ref(f"function/{name}", "version_arn") for name in release.names}
+    definition = fill(release.definition, versions)
+    if trial is not None:
+        definition = compose(trial.live, definition, trial.percent)
     models = {f"function/{served.name}": served.model for served in release.functions}
 
     def prove(aws: Aws, new: Mapping[str, str]) -> None:
         # Most runs switch nothing: do not import it then.
         from deployer.service import proof
 
-        proof.prove(aws, settings, {version: models[key] for key, version in new.items()})
+        proof.prove(
+            aws, settings, {version: models[key] for version, key in new.items() if key in models}
+        )
 
     return StateMachine(
         "workflow",
@@ -245,7 +278,7 @@ def workflow(settings: Settings, release: Release) -> Resource:
         fields=StateMachineFields(
             tags=settings.tags,
             type="EXPRESS",
-            definition=fill(release.definition, versions),
+            definition=definition,
             role_arn=settings.role_arn("workflow"),
             logging=LoggingFields(
                 level="ERROR",  # Sfn-6: an express execution leaves no other trace
@@ -253,10 +286,20 @@ def workflow(settings: Settings, release: Release) -> Resource:
                 destination=f"{settings.log_group_arn('workflow')}:*",  # Logs-5
             ),
             tracing=settings.tracing,
+            published=True,
         ),
+        describe=lambda: described(settings, trial),
         prove=prove if settings.proof else None,
         needs=["role/workflow", "logs/workflow", *functions],
     )
+
+
+def described(settings: Settings, trial: Trial | None) -> str:
+    """Return the description of the release that a run makes of the project's folder."""
+    provenance = replace(of_folder(settings.project), by=caller(settings.caller))
+    if trial is not None:
+        provenance = replace(provenance, canary=trial.percent, beside=trial.number)
+    return provenance.to_text()
 
 
 def api(settings: Settings) -> Resource:

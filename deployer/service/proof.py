@@ -91,6 +91,8 @@ def prove(aws: Aws, settings: Settings, models: Mapping[str, Model]) -> None:
         ProofFailed: a version failed, timed out or answered otherwise.
         AwsError: a version could not be asked.
     """
+    if not models:
+        return
     several = f"{len(models)} new versions their models' examples"
     aws.tell(f"asking {'1 new version its example' if len(models) == 1 else several}")
     longest = max(settings.function(model.name).timeout_s for model in models.values())

@@ -1,39 +1,141 @@
-"""The last step of `up`: delete function versions that nothing refers to any more."""
+"""The last step of a run that made a release: delete what no kept release needs.
+
+Kept are the newest releases, as many as the setting `keep_releases` says. What they need stays:
+versions of functions, files of models, images. So does what `$LATEST` or the newest version of a
+function uses, and all that is younger than a day: another run may be under way, and executions
+start on the former definition for some seconds (Sfn-12).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 
 from deployer.aws.access import Aws
-from deployer.engine.apply import RunResult
-from deployer.resources.base import Resource
-from deployer.resources.lambda_ import KEPT_VERSIONS, Function
-from deployer.resources.stepfunctions import StateMachine
+from deployer.project.settings import Settings
+from deployer.resources.ecr import delete_images, stored_images
+from deployer.service.contents import (
+    FunctionVersion,
+    model_files,
+    owned_function,
+    read_versions,
+)
+from deployer.service.releases import (
+    PublishedRelease,
+    functions_of,
+    needing,
+    read_releases,
+    workflow_of,
+)
+
+_SPARED = timedelta(days=1)
 
 
-def prune(aws: Aws, resources: Sequence[Resource], result: RunResult, pool: Executor) -> None:
-    """Delete the old versions of the functions that a run has changed.
+Versions = Mapping[str, Sequence[FunctionVersion]]  # by function; oldest first, $LATEST last
 
-    The workflow is asked for the versions that it names after the run has switched it.
+
+def prune(aws: Aws, settings: Settings, names: Collection[str], newest: int) -> str:
+    """Delete what no kept release needs; return a line that says what, "" for nothing.
+
+    Args:
+        names: of the declared functions.
+        newest: the number of the newest release.
     """
-    functions = [
-        resource
-        for resource in resources
-        if isinstance(resource, Function)
-        and resource.key in result.performed
-        and _may_have_surplus(str(result.outputs[resource.key]["version_arn"]))
+    if newest <= settings.keep_releases:  # no number is given twice, so all are kept
+        return ""
+    before = aws.now - _SPARED
+    releases = workflow_of(settings).versions(aws)
+    kept = read_releases(aws, settings, releases[: settings.keep_releases])
+    old = [version for version in releases[settings.keep_releases :] if version.created < before]
+    versions = read_versions(aws, settings, sorted({*names, *needing(settings, kept)}))
+    surplus = {
+        name: _surplus(listed, _named(settings, kept), before) for name, listed in versions.items()
+    }
+    # Releases go first: what is not whole any more must not be offered.
+    machine = workflow_of(settings)
+    aws.together(*(partial(machine.delete_version, aws, version) for version in old))
+    deleted = _delete_versions(aws, settings, surplus)
+    staying = {
+        name: [version for version in listed if version.arn not in deleted]
+        for name, listed in versions.items()
+    }
+    return _said(
+        {
+            "release": len(old),
+            "version of a function": len(deleted),
+            "file of a model": _delete_files(aws, settings, staying, before),
+            "image": _delete_images(aws, settings, staying, before),
+        }
+    )
+
+
+def _named(settings: Settings, releases: Collection[PublishedRelease]) -> set[str]:
+    """Return the ARNs of the function versions that releases name."""
+    return {
+        arn
+        for release in releases
+        for arns in functions_of(settings, release.definition.workflow).values()
+        for arn in arns
+    }
+
+
+def _surplus(
+    versions: Sequence[FunctionVersion], named: Collection[str], before: datetime
+) -> list[FunctionVersion]:
+    """Return the published versions of a function that may go; the newest one stays."""
+    published = [version for version in versions if version.is_published]
+    return [
+        version
+        for version in published[:-1]
+        if version.arn not in named and version.modified < before
     ]
-    if not functions:
-        return
-    in_use: set[str] = set()
-    for resource in resources:
-        if isinstance(resource, StateMachine):
-            in_use |= resource.function_versions(aws)
-    for future in [pool.submit(function.prune, aws, in_use) for function in functions]:
-        future.result()
 
 
-def _may_have_surplus(version_arn: str) -> bool:
-    """Tell whether a function may have too many versions: a number is never given twice."""
-    return int(version_arn.rpartition(":")[2]) > KEPT_VERSIONS
+def _delete_versions(aws: Aws, settings: Settings, surplus: Versions) -> set[str]:
+    """Delete versions, and return the ARNs of those that are gone: not those with an alias."""
+
+    def delete(name: str) -> list[str]:
+        function = owned_function(settings, name)
+        numbers = function.delete_versions(aws, [version.number for version in surplus[name]])
+        return [version.arn for version in surplus[name] if version.number in numbers]
+
+    return {
+        arn for arns in aws.together(*(partial(delete, name) for name in surplus)) for arn in arns
+    }
+
+
+def _delete_files(aws: Aws, settings: Settings, staying: Versions, before: datetime) -> int:
+    def delete(name: str) -> int:
+        used = {key for version in staying[name] for key in version.files}
+        files = model_files(settings, name)
+        written = files.files(aws)
+        surplus = [key for key, time in written.items() if key not in used and time < before]
+        files.delete_files(aws, surplus)
+        return len(surplus)
+
+    return sum(aws.together(*(partial(delete, name) for name in staying)))
+
+
+def _delete_images(aws: Aws, settings: Settings, staying: Versions, before: datetime) -> int:
+    used = {version.image for listed in staying.values() for version in listed}
+    surplus = [
+        image.digest
+        for image in stored_images(aws, settings.repository)
+        if image.ours and image.digest not in used and image.pushed < before
+    ]
+    delete_images(aws, settings.repository, surplus)
+    return len(surplus)
+
+
+def _said(counts: Mapping[str, int]) -> str:
+    plurals = {"version of a function": "versions of functions", "file of a model": "model files"}
+    parts = [
+        f"{count} {what if count == 1 else plurals.get(what, f'{what}s')}"
+        for what, count in counts.items()
+        if count
+    ]
+    if not parts:
+        return ""
+    shown = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return f"deleted what no kept release needs: {shown}"

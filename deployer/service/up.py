@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from deployer.aws.access import Aws
-from deployer.engine.apply import Actual, Run, RunResult, find_all, plan_changes, read_all
+from deployer.engine.apply import Run, plan_changes
 from deployer.engine.events import Emit, Note, PlanReady, RunFinished
 from deployer.engine.plan import Action, Change, Fields, Plan
 from deployer.errors import AwsError, ConfigError, ForeignResource
 from deployer.project.settings import Settings
-from deployer.resources.base import Owned, Resource
+from deployer.service.account import (
+    WORKFLOW,
+    Account,
+    Live,
+    Planned,
+    plan_against,
+    read_account,
+)
 from deployer.service.declare import declare
 from deployer.service.examples import ask_examples, texts
-from deployer.service.inventory import find_functions, undeclared
+from deployer.service.inventory import undeclared
+from deployer.service.live import (
+    note_as_seen,
+    notes,
+    refuse_beside_canary,
+    tidy_up,
+    tried,
+    warn_of_another,
+)
 from deployer.service.outcome import Stopped, check_result, prove
-from deployer.service.pruning import prune
 from deployer.service.rehearsal import rehearse
 from deployer.service.release import Release, read_release
 from deployer.service.validation import workflow_findings
-
-
-@dataclass(frozen=True)
-class Account:
-    """The state of a service in its account: of declared resources, and of undeclared functions."""
-
-    actual: Actual
-    undeclared: Sequence[Owned] = ()
-
-    @property
-    def outputs(self) -> dict[str, Fields]:
-        """The outputs of the resources that exist, by key."""
-        return {key: state.outputs for key, state in self.actual.items() if state is not None}
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,12 @@ class Deployment:
     release: Release
     pool: Executor
     emit: Emit
-    resources: Sequence[Resource]
     account: Account
-    plan: Plan
+    planned: Planned
+
+    @property
+    def plan(self) -> Plan:
+        return self.planned.plan
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -112,43 +116,57 @@ class Deployment:
         if problems:
             raise ConfigError(problems, "nothing was written")
 
+    @property
+    def forward_from(self) -> Live | None:
+        """What is live, if it went back to a former release and the plan would leave it."""
+        live = self.account.live
+        leaves = live is not None and live.provenance.back_to is not None
+        return live if leaves and self.planned.makes_release else None
+
     def apply(self, stopped: Stopped) -> dict[str, Any]:
         """Apply the plan, prove the result by a second read, and return the outputs for users."""
         if self.plan.is_empty:  # and needs no proof
+            self._remember(self.account.outputs)
             return self.outputs
         started = time.monotonic()
         result = Run(self.aws, self.emit, self.pool, stopped).up(
-            self.plan, self.resources, self.account.actual, self.account.undeclared
+            self.plan, self.planned.resources, self.account.actual, self.planned.undeclared
         )
         check_result(result, stopped)
         prove(self.aws, self._differences)
-        self._prune(result)
+        self._remember(result.outputs)
+        if self.planned.makes_release:
+            newest = int(result.outputs[WORKFLOW].get("release", 0))
+            tidy_up(self.aws, self.settings, self.release.names, newest, self.emit)
         outputs = self._outputs_for_users(result.outputs)
         self.emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
         return outputs
 
-    def _prune(self, result: RunResult) -> None:
-        try:
-            prune(self.aws, self.resources, result, self.pool)
-        except AwsError as error:  # the service is deployed; the next change tries again
-            self.emit(Note(f"old versions of functions were not deleted: {error.message}"))
+    def _remember(self, outputs: Mapping[str, Fields]) -> None:
+        number = outputs.get(WORKFLOW, {}).get("release")
+        if number is not None:
+            note_as_seen(self.settings, number, self.emit)
 
     def _differences(self) -> str:
         """Plan again, and say which resources are not as they should be; "" if none."""
+        resources, kept = self.planned.resources, self.planned.kept
+        names = {*self.release.names, *kept}
         try:
-            account = _read(self.aws, self.settings, self.resources, self.release, self.pool)
+            account = read_account(self.aws, self.settings, resources, names, self.pool)
         except ForeignResource as error:  # new tags may not be seen yet
             return error.message
-        changes = plan_changes(self.resources, account.actual, account.undeclared).effective
+        extra = undeclared(self.settings, account.others)
+        changes = plan_changes(resources, account.actual, extra).effective
         shown = ", ".join(map(_shown, changes))
         return f"this is not as it should be: {shown}" if shown else ""
 
     def _outputs_for_users(self, outputs: Any) -> dict[str, Any]:
-        """Return URL, state machine and functions; None for those that do not exist yet."""
+        """Return URL, state machine, release and functions; None for what does not exist yet."""
         endpoint = outputs.get("api", {}).get("endpoint")
         return {
             "url": f"{endpoint}/" if endpoint else None,
-            "state_machine_arn": self.settings.workflow_arn if "workflow" in outputs else None,
+            "state_machine_arn": self.settings.workflow_arn if WORKFLOW in outputs else None,
+            "release": outputs.get(WORKFLOW, {}).get("release"),
             "functions": {
                 name: outputs.get(f"function/{name}", {}).get("version_arn")
                 for name in self.release.names
@@ -164,34 +182,57 @@ def plan_release(
     emit: Emit,
     *,
     empty: bool = False,
+    canary: int | None = None,
 ) -> Deployment:
-    """Plan the deployment of a release.
+    """Plan the deployment of a release, and tell what to know about the live one.
+
+    While a canary runs, the release is compared with its candidate.
 
     Args:
         empty: the account is known to hold nothing; it is not asked.
+        canary: the share of the requests, in percent, that the release is to get at first.
 
     Raises:
         ConfigError: with everything that AWS would refuse of the plan's writing calls.
+        ReleaseUnavailable: the release cannot be tried as a canary.
     """
     resources = declare(settings, release)
     account = (
         Account({resource.key: None for resource in resources})
         if empty
-        else _read(aws, settings, resources, release, pool)
+        else read_account(aws, settings, resources, release.names, pool)
     )
-    plan = plan_changes(resources, account.actual, account.undeclared)
-    written = {change.key for change in plan.effective}
+    live = account.live
+    faced = account.serving(live.canary.candidate) if live and live.canary else account
+    planned = plan_against(settings, release, faced)
+    if canary is not None:
+        trial = tried(live, planned, canary)
+        planned = plan_against(settings, release, account, trial)
+    for line in notes(live, planned, canary):
+        emit(Note(line))
+    written = {change.key for change in planned.plan.effective}
     problems = rehearse(
-        aws, settings, [resource for resource in resources if resource.key in written]
+        aws, settings, [resource for resource in planned.resources if resource.key in written]
     )
     if problems:
         raise ConfigError(problems, "nothing was written")
-    return Deployment(aws, settings, release, pool, emit, resources, account, plan)
+    return Deployment(aws, settings, release, pool, emit, account, planned)
 
 
-def plan_up(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> Deployment:
-    """Plan the deployment of the release in the user's folder, show the plan, check the builder."""
-    deployment = plan_release(aws, settings, read_release(settings, emit), pool, emit)
+def plan_up(
+    aws: Aws, settings: Settings, pool: Executor, emit: Emit, *, canary: int | None = None
+) -> Deployment:
+    """Plan the deployment of the release in the user's folder, show the plan, check the builder.
+
+    Raises:
+        ReleaseUnavailable: a canary runs.
+    """
+    release = read_release(settings, emit)
+    deployment = plan_release(aws, settings, release, pool, emit, canary=canary)
+    live = deployment.account.live
+    if live is not None:
+        refuse_beside_canary(live)
+        warn_of_another(settings, live, emit)
     emit(PlanReady(deployment.plan))
     deployment.check_builder()
     return deployment
@@ -200,14 +241,3 @@ def plan_up(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> Deploym
 def _shown(change: Change) -> str:
     paths = ", ".join(field.path for field in change.fields)
     return f"{change.key} ({paths or change.action.value})"
-
-
-def _read(
-    aws: Aws, settings: Settings, resources: Sequence[Resource], release: Release, pool: Executor
-) -> Account:
-    """Read the declared resources, and those of functions that exist beside them."""
-    aws = aws.remembering()
-    others = find_functions(aws, settings, pool, release.names)
-    actual = read_all(aws, resources, pool)
-    extra = undeclared(settings, others())
-    return Account({**actual, **find_all(aws, extra, pool)}, extra)

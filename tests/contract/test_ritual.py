@@ -442,30 +442,6 @@ def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
         assert stranger.name in error.value.message
 
 
-@pytest.mark.parametrize("world", ["function/random_forest"], indirect=True)
-def test_versions_beyond_the_last_three_go_unless_something_refers_to_them(world: World) -> None:
-    function: Any = world.subject
-    world.apply([*world.before, function])
-    aws = world.aws
-    aws.call(
-        "lambda", "create_alias", FunctionName=function.name, Name="stable", FunctionVersion="1"
-    )
-    for number in range(2, 8):
-        if number == 4:
-            in_use = {version_arn(aws, function)}
-        fields = {**function.fields, "memory_mb": 128 + number}
-        world.apply([*world.before, world.of(fields)])
-    function.prune(aws, in_use)
-    found = aws.call("lambda", "list_versions_by_function", FunctionName=function.name)["Versions"]
-    assert [each["Version"] for each in found if each["Version"] != "$LATEST"] == [
-        "1",
-        "3",
-        "5",
-        "6",
-        "7",
-    ]
-
-
 def version_arn(aws: Aws, function: Any) -> str:
     state = function.read(aws)
     return str(state.outputs["version_arn"])

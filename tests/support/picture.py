@@ -38,6 +38,7 @@ _VOLATILE = {
     "logGroupArn",
     "label",
     "lastEvaluatedAt",
+    "revisionId",
 }
 
 
@@ -68,13 +69,15 @@ def picture(aws: Aws) -> dict[str, Any]:
         "functions": _functions(aws),
         "machines": {
             each["name"]: {
-                **_steady(
-                    aws.call(
+                **_machine(aws, each["stateMachineArn"]),
+                "versions": [
+                    _machine(aws, version["stateMachineVersionArn"])
+                    for version in aws.call(
                         "stepfunctions",
-                        "describe_state_machine",
+                        "list_state_machine_versions",
                         stateMachineArn=each["stateMachineArn"],
-                    )
-                ),
+                    )["stateMachineVersions"]
+                ],
                 "tags": aws.call(
                     "stepfunctions", "list_tags_for_resource", resourceArn=each["stateMachineArn"]
                 )["tags"],
@@ -89,6 +92,12 @@ def picture(aws: Aws) -> dict[str, Any]:
             key=lambda api: json.dumps(api, sort_keys=True, default=str),
         ),
     }
+
+
+def _machine(aws: Aws, arn: str) -> dict[str, Any]:
+    described = aws.call("stepfunctions", "describe_state_machine", stateMachineArn=arn)
+    steady: dict[str, Any] = _steady(described)
+    return steady
 
 
 def _steady(value: Any) -> Any:

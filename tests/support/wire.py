@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,11 +178,24 @@ class Account:
         )
 
     def aws(
-        self, clock: Clock | None = None, record: Recorder = lambda service, operation: None
+        self,
+        clock: Clock | None = None,
+        record: Recorder = lambda service, operation: None,
+        later: timedelta = timedelta(),
     ) -> Aws:
-        """Return access for a run with a clock of its own; all runs share botocore's clients."""
+        """Return access for a run with a clock of its own; all runs share botocore's clients.
+
+        Args:
+            later: how much later than the account's own time the run takes place.
+        """
         clock = clock or Clock()
-        return OneByOne(clients=self._clients, clock=clock, sleep=clock.sleep, record=record)
+        return OneByOne(
+            clients=self._clients,
+            clock=clock,
+            sleep=clock.sleep,
+            record=record,
+            now=lambda: datetime.now(timezone.utc) + later,
+        )
 
     def _send(
         self, service: str, event_name: str, request: AWSPreparedRequest, **_: Any

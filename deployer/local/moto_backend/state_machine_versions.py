@@ -65,7 +65,7 @@ def _revision(machine: Any) -> str | None:
 
 
 def publish_list_and_delete() -> None:
-    """moto lacks PublishStateMachineVersion, ListStateMachineVersions, DeleteStateMachineVersion."""
+    """moto lacks three operations: it can neither publish, list nor delete a version alone."""
     from moto.core.exceptions import AWSError
     from moto.core.responses import ActionResult, EmptyResult
     from moto.stepfunctions.exceptions import StateMachineDoesNotExist

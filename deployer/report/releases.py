@@ -1,0 +1,63 @@
+"""The releases of a service, and what differs between two, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from deployer.service.listing import Difference, ListedRelease
+
+_INDENT = 4
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def print_releases(console: Console, releases: Sequence[ListedRelease]) -> None:
+    """Print each release with what it changed; the live and the oldest one with their models."""
+    for number, release in enumerate(releases):
+        if number:
+            console.print()
+        console.print(_title(release))
+        for line in _lines(release):
+            console.print(Padding(line, (0, 0, 0, _INDENT)))
+
+
+def _title(release: ListedRelease) -> Text:
+    title = Text(f"release {release.number}", style="bold")
+    if release.live:
+        title.append(", live", style="bold green")
+    title.append(f"  {_local_time(release.created)}", style="not bold")
+    if release.title:
+        title.append(f"  {release.title}", style="not bold")
+    return title
+
+
+def _local_time(time: datetime) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _lines(release: ListedRelease) -> Iterator[Text]:
+    if release.live or release.changes is None:
+        for name, model in release.models.items():
+            yield Text(f"{name}: model {model}")
+    if release.changes is not None:
+        changes = release.changes or ["nothing that is served differs from the release before"]
+        yield from (Text(line, style="yellow") for line in changes)
+    yield from (Text(f"cannot be gone back to: {line}", style="red") for line in release.missing)
+
+
+def print_difference(console: Console, difference: Difference) -> None:
+    """Print what differs between two releases, and the difference of their workflows."""
+    titles = f"release {difference.before} and release {difference.after}"
+    if not difference.changes:
+        console.print(Text(f"{titles} serve the same"))
+        return
+    for line in difference.changes:
+        console.print(Text(line))
+    for line in difference.workflow:
+        console.print(Text(line, style=_STYLES.get(line[:1], "")), soft_wrap=True)

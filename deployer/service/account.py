@@ -1,0 +1,141 @@
+"""The state of a service in its account, as a plan compares it with what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from deployer.aws.access import Aws
+from deployer.engine.apply import Actual, find_all, plan_changes, read_all
+from deployer.engine.plan import Fields, Plan, State
+from deployer.project.canary import Canary, decompose
+from deployer.project.provenance import Provenance, parsed
+from deployer.project.settings import Settings
+from deployer.resources.base import Owned, Resource
+from deployer.service.declare import Trial, declare
+from deployer.service.inventory import find_functions, undeclared
+from deployer.service.release import Release
+from deployer.service.releases import PublishedRelease, needing, read_releases, workflow_of
+
+WORKFLOW = "workflow"
+
+
+@dataclass(frozen=True)
+class Live:
+    """What is live.
+
+    Args:
+        definition: the state machine's, of both graphs while a canary runs.
+        number: of the release; None if there is none yet, or the workflow was changed outside.
+        canary: the two graphs of a canary.
+    """
+
+    definition: Any
+    number: int | None
+    provenance: Provenance
+    canary: Canary | None
+
+
+@dataclass(frozen=True)
+class Account:
+    """The state of a service.
+
+    Args:
+        actual: of the declared resources, and of those of the other functions.
+        others: functions of this service that are not declared.
+        releases: the newest ones; read only if there are others, which they may need.
+    """
+
+    actual: Actual
+    others: Sequence[str] = ()
+    releases: Sequence[PublishedRelease] = ()
+
+    @property
+    def outputs(self) -> dict[str, Fields]:
+        """The outputs of the resources that exist, by key."""
+        return {key: state.outputs for key, state in self.actual.items() if state is not None}
+
+    @property
+    def live(self) -> Live | None:
+        """What is live; None without a state machine."""
+        state = self.actual.get(WORKFLOW)
+        if state is None:
+            return None
+        definition, outputs = state.fields["definition"], state.outputs
+        provenance = parsed(outputs.get("description", ""))
+        return Live(definition, outputs.get("release"), provenance, decompose(definition))
+
+    def serving(self, definition: Any) -> Account:
+        """Return this account as if its state machine had another definition."""
+        state = self.actual[WORKFLOW]
+        assert state is not None
+        fields = {**state.fields, "definition": definition}
+        return replace(self, actual={**self.actual, WORKFLOW: State(fields, state.outputs)})
+
+    def kept(self, settings: Settings, releases: int) -> dict[str, int]:
+        """Return the other functions that the newest releases need, each with such a release."""
+        needed = needing(settings, self.releases[:releases])
+        return {name: needed[name].number for name in self.others if name in needed}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, and what it was made of.
+
+    Args:
+        kept: the functions that are not declared, but that a release needs which stays.
+    """
+
+    resources: Sequence[Resource]
+    undeclared: Sequence[Owned]
+    kept: dict[str, int]
+    plan: Plan
+
+    @property
+    def makes_release(self) -> bool:
+        """Whether the plan changes what is served."""
+        return any(
+            change.key == WORKFLOW and {"definition", "published"} & change.names
+            for change in self.plan.effective
+        )
+
+
+def plan_against(
+    settings: Settings, release: Release, account: Account, trial: Trial | None = None
+) -> Planned:
+    """Plan a release. What the releases need that stay after the run is not deleted."""
+    planned = _planned(settings, release, account, trial, settings.keep_releases)
+    if planned.makes_release and account.others:  # the new release takes the place of the oldest
+        return _planned(settings, release, account, trial, settings.keep_releases - 1)
+    return planned
+
+
+def _planned(
+    settings: Settings, release: Release, account: Account, trial: Trial | None, releases: int
+) -> Planned:
+    kept = account.kept(settings, releases)
+    resources = declare(settings, release, kept, trial)
+    extra = undeclared(settings, [name for name in account.others if name not in kept])
+    return Planned(resources, extra, kept, plan_changes(resources, account.actual, extra))
+
+
+def read_account(
+    aws: Aws,
+    settings: Settings,
+    resources: Sequence[Resource],
+    names: Collection[str],
+    pool: Executor,
+) -> Account:
+    """Read the declared resources, and those of functions that exist beside them."""
+    aws = aws.remembering()
+    search = find_functions(aws, settings, pool, names)
+    actual = read_all(aws, resources, pool)
+    others = search()
+    if not others:
+        return Account(actual)
+    versions = workflow_of(settings).versions(aws, settings.keep_releases)
+    releases = read_releases(aws, settings, versions)
+    states = find_all(aws, undeclared(settings, others), pool)
+    return Account({**actual, **states}, others, releases)

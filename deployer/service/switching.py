@@ -1,0 +1,246 @@
+"""`rollback` and `promote` without a terminal: make a workflow live that the account holds.
+
+Neither models nor images nor git are at hand, and none is needed: a release names versions of
+functions, and these name all that they serve.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from deployer.aws.access import Aws
+from deployer.engine.apply import Run, plan_changes
+from deployer.engine.events import Emit, Note, PlanReady, RunFinished
+from deployer.engine.plan import Plan, State
+from deployer.errors import ReleaseUnavailable
+from deployer.project.models import Model
+from deployer.project.provenance import Provenance, caller
+from deployer.project.settings import Settings
+from deployer.resources.stepfunctions import StateMachine, StateMachineFields
+from deployer.service.account import WORKFLOW
+from deployer.service.comparison import compared
+from deployer.service.contents import Contents, FunctionVersion, model_files, read_contents
+from deployer.service.declare import ownership
+from deployer.service.live import note_as_seen, tidy_up
+from deployer.service.outcome import Stopped, check_result, prove
+from deployer.service.releases import History, PublishedRelease, functions_of, read_history
+
+
+@dataclass(frozen=True)
+class Target:
+    """The workflow that is to be live, and what its release says of itself.
+
+    `verb` is the command that makes it live.
+    """
+
+    verb: str
+    workflow: Mapping[str, Any]
+    provenance: Provenance
+    name: str
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A planned change of the live workflow."""
+
+    aws: Aws
+    settings: Settings
+    pool: Executor
+    emit: Emit
+    target: Target
+    machine: StateMachine
+    state: State
+    plan: Plan
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The outputs for users of the service, as it is deployed now."""
+        return self._outputs(self.state.outputs.get("release"))
+
+    def apply(self, stopped: Stopped) -> dict[str, Any]:
+        """Prove the target's versions, switch to them, read that again; return the outputs."""
+        if self.plan.is_empty:
+            return self.outputs
+        started = time.monotonic()
+        run = Run(self.aws, self.emit, self.pool, stopped)
+        result = run.up(self.plan, [self.machine], {WORKFLOW: self.state}, ())
+        check_result(result, stopped)
+        prove(self.aws, self._difference)
+        number = int(result.outputs[WORKFLOW]["release"])
+        note_as_seen(self.settings, number, self.emit)
+        names = functions_of(self.settings, self.target.workflow)
+        tidy_up(self.aws, self.settings, names, number, self.emit)
+        outputs = self._outputs(number)
+        self.emit(RunFinished(self.target.verb, result.counts, time.monotonic() - started, outputs))
+        return outputs
+
+    def _difference(self) -> str:
+        state = self.machine.read(self.aws)
+        plan = plan_changes([self.machine], {WORKFLOW: state})
+        fields = [field.path for change in plan.effective for field in change.fields]
+        return f"this is not as it should be: workflow ({', '.join(fields)})" if fields else ""
+
+    def _outputs(self, number: int | None) -> dict[str, Any]:
+        versions = functions_of(self.settings, self.target.workflow)
+        return {
+            "state_machine_arn": self.settings.workflow_arn,
+            "release": number,
+            "functions": {name: arns[-1] for name, arns in versions.items()},
+        }
+
+
+def plan_rollback(
+    aws: Aws, settings: Settings, pool: Executor, emit: Emit, to: int | None = None
+) -> Switch:
+    """Plan the way back to a release; show what changes, and the plan.
+
+    Args:
+        to: its number; None takes a canary away, or goes back to the release before the live one.
+
+    Raises:
+        ReleaseUnavailable: there is no such release, it is a canary, or a part of it is gone.
+    """
+    history = read_history(aws, settings)
+    release = _former(history, to)
+    provenance = replace(
+        release.provenance,
+        by=caller(settings.caller),
+        back_to=history.origin(release),
+        promoted_from=None,
+    )
+    target = Target(
+        "rollback", release.definition.workflow, provenance, f"release {release.number}"
+    )
+    return _plan_switch(aws, settings, pool, emit, history, target)
+
+
+def plan_promotion(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> Switch:
+    """Plan to make a canary's candidate live for every request; show what changes, and the plan.
+
+    Raises:
+        ReleaseUnavailable: no canary runs, or a part of the candidate is gone.
+    """
+    history = read_history(aws, settings)
+    release = history.live_release
+    if release is None or release.canary is None:
+        number = f"release {release.number}" if release else "the live workflow"
+        raise ReleaseUnavailable(
+            f"{number} is no canary, so there is nothing to promote"
+            if history.live
+            else "nothing is deployed, so there is nothing to promote",
+            "to try a release on a part of the requests: python -m deployer up --canary 10",
+        )
+    provenance = replace(
+        release.provenance,
+        by=caller(settings.caller),
+        promoted_from=release.number,
+        canary=None,
+        beside=None,
+    )
+    target = Target(
+        "promote", release.canary.candidate, provenance, f"the candidate of {release.number}"
+    )
+    return _plan_switch(aws, settings, pool, emit, history, target)
+
+
+def _former(history: History, to: int | None) -> PublishedRelease:
+    """Return the release to go back to."""
+    if history.live is None:
+        raise ReleaseUnavailable(
+            "nothing is deployed, so there is nothing to go back from",
+            "to deploy: python -m deployer up",
+        )
+    if to is not None:
+        release = history.release(to)
+        if release.canary:
+            raise ReleaseUnavailable(
+                f"release {to} was a canary of two releases, and is none to go back to",
+                "to see the others: python -m deployer releases",
+            )
+        return release
+    live = history.live_release
+    if live is not None and live.provenance.beside is not None:
+        return history.release(live.provenance.beside)
+    before = history.origin(live) if live else None
+    for release in history.releases:
+        is_earlier = before is None or release.number < before
+        if (
+            is_earlier
+            and not release.canary
+            and not release.definition.same_as(history.live.workflow)
+        ):
+            return release
+    known = f"before {before}" if before else "yet"
+    raise ReleaseUnavailable(
+        f"there is no release {known} to go back to",
+        "to see what there is: python -m deployer releases",
+    )
+
+
+def _plan_switch(
+    aws: Aws, settings: Settings, pool: Executor, emit: Emit, history: History, target: Target
+) -> Switch:
+    assert history.live is not None
+    live = history.live.workflow
+    names = {**functions_of(settings, live), **functions_of(settings, target.workflow)}
+    contents = read_contents(aws, settings, list(names))
+    missing = list(contents.missing(settings, target.workflow))
+    if missing:
+        raise ReleaseUnavailable(
+            "\n".join([f"{target.name} cannot be made live:", *(f"  {line}" for line in missing)]),
+            "what was live stays live; to see the other releases: python -m deployer releases",
+        )
+    machine, state = _machine(aws, settings, contents, target)
+    plan = plan_changes([machine], {WORKFLOW: state})
+    lines = list(compared(settings, contents, live, target.workflow))
+    for line in lines or [f"{target.name} is what is live already"]:
+        emit(Note(line))
+    emit(PlanReady(plan))
+    return Switch(aws, settings, pool, emit, target, machine, state, plan)
+
+
+def _machine(
+    aws: Aws, settings: Settings, contents: Contents, target: Target
+) -> tuple[StateMachine, State]:
+    """Return the state machine as the target wants it, and as it is."""
+
+    def declared(fields: Mapping[str, Any]) -> StateMachine:
+        return StateMachine(
+            WORKFLOW,
+            arn=settings.workflow_arn,
+            ours=ownership(settings),
+            fields=cast(StateMachineFields, fields),
+            describe=target.provenance.to_text,
+            prove=prove_versions if settings.proof else None,
+        )
+
+    def prove_versions(aws: Aws, new: Mapping[str, str]) -> None:
+        from deployer.service import proof
+
+        models = {arn: _model(aws, settings, contents.versions[arn]) for arn in new}
+        proof.prove(aws, settings, {arn: model for arn, model in models.items() if model})
+
+    state = declared({}).read(aws)
+    if state is None:
+        raise ReleaseUnavailable("the state machine is gone", "to deploy: python -m deployer up")
+    machine = declared({"definition": target.workflow, "published": True})
+    return machine, state
+
+
+def _model(aws: Aws, settings: Settings, version: FunctionVersion) -> Model | None:
+    """Return the model of a version, as far as its signature in the bucket tells; None without.
+
+    The signature has no example: a record is made of its features, and the answer is not compared.
+    """
+    environment = version.environment
+    if not {"KEY", "SHA256", "SIGNATURE_KEY"} <= environment.keys():
+        return None
+    signature = model_files(settings, version.name).content(aws, environment["SIGNATURE_KEY"])
+    entry = json.loads(signature)
+    return Model(version.name, Path(environment["KEY"]), environment["SHA256"], entry, {}, {})
