@@ -203,7 +203,7 @@ MUTATIONS = [
         "ends_once",
     ),
     Mutation("Lambda-17", "resources/lambda_.py", ', "CodeSha256": sha256}', "}"),
-    Mutation("Lambda-22", "resources/lambda_.py", "if version not in used:", "if True:"),
+    Mutation("Lambda-22", "resources/lambda_.py", "if version not in used]", "]"),
     Mutation(
         "Lambda-23",
         "service/permissions.py",

@@ -315,14 +315,13 @@ class StateMachine(OwnedStateMachine, Resource):
             self._write(aws, "tag_resource", {"resourceArn": self.arn, "tags": tags})
         if change.names == {"tags"}:
             return {}
-        parameters: dict[str, Any] = {"stateMachineArn": self.arn}
         if change.names <= {"tags", "published"}:
-            parameters["description"] = self._describe()
-            return self._write(aws, "publish_state_machine_version", parameters)
+            published = {"stateMachineArn": self.arn, "description": self._describe()}
+            return self._write(aws, "publish_state_machine_version", published)
         # Sfn-11: the model wants one of these two even when neither changes.
         sent = {"definition", "role_arn"} | change.names
         values = {name: value for name, value in desired.items() if name in sent}
-        parameters |= write_members(_MEMBERS, values)
+        parameters = {"stateMachineArn": self.arn, **write_members(_MEMBERS, values)}
         if changed(change, "definition", "published"):
             parameters |= self._publishing()
         return self._write(aws, "update_state_machine", parameters)

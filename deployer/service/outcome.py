@@ -19,8 +19,15 @@ from deployer.errors import (
 Stopped = Callable[[], bool]  # whether the user wants the run to end
 
 
-def check_result(result: RunResult, stopped: Stopped) -> None:
-    """Raise ApplyFailed, or Interrupted if the user ended the run, unless every step was done."""
+AGAIN = "run the command again"
+
+
+def check_result(result: RunResult, stopped: Stopped, again: str = AGAIN) -> None:
+    """Raise ApplyFailed, or Interrupted if the user ended the run, unless every step was done.
+
+    Args:
+        again: how to go on with the run.
+    """
     if result.succeeded:
         return
     counts = ", ".join(f"{number} {fate}" for fate, number in result.counts.items() if number)
@@ -30,25 +37,26 @@ def check_result(result: RunResult, stopped: Stopped) -> None:
         f"; {first.message}" if isinstance(first, DeployerError) else f"; {first}" if first else ""
     )
     advice = first.advice if isinstance(first, DeployerError) and first.advice else ""
-    again = "run the command again: it resumes where it left off"
+    resuming = f"{again}: it resumes where it left off"
     if isinstance(first, DeployerError) and first.details:
         reason += f"\n{first.details}"
     if stopped():
-        raise Interrupted(f"interrupted: {counts}{reason}", again)
+        raise Interrupted(f"interrupted: {counts}{reason}", resuming)
     if not all(may_pass(error) for error in errors):
-        again = "once that is fixed, the next run resumes from there"
-    if "run the command again" in advice:
-        again = ""
-    raise ApplyFailed(f"{counts}{reason}", "\n".join(filter(None, [advice, again])))
+        resuming = "once that is fixed, the next run resumes from there"
+    if AGAIN in advice:
+        resuming = ""
+    raise ApplyFailed(f"{counts}{reason}", "\n".join(filter(None, [advice, resuming])))
 
 
-def prove(aws: Aws, check: Callable[[], str]) -> None:
+def prove(aws: Aws, check: Callable[[], str], again: str = AGAIN) -> None:
     """Read the account again until it shows what was applied; NotSettled after the deadline.
 
     Reads may lag behind writes (GEN-8), those of a state machine by a minute (Sfn-12).
 
     Args:
         check: reads the account and returns what still differs; "" once nothing does.
+        again: what to do if something goes on to differ.
     """
     proof = _Proof(check)
     try:
@@ -56,9 +64,7 @@ def prove(aws: Aws, check: Callable[[], str]) -> None:
     except AwsError as error:
         if error.code != "TimedOut":
             raise
-        raise NotSettled(
-            f"everything was applied, but {proof.remaining}", "run the command again"
-        ) from error
+        raise NotSettled(f"everything was applied, but {proof.remaining}", again) from error
 
 
 @dataclass

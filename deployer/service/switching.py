@@ -36,10 +36,13 @@ from deployer.service.releases import History, PublishedRelease, functions_of, r
 class Target:
     """The workflow that is to be live, and what its release says of itself.
 
-    `verb` is the command that makes it live.
+    Args:
+        verb: the command that makes it live.
+        again: how to repeat that, whatever is live then.
     """
 
     verb: str
+    again: str
     workflow: Mapping[str, Any]
     provenance: Provenance
     name: str
@@ -70,8 +73,8 @@ class Switch:
         started = time.monotonic()
         run = Run(self.aws, self.emit, self.pool, stopped)
         result = run.up(self.plan, [self.machine], {WORKFLOW: self.state}, ())
-        check_result(result, stopped)
-        prove(self.aws, self._difference)
+        check_result(result, stopped, self.target.again)
+        prove(self.aws, self._difference, self.target.again)
         number = int(result.outputs[WORKFLOW]["release"])
         note_as_seen(self.settings, number, self.emit)
         names = functions_of(self.settings, self.target.workflow)
@@ -115,7 +118,11 @@ def plan_rollback(
         promoted_from=None,
     )
     target = Target(
-        "rollback", release.definition.workflow, provenance, f"release {release.number}"
+        "rollback",
+        f"run python -m deployer rollback --to {release.number}",
+        release.definition.workflow,
+        provenance,
+        f"release {release.number}",
     )
     return _plan_switch(aws, settings, pool, emit, history, target)
 
@@ -144,7 +151,11 @@ def plan_promotion(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> 
         beside=None,
     )
     target = Target(
-        "promote", release.canary.candidate, provenance, f"the candidate of {release.number}"
+        "promote",
+        "run python -m deployer promote",
+        release.canary.candidate,
+        provenance,
+        f"the candidate of release {release.number}",
     )
     return _plan_switch(aws, settings, pool, emit, history, target)
 

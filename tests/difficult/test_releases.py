@@ -366,7 +366,7 @@ def test_a_version_with_an_alias_stays_with_its_model_and_image(own: Service) ->
     assert stored(own) == (4, 3)
 
 
-def test_images_of_others_and_a_release_with_an_alias_stay(own: Service) -> None:
+def test_a_release_with_an_alias_stays(own: Service) -> None:
     own.overrides = {"keep_releases": 2}
     own.up()
     aws = own.account.aws()
