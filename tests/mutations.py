@@ -244,6 +244,9 @@ MUTATIONS = [
     ),
     Mutation("Sfn-29", "project/workflow.py", "or not whole < INTEGRATION_TIMEOUT_S:", "or False:"),
     Mutation("Sfn-36", "project/workflow.py", "if name in places:", "if False:"),
+    Mutation("Sfn-38", "project/canary.py", "{_LANGUAGE: _JSONATA, **state}", "state"),
+    Mutation("Sfn-39", "project/canary.py", "$random() < {", "$random() <= {"),
+    Mutation("Sfn-40", "project/canary.py", 'new = f"{side}: {name}"', 'new = f"{side}  {name}"'),
     Mutation(
         "Api-3",
         "resources/apigateway/calls.py",

@@ -41,7 +41,8 @@ class Canary:
 def compose(live: Mapping[str, Any], candidate: Mapping[str, Any], percent: int) -> dict[str, Any]:
     """Return a workflow that runs the candidate for a share of the requests, else the live one.
 
-    A state that reads its own name reads the new one. The larger TimeoutSeconds holds for both.
+    The larger TimeoutSeconds holds for both. A state that reads its own name reads the new one, and
+    so does the cause of an error in the state itself (Sfn-40).
 
     Args:
         live: a workflow without problems. In its states, any value may be a Ref.
