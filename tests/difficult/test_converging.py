@@ -11,14 +11,18 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
+from deployer.errors import ReleaseUnavailable
+from deployer.project.settings import FunctionSettings
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
 from tests.support.thinning import thinned
@@ -202,5 +206,107 @@ def test_a_lost_answer_changes_nothing_in_the_end(
         account.troubles = []
         assert losing.lost
         assert differences(picture(account.aws()), expected) == [], (
+            f"lost the answer of call {after}, {losing.lost}"
+        )
+
+
+# Each of these is few calls, so more of them are tried by default.
+EVERY_OF_FEW = 12
+
+
+@dataclass
+class Switching:
+    """A run of a verb that switches between releases, or of `up` with what follows a switch."""
+
+    account: Account
+    project: Path
+    verb: str
+
+    def prepare(self) -> None:
+        self.account.reset()
+        self.up(1)
+        self.up(2)
+        if self.verb == "promote":
+            self.up(3, canary=10)
+
+    def run(self) -> None:
+        if self.verb == "rollback":
+            self.service.rollback(1, keep_releases=2)
+        elif self.verb == "promote":
+            with self.unless_done("is no canary"):
+                self.service.promote(keep_releases=2)
+        else:
+            with self.unless_done("is a canary"):
+                self.up(3, canary=10 if self.verb == "canary" else None)
+
+    def end(self) -> Any:
+        """Return the picture in the end. The next release deletes what a killed run left."""
+        if self.verb == "pruning":
+            self.up(4)
+        return picture(self.account.aws())
+
+    @property
+    def service(self) -> Service:
+        return Service(self.account, self.project)
+
+    def up(self, number: int, **more: Any) -> None:
+        aws = self.account.aws(later=timedelta(days=2))
+        self.service.up(
+            aws, defaults=FunctionSettings(memory_mb=1024 + number), keep_releases=2, **more
+        )
+
+    @contextmanager
+    def unless_done(self, message: str) -> Iterator[None]:
+        """Accept that a killed run had switched already."""
+        try:
+            yield
+        except ReleaseUnavailable as error:
+            assert message in error.message
+
+    def undisturbed(self) -> tuple[Any, int]:
+        """Return the picture in the end, and how many writing calls the run makes."""
+        self.prepare()
+        self.account.calls.clear()
+        self.run()
+        writes = sum(call.writes for call in self.account.calls)
+        return self.end(), writes
+
+
+@pytest.fixture(params=["rollback", "canary", "promote", "pruning"])
+def switching(request: pytest.FixtureRequest, account: Account, one_project: Path) -> Switching:
+    return Switching(account, one_project, request.param)
+
+
+def test_a_switch_killed_after_any_of_its_calls_is_completed_by_the_next(
+    account: Account, switching: Switching
+) -> None:
+    """By default, every twelfth writing call is tried, and the last."""
+    expected, writes = switching.undisturbed()
+    for after in thinned(range(writes + 1), every=EVERY_OF_FEW, first=writes % EVERY_OF_FEW):
+        switching.prepare()
+        account.troubles = [Dying(after)]
+        with pytest.raises(Killed):
+            switching.run()
+        account.troubles = []
+        live = live_versions(account)
+        account.calls.clear()
+        switching.run()
+        assert unproved(account.calls, live) == set(), f"killed after call {after}"
+        assert differences(switching.end(), expected) == [], f"killed after call {after}"
+
+
+def test_an_answer_that_is_lost_during_a_switch_changes_nothing(
+    account: Account, switching: Switching
+) -> None:
+    """By default, every twelfth writing call is tried, and the last."""
+    expected, writes = switching.undisturbed()
+    first = (writes - 1) % EVERY_OF_FEW
+    for after in thinned(range(1, writes + 1), every=EVERY_OF_FEW, first=first):
+        switching.prepare()
+        account.troubles = [losing := Deaf(after)]
+        switching.run()
+        account.troubles = []
+        assert losing.lost
+        assert differences(switching.end(), expected) == [], (
             f"lost the answer of call {after}, {losing.lost}"
         )
