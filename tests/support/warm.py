@@ -36,8 +36,9 @@ class Programs:
         self._connection: socket.socket | None = None
 
     def __call__(self, command: Sequence[str], **options: Any) -> Any:
-        """Start a program of this Python; leave any other to subprocess."""
-        if command[0] != sys.executable or not options.get("start_new_session"):
+        """Start a program of this Python on Linux; leave any other to subprocess."""
+        ours = command[0] == sys.executable and options.get("start_new_session")
+        if not ours or sys.platform != "linux":  # macOS forks no process that has frameworks
             return subprocess.Popen(command, **options)
         return Program(self._connected(), command, **options)
 
