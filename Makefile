@@ -21,6 +21,8 @@ up: .venv/local
 	$(BIN)/python -m deployer up --local
 	$(BIN)/python -m deployer invoke --sample --local
 
+# Where this is set, each of the tests' several hundred processes compiles what it imports anew.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/test
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 

@@ -20,6 +20,9 @@ from tests.support.accounts import Calls, connect, reset
 from tests.support.command_line import deployer
 from tests.support.projects import ROOT, make_project
 
+# Each core has a worker: other threads would only wait, spinning, for most of the suite's time.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+
 hypothesis.settings.register_profile("laptop", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=50, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "laptop")

@@ -20,7 +20,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_la
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.models import (
+    StepFunctionsParserBackend,
+    stepfunctions_parser_backends,
+)
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from deployer.local.moto_backend import interpreter_mends
@@ -283,6 +286,7 @@ def workflow() -> Iterator[Workflow]:
         (ExecutionWorker, "_get_evaluation_entrypoint"),
         (result_path, "parse"),
         (json_path, "parse"),
+        (StepFunctionsParserBackend, "_validate_definition"),
     ):
         patch.setattr(owner, name, getattr(owner, name))
     interpreter_mends.invoke_directly(found.invoke)

@@ -47,6 +47,7 @@ def installed(version: str, site: Path) -> str:
         "--quiet",
         "--disable-pip-version-check",
         "--only-binary=:all:",
+        "--no-compile",  # a tenth of the modules is imported
         "--target",
         str(site),
     ]

@@ -50,18 +50,21 @@ def find_nothing_by_filters() -> None:
 
 
 def remember_parsed() -> None:
-    """moto parses the definition for each execution, and each path for each evaluation.
+    """moto parses a definition whenever it is written or executed, and a path when evaluated.
 
     That is most of a request's time. The parsed program keeps nothing of an execution: an
-    execution's data, and the attempts of its retries, are in its environment.
+    execution's data, and the attempts of its retries, are in its environment. Of a definition
+    that is written, moto only asks whether it is valid.
     """
     from moto.stepfunctions.parser.asl.component.common.path import result_path
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
     from moto.stepfunctions.parser.asl.utils import json_path
     from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
     for module in (result_path, json_path):
         remember(module, "parse", 1024)
+    remember(StepFunctionsParserBackend, "_validate_definition", 32)
 
     @functools.lru_cache(maxsize=32)
     def program(definition: str) -> Any:

@@ -35,4 +35,5 @@ def remember(owner: Any, name: str, size: int) -> None:
     original = original_of(owner, name)
     cached = functools.lru_cache(maxsize=size)(original)
     setattr(cached, _ORIGINAL, original)
-    setattr(owner, name, cached)
+    static = isinstance(vars(owner).get(name), staticmethod)
+    setattr(owner, name, staticmethod(cached) if static else cached)

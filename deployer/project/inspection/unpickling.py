@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import importlib.util
 import pickle
@@ -135,7 +136,7 @@ def sort_modules(names: list[str], source: Path) -> tuple[dict[str, str], list[s
     Raises:
         Refused: a module is of no package and not in lambda_src/, so no image would hold it.
     """
-    owners = metadata.packages_distributions()
+    owners = functools.cache(metadata.packages_distributions)  # it reads every package's list
     packages: dict[str, str] = {}
     own: list[str] = []
     waiting = [name.partition(".")[0] for name in names]
@@ -152,13 +153,14 @@ def sort_modules(names: list[str], source: Path) -> tuple[dict[str, str], list[s
             continue
         # A compiled module may go by its own name alone: _loss is sklearn._loss._loss.
         package = _package(place) or (name if place is None else "")
-        if package in owners and package not in LIBRARIES:
-            packages[owners[package][0]] = metadata.version(owners[package][0])
-        elif place is not None and not package:
+        if not package:
             raise Refused(
                 f"it needs the module {name} ({place}), which would not be in the image",
                 f"move it to lambda_src/{name}.py",
             )
+        if package not in LIBRARIES and package in owners():
+            owner = owners()[package][0]
+            packages[owner] = metadata.version(owner)
     return dict(sorted(packages.items())), sorted(own)
 
 
