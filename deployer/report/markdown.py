@@ -16,7 +16,7 @@ _LAYOUT = Layout(10_000, stacked=True)
 _SHOWN = 4  # paths of a resource in the table
 
 
-def markdown(plan: Plan, place: Mapping[str, Any], digest: str) -> str:
+def markdown(plan: Plan, place: Mapping[str, Any], digest: str, tail: str = "") -> str:
     """Return a plan as Markdown: what it is for, new access, a table, and the changes in detail.
 
     Details that make it longer than a comment may be are left out, and counted.
@@ -24,9 +24,10 @@ def markdown(plan: Plan, place: Mapping[str, Any], digest: str) -> str:
     Args:
         place: service, stage, account, region and endpoint.
         digest: of the plan's file.
+        tail: Markdown that follows the changes.
     """
     head = "\n".join(_head(plan, place))
-    foot = f"\n<sub>digest: {_code(digest)}</sub>\n"
+    foot = f"\n{tail}<sub>digest: {_code(digest)}</sub>\n"
     details = [_details(change) for change in plan.effective]
     details = [text for text in details if text]
     room = _LONGEST - len(head) - len(foot)
