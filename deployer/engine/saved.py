@@ -158,6 +158,15 @@ def moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is declared otherwise: the folder or a setting was changed"
 
 
+def was_applied(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tell whether nothing is to be changed any more, and the declaration is still the same."""
+    before, after = (_by_key(document["resources"]) for document in (old, new))
+    declared = {key: one["declared"] for key, one in after.items()}
+    return not new["changes"] and declared == {
+        key: one.get("declared") for key, one in before.items() if one.get("declared")
+    }
+
+
 def _by_key(resources: Any) -> dict[str, Any]:
     found: Sequence[Any] = resources if isinstance(resources, list) else []
     return {str(one.get("resource")): one for one in found if isinstance(one, dict)}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from deployer.report.plan import folded
@@ -21,26 +22,28 @@ def cost_lines(bill: Bill, width: int) -> Iterator[Text]:
     title = f"Cost in {bill.region}, by prices of {bill.date} in US dollars"
     yield Text()
     yield from folded(title, 2, width, "bold")
-    room = max(12, min(_NAME, width - 2 * _PRICE))
+    room = max(1, min(_NAME, width - 2 * _PRICE))
     yield Text(f"{'':{room}}{'a request':>{_PRICE}}{_per_month(bill):>{_PRICE}}", style="dim")
     for item in bill.items:
-        yield from _row(item.name, item.detail, money(item.request), money(item.month), room)
-    total = money(bill.request), money(bill.month)
-    yield from _row("total", "", *total, room, "bold")
+        prices = f"{money(item.request):>{_PRICE}}{money(item.month):>{_PRICE}}"
+        yield from _row(f"{item.name}  {item.detail}", prices, room, width)
+    total = f"{money(bill.request):>{_PRICE}}{money(bill.month):>{_PRICE}}"
+    yield from _row("total", total, room, width, "bold")
     for item in bill.idle:
-        yield from _row(f"idle: {item.name}", item.detail, "", money(item.month), room)
+        prices = f"{'':{_PRICE}}{money(item.month):>{_PRICE}}"
+        yield from _row(f"idle: {item.name}  {item.detail}", prices, room, width)
     for text in bill.assumptions:
         yield from folded(f"  assumed: {text}", 4, width, "dim")
     yield from folded(f"  sources: {', '.join(bill.sources)}", 4, width, "dim")
 
 
-def _row(
-    name: str, detail: str, request: str, month: str, room: int, style: str = ""
-) -> Iterator[Text]:
-    lines = list(folded(f"{name}  {detail}".rstrip(), 4, room - 1))
-    for line in lines[:-1]:
-        yield Text(line.plain, style=style)
-    yield Text(f"{lines[-1].plain:{room}}{request:>{_PRICE}}{month:>{_PRICE}}", style=style)
+def _row(name: str, prices: str, room: int, width: int, style: str = "") -> Iterator[Text]:
+    """Yield a name with its prices beside it, or below it where it is too long."""
+    if cell_len(name) < room:
+        yield Text(f"{name}{' ' * (room - cell_len(name))}{prices}", style=style)
+        return
+    yield from folded(name, 2, width, style)
+    yield Text(f"{'':{room}}{prices}", style=style)
 
 
 def _per_month(bill: Bill) -> str:

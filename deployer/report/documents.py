@@ -164,15 +164,15 @@ def hunks(lines: Sequence[Line], context: int = CONTEXT) -> Iterator[list[Line]]
         yield hunk
 
 
-def shortened(lines: Sequence[Line], room: int) -> list[Line]:
-    """Shorten the lines of a hunk: the others to `room`, a changed pair around its difference.
+def shortened(lines: Sequence[Line]) -> list[Line]:
+    """Shorten the long lines of a hunk: a changed pair around its difference, others at the end.
 
     A line that only one document has stays whole, so that no two of them become the same.
     """
     result = list(lines)
     for number, line in enumerate(lines):
         if line.sign == _SAME:
-            result[number] = _with(line, beginning(line.text, room - 2 * line.depth))
+            result[number] = _with(line, beginning(line.text, LONG))
         elif line.sign == _NEW and _is_pair(lines, number):
             old, new = excerpts(lines[number - 1].text, line.text, LONG)
             result[number - 1] = _with(lines[number - 1], old)

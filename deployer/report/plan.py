@@ -188,8 +188,7 @@ def _diff(path: str, lines: list[documents.Line], remark: str, layout: Layout) -
         if hunk[0] is not lines[0]:
             changed = next(line for line in hunk if line.sign != " ")
             yield f"{_space(1)}@@ {printable(changed.place) or 'at the top'} @@"
-        room = layout.columns - len(_space(1)) - 2 + 2 * least
-        for line in documents.shortened(hunk, room):
+        for line in documents.shortened(hunk):
             yield _diff_line(line, least)
 
 
@@ -224,13 +223,18 @@ def _indent_of(line: str) -> int:
 
 
 def folded(text: str, indent: int, width: int, style: str = "") -> Iterator[Text]:
-    """Yield a line, or several of at most `width` columns; the further ones are indented."""
+    """Yield a line, or several of at most `width` columns; the further ones are indented.
+
+    It is folded after a blank in the second half of a line, or else anywhere.
+    """
     indent = min(indent, width // 2)
     line, used = "", 0
     for char in text:
         size = cell_len(char)
         if used + size > width:
-            yield Text(line, style=style)
-            line, used = " " * indent, indent
+            end = line.rfind(" ", indent + (width - indent) // 2) + 1 or len(line)
+            yield Text(line[:end], style=style)
+            line = " " * indent + line[end:]
+            used = cell_len(line)
         line, used = line + char, used + size
     yield Text(line, style=style)

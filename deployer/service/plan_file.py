@@ -10,12 +10,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deployer import __version__
-from deployer.engine.saved import FORMAT, PLACE, Basis, is_saved, is_sound, moved, saved
+from deployer.engine.saved import (
+    FORMAT,
+    PLACE,
+    Basis,
+    is_saved,
+    is_sound,
+    moved,
+    saved,
+    was_applied,
+)
 from deployer.errors import ConfigError, PlanMoved
 from deployer.files import Unreadable, read_json, write_own
 from deployer.project.settings import Settings
 from deployer.service.up import Deployment
 
+_SHOWN = 10  # reasons of a refusal
 TOOL = f"deployer {__version__}"
 
 
@@ -66,19 +76,20 @@ def read_plan(path: Path) -> Any:
         PlanMoved: it is another version's, or was changed.
     """
     again = _again(path)
+    other = "name a file that plan --out wrote, such as by: python -m deployer plan --out new.json"
     try:
         document = read_json(path)
     except FileNotFoundError:
         raise ConfigError([f"{path} does not exist"], again) from None
     except Unreadable as error:
-        raise ConfigError([f"{path} {error}"], again) from error
+        raise ConfigError([f"{path} {error}"], other) from error
     if not isinstance(document, dict) or "deployer_plan" not in document:
-        raise ConfigError([f"{path} is no plan that plan --out wrote"], again)
+        raise ConfigError([f"{path} is no plan that plan --out wrote"], other)
     if document["deployer_plan"] != FORMAT or document.get("tool") != TOOL:
         tool = str(document.get("tool"))[:80]
         raise PlanMoved(f"{path} was written by {tool}, and this is {TOOL}", again)
     if not is_saved(document) or not is_sound(document):
-        raise PlanMoved(f"{path} was changed after it was written", again)
+        raise PlanMoved(f"{path} was changed after it was written", f"remove it, then {again}")
     return document
 
 
@@ -102,10 +113,15 @@ def _named(value: Any) -> str:
 
 
 def check_same(path: Path, document: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise PlanMoved unless the plan that was made now is the one in the file."""
-    if document["digest"] == now["digest"]:
+    """Raise PlanMoved unless the plan that was made now is the one in the file, or is empty.
+
+    It is empty if the same declaration has been applied already.
+    """
+    if document["digest"] == now["digest"] or was_applied(document, now):
         return
     sentences = list(moved(document, now)) or ["the plan is another one"]
+    more = len(sentences) - _SHOWN
+    sentences[_SHOWN:] = [f"and {more} more"] if more > 0 else []
     lines = "\n".join(f"  {sentence}" for sentence in sentences)
     message = (
         f"{path} is not the plan any more; nothing was changed. Since it was written:\n{lines}"
