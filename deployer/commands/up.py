@@ -66,7 +66,11 @@ def command(
     from deployer.report.console import print_json
 
     begun = time.monotonic()
-    reviewed = Reviewed.read(plan_file, options, adopt=adopt, train=train) if plan_file else None
+    if plan_file and (train or canary is not None):
+        raise click.UsageError(
+            "--plan applies a plan as it is: it takes no --train and no --canary"
+        )
+    reviewed = Reviewed.read(plan_file, adopt=adopt) if plan_file else None
     adopt = reviewed.adopt if reviewed else adopt
     with session(options, "up") as now, executor() as pool:
         from deployer.service.up import plan_up
@@ -113,11 +117,9 @@ class Reviewed:
     document: Any
 
     @classmethod
-    def read(cls, path: Path, options: Options, *, adopt: bool, train: bool) -> Reviewed:
+    def read(cls, path: Path, *, adopt: bool) -> Reviewed:
         from deployer.service.plan_file import read_plan
 
-        if train:
-            raise click.UsageError("--plan names a plan for models that exist: train before it")
         document = read_plan(path)
         if adopt and not document["adopt"]:
             raise click.UsageError("--adopt is part of a plan: give it to plan --out")

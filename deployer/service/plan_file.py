@@ -47,7 +47,7 @@ def _without_user(url: str) -> str:
 
 def saved_plan(deployment: Deployment, place: Mapping[str, Any]) -> Any:
     """Return the document of a plan's file."""
-    declared = {resource.key: resource.fields for resource in deployment.resources}
+    declared = {resource.key: resource.fields for resource in deployment.planned.resources}
     basis = Basis(declared, deployment.account.actual)
     return saved(deployment.plan, basis, place, TOOL, deployment.settings.adopt)
 
