@@ -3,6 +3,7 @@
 DeployerError             one line for the user, and one of advice
 +-- ConfigError           settings, models or the workflow are wrong; lists every problem
 +-- ForeignResource       something of this name exists and is not ours
++-- PlanMoved             a plan's file does not hold any more
 +-- Declined              the user said no, or could not be asked
 +-- Interrupted           the user ended the run
 +-- ApplyFailed           some steps failed or were skipped
@@ -66,6 +67,10 @@ class ConfigError(DeployerError):
 
 class ForeignResource(DeployerError):
     """A resource has one of our names but not our tags; it is neither changed nor deleted."""
+
+
+class PlanMoved(DeployerError):
+    """A plan that was reviewed is not what would be applied now; nothing was changed."""
 
 
 class Declined(DeployerError):

@@ -1,6 +1,7 @@
-"""Reading the user's text files, whichever editor wrote them.
+"""Reading the user's text files, whichever editor wrote them, and writing files of our own.
 
-A file that cannot be read is reported in one line with advice.
+A file that cannot be read is reported in one line with advice. A file that another program wrote is
+never overwritten.
 """
 
 from __future__ import annotations
@@ -9,8 +10,13 @@ import codecs
 import json
 import math
 import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
+
+from deployer.errors import ConfigError
 
 DEEPEST = 100  # levels of a JSON document; a workflow of many nested Parallel states has thirty
 _WIDE = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -104,6 +110,49 @@ def read_object(folder: Path, name: str, problems: list[str]) -> dict[str, Any]:
             return value
         problems.append(f"{name} must hold a JSON object")
     return {}
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file that replaces `path` at the end. On errors `path` stays as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}-", delete=False
+    ) as stream:
+        temporary = Path(stream.name)
+        try:
+            yield stream
+            stream.flush()
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise
+
+
+def write_own(path: Path, text: str, is_ours: Callable[[str], bool], what: str) -> None:
+    """Write a text file; overwrite only one that this tool wrote and nobody has changed since.
+
+    Args:
+        is_ours: tells whether a file with this text is such a file.
+        what: names the content, such as "a plan".
+
+    Raises:
+        ConfigError: another file is there, or the folder does not exist.
+    """
+    other = "name another file"
+    if not path.parent.is_dir():
+        raise ConfigError([f"{path}: the folder {path.parent} does not exist"], other)
+    if path.exists() or path.is_symlink():
+        try:
+            ours = path.is_file() and is_ours(read_text(path))
+        except (Unreadable, FileNotFoundError):
+            ours = False
+        if not ours:
+            problem = f"{path} exists and is not {what} as this command writes it; it is left alone"
+            raise ConfigError([problem], other)
+    with atomic_write(path) as stream:
+        stream.write(text.encode())
 
 
 def _read(path: Path) -> bytes:

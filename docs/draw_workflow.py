@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from deployer.project.workflow import picture
+from deployer.project.drawing import drawing
+from deployer.report.mermaid import mermaid
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- workflow: drawn by docs/draw_workflow.py -->", "<!-- end of workflow -->"
@@ -21,9 +22,8 @@ def main(arguments: list[str]) -> int:
     text = readme.read_text(encoding="utf-8")
     definition = json.loads((ROOT / "state_machine.json").read_text(encoding="utf-8"))
     before, _, rest = text.partition(BEGIN)
-    drawn = (
-        f"{before}{BEGIN}\n```mermaid\n{picture(definition)}\n```\n{END}{rest.partition(END)[2]}"
-    )
+    chart = mermaid(drawing(definition))
+    drawn = f"{before}{BEGIN}\n```mermaid\n{chart}\n```\n{END}{rest.partition(END)[2]}"
     if arguments == ["--check"]:
         return 0 if drawn == text else 1
     readme.write_text(drawn, encoding="utf-8")

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Return the document that --json prints."""
-    from deployer.report.plan import change_document
+    from deployer.engine.saved import change_document
 
     settings = now.settings
     return {
@@ -30,6 +30,11 @@ def document(now: Session, plan: Plan, outputs: dict[str, Any], seconds: float) 
         "outputs": outputs,
         "seconds": round(seconds, 3),
     }
+
+
+def where(now: Session) -> str | None:
+    """Return the endpoint for which a plan holds; the local AWS has another port at each start."""
+    return "local" if now.options.local else now.aws.endpoint
 
 
 def applied(now: Session, plan: Plan, run: Callable[[Callable[[], bool]], T], begun: float) -> T:

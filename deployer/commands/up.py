@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from deployer.commands.asking import confirm, counted
-from deployer.commands.changes import applied, document
+from deployer.commands.changes import applied, document, where
 from deployer.commands.options import Options, adopting, common, with_builder
 from deployer.commands.session import Session, executor, session
 from deployer.engine.events import Note
 from deployer.errors import Declined
+
+if TYPE_CHECKING:
+    from deployer.service.up import Deployment
 
 
 @click.command("up")
@@ -33,12 +38,24 @@ from deployer.errors import Declined
     help="Give the new release this share of the requests at first, and the live one the others.",
 )
 @click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Apply the plan in this file, which plan --out wrote, or refuse because something moved.",
+)
+@click.option(
     "--yes",
     is_flag=True,
     help="Do not ask before deletions, replacements, adoptions, and leaving a former release.",
 )
 def command(
-    options: Options, adopt: bool, train: bool, no_proof: bool, canary: int | None, yes: bool
+    options: Options,
+    adopt: bool,
+    train: bool,
+    no_proof: bool,
+    canary: int | None,
+    plan_file: Path | None,
+    yes: bool,
 ) -> None:
     """Create or update everything; the last line is the URL.
 
@@ -49,12 +66,23 @@ def command(
     from deployer.report.console import print_json
 
     begun = time.monotonic()
+    if plan_file and (train or canary is not None):
+        raise click.UsageError(
+            "--plan applies a plan as it is: it takes no --train and no --canary"
+        )
+    reviewed = Reviewed.read(plan_file, adopt=adopt) if plan_file else None
+    adopt = reviewed.adopt if reviewed else adopt
     with session(options, "up") as now, executor() as pool:
         from deployer.service.up import plan_up
 
-        train_if_needed(now, train)
+        if reviewed:
+            reviewed.check_place(now)
+        else:
+            train_if_needed(now, train)
         settings = replace(now.settings, adopt=adopt, proof=not no_proof)
         deployment = plan_up(now.aws, settings, pool, now.emit, canary=canary)
+        if reviewed:
+            reviewed.check(now, deployment)
         with deployment.workflow_validated():
             deployment.ask_examples()
         plan = deployment.plan
@@ -79,6 +107,44 @@ def command(
             print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - begun))
         else:
             click.echo(outputs["url"])
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """The plan in a file, which is applied exactly or not at all."""
+
+    path: Path
+    document: Any
+
+    @classmethod
+    def read(cls, path: Path, *, adopt: bool) -> Reviewed:
+        from deployer.service.plan_file import read_plan
+
+        document = read_plan(path)
+        if adopt and not document["adopt"]:
+            raise click.UsageError("--adopt is part of a plan: give it to plan --out")
+        return cls(path, document)
+
+    @property
+    def adopt(self) -> bool:
+        return bool(self.document["adopt"])
+
+    def check_place(self, now: Session) -> None:
+        """Raise PlanMoved unless the plan was made for this service, stage and account."""
+        from deployer.service.plan_file import check_place
+
+        check_place(self.path, self.document, self._place(now))
+
+    def check(self, now: Session, deployment: Deployment) -> None:
+        """Raise PlanMoved unless the plan that was made now is the same."""
+        from deployer.service.plan_file import check_same, saved_plan
+
+        check_same(self.path, self.document, saved_plan(deployment, self._place(now)))
+
+    def _place(self, now: Session) -> dict[str, Any]:
+        from deployer.service.plan_file import place_of
+
+        return place_of(now.settings, where(now))
 
 
 def train_if_needed(now: Session, wanted: bool) -> None:

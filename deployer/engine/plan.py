@@ -9,9 +9,11 @@ shown as "(known after apply)".
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
+
+from deployer.engine.differences import FieldChange, differences
 
 Fields = Mapping[str, Any]
 
@@ -64,6 +66,8 @@ class Desired:
     Args:
         replace_on: fields that AWS cannot change in place.
         moves: returns the outputs that change together with the given fields.
+        widens: says how the change of fields gives others more access; the fields are None if
+            the resource is absent.
     """
 
     key: str
@@ -71,31 +75,27 @@ class Desired:
     needs: Collection[str] = ()
     replace_on: Collection[str] = ()
     moves: Callable[[Collection[str]], Collection[str]] = lambda changed: ()
-
-
-@dataclass(frozen=True)
-class FieldChange:
-    """One field that differs. `path` is dotted, such as `environment.KEY` or `layers[0].arn`."""
-
-    path: str
-    before: Any
-    after: Any
-    forces_replace: bool = False
-
-    @property
-    def name(self) -> str:
-        """The top-level field that the path begins with."""
-        return self.path.partition(".")[0].partition("[")[0]
+    widens: Callable[[Fields | None, Fields], Iterable[str]] = lambda before, after: ()
 
 
 @dataclass(frozen=True)
 class Change:
-    """The planned change of one resource. `note`: its consequences for users of the service."""
+    """The planned change of one resource.
+
+    Args:
+        note: its consequences for users of the service.
+        widens: how it gives others more access, a sentence each.
+        before: all fields as they are; None if the resource is absent, or its fields do not matter.
+        after: all fields as they are declared.
+    """
 
     key: str
     action: Action
     fields: tuple[FieldChange, ...] = ()
     note: str = ""
+    widens: tuple[str, ...] = ()
+    before: Fields | None = None
+    after: Fields | None = None
 
     @property
     def names(self) -> frozenset[str]:
@@ -173,25 +173,6 @@ def resolutions(value: Any, resolved: Any) -> Iterator[tuple[Ref, Any]]:
             yield from resolutions(item, resolved_item)
 
 
-def differences(path: str, before: Any, after: Any) -> Iterator[FieldChange]:
-    """Yield the smallest changes that turn `before` into `after`; their paths begin with `path`."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for name in sorted(before.keys() | after.keys()):
-            yield from differences(f"{path}.{name}", before.get(name), after.get(name))
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for number, (old, new) in enumerate(zip(before, after, strict=True)):
-            yield from differences(f"{path}[{number}]", old, new)
-    elif not same(before, after):
-        yield FieldChange(path, before, after)
-
-
-def same(before: Any, after: Any) -> bool:
-    """Compare as JSON does: true is not 1."""
-    if isinstance(before, bool) or isinstance(after, bool):
-        return before is after
-    return bool(before == after)
-
-
 def compare(
     desired: Fields, actual: Fields | None, replace_on: Collection[str] = ()
 ) -> tuple[FieldChange, ...]:
@@ -201,7 +182,7 @@ def compare(
         before = None if actual is None else actual.get(name)
         for change in differences(name, before, after):
             forces = actual is not None and name in replace_on
-            changes.append(FieldChange(change.path, change.before, change.after, forces))
+            changes.append(replace(change, forces_replace=forces))
     return tuple(changes)
 
 
@@ -225,8 +206,16 @@ def make_plan(
         key = declared.key
         state = actual[key]
         fields = resolve(declared.fields, lambda ref: _known(ref, outputs))
-        differing = compare(fields, state.fields if state else None, declared.replace_on)
-        changes[key] = Change(key, _action(state, differing), differing)
+        before = state.fields if state else None
+        differing = compare(fields, before, declared.replace_on)
+        changes[key] = Change(
+            key,
+            _action(state, differing),
+            differing,
+            widens=tuple(declared.widens(before, fields)) if differing else (),
+            before=before,
+            after=fields,
+        )
         outputs[key] = _outputs_after(declared, state, changes[key])
     changes.update((key, Change(key, Action.DELETE)) for key in undeclared)
     return Plan(tuple(changes.values()))

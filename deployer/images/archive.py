@@ -8,7 +8,8 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from deployer.images.cache import atomic_write, explain_disk_errors
+from deployer.files import atomic_write
+from deployer.images.cache import explain_disk_errors
 from deployer.images.layers import Blob, BuiltImage
 
 

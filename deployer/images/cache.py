@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from deployer.errors import BuildError
+from deployer.files import atomic_write
 
 
 def cache_folder() -> Path:
@@ -38,24 +38,6 @@ def cached(name: str, write: Callable[[IO[bytes]], None], size: int | None = Non
         ):
             write(stream)
     return path
-
-
-@contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file that replaces `path` at the end. On errors `path` stays as it was."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}-", delete=False
-    ) as stream:
-        temporary = Path(stream.name)
-        try:
-            yield stream
-            stream.flush()
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from typing import Any
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
-from deployer.images.cache import atomic_write, explain_disk_errors
+from deployer.files import atomic_write
+from deployer.images.cache import explain_disk_errors
 from deployer.images.context import Context
 from deployer.images.ecr import Calls
 from deployer.images.layers import make_layer

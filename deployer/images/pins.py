@@ -7,8 +7,8 @@ from pathlib import Path
 
 from deployer.aws.access import Tell, tell_nobody
 from deployer.errors import BuildError
-from deployer.files import Unreadable, read_json
-from deployer.images.cache import atomic_write, explain_disk_errors
+from deployer.files import Unreadable, atomic_write, read_json
+from deployer.images.cache import explain_disk_errors
 from deployer.images.context import NO_BASE
 from deployer.images.registry import Registry
 

@@ -1,4 +1,4 @@
-"""Amazon States Language: checks that need no AWS, placeholders, tasks, the picture. Pure.
+"""Amazon States Language: checks that need no AWS, placeholders, tasks. Pure.
 
 AWS checks a definition when the state machine is created, after everything else; `problems` finds
 the same faults before the first write. "${name}" as a whole string stands for the version ARN of
@@ -32,13 +32,6 @@ _QUALIFIED = re.compile(r"arn:[^:]+:lambda:[^:]*:\d*:function:[\w-]+(:(\$LATEST|
 _INVOKE = re.compile(r"arn:[^:]+:states:::lambda:invoke")
 _FUNCTION = re.compile(r"[a-z](?:_?[a-z0-9])*")
 _RESERVED = ("workflow", "api")  # log groups of these names belong to the state machine and the API
-_SHAPES = {  # of Mermaid
-    "Task": '[["{}"]]',
-    "Choice": '{{"{}"}}',
-    "Fail": '(["{}"])',
-    "Succeed": '(["{}"])',
-}
-_BOX = '["{}"]'
 
 
 def placeholders(value: Any) -> Iterator[tuple[str, str]]:
@@ -351,35 +344,3 @@ def _names(target: Any, states: Mapping[str, Any]) -> bool:
 def _list(state: Mapping[str, Any], name: str) -> list[Any]:
     value = state.get(name)
     return value if isinstance(value, list) else []
-
-
-def picture(definition: Mapping[str, Any]) -> str:
-    """Return a workflow as a Mermaid flowchart."""
-    return "\n".join(["flowchart TD", '    start(("input"))', *_drawn(definition, "start")])
-
-
-def _drawn(machine: Mapping[str, Any], before: str) -> Iterator[str]:
-    """Yield the lines of one machine: the arrow to its first state, its states, their arrows."""
-    yield f"    {before} --> {_node(machine['StartAt'])}"
-    for name, state in machine["States"].items():
-        yield f"    {_node(name)}{_SHAPES.get(state['Type'], _BOX).format(name)}"
-        for branch in state.get("Branches", ()):
-            yield from _drawn(branch, _node(name))
-        yield from _arrows(_node(name), state)
-
-
-def _arrows(node: str, state: Mapping[str, Any]) -> Iterator[str]:
-    if "Next" in state:
-        yield f"    {node} --> {_node(state['Next'])}"
-    for choice in state.get("Choices", ()):
-        yield f'    {node} -->|"some model answered"| {_node(choice["Next"])}'
-    if "Default" in state:
-        yield f'    {node} -->|"none did"| {_node(state["Default"])}'
-    for catch in state.get("Catch", ()):
-        errors = ", ".join(catch["ErrorEquals"])
-        yield f'    {node} -.->|"{errors}"| {_node(catch["Next"])}'
-
-
-def _node(name: str) -> str:
-    """Return a state's name as an identifier of Mermaid."""
-    return re.sub(r"\W", "_", name)

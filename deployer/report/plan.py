@@ -1,124 +1,240 @@
-"""Plans and changes as text for people and as JSON values for programs."""
+"""Plans as text for people."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
-from os.path import commonprefix
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from deployer.engine.plan import UNKNOWN, Action, Change, FieldChange, Plan
+from deployer.engine.differences import ABSENT, FieldChange
+from deployer.engine.plan import Action, Change, Plan
+from deployer.report import documents
+from deployer.report.values import LONG, excerpts, printable, two_texts, value_text
 
-_SIGNS = {
+SIGNS = {
     Action.CREATE: ("+", "green"),
     Action.UPDATE: ("~", "yellow"),
     Action.REPLACE: ("-/+", "magenta"),
     Action.DELETE: ("-", "red"),
 }
-_LONGEST_VALUE = 76
-_SHORTEST_VALUE = 19
+_LINE_STYLES = {"+": "green", "-": "red", "!": "bold yellow"}
+_WIDEST = 120  # columns that the layout uses; the lines of a pipe are longer only for long values
+_INDENT = 8
+_DEEP = 3  # levels of objects and lists from which on a field is a document
+_ELEMENT = re.compile(r"(.*)\[([^]]*)\]")
 
 
-def print_plan(console: Console, plan: Plan) -> None:
-    for line in plan_lines(plan, console.width):
-        console.print(line, soft_wrap=not console.is_terminal)
-
-
-def plan_lines(plan: Plan, width: int) -> Iterator[Text]:
-    """Yield the changes of a plan, their differing fields, and a summary.
+@dataclass(frozen=True)
+class Layout:
+    """How a plan is laid out.
 
     Args:
         width: characters in a line.
+        full: long values and documents are shown whole, and the fields of new resources, too.
+        stacked: the two values of a change are always lines of their own.
     """
+
+    width: int
+    full: bool = False
+    stacked: bool = False
+
+    @property
+    def columns(self) -> int:
+        return min(self.width, _WIDEST)
+
+
+def print_plan(console: Console, plan: Plan, *, full: bool = False) -> None:
+    for line in plan_lines(plan, console.width, full=full):
+        console.print(line, soft_wrap=True)  # the lines are folded already
+
+
+def plan_lines(plan: Plan, width: int, *, full: bool = False) -> Iterator[Text]:
+    """Yield the changes of a plan, their differing fields, new access for others, and a summary.
+
+    Args:
+        width: characters in a line; longer lines are folded below their beginning.
+        full: see Layout.
+    """
+    layout = Layout(width, full)
     for change in plan.effective:
-        sign, style = _SIGNS[change.action]
-        yield Text(f"{sign:>3} {change.action.value:7} {change.key}", style=style)
+        sign, style = SIGNS[change.action]
+        yield from folded(f"{sign:>3} {change.action.value:7} {change.key}", 12, width, style)
         if change.note:
-            yield Text(f"        {change.note}")
-        if change.action in (Action.UPDATE, Action.REPLACE):
-            for field in change.fields:
-                yield from _field_lines(field, width)
-    yield Text(plan_summary(plan), style="bold")
+            yield from folded(change.note, _INDENT, width)
+        for line in change_lines(change, layout):
+            yield from folded(line, _indent_of(line), width, _LINE_STYLES.get(line.strip()[:1], ""))
+    for line in widening_lines(plan):
+        yield from folded(line, 4, width, "bold yellow")
+    yield from folded(plan_summary(plan), 2, width, "bold")
+
+
+def change_lines(change: Change, layout: Layout) -> Iterator[str]:
+    """Yield the lines of the fields of a change; none for a deletion, or for what is created."""
+    shows = change.action in (Action.UPDATE, Action.REPLACE)
+    if shows or (layout.full and change.action is Action.CREATE):
+        for name, places in groupby(change.fields, key=lambda field: field.name):
+            yield from _field_lines(change, name, list(places), layout)
+
+
+def widening_lines(plan: Plan) -> Iterator[str]:
+    """Yield a block with the new access that a plan gives to others; nothing if there is none."""
+    lines = [
+        f"  ! {change.key}: {printable(sentence)}"
+        for change in plan.effective
+        for sentence in change.widens
+    ]
+    if lines:
+        yield "Gives more access:"
+        yield from lines
 
 
 def plan_summary(plan: Plan) -> str:
     """Count the changes by action."""
     if plan.is_empty:
         return f"Plan: no changes, resources checked: {len(plan.changes)}"
-    actions = ", ".join(f"{plan.count(action)} to {action.value}" for action in _SIGNS)
+    actions = ", ".join(f"{plan.count(action)} to {action.value}" for action in SIGNS)
     return f"Plan: {actions}, {plan.count(Action.NOOP)} unchanged"
 
 
-def _field_lines(change: FieldChange, width: int) -> Iterator[Text]:
-    forces = " (forces replacement)" if change.forces_replace else ""
-    frame = f"        {change.path}: {{}} -> {{}}{forces}"
-    room = min(max((width - len(frame) + 4) // 2, _SHORTEST_VALUE), _LONGEST_VALUE)
-    before, after = _value_text(change.before), _value_text(change.after)
-    if (
-        isinstance(change.before, list)
-        and isinstance(change.after, list)
-        and max(len(before), len(after)) > room
-    ):
-        yield Text(
-            f"        {change.path}: {len(change.before)} entries -> {len(change.after)} "
-            f"entries{forces}"
-        )
-        yield from _entry_lines(change.before, change.after)
+def _field_lines(
+    change: Change, name: str, places: list[FieldChange], layout: Layout
+) -> Iterator[str]:
+    """Yield the lines of one top-level field: those of its places, or a diff of the document."""
+    before, after = ((fields or {}).get(name) for fields in (change.before, change.after))
+    is_document = max(_depth(before), _depth(after)) >= _DEEP
+    if is_document and any(map(_is_partial, places)) and before is not None and after is not None:
+        yield from _document(name, before, after, _remark(places[0]), layout)
         return
-    old, new = _short(before, room), _short(after, room)
-    if old == new:  # the difference is in the middle that was cut out
-        old, new = _around_difference(before, after, room)
-    yield Text(f"        {change.path}: {old} -> {new}{forces}")
+    for parent, elements in groupby(places, key=_list_of):
+        if parent is None:
+            for place in elements:
+                yield from _place_lines(place, layout)
+        else:
+            yield from _element_lines(parent, list(elements))
 
 
-def _entry_lines(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Text]:
-    """Yield the removed and added entries of a list, not shortened, in their order."""
-    old, new = [[_value_text(entry) for entry in entries] for entries in (before, after)]
-    for kind, start, end, new_start, new_end in SequenceMatcher(
-        None, old, new, autojunk=False
-    ).get_opcodes():
-        if kind != "equal":
-            yield from (Text(f"          - {entry}") for entry in old[start:end])
-            yield from (Text(f"          + {entry}") for entry in new[new_start:new_end])
+def _is_partial(place: FieldChange) -> bool:
+    """Tell whether a place is not only another value: a part that comes or goes, or an order."""
+    ends = (place.before, place.after)
+    return any(end is None or isinstance(end, (Mapping, list)) for end in ends)
 
 
-def _value_text(value: Any) -> str:
-    return (
-        repr(value)
-        if value is UNKNOWN
-        else json.dumps(value, ensure_ascii=False, default=repr, sort_keys=True)
-    )
+def _list_of(place: FieldChange) -> str | None:
+    """Return the path of the list that gains or loses a simple element here; None elsewhere."""
+    element = _ELEMENT.fullmatch(place.path)
+    end = place.before if place.after is None else place.after
+    gained = element and place.before is None or place.after is None
+    simple = not isinstance(end, (Mapping, list))
+    return element[1] if element and gained and simple else None
 
 
-def _short(text: str, room: int) -> str:
-    """Cut the middle out of a text that is longer than `room` characters."""
-    if len(text) <= room:
-        return text
-    half = (room - 3) // 2
-    return f"{text[:half]}...{text[-half:]}"
+def _element_lines(parent: str, places: list[FieldChange]) -> Iterator[str]:
+    yield f"{_space(0)}{printable(parent)}:{_remark(places[0])}"
+    removed = [place.before for place in places if place.after is None]
+    added = [place.after for place in places if place.after is not None]
+    for sign, elements in (("-", removed), ("+", added)):
+        yield from (f"{_space(1)}{sign} {value_text(element)}" for element in elements)
 
 
-def _around_difference(before: str, after: str, room: int) -> tuple[str, str]:
-    """Return the part of two long texts where they begin to differ."""
-    size = room - 2 * len("...")
-    start = max(0, len(commonprefix([before, after])) - size // 3)
-    end = start + size
+def _place_lines(place: FieldChange, layout: Layout) -> Iterator[str]:
+    before, after = place.before, place.after
+    old, new = documents.parsed(before), documents.parsed(after)
+    remark = _remark(place)
+    if old is not None and new is not None and documents.structure(old, new) and old != new:
+        yield from _document(place.path, old, new, remark, layout)
+    elif any(isinstance(end, (Mapping, list)) and end for end in (before, after)):
+        ends = [ABSENT if end is None else end for end in (before, after)]
+        yield from _document(place.path, ends[0], ends[1], remark, layout)
+    elif _has_lines(before) or _has_lines(after):
+        texts = ["" if end is None else str(end) for end in (before, after)]
+        yield from _diff(place.path, documents.text_lines(texts[0], texts[1]), remark, layout)
+    else:
+        yield from _value_lines(place, remark, layout)
 
-    def excerpt(text: str) -> str:
-        return f"{'...' if start else ''}{text[start:end]}{'...' if end < len(text) else ''}"
 
-    return excerpt(before), excerpt(after)
+def _value_lines(place: FieldChange, remark: str, layout: Layout) -> Iterator[str]:
+    """Yield the change of a value in one line if it has room there, else in three."""
+    before, after = two_texts(place.before, place.after)
+    path = printable(place.path)
+    line = f"{_space(0)}{path}: {before} -> {after}{remark}"
+    if not layout.stacked and cell_len(line) <= layout.columns:
+        yield line
+        return
+    if not layout.full:
+        before, after = excerpts(before, after, LONG)
+    yield f"{_space(0)}{path}:{remark}"
+    yield f"{_space(1)}- {before}"
+    yield f"{_space(1)}+ {after}"
 
 
-def change_document(change: Change) -> dict[str, Any]:
-    """Return a change as plain JSON values."""
-    fields = [
-        {"path": field.path, "before": field.before, "after": field.after}
-        for field in change.fields
-    ]
-    note = {"note": change.note} if change.note else {}
-    return {"resource": change.key, "action": change.action.value, "fields": fields, **note}
+def _document(path: str, before: Any, after: Any, remark: str, layout: Layout) -> Iterator[str]:
+    yield from _diff(path, documents.structure(before, after), remark, layout)
+
+
+def _diff(path: str, lines: list[documents.Line], remark: str, layout: Layout) -> Iterator[str]:
+    """Yield the hunks of a diff, each with its place; or all of it."""
+    yield f"{_space(0)}{printable(path)}:{remark}"
+    if layout.full:
+        yield from (_diff_line(line, 0) for line in lines)
+        return
+    for hunk in documents.hunks(lines):
+        least = min(line.depth for line in hunk)
+        if hunk[0] is not lines[0]:
+            changed = next(line for line in hunk if line.sign != " ")
+            yield f"{_space(1)}@@ {printable(changed.place) or 'at the top'} @@"
+        for line in documents.shortened(hunk):
+            yield _diff_line(line, least)
+
+
+def _diff_line(line: documents.Line, least: int) -> str:
+    return f"{_space(1)}{line.sign} {'  ' * (line.depth - least)}{line.text}"
+
+
+def _has_lines(value: Any) -> bool:
+    return isinstance(value, str) and "\n" in value.rstrip("\n")
+
+
+def _remark(place: FieldChange) -> str:
+    remarks = ["forces replacement"] if place.forces_replace else []
+    remarks += [printable(place.origin)] if place.origin else []
+    return f" ({', '.join(remarks)})" if remarks else ""
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, Mapping):
+        return 1 + max(map(_depth, value.values()), default=0)
+    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
+
+
+def _space(level: int) -> str:
+    return " " * (_INDENT + 2 * level)
+
+
+def _indent_of(line: str) -> int:
+    """Return where the rest of a line that is folded begins: below its text, after its sign."""
+    indent = len(line) - len(line.lstrip(" +-"))
+    return indent + 2
+
+
+def folded(text: str, indent: int, width: int, style: str = "") -> Iterator[Text]:
+    """Yield a line, or several of at most `width` columns; the further ones are indented.
+
+    It is folded after a blank in the second half of a line, or else anywhere.
+    """
+    indent = min(indent, width // 2)
+    line, used = "", 0
+    for char in text:
+        size = cell_len(char)
+        if used + size > width:
+            end = line.rfind(" ", indent + (width - indent) // 2) + 1 or len(line)
+            yield Text(line[:end], style=style)
+            line = " " * indent + line[end:]
+            used = cell_len(line)
+        line, used = line + char, used + size
+    yield Text(line, style=style)

@@ -8,11 +8,12 @@ another; they meet in `service`, through values and Refs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from deployer.aws.access import Aws
+from deployer.engine.exposure import policy_widenings
 from deployer.engine.plan import Change, Desired, Fields, State, references
 from deployer.errors import ForeignResource
 
@@ -127,11 +128,18 @@ class Resource(Owned):
 
     def desired(self) -> Desired:
         """Return this resource's part of the plan's input."""
-        return Desired(self.key, self.fields, self.needs, self.replace_on, self.moves)
+        return Desired(self.key, self.fields, self.needs, self.replace_on, self.moves, self.widens)
 
     def moves(self, changed: Collection[str]) -> Collection[str]:
         """Return the outputs that an update of these fields changes. MAY be overridden."""
         return ()
+
+    def widens(self, before: Fields | None, after: Fields) -> Iterable[str]:
+        """Say how the change of fields gives others more access, a sentence each.
+
+        MAY be extended by a kind that gives access by more than policies.
+        """
+        return policy_widenings(before, after)
 
     @abstractmethod
     def read(self, aws: Aws) -> State | None:

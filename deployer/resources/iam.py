@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, TypedDict
 
@@ -94,6 +94,11 @@ class Role(Resource):
             return None
         tags = self.ours.among(tags_from(role.get("Tags")))
         return State({"tags": tags, "policies": policies, **read_members(_SETTINGS, role)})
+
+    def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
+        yield from super().widens(before, after)
+        if before and before.get("permissions_boundary") and not after["permissions_boundary"]:
+            yield "the permissions boundary is removed"
 
     def find(self, aws: Aws) -> State | None:
         return State({}) if self._get(aws) else None

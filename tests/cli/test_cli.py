@@ -196,6 +196,12 @@ def test_outside_a_project_folder_the_error_says_so(tmp_path: Path) -> None:
         (["up", "--local", "--profile", "x"], "takes no --profile"),
         (["up", "--loca"], "--local"),
         (["invoke", "--sample", "--repeat", "0"], "--repeat"),
+        (["plan", "--requests", "5"], "go with --cost"),
+        (["plan", "--cost", "--requests", "-1"], "--requests"),
+        (["plan", "--cost", "--milliseconds", "churn=0"], "whole number from 1 to 900000"),
+        (["plan", "--local", "--cost", "--milliseconds", "no=5"], "there is no model no"),
+        (["graph", "--format", "png"], "png"),
+        (["up", "--local", "--plan", "x", "--canary", "5"], "no --train and no --canary"),
     ],
 )
 def test_wrong_usage_exits_with_2(project: Path, arguments: list[str], text: str) -> None:

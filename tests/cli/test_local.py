@@ -148,3 +148,28 @@ def test_a_manifest_that_names_other_files_has_none_of_them_read(project: Path) 
     edit(project / "models" / "manifest.json", trained={**manifest["trained"], "files": files})
     ran = deployer(project, "plan", "--local")
     assert "has changed" not in ran.err
+
+
+def test_a_reviewed_plan_is_applied_exactly_or_refused(deployed: Path) -> None:
+    setup = deployed / "setup.cfg"
+    before = setup.read_text()
+    setup.write_text(before + "\n[deployer:random_forest]\nmemory_mb = 2048\n")
+    deployer(deployed, "plan", "--local", "--out", "plan.json")
+    setup.write_text(before + "\n[deployer:random_forest]\nmemory_mb = 1536\n")
+    refused = deployer(deployed, "up", "--local", "--plan", "plan.json", "--json", code=1)
+    assert refused.json["error"]["type"] == "PlanMoved"
+    assert "function/random_forest is declared otherwise" in refused.json["error"]["message"]
+    assert "updating" not in refused.err
+    setup.write_text(before + "\n[deployer:random_forest]\nmemory_mb = 2048\n")
+    applied = deployer(deployed, "up", "--local", "--plan", "plan.json", "--json")
+    (change, workflow) = applied.json["changes"]
+    assert change["resource"] == "function/random_forest" and workflow["resource"] == "workflow"
+    assert {"path": "memory_mb", "before": 1024, "after": 2048} in change["fields"]
+    again = deployer(deployed, "up", "--local", "--plan", "plan.json", "--json")
+    assert again.json["changes"] == []
+    elsewhere = deployer(
+        deployed, "up", "--local", "--stage", "prod", "--plan", "plan.json", code=1
+    )
+    assert "was made for stage dev, but this is stage prod" in elsewhere.err
+    setup.write_text(before)
+    deployer(deployed, "up", "--local", "--yes")

@@ -25,6 +25,7 @@ from deployer.project.settings import load_settings
 from deployer.resources.base import Ownership, Resource
 from deployer.service import declare
 from deployer.service.release import load_release
+from tests.support.plans import places
 
 SUBJECTS = (
     "bucket",
@@ -68,7 +69,7 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("scan_on_push", value=False), {"scan_on_push"}),
         (
             put("lifecycle_policy", "rules", 0, "selection", "countNumber", value=5),
-            {"lifecycle_policy.rules[0].selection.countNumber"},
+            {"lifecycle_policy.rules[1].selection.countNumber"},
         ),
         (put("encryption", value="KMS"), {"encryption"}),
     ],
@@ -331,7 +332,7 @@ def change_of(plan: Plan, key: str) -> Any:
 
 
 def paths(plan: Plan, key: str) -> set[str]:
-    return {field.path for field in change_of(plan, key).fields}
+    return places(change_of(plan, key))
 
 
 subjects = pytest.mark.parametrize("world", SUBJECTS, indirect=True)
@@ -369,7 +370,7 @@ def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
         edited = world.of(fields)
         plan = world.plan(edited)
         shown = change_of(plan, key)
-        assert {field.path for field in shown.fields} == expected, expected
+        assert places(shown) == expected, expected
         forced = any(field.forces_replace for field in shown.fields)
         assert shown.action is (Action.REPLACE if forced else Action.UPDATE)
         assert forced == bool(

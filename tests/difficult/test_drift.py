@@ -23,6 +23,7 @@ from deployer.engine.plan import Change, resolve
 from deployer.resources.base import Resource
 from deployer.service.declare import declare
 from deployer.service.release import read_release
+from tests.support import plans
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
 from tests.support.serial import SerialExecutor
@@ -114,10 +115,9 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def spelled(path: Path) -> str:
-    """As the plan spells it."""
-    return re.sub(
-        r"^\.", "", "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in path)
-    )
+    """As the plan spells it; a step may be a label of an element already."""
+    steps = (f"[{step}]" if isinstance(step, int) else str(step) for step in path)
+    return "".join(step if step.startswith("[") else f".{step}" for step in steps).removeprefix(".")
 
 
 def another(place: str, value: Any) -> Any:
@@ -140,14 +140,31 @@ def leaf(fields: Any, path: Path) -> Any:
     return fields
 
 
+def labelled(fields: Any, path: Path) -> Path:
+    """Return a path in which elements of lists have their names, as in the plan."""
+    labels: list[str | int] = []
+    for step in path:
+        inner = fields[step]
+        labels.append(f"[{name_of(inner, step)}]" if isinstance(step, int) else step)
+        fields = inner
+    return tuple(labels)
+
+
+def name_of(element: Any, number: int) -> Any:
+    members = element if isinstance(element, Mapping) else {}
+    if "ErrorEquals" in members:
+        first, *others = members["ErrorEquals"]
+        return f"{first}, +{len(others)}" if others else first
+    names = (members[name] for name in ("Sid", "StartAt", "rulePriority") if name in members)
+    return next(names, number)
+
+
 def places(path: Path, before: Any, after: Any) -> set[str]:
-    """Where the plan shows the change of a leaf: lists of one length element by element."""
+    """Where the plan shows the change of a leaf: at the only element that differs, if it is one."""
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        return {
-            spelled((*path, number))
-            for number, pair in enumerate(zip(before, after, strict=True))
-            if pair[0] != pair[1]
-        }
+        differing = [number for number, one in enumerate(before) if one != after[number]]
+        if len(differing) == 1:
+            return {spelled((*path, differing[0]))}
     return {spelled(path)}
 
 
@@ -426,7 +443,7 @@ class Deployed:
         return plan_changes([it], read_all(self.aws, [it], SerialExecutor())).changes[0]
 
     def paths(self, key: str) -> set[str]:
-        return {field.path for field in self.change(key).fields}
+        return plans.places(self.change(key))
 
     def mend(self, key: str) -> None:
         it = self.resources[key]
@@ -467,7 +484,10 @@ def test_each_field_changed_behind_our_back_is_shown_exactly_and_put_right(
             f"no way to change {place} behind our back: add it to WRITES, or say why not"
         )
         write(deployed.aws, it, it.read(deployed.aws), mutated(it.fields, path, other))
-        expected = places(path, leaf(it.fields, path), other)
+        expected = places(labelled(it.fields, path), leaf(it.fields, path), other)
+        if path[-1] == "Sid":  # another name is another statement
+            statements = spelled(path[:-2])
+            expected = {f"{statements}[{name}]" for name in (leaf(it.fields, path), other)}
         if type(it).__name__ == "Function":
             expected.add("published")  # the newest version is not what $LATEST is any more
         if place == "api/route.key":  # another key is another route, and ours is gone

@@ -115,6 +115,7 @@ def test_links_lead_somewhere() -> None:
         "docs/architecture",
         "docs/images",
         "docs/performance",
+        "docs/plan",
         "docs/workflows",
     ],
 )

@@ -17,9 +17,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from deployer.errors import BuildError
+from deployer.files import atomic_write
 from deployer.images import registry
 from deployer.images.base import read_base
-from deployer.images.cache import atomic_write, cache_folder, cached, explain_disk_errors
+from deployer.images.cache import cache_folder, cached, explain_disk_errors
 from deployer.images.context import Context
 from deployer.images.direct import build_image
 from deployer.images.pins import pin_base

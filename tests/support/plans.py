@@ -1,8 +1,11 @@
-"""A plan with every action, for tests of how plans look."""
+"""A plan with every action, for tests of how plans look; where a plan shows changes."""
 
 from __future__ import annotations
 
-from deployer.engine.plan import UNKNOWN, Action, Change, FieldChange, Plan
+import re
+
+from deployer.engine.differences import FieldChange
+from deployer.engine.plan import UNKNOWN, Action, Change, Plan
 
 PLAN = Plan(
     (
@@ -32,3 +35,8 @@ PLAN = Plan(
         Change("function/nearest", Action.DELETE),
     )
 )
+
+
+def places(change: Change) -> set[str]:
+    """Return the paths of a change; elements that a list gains or loses count as the list."""
+    return {re.sub(r"\[[+-]\d+\]$", "", field.path) for field in change.fields}

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from deployer.engine.plan import Ref
 from deployer.project.canary import CANDIDATE, CHOOSER, LIVE, Canary, compose, decompose
-from deployer.project.workflow import fill, functions, picture, problems, state_names
+from deployer.project.drawing import drawing
+from deployer.project.workflow import fill, functions, problems, state_names
 from tests.support.projects import ROOT
 
 Json = dict[str, Any]
@@ -136,11 +137,9 @@ def test_the_graphs_lie_side_by_side_and_change_only_in_names() -> None:
 
 
 def test_a_picture_shows_both_graphs() -> None:
-    lines = picture(compose(SHIPPED, JSONATA, 10)).splitlines()
-    chooser = "Choose_live_or_canary"
-    assert f"    start --> {chooser}" in lines
-    arrows = [line for line in lines if line.startswith(f"    {chooser} -->")]
-    assert [line.split()[-1] for line in arrows] == ["canary__Each_record", "live__Predict"]
+    machine = drawing(compose(SHIPPED, JSONATA, 10))
+    arrows = [arrow.target for arrow in machine.arrows if arrow.source == machine.start]
+    assert arrows == ["canary: Each record", "live: Predict"]
 
 
 @pytest.mark.parametrize(

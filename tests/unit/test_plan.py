@@ -9,6 +9,7 @@ of `desired`. `plan` is the expected plan: a line per change and an indented lin
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployer.engine.differences import FieldChange
 from deployer.engine.plan import (
     UNKNOWN,
     Action,
     Change,
     Desired,
-    FieldChange,
     Plan,
     Ref,
     State,
@@ -154,29 +155,72 @@ def test_nothing_forces_a_replacement_of_what_is_not_there():
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from(["", "x", "1"]))
 names = st.sampled_from(["one", "two", "three"])
+
+
+def named(inner):
+    """Lists whose elements have an Id each."""
+    element = st.fixed_dictionaries({"Id": names}, optional={"one": inner, "two": inner})
+    return st.lists(element, max_size=3, unique_by=lambda element: element["Id"])
+
+
 values = st.recursive(
     scalars,
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3), named(inner)
+    ),
     max_leaves=8,
 )
 fields = st.dictionaries(st.sampled_from("abcd"), values, max_size=4)
 
 
-def set_at(value, path, after):
-    """Change the part of a value at a path, such as environment.KEY or layers[0]; None removes."""
-    name, _, rest = path.partition(".")
-    base, *positions = name.replace("]", "").split("[")
-    steps = [base, *map(int, positions)]
-    if rest:
-        rest_steps = rest.replace("]", "").replace("[", ".#").split(".")
-        steps += [int(step[1:]) if step.startswith("#") else step for step in rest_steps]
-    here = value
-    for step in steps[:-1]:
-        here = here[step]
-    if after is None and isinstance(here, dict):
-        here.pop(steps[-1], None)
-    else:
-        here[steps[-1]] = after
+def steps(path):
+    """Split a path: layers[+0].arn is ["layers", "[+0]", "arn"]."""
+    return re.findall(r"\[[^]]*\]|[^.\[]+", path)
+
+
+def made(value, changes):
+    """Return a value with changes made: (steps to a part of it, the new part; None removes it)."""
+    if [] in [path for path, _ in changes]:
+        return changes[0][1]
+    parts = {}
+    for (step, *rest), after in changes:
+        parts.setdefault(step, []).append((rest, after))
+    if isinstance(value, dict):
+        new = {name: made(value.get(name), part) for name, part in parts.items()}
+        kept = {name: member for name, member in value.items() if name not in new}
+        return kept | {name: part for name, part in new.items() if part is not None}
+    return made_list(value, {step[1:-1]: part for step, part in parts.items()})
+
+
+def made_list(elements, parts):
+    if all(re.fullmatch(r"[+-]?\d+", step) for step in parts):
+        gone = {int(step[1:]) for step in parts if step.startswith("-")}
+        new = [element for number, element in enumerate(elements) if number not in gone]
+        for step in sorted((step for step in parts if step[0] == "+"), key=int):
+            new.insert(int(step), made(None, parts[step]))
+        for step in parts:
+            if step.isdigit():
+                new[int(step)] = made(new[int(step)], parts[step])
+        return new
+    named = {element["Id"]: element for element in elements}
+    order = parts.pop("*", None)
+    named |= {name: made(named.get(name), part) for name, part in parts.items()}
+    added = [name for name in named if name not in {element["Id"] for element in elements}]
+    there = [name for name in named if name not in added and named[name] is not None]
+    if order:
+        there = order[0][1]
+    return [named[name] for name in (*there, *added)]
+
+
+def sorted_names(value):
+    """Return a value whose lists of named elements are in the order of their names."""
+    if isinstance(value, dict):
+        return {name: sorted_names(member) for name, member in value.items()}
+    if not isinstance(value, list):
+        return value
+    elements = [sorted_names(element) for element in value]
+    named = elements and all(isinstance(element, dict) and "Id" in element for element in elements)
+    return sorted(elements, key=lambda element: element["Id"]) if named else elements
 
 
 @given(fields)
@@ -190,10 +234,9 @@ def test_what_is_there_as_desired_needs_nothing(desired):
 
 @given(fields, fields)
 def test_making_the_changes_that_the_plan_shows_leaves_nothing_to_change(desired, actual):
-    world = json.loads(json.dumps(actual))
-    for change in compare(desired, actual):
-        set_at(world, change.path, change.after)
-    assert compare(desired, world) == ()
+    changes = compare(desired, actual)
+    world = made(actual, [(steps(change.path), change.after) for change in changes])
+    assert compare(sorted_names(desired), sorted_names(world)) == ()
     undeclared = [name for name in actual if name not in desired]
     assert {name: world[name] for name in world.keys() - desired.keys()} == {
         name: actual[name] for name in undeclared

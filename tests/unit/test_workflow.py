@@ -12,7 +12,6 @@ from deployer.project.workflow import (
     fill,
     function_of,
     functions,
-    picture,
     placeholders,
     problems,
     tasks,
@@ -285,25 +284,6 @@ def test_an_unknown_field_of_a_machine_is_named():
         "$.Zzz: a state machine has no such field",
         "$.States.a.ItemProcessor.TimeoutSecond: a state machine has no such field; did you mean "
         "TimeoutSeconds?",
-    ]
-
-
-def test_a_picture_has_an_arrow_for_every_way():
-    assert picture(SOUND).splitlines() == [
-        "flowchart TD",
-        '    start(("input"))',
-        "    start --> Ask",
-        '    Ask["Ask"]',
-        "    Ask --> one",
-        '    one[["one"]]',
-        '    one -.->|"States.ALL"| failed',
-        '    failed["failed"]',
-        "    Ask --> Judge",
-        '    Judge{"Judge"}',
-        '    Judge -->|"some model answered"| Done',
-        '    Judge -->|"none did"| Bad',
-        '    Done(["Done"])',
-        '    Bad(["Bad"])',
     ]
 
 

@@ -7,11 +7,12 @@ targets it (Api-2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
+from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError, DeployerError, ForeignResource
 from deployer.resources.apigateway.calls import ABSENT, create, remove, write
@@ -201,6 +202,13 @@ class HttpApi(Resource):
                 f"another run created the HTTP API {others[0]} at the same time",
                 "run the command again: it goes on with that one",
             )
+
+    def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
+        yield from super().widens(before, after)
+        if gains(before, after, "route", "authorization", "NONE"):
+            yield f"anyone who knows the URL may call {after['route']['key']}"
+        if gains(before, after, "cors", "origins", "*"):
+            yield "pages of every origin may call it (CORS *)"
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         api_id = actual.outputs["api_id"]

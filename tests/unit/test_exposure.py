@@ -1,0 +1,120 @@
+"""New access: what a plan must say aloud, and what it must not cry about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.engine.exposure import policy_widenings
+from deployer.project.settings import Settings
+from deployer.resources.iam import Role
+from deployer.service.declare import api, roles
+from deployer.service.permissions import policy
+
+ACCOUNT = {"AWS": ["123456789012"]}
+LAMBDA = {"Service": ["lambda.amazonaws.com"]}
+ASSUME = {"Effect": "Allow", "Principal": LAMBDA, "Action": "sts:AssumeRole"}
+ONLY_HERE = {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+TLS = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:*",
+    "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
+
+
+def allowing(**members: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*", **members}
+
+
+@pytest.mark.parametrize(
+    "before, after, sentences",
+    [
+        ([], [allowing()], []),
+        ([], [allowing(Principal=ACCOUNT)], []),
+        ([], [allowing(Principal="*")], ["p allows anyone (*) s3:GetObject"]),
+        ([], [allowing(Principal={"AWS": "*"})], ["p allows anyone (*) s3:GetObject"]),
+        ([allowing(Principal="*")], [allowing(Principal="*")], []),
+        ([allowing(Principal="*")], [allowing(Principal=ACCOUNT)], []),
+        (
+            [],
+            [allowing(Principal="*", Condition=ONLY_HERE)],
+            ["p allows anyone (*) s3:GetObject, if the condition on aws:SourceAccount holds"],
+        ),
+        ([], [allowing(NotPrincipal=ACCOUNT)], ["p allows anyone (*) s3:GetObject"]),
+        ([allowing()], [allowing(Action="s3:Get*")], ["p allows actions by a wildcard: s3:Get*"]),
+        ([], [allowing(Action="*")], ["p allows actions by a wildcard: *"]),
+        (
+            [],
+            [{"Effect": "Allow", "NotAction": "iam:*", "Resource": "x"}],
+            ["p allows actions by a wildcard: everything but iam:*"],
+        ),
+        (
+            [allowing()],
+            [allowing(Resource="*")],
+            ["p allows on every resource (*): s3:GetObject"],
+        ),
+        (
+            [allowing()],
+            [allowing(Resource="arn:aws:s3:::*")],
+            ["p allows on every resource (*): s3:GetObject"],
+        ),
+        (
+            [allowing(Resource="*")],
+            [allowing(Resource="*", Action=["s3:GetObject", "s3:PutObject"])],
+            ["p allows on every resource (*): s3:GetObject, s3:PutObject"],
+        ),
+        ([], [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}], []),
+        ([TLS], [], ["p no longer denies s3:* to anyone"]),
+        ([TLS], [{**TLS, "Resource": [*TLS["Resource"], "arn:aws:s3:::c"]}], []),
+        (
+            [TLS],
+            [{**TLS, "Resource": "arn:aws:s3:::b"}],
+            ["p no longer denies s3:* to anyone"],
+        ),
+        (
+            [{**ASSUME, "Condition": ONLY_HERE}],
+            [ASSUME],
+            ["p drops or changes the condition StringEquals aws:SourceAccount to "
+             "lambda.amazonaws.com"],
+        ),
+        ([ASSUME], [{**ASSUME, "Condition": ONLY_HERE}], []),
+    ],
+)  # fmt: skip
+def test_policies(before: list[Any], after: list[Any], sentences: list[str]) -> None:
+    old = {"p": policy(*before)} if before else None
+    assert list(policy_widenings(old, {"p": policy(*after)})) == sentences
+
+
+def test_a_policy_may_be_anywhere_and_a_field_may_be_absent() -> None:
+    wide = policy(allowing(Resource="*"))
+    after = {"policies": {"a": wide, "b": None}, "other": [wide]}
+    (sentence,) = policy_widenings({"policies": None}, after)
+    assert sentence.startswith("policies.a allows on every resource")
+    (gone,) = policy_widenings({"policy": policy(TLS)}, {"policy": None})
+    assert gone == "policy no longer denies s3:* to anyone"
+
+
+SETTINGS = Settings(Path()).located(account="123456789012", partition="aws", region="eu-west-1")
+
+
+def test_a_public_api_and_open_cors_are_said_once() -> None:
+    resource = api(SETTINGS)
+    public, cors = resource.widens(None, resource.fields)
+    assert public == "anyone who knows the URL may call POST /"
+    assert cors == "pages of every origin may call it (CORS *)"
+    assert list(resource.widens(resource.fields, resource.fields)) == []
+    with_iam = {**resource.fields, "route": {"key": "POST /", "authorization": "AWS_IAM"}}
+    assert list(resource.widens(with_iam, resource.fields)) == [public]
+    assert list(resource.widens(None, {**with_iam, "cors": None})) == []
+
+
+def test_a_permissions_boundary_that_goes_is_said() -> None:
+    role = roles(SETTINGS, ["a"])[0]
+    assert isinstance(role, Role)
+    bounded = {**role.fields, "permissions_boundary": "arn:aws:iam::aws:policy/X"}
+    assert list(role.widens(bounded, role.fields)) == ["the permissions boundary is removed"]
+    assert list(role.widens(role.fields, bounded)) == list(role.widens(None, role.fields)) == []
