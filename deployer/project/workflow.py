@@ -48,13 +48,18 @@ def _names_in(text: str) -> list[str]:
 
 
 def fill(value: Any, values: Mapping[str, Any]) -> Any:
-    """Return a definition in which each string "${name}" is replaced by the value of that name."""
+    """Return a definition with the value of that name in place of each string "${name}".
+
+    Comments stay as they are: they may name anything.
+    """
     if isinstance(value, Mapping):
-        return {key: fill(member, values) for key, member in value.items()}
+        return {
+            key: member if key == "Comment" else fill(member, values)
+            for key, member in value.items()
+        }
     if isinstance(value, list):
         return [fill(item, values) for item in value]
     name = _placeholder(value)
-    # A comment may name anything.
     return value if name is None else values.get(name, value)
 
 
@@ -222,6 +227,11 @@ def _state(
     if kind not in TYPES:
         yield f"{place}.Type: {kind!r} is none of {', '.join(TYPES)}"
         return
+    if language == "JSONata" and state.get("QueryLanguage", language) != language:
+        yield (
+            f"{place}.QueryLanguage: a workflow in JSONata holds no state in another language "
+            f"(Sfn-38)"
+        )
     yield from (
         f"{place}.{where}: must be a list"
         for where in _LISTS

@@ -147,4 +147,4 @@ def _concurrency(
 
 
 def _workflow(aws: Aws, settings: Settings, release: Release, missing: set[str]) -> Iterator[str]:
-    return workflow_findings(aws, settings, release)
+    return workflow_findings(aws, settings, declare.workflow(settings, release))

@@ -98,14 +98,15 @@ class Deployment:
             ConfigError: it would refuse the workflow. It may also be that it may not be asked
                 (Sfn-9); this is told.
         """
-        changes = [change for change in self.plan.effective if change.key == "workflow"]
+        changes = [change for change in self.plan.effective if change.key == WORKFLOW]
         if not any(
             change.action is Action.CREATE or "definition" in change.names for change in changes
         ):
             yield
             return
+        (workflow,) = (one for one in self.planned.resources if one.key == WORKFLOW)
         findings = self.pool.submit(
-            lambda: list(workflow_findings(self.aws, self.settings, self.release))
+            lambda: list(workflow_findings(self.aws, self.settings, workflow))
         )
         yield
         try:

@@ -8,21 +8,20 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json
 from deployer.engine.plan import resolve
 from deployer.project.settings import Settings
-from deployer.service import declare
+from deployer.resources.base import Resource
 from deployer.service.rehearsal import stand_in
-from deployer.service.release import Release
 
 
-def workflow_findings(aws: Aws, settings: Settings, release: Release) -> Iterator[str]:
+def workflow_findings(aws: Aws, settings: Settings, workflow: Resource) -> Iterator[str]:
     """Yield what Step Functions would refuse; the functions' versions need not exist for it.
+
+    Args:
+        workflow: as it is declared: also a composite of two is checked as a whole.
 
     Raises:
         AwsError: it may not be asked (Sfn-9), or does not answer.
     """
-    definition = resolve(
-        declare.workflow(settings, release).fields["definition"],
-        lambda ref: stand_in(settings, ref),
-    )
+    definition = resolve(workflow.fields["definition"], lambda ref: stand_in(settings, ref))
     answer = aws.call(
         "stepfunctions",
         "validate_state_machine_definition",

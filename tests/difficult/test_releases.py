@@ -422,6 +422,22 @@ def test_a_canary_gets_a_share_and_the_live_release_the_rest(service: Service) -
     ]
 
 
+def test_step_functions_checks_both_graphs_of_a_canary_before_the_first_write(
+    service: Service,
+) -> None:
+    service.up()
+    service.account.calls.clear()
+    with service.deployment(canary=10, **memory(1)).workflow_validated():
+        pass
+    (asked,) = (
+        call
+        for call in service.account.calls
+        if call.operation == "ValidateStateMachineDefinition"
+    )
+    states = json.loads(asked.json["definition"])["States"]
+    assert {"live: Predict", "canary: Predict"} <= states.keys()
+
+
 def test_while_a_canary_runs_plan_says_so_and_up_refuses(service: Service) -> None:
     service.up()
     service.up(canary=10, **memory(1))

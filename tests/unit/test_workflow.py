@@ -492,3 +492,18 @@ def test_a_catch_of_the_task_or_around_it_suffices(name):
     around = {"Type": "Parallel", "Branches": branches, "Catch": catch, "End": True}
     for state in ({**TASK, "Catch": catch}, around):
         assert list(uncaught(one_state(state))) == []
+
+
+def test_a_workflow_in_jsonata_holds_no_state_in_another_language() -> None:
+    state = {"Type": "Pass", "QueryLanguage": "JSONPath", "End": True}
+    assert list(problems(one_state(state))) == []
+    (problem,) = problems(one_state(state, QueryLanguage="JSONata"))
+    assert ".QueryLanguage: a workflow in JSONata holds no state in another language" in problem
+
+
+def test_a_comment_is_never_filled() -> None:
+    definition = {"Comment": "${a}", "States": {"x": {"Comment": "${a}", "Resource": "${a}"}}}
+    assert fill(definition, {"a": 1}) == {
+        "Comment": "${a}",
+        "States": {"x": {"Comment": "${a}", "Resource": 1}},
+    }
