@@ -15,10 +15,12 @@ import hypothesis
 import pytest
 
 from deployer.aws.access import Aws
+from deployer.children import started_by
 from deployer.local import process
 from tests.support.accounts import Calls, connect, reset
 from tests.support.command_line import deployer
 from tests.support.projects import ROOT, make_project
+from tests.support.warm import Programs
 
 # Each core has a worker: other threads would only wait, spinning, for most of the suite's time.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
@@ -78,6 +80,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, str(ROOT / "train.py"), "--output", str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def programs() -> Iterator[Programs]:
+    programs = Programs()
+    yield programs
+    programs.close()
+
+
+@pytest.fixture
+def warm(programs: Programs) -> Iterator[None]:
+    """Start the programs of commands that run in this process in a warm Python."""
+    with started_by(programs):
+        yield
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deployer.children import started_by
 from tests.support.projects import ROOT, make_project
-from tests.support.warm import Programs
 
 TABLE = "table.csv"
 
@@ -39,15 +37,6 @@ def retrain(trained_on_another_table: Path) -> Callable[[Path], None]:
     return put
 
 
-@pytest.fixture(scope="session")
-def programs() -> Iterator[Programs]:
-    programs = Programs()
-    yield programs
-    programs.close()
-
-
 @pytest.fixture(autouse=True)
-def warm(programs: Programs) -> Iterator[None]:
+def warm_programs(warm: None) -> None:
     """Start the programs of commands that run in this process in a warm Python."""
-    with started_by(programs):
-        yield

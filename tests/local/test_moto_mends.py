@@ -687,3 +687,22 @@ def test_a_second_mending_replaces_the_first() -> None:
         [sys.executable, "-c", TWICE], capture_output=True, text=True, env=environment
     )
     assert done.stdout.splitlines() == ["1", "2", "[] [b'bytes']"], done.stderr
+
+
+START = """
+import pathlib, sys
+from deployer.local.gateway import Gateway
+from deployer.local.moto_backend import application
+from deployer.local.process import Credentials
+Gateway(application.load(1), pathlib.Path("/nowhere"), 0, 1, Credentials("a", "b"))
+print(*(name in sys.modules for name in ("moto.stepfunctions", "moto.ec2", "moto.batch")))
+from moto.batch import batch_backends
+from moto.batch.utils import JobStatus
+from moto.batch.models import JobStatus as other
+print(JobStatus is other, "us-east-1" in batch_backends["123456789012"])
+"""
+
+
+def test_no_ec2_is_imported_at_the_start_and_batch_can_be_later() -> None:
+    done = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["True False False", "True True"], done.stderr
