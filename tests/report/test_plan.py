@@ -202,6 +202,8 @@ texts = st.text(st.characters(codec="utf-8"), min_size=0, max_size=400)
 @example("", "e\u0301", "\u00e9", "", 80)  # both look like an e with an accent
 @example("", "a", "a\u200b", "", 80)
 @example("x" * 400, "", "...", "", 80)
+@example("x" * 400, "a", "b", "y" * 400, 80)
+@example("x" * 190, "a", "b", "y" * 20, 40)
 def test_two_values_that_differ_are_never_shown_as_the_same(
     head: str, one: str, other: str, tail: str, width: int
 ) -> None:
