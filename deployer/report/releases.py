@@ -24,7 +24,7 @@ def print_releases(console: Console, releases: Sequence[ListedRelease]) -> None:
             console.print()
         console.print(_title(release))
         for line in _lines(release):
-            console.print(Padding(line, (0, 0, 0, _INDENT)))
+            console.print(Padding(line, (0, 0, 0, _INDENT), expand=False))
 
 
 def _title(release: ListedRelease) -> Text:
@@ -46,7 +46,7 @@ def _lines(release: ListedRelease) -> Iterator[Text]:
         for name, model in release.models.items():
             yield Text(f"{name}: model {model}")
     if release.changes is not None:
-        changes = release.changes or ["nothing that is served differs from the release before"]
+        changes = release.changes or ["serves the same as the release before"]
         yield from (Text(line, style="yellow") for line in changes)
     yield from (Text(f"cannot be gone back to: {line}", style="red") for line in release.missing)
 

@@ -93,6 +93,17 @@ class Planned:
     kept: dict[str, int]
     plan: Plan
 
+    def showing(self, other: Planned, note: str) -> Planned:
+        """Return this plan with the change of the workflow as another plan shows it, and a note.
+
+        A run compares again, so what a plan shows of a field does not decide what is written.
+        """
+        shown = {change.key: replace(change, note=note) for change in other.plan.changes}
+        changes = (
+            shown[change.key] if change.key == WORKFLOW else change for change in self.plan.changes
+        )
+        return replace(self, plan=replace(self.plan, changes=tuple(changes)))
+
     @property
     def makes_release(self) -> bool:
         """Whether the plan changes what is served."""

@@ -234,5 +234,5 @@ def _proved(models: Sequence[Model]) -> str:
     if compared == len(models):
         return f"{versions} as trained"
     if not compared:
-        return f"{versions}; without an example in the manifest, what they answer is not compared"
+        return f"{versions}; without an example, what they answer is not compared"
     return f"{versions}, {compared} of them compared with their examples"

@@ -16,13 +16,15 @@ from typing import Any, cast
 
 from deployer.aws.access import Aws
 from deployer.engine.apply import Run, plan_changes
+from deployer.engine.compare import canonical_json
 from deployer.engine.events import Emit, Note, PlanReady, RunFinished
 from deployer.engine.plan import Plan, State
 from deployer.errors import ReleaseUnavailable
+from deployer.project.canary import decompose
 from deployer.project.models import Model
 from deployer.project.provenance import Provenance, caller
 from deployer.project.settings import Settings
-from deployer.resources.stepfunctions import StateMachine, StateMachineFields
+from deployer.resources.stepfunctions import Definition, StateMachine, StateMachineFields
 from deployer.service.account import WORKFLOW
 from deployer.service.comparison import compared
 from deployer.service.contents import Contents, FunctionVersion, model_files, read_contents
@@ -198,7 +200,7 @@ def _plan_switch(
     aws: Aws, settings: Settings, pool: Executor, emit: Emit, history: History, target: Target
 ) -> Switch:
     assert history.live is not None
-    live = history.live.workflow
+    live = _faced(history.live, target)
     names = {**functions_of(settings, live), **functions_of(settings, target.workflow)}
     contents = read_contents(aws, settings, list(names))
     missing = list(contents.missing(settings, target.workflow))
@@ -208,12 +210,22 @@ def _plan_switch(
             "what was live stays live; to see the other releases: python -m deployer releases",
         )
     machine, state = _machine(aws, settings, contents, target)
-    plan = plan_changes([machine], {WORKFLOW: state})
+    faced = replace(state, fields={**state.fields, "definition": live})
+    plan = plan_changes([machine], {WORKFLOW: faced})
     lines = list(compared(settings, contents, live, target.workflow))
     for line in lines or [f"{target.name} is what is live already"]:
         emit(Note(line))
     emit(PlanReady(plan))
     return Switch(aws, settings, pool, emit, target, machine, state, plan)
+
+
+def _faced(live: Definition, target: Target) -> Mapping[str, Any]:
+    """Return the workflow with which the target is compared: of a canary, the one that goes."""
+    canary = decompose(live.workflow)
+    if canary is None:
+        return live.workflow
+    promoted = canonical_json(canary.candidate) == canonical_json(target.workflow)
+    return canary.live if promoted else canary.candidate
 
 
 def _machine(

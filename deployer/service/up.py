@@ -208,7 +208,10 @@ def plan_release(
     planned = plan_against(settings, release, faced)
     if canary is not None:
         trial = tried(live, planned, canary)
-        planned = plan_against(settings, release, account, trial)
+        others = f"the others stay with release {trial.number}"
+        planned = plan_against(settings, release, account, trial).showing(
+            planned, f"as a canary: {canary} % of the requests; {others}"
+        )
     for line in notes(live, planned, canary):
         emit(Note(line))
     written = {change.key for change in planned.plan.effective}

@@ -136,7 +136,7 @@ def test_no_request_fails_and_none_mixes_releases_whatever_goes_live(live: Path)
     timeline = Timeline()
     with ThreadPoolExecutor(8) as pool:
 
-        def place() -> tuple[Any, ...]:
+        def place() -> Any:
             return connect(server), settings, pool, lambda event: None
 
         def go(before: set[int], after: set[int], plan: Callable[[], Any]) -> Any:
@@ -154,7 +154,7 @@ def test_no_request_fails_and_none_mixes_releases_whatever_goes_live(live: Path)
             client.wait_for(30)
             go({10, 11}, {11}, lambda: plan_promotion(*place()))
             client.wait_for(5)
-            go({11}, {3}, lambda: plan_rollback(*place(), to=3))
+            go({11}, {3}, lambda: plan_rollback(*place(), 3))
             client.wait_for(5)
     for begun, ended, releases in client.answers:
         assert len(releases) == 1, "an answer of two releases"
