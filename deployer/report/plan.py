@@ -66,7 +66,7 @@ def plan_lines(plan: Plan, width: int, *, full: bool = False) -> Iterator[Text]:
         sign, style = SIGNS[change.action]
         yield from folded(f"{sign:>3} {change.action.value:7} {change.key}", 12, width, style)
         if change.note:
-            yield from folded(change.note, _INDENT, width)
+            yield from folded(f"{' ' * _INDENT}{change.note}", _INDENT, width)
         for line in change_lines(change, layout):
             yield from folded(line, _indent_of(line), width, _LINE_STYLES.get(line.strip()[:1], ""))
     for line in widening_lines(plan):

@@ -43,12 +43,18 @@ def _local_time(time: datetime) -> str:
 
 def _lines(release: ListedRelease) -> Iterator[Text]:
     if release.live or release.changes is None:
-        for name, model in release.models.items():
-            yield Text(f"{name}: model {model}")
+        serves = [f"{name}: model {model}" for name, model in release.models.items()]
+        yield from _labelled("serves", serves)
     if release.changes is not None:
-        changes = release.changes or ["serves the same as the release before"]
-        yield from (Text(line, style="yellow") for line in changes)
-    yield from (Text(f"cannot be gone back to: {line}", style="red") for line in release.missing)
+        changes = release.changes or ["nothing that is served"]
+        yield from _labelled("changed", changes, "yellow")
+    yield from _labelled("gone", release.missing, "red")
+
+
+def _labelled(label: str, lines: Sequence[str], style: str = "") -> Iterator[Text]:
+    """Yield lines with a label before the first one."""
+    for number, line in enumerate(lines):
+        yield Text.assemble(f"{'' if number else label:9}", (line, style))
 
 
 def print_difference(console: Console, difference: Difference) -> None:

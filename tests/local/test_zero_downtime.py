@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from deployer.engine.events import Event
 from deployer.images.context import NO_BASE
 from deployer.local import process
 from deployer.local.process import ACCOUNT, REGION
@@ -136,8 +137,11 @@ def test_no_request_fails_and_none_mixes_releases_whatever_goes_live(live: Path)
     timeline = Timeline()
     with ThreadPoolExecutor(8) as pool:
 
+        def tell(event: Event) -> None:
+            return None
+
         def place() -> Any:
-            return connect(server), settings, pool, lambda event: None
+            return connect(server), settings, pool, tell
 
         def go(before: set[int], after: set[int], plan: Callable[[], Any]) -> Any:
             with timeline.switching(before, after):
@@ -154,7 +158,7 @@ def test_no_request_fails_and_none_mixes_releases_whatever_goes_live(live: Path)
             client.wait_for(30)
             go({10, 11}, {11}, lambda: plan_promotion(*place()))
             client.wait_for(5)
-            go({11}, {3}, lambda: plan_rollback(*place(), 3))
+            go({11}, {3}, lambda: plan_rollback(connect(server), settings, pool, tell, 3))
             client.wait_for(5)
     for begun, ended, releases in client.answers:
         assert len(releases) == 1, "an answer of two releases"
