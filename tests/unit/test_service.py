@@ -208,7 +208,6 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
     """All parameters of all writing calls of a first up, held against the service models."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from deployer.images.context import NO_BASE
     from deployer.service.up import plan_up
     from tests.support.accounts import connect, reset
 
@@ -227,7 +226,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
         load_settings(project, {}, {}).located(
             account="123456789012", partition="aws", region="us-east-1"
         ),
-        base_image=NO_BASE,
+        bare=True,
     )
     with ThreadPoolExecutor(4) as pool:
         plan_up(aws, settings, pool, lambda event: None).apply(lambda: False)
