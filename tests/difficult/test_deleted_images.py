@@ -96,6 +96,9 @@ class FailedVersions:
     numbers: frozenset[str]
 
     def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if call.operation == "PublishVersion":
+            answer = forward(call)
+            return answer.with_json({**answer.json, "State": "Pending"})
         if call.operation != "GetFunction" or call.url.rpartition("=")[2] not in self.numbers:
             return None
         answer = forward(call)
@@ -116,8 +119,8 @@ def test_a_version_that_stays_failed_is_published_anew(
     service.account.troubles = [FailedVersions(frozenset({"1"}))]
     changes = {change.key: change for change in service.plan().effective}
     assert ("image" in changes) is not image_is_back
-    (field,) = changes["function/random_forest"].fields
-    assert (field.path, field.before, field.after) == ("failure", "ImageDeleted", None)
+    fields = {(field.path, field.before) for field in changes["function/random_forest"].fields}
+    assert ("failure", "ImageDeleted") in fields
     assert "workflow" in changes
     service.up()
     assert live(service) == {"2"}
