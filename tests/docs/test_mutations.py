@@ -45,7 +45,7 @@ def test_every_row_that_names_a_test_has_a_mutation_or_a_reason() -> None:
     [
         (["--help"], 0, "usage: python -m tests.mutations"),
         (["--list", "Img-9"], 0, "Img-9\timages/ecr.py"),
-        (["Img-99"], 2, "no mutation of Img-99"),
+        (["Nothing"], 2, "no mutation of Nothing"),
     ],
 )
 def test_help_list_and_an_unknown_row_run_nothing(

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from pathlib import Path
 from queue import Queue
 
 from tests.docs.test_behaviours import rows
 from tests.mutations import MUTATIONS
+from tests.mutations.child import run as run_pytest
 from tests.mutations.mutation import Mutation
 from tests.support.projects import ROOT
 
 TIMEOUT_S = 1200
+_CONTEXT = multiprocessing.get_context("forkserver")
 _DETAILS = """
 Works on copies of the checkout. A mutation that SURVIVES means that its row's tests cannot fail:
 the exit code is then 1. SKIPPED: this machine lacks what the tests need, such as a Docker engine.
@@ -50,23 +54,35 @@ def verdict(mutation: Mutation, checkout: Path, models: Path) -> str:
     files, names = zip(*named_in_row(mutation.row), strict=True)
     chosen = " or ".join(names)
     chosen = f"({chosen}) and {mutation.only}" if mutation.only else chosen
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-k", chosen, *set(files)]
-    environment = {**os.environ, "TESTS": "all", "TRAINED_MODELS": str(models)}
+    arguments = ["-q", "-x", "-n", "0", "-k", chosen, *sorted(set(files))]
     try:
         path.write_text(original.replace(mutation.old, mutation.new))
-        done = subprocess.run(
-            command, cwd=checkout, env=environment, capture_output=True, timeout=TIMEOUT_S
-        )
-    except subprocess.TimeoutExpired:  # a wait without an end is noticed, too
-        return "dies"
+        code, output = _pytest(arguments, checkout, models)
     finally:
         path.write_text(original)
-    output = done.stdout.decode()
-    if done.returncode == 0:
+    if code == 0:
         return "SURVIVES" if " passed" in output else "SKIPPED"
-    if done.returncode in (1, 2):  # 2: the broken code cannot even be imported
+    # None: a wait without an end. An error: the broken code cannot even be imported.
+    if code is None or re.search(r"\d+ (failed|error)", output):
         return "dies"
     raise SystemExit(f"{mutation.row}, {mutation.old!r}:\n{output}")  # nothing was collected
+
+
+def _pytest(arguments: list[str], checkout: Path, models: Path) -> tuple[int | None, str]:
+    """Run pytest on a checkout; return its exit code, None after too long a time, and its output.
+
+    Programs that tests start import the checkout's code by PYTHONPATH.
+    """
+    variables = {"TESTS": "all", "TRAINED_MODELS": str(models), "PYTHONPATH": str(checkout)}
+    log = checkout.with_suffix(".log")
+    process = _CONTEXT.Process(target=run_pytest, args=(arguments, checkout, variables, log))
+    process.start()
+    process.join(TIMEOUT_S)
+    if process.exitcode is None:
+        os.killpg(process.pid or 0, signal.SIGKILL)  # with all that it started
+        process.join()
+        return None, ""
+    return process.exitcode, log.read_text(errors="replace")
 
 
 def chosen(wanted: Sequence[str]) -> Iterator[Mutation]:
@@ -84,6 +100,7 @@ def copied(folder: Path) -> Path:
 def run(mutations: Sequence[Mutation], jobs: int) -> int:
     """Run mutations, and print a line for each; return how many survive."""
     survivors = 0
+    _CONTEXT.set_forkserver_preload(["tests.mutations.preloaded"])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mutations-")))
         models = folder / "models"
@@ -101,7 +118,9 @@ def run(mutations: Sequence[Mutation], jobs: int) -> int:
                 checkouts.put(checkout)
 
         pool = stack.enter_context(ThreadPoolExecutor(jobs))
-        for mutation, found in zip(mutations, pool.map(one, mutations), strict=True):
+        running = {pool.submit(one, mutation): mutation for mutation in mutations}
+        for future in as_completed(running):
+            found, mutation = future.result(), running[future]
             survivors += found == "SURVIVES"
             print(f"{found}\t{mutation.row}\t{mutation.old!r}", flush=True)
     print(f"{survivors} survive")

@@ -157,4 +157,15 @@ MUTATIONS = [
         "== failed:",
         "recovered",
     ),
+    Mutation("Lambda-37", "local/events.py", "(60.0, 120.0)", "(60.0, 60.0)", "minutes"),
+    Mutation(
+        "Lambda-37",
+        "local/lambda_api.py",
+        "self._account.event_retries(version.arn)",
+        "2",
+        "answered_at_once",
+    ),
+    Mutation(
+        "Lambda-37", "local/moto_backend/account.py", "configs[-1]", "configs[0]", "how_often"
+    ),
 ]
