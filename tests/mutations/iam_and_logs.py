@@ -18,9 +18,7 @@ MUTATIONS = [
         'answer="PermissionsBoundary.PermissionsBoundaryArn"',
         'answer="PermissionsBoundary.X"',
     ),
-    Mutation(
-        "Iam-9", "resources/iam.py", 'self._remove_policies(aws, self.fields["policies"])', "pass"
-    ),
+    Mutation("Iam-9", "resources/iam.py", "self._remove_policies(aws, names)", "pass"),
     Mutation("Iam-10", "resources/iam.py", "if attached:", "if False:"),
     Mutation(
         "Iam-11", "service/rehearsal.py", "_INLINE_POLICIES_LIMIT:", "_INLINE_POLICIES_LIMIT * 9:"
