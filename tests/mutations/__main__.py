@@ -27,7 +27,8 @@ TIMEOUT_S = 1200
 _CONTEXT = multiprocessing.get_context("forkserver")
 _DETAILS = """
 Works on copies of the checkout. A mutation that SURVIVES means that its row's tests cannot fail:
-the exit code is then 1. SKIPPED: this machine lacks what the tests need, such as a Docker engine.
+the exit code is then 1, and so it is where NO TEST was found. SKIPPED: this machine lacks what the
+tests need, such as a Docker engine.
 All mutations take some hours; run those of the rows whose code or tests you changed.
 tests/docs/test_mutations.py holds every mutation to the code, and every row to a mutation or a
 reason.
@@ -48,7 +49,7 @@ def named_in_row(row: str) -> list[tuple[str, str]]:
 
 
 def verdict(mutation: Mutation, checkout: Path, models: Path) -> str:
-    """Run a row's tests with the code broken; return dies, SURVIVES or SKIPPED."""
+    """Run a row's tests with the code broken; return dies, SURVIVES, SKIPPED or NO TEST."""
     path = mutation.path(checkout)
     original = path.read_text()
     files, names = zip(*named_in_row(mutation.row), strict=True)
@@ -65,7 +66,8 @@ def verdict(mutation: Mutation, checkout: Path, models: Path) -> str:
     # None: a wait without an end. An error: the broken code cannot even be imported.
     if code is None or re.search(r"\d+ (failed|error)", output):
         return "dies"
-    raise SystemExit(f"{mutation.row}, {mutation.old!r}:\n{output}")  # nothing was collected
+    print(f"{mutation.row}, {mutation.old!r}:\n{output}", file=sys.stderr)
+    return "NO TEST"
 
 
 def _pytest(arguments: list[str], checkout: Path, models: Path) -> tuple[int | None, str]:
@@ -121,7 +123,7 @@ def run(mutations: Sequence[Mutation], jobs: int) -> int:
         running = {pool.submit(one, mutation): mutation for mutation in mutations}
         for future in as_completed(running):
             found, mutation = future.result(), running[future]
-            survivors += found == "SURVIVES"
+            survivors += found in ("SURVIVES", "NO TEST")
             print(f"{found}\t{mutation.row}\t{mutation.old!r}", flush=True)
     print(f"{survivors} survive")
     return survivors

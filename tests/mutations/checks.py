@@ -41,7 +41,7 @@ MUTATIONS = [
     Mutation("PERM-8", "service/declare.py", 'f"logs/{name}", "repository"]', 'f"logs/{name}"]'),
     Mutation(
         "PERM-9",
-        "service/up.py",
+        "service/account.py",
         "    aws = aws.remembering()\n",
         '    aws = aws.remembering()\n    aws.call("logs", "create_log_group", logGroupName="x")\n',
     ),

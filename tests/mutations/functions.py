@@ -100,10 +100,8 @@ MUTATIONS = [
         'return None if configuration.get("State") == "Pending" else True',
         "return True",
     ),
-    Mutation(
-        "Lambda-19", "resources/lambda_.py", 'if version["Version"] != "$LATEST"]', "if True]"
-    ),
-    Mutation("Lambda-22", "resources/lambda_.py", "if version not in used:", "if True:"),
+    Mutation("Lambda-19", "resources/lambda_.py", 'if version["Version"] != _LATEST]', "if True]"),
+    Mutation("Lambda-22", "resources/lambda_.py", "if version not in used]", "]"),
     Mutation(
         "Lambda-23",
         "service/permissions.py",

@@ -67,6 +67,15 @@ MUTATIONS = [
         "pass",
     ),
     Mutation(
+        "Sfn-16",
+        "local/moto_backend/state_machine_versions.py",
+        "if version.revision == _revision(self):",
+        "if False:",
+        "right",
+    ),
+    Mutation("Sfn-18", "resources/stepfunctions.py", '("ConflictException",),', "(),"),
+    Mutation("Sfn-19", "resources/stepfunctions.py", '{"publish": True, ', "{"),
+    Mutation(
         "Sfn-21",
         "resources/stepfunctions.py",
         "return True if answer is None else None",
@@ -134,4 +143,7 @@ MUTATIONS = [
     ),
     Mutation("Sfn-36", "project/workflow.py", "if name in places:", "if False:"),
     Mutation("Sfn-37", "state_machine.json", '"$[*].version"', '"$[0].version"'),
+    Mutation("Sfn-38", "project/canary.py", "{_LANGUAGE: _JSONATA, **state}", "state"),
+    Mutation("Sfn-39", "project/canary.py", "$random() < {", "$random() <= {"),
+    Mutation("Sfn-40", "project/canary.py", 'new = f"{side}: {name}"', 'new = f"{side}  {name}"'),
 ]
