@@ -51,7 +51,7 @@ MUTATIONS = [
         "resources/lambda_.py",
         "            when=being_changed,\n            deadline_s=300,",
         "            when=lambda error: None,\n            deadline_s=300,",
-        "R-4-down",
+        "R-4-DeleteFunction",
     ),
     Mutation(
         "Lambda-7",
