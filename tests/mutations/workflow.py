@@ -57,8 +57,8 @@ MUTATIONS = [
     Mutation(
         "Sfn-14",
         "resources/stepfunctions.py",
-        'if configuration.get("level", "OFF") == "OFF":',
-        "if False:",
+        '"tracingConfiguration.enabled", default=False',
+        '"tracingConfiguration.enabled", default=True',
     ),
     Mutation(
         "Sfn-15",
