@@ -225,9 +225,7 @@ def without_account(settings: Settings) -> tuple[Settings, Aws]:
 
 def for_local(settings: Settings) -> Settings:
     """Return the settings for the local AWS: images without a base, and its own account."""
-    from deployer.images.context import NO_BASE
-
-    return replace(settings, base_image=NO_BASE, account="")
+    return replace(settings, bare=True, account="")
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def pin_base(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobod
     """
     if reference == NO_BASE or "@" in reference:
         return reference
-    digests = _read_lock(lock)
+    digests = read_lock(lock)
     if reference not in digests:
         digests[reference] = Registry(reference).resolve()
         if write:
@@ -36,7 +36,8 @@ def pin_base(reference: str, lock: Path, *, write: bool, tell: Tell = tell_nobod
     return f"{reference}@{digests[reference]}"
 
 
-def _read_lock(lock: Path) -> dict[str, str]:
+def read_lock(lock: Path) -> dict[str, str]:
+    """Return the digests of a lock file, by reference; {} if there is none."""
     try:
         digests = read_json(lock)
         if not isinstance(digests, dict) or not all(

@@ -35,8 +35,9 @@ def prediction_check(
 ) -> Iterator[Callable[[], None]]:
     """Run a context's verify.py in the background; yield a function that waits for its result.
 
-    The function raises BuildError if predictions are wrong. An image without a base is not checked,
-    because it runs with the libraries of this Python.
+    The function raises BuildError if predictions are wrong. An image without a base is not
+    checked, because only its models' examples are to delay `up --local`; `check` gives the context
+    of the image for AWS.
     """
     program = context.path(PROGRAM)
     if not program.is_file() or context.base == NO_BASE or not models:

@@ -138,9 +138,10 @@ class Environment:
             failure = error_response("Sandbox.Timedout", "the init did not end in time")
         return replace(failure, log=tuple(self._latest))
 
-    def invoke(self, payload: bytes) -> Response | None:
+    def invoke(self, payload: bytes, request_id: str = "") -> Response | None:
         """Answer a request; None if the process had ended before it fetched the request."""
         invocation = Invocation(payload, time.time() + self.version.timeout_s)
+        invocation.request_id = request_id or invocation.request_id
         began = time.monotonic()
         with self._changed:
             if self._state is not State.READY:

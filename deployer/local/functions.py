@@ -33,21 +33,21 @@ class _Queue:
         self._turn = threading.Lock()
         self._environment: Environment | None = None
 
-    def invoke(self, payload: bytes) -> Response:
+    def invoke(self, payload: bytes, request_id: str) -> Response:
         """Answer a request; if the process ended while it was idle, a second one gets it."""
         with self._turn:
             return (
-                self._try(payload)
-                or self._try(payload)
+                self._try(payload, request_id)
+                or self._try(payload, request_id)
                 or error_response("Runtime.ExitError", "the process ended twice")
             )
 
-    def _try(self, payload: bytes) -> Response | None:
+    def _try(self, payload: bytes, request_id: str) -> Response | None:
         environment = self._environment
         if environment is None or not environment.is_alive():
             self.close()
             environment = self._environment = self._start()
-        return environment.wait_until_ready() or environment.invoke(payload)
+        return environment.wait_until_ready() or environment.invoke(payload, request_id)
 
     def close(self) -> None:
         environment, self._environment = self._environment, None
@@ -86,13 +86,14 @@ class Functions:
         self._queues: dict[str, _Queue] = {}
         self._lock = threading.Lock()
 
-    def invoke(self, version: Version, payload: bytes) -> Response:
+    def invoke(self, version: Version, payload: bytes, request_id: str = "") -> Response:
+        """Answer a request; without an id it gets a new one."""
         with self._lock:
             queue = self._queues.get(version.identity)
             if queue is None:
                 queue = _Queue(version, self._client, self._access, self._write_log)
                 self._queues[version.identity] = queue
-        return queue.invoke(payload)
+        return queue.invoke(payload, request_id)
 
     def keep(self, is_wanted: Callable[[Version], bool]) -> None:
         """End the environments of versions that are not wanted any more."""

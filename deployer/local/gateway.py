@@ -71,7 +71,7 @@ class Gateway:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
     def close(self) -> None:
-        self._functions.close()
+        self._lambda.close()
 
     def finished(self) -> int:
         """Return how many requests to APIs have ended."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import re
-import threading
-from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
 from deployer.local.answers import Answer, Environ, answer_json, read_body
+from deployer.local.events import Events
 from deployer.local.functions import Functions
 from deployer.local.guard import credential_scope
-from deployer.local.invocation import PAYLOAD_LIMIT, Version
+from deployer.local.invocation import PAYLOAD_LIMIT, Response, Version
 from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.process import REGION
 
@@ -25,9 +24,12 @@ _QUALIFIER = re.compile(r"(?:^|&)Qualifier=([^&]+)")
 class LambdaApi:
     """Invokes functions by name or ARN."""
 
-    def __init__(self, account: MotoAccount, functions: Functions) -> None:
+    def __init__(
+        self, account: MotoAccount, functions: Functions, events: Events | None = None
+    ) -> None:
         self._account = account
         self._functions = functions
+        self._events = events or Events()
 
     def answer(self, environ: Environ) -> Answer | None:
         """Answer Invoke; None for another operation."""
@@ -56,8 +58,7 @@ class LambdaApi:
             text = f"Could not parse request body into json: {problem}"
             return _refuse(400, "InvalidRequestContentException", text)
         if kind == "Event":
-            call = partial(self._functions.invoke, version, payload or b"{}")
-            threading.Thread(target=call, daemon=True).start()
+            self._start_event(version, payload or b"{}")
             return 202, {}, b""
         response = self._functions.invoke(version, payload or b"{}")
         headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version.version}
@@ -67,6 +68,19 @@ class LambdaApi:
         if response.is_error:
             headers["X-Amz-Function-Error"] = "Unhandled"
         return 200, headers, response.payload
+
+    def _start_event(self, version: Version, payload: bytes) -> None:
+        def attempt(request_id: str) -> Response | None:
+            if not self._exists(version):
+                return None
+            return self._functions.invoke(version, payload, request_id)
+
+        self._events.start(attempt, self._account.event_retries(version.arn))
+
+    def close(self) -> None:
+        """End the environments, and try no event again."""
+        self._events.close()
+        self._functions.close()
 
     def invoke_for_workflow(self, arn: str, payload: bytes) -> tuple[bytes, str | None]:
         """Invoke a function for a task; return the payload and the kind of its error."""

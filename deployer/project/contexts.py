@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 from deployer.aws.access import Tell
 from deployer.errors import BuildError
@@ -41,7 +43,8 @@ def load_contexts(
     """Return the build context of each image, by key; faults are added to the list.
 
     An image/NAME holds the files of lambda_src/, and those of lambda_src/NAME in place of files of
-    the same name.
+    the same name. A bare image is held to the same requirements as one for AWS, and this Python to
+    the libraries that trained.
 
     Args:
         keys: the image's key of each function.
@@ -64,12 +67,17 @@ def load_contexts(
             own,
         )
         try:
-            context = replace(context, base=_base(settings, context))
+            based = replace(context, base=_base(settings, context))
+            problems += _version_problems(based, libraries)
+            problems += _package_problems(based, served)
         except BuildError as error:
             problems.append(error.message)
+        else:
+            if not settings.bare:
+                context = based
+        if settings.bare:
+            problems += _installed_problems(settings, libraries, served)
         contexts[key] = context
-        problems += _version_problems(context, libraries)
-        problems += _package_problems(context, served)
     return contexts
 
 
@@ -79,7 +87,8 @@ def _libraries(models: Iterable[Model]) -> tuple[dict[str, str], list[str]]:
     first: dict[str, str] = {}
     problems = []
     for model in models:
-        for library, version in model.libraries.items():
+        for library, whole in model.libraries.items():
+            version = _minor(whole) if library == "python" else whole
             if versions.setdefault(library, version) != version:
                 problems.append(
                     f"{MANIFEST}: {first[library]} was trained with {library} {versions[library]} "
@@ -90,16 +99,19 @@ def _libraries(models: Iterable[Model]) -> tuple[dict[str, str], list[str]]:
     return versions, problems
 
 
+def _minor(version: str) -> str:
+    """Return the first two numbers of a version."""
+    return ".".join(version.split(".")[:2])
+
+
 def _base(settings: Settings, context: Context) -> str:
     """Return the base image that FROM names, not pinned yet.
 
     Raises:
-        BuildError: there is no Dockerfile (an image without a base needs one, too), or the base is
-            for another Python version than the one that trained.
+        BuildError: there is no Dockerfile, or the base is for another Python version than the one
+            that trained.
     """
     dockerfile, setting = context.dockerfile, settings.base_image
-    if setting == NO_BASE:
-        return NO_BASE
     if setting and not dockerfile.takes_base:
         raise BuildError(
             f"base_image is {setting}, but {dockerfile.path} has no ARG BASE before FROM to put "
@@ -118,8 +130,6 @@ def _base(settings: Settings, context: Context) -> str:
 
 def _version_problems(context: Context, libraries: Mapping[str, str]) -> Iterator[str]:
     """Yield the pinned libraries whose versions are not those that trained the models."""
-    if context.base == NO_BASE:
-        return
     from deployer.images.requirements import mismatches, target_environment
 
     environment = target_environment(context.python, context.architecture)
@@ -128,17 +138,9 @@ def _version_problems(context: Context, libraries: Mapping[str, str]) -> Iterato
 
 
 def _package_problems(context: Context, models: Iterable[Model]) -> Iterator[str]:
-    """Yield the packages of models that their image lacks, or has in another version.
-
-    An image without a base has the packages of this Python.
-    """
+    """Yield the packages of models that their image lacks, or has in another version."""
     needing = [(model.name, model.packages) for model in models if model.packages]
     if not needing:
-        return
-    if context.base == NO_BASE:
-        for name, packages in needing:
-            for package, version in packages.items():
-                yield from _not_installed(name, package, version)
         return
     from deployer.images.requirements import lacking, target_environment
 
@@ -149,7 +151,31 @@ def _package_problems(context: Context, models: Iterable[Model]) -> Iterator[str
             yield f"{MANIFEST}: {name} needs {package} {packages[package]}, {reason}"
 
 
-def _not_installed(name: str, package: str, version: str) -> Iterator[str]:
+def _installed_problems(
+    settings: Settings, libraries: Mapping[str, str], models: Iterable[Model]
+) -> Iterator[str]:
+    """Yield the libraries and packages that this Python has otherwise than they trained."""
+    from deployer.images.requirements import TRAINED_WITH
+
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = libraries.get("python", here)
+    if python != here:
+        yield (
+            f"{MANIFEST}: the models were trained with Python {python}, but this is Python {here}, "
+            f"in which --local runs them: run the deployer with Python {python}, or train again: "
+            f"{settings.train}"
+        )
+    for library in TRAINED_WITH:
+        if library in libraries:
+            who = "the models were trained with"
+            yield from _not_installed(who, library, libraries[library])
+    for model in models:
+        for package, version in model.packages.items():
+            yield from _not_installed(f"{model.name} needs", package, version)
+
+
+def _not_installed(who: str, package: str, version: str) -> Iterator[str]:
+    """Yield a problem if this Python has not this version of a package."""
     from importlib import metadata
 
     from deployer.images.requirements import same_modules
@@ -163,7 +189,7 @@ def _not_installed(name: str, package: str, version: str) -> Iterator[str]:
             f"but {installed} is installed here" if installed else "which is not installed here"
         )
         yield (
-            f"{MANIFEST}: {name} needs {package} {version}, {reason}: python -m pip install "
+            f"{MANIFEST}: {who} {package} {version}, {reason}: python -m pip install "
             f"{package}=={version}"
         )
 
@@ -176,6 +202,11 @@ def base_warnings(contexts: Mapping[str, Context]) -> Iterator[str]:
             yield warning
 
 
+def lock_file(settings: Settings) -> Path:
+    """Return the path of the file that keeps the digests of bases."""
+    return settings.project / "lambda_src" / LOCK_FILE
+
+
 def pin_bases(
     settings: Settings, contexts: Mapping[str, Context], *, write: bool, tell: Tell
 ) -> dict[str, Context]:
@@ -186,7 +217,7 @@ def pin_bases(
     Args:
         write: whether to add new digests to the lock file.
     """
-    lock = settings.project / "lambda_src" / LOCK_FILE
+    lock = lock_file(settings)
     return {
         key: replace(context, base=pin_base(context.base, lock, write=write, tell=tell))
         for key, context in contexts.items()

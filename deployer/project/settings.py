@@ -46,7 +46,8 @@ class Settings:
     """One service in one stage.
 
     `account`, `partition`, `region` and `dns_suffix` are known once STS has named the caller. An
-    `account` that was set before is the only one that the tool may work in.
+    `account` that was set before is the only one that the tool may work in. `bare` images have
+    neither base nor packages: their functions run in this Python, as --local needs it.
     """
 
     project: Path
@@ -64,6 +65,7 @@ class Settings:
     defaults: FunctionSettings = FunctionSettings()
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
     base_image: str | None = None
+    bare: bool = False
     builder: str = "auto"
     train: str = "python train.py"
     adopt: bool = False

@@ -211,12 +211,11 @@ class Function(OwnedFunction, Resource):
         return () if set(changed) == {"tags"} else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
-        answer, versions = aws.together(lambda: self._get(aws), lambda: self.versions(aws))
+        answer, newest = aws.together(lambda: self._get(aws), lambda: self._newest(aws))
         if answer is None:
             return None
         tags = tags_from(answer.get("Tags"))
         latest = self._fields(answer["Configuration"])
-        newest = versions[-1] if versions else None
         published = newest is not None and self._fields(newest) == latest
         outputs = {
             "arn": answer["Configuration"]["FunctionArn"],
@@ -224,7 +223,8 @@ class Function(OwnedFunction, Resource):
         }
         if newest is not None:
             outputs["version_arn"] = newest["FunctionArn"]
-        reason = failure(answer["Configuration"]) or failure(newest or {})
+        outputs["version_failure"] = failure(newest or {})
+        reason = failure(answer["Configuration"]) or outputs["version_failure"]
         fields = {"tags": self.ours.among(tags), "published": published, "failure": reason}
         return State({**latest, **fields}, outputs)
 
@@ -236,6 +236,24 @@ class Function(OwnedFunction, Resource):
             "image_digest": f"sha256:{configuration['CodeSha256']}",
             **read_members(_MEMBERS, configuration),
         }
+
+    def _newest(self, aws: Aws) -> dict[str, Any] | None:
+        """Return the newest version's configuration, with its state; None if there is none."""
+        versions = self.versions(aws)
+        if not versions:
+            return None
+        # Lambda-35: the list does not say its state.
+        return self._version(aws, versions[-1]["Version"]) or versions[-1]
+
+    def _version(self, aws: Aws, number: str) -> dict[str, Any] | None:
+        """Return a version's configuration with its state; None if it is not seen (R-6)."""
+        answer = aws.find(
+            _ABSENT, "lambda", "get_function", FunctionName=self.name, Qualifier=number
+        )
+        return answer["Configuration"] if answer else None
+
+    def _version_failure(self, aws: Aws, number: str) -> str | None:
+        return failure(self._version(aws, number) or {})
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
@@ -274,7 +292,8 @@ class Function(OwnedFunction, Resource):
                 **write_members(_CONFIGURATION, configuration),
             }
             self._write(aws, "update_function_configuration", parameters)
-        return self._publish(aws, desired)
+        failed = actual.outputs.get("version_failure") and actual.outputs["version_arn"]
+        return self._publish(aws, desired, failed)
 
     def _image_uri(self, desired: Fields) -> str:
         return f"{self.repository_uri}@{desired['image_digest']}"
@@ -303,23 +322,28 @@ class Function(OwnedFunction, Resource):
 
         aws.wait_until(check, reason="for Lambda: the function is being prepared")
 
-    def _publish(self, aws: Aws, desired: Fields) -> Fields:
-        """Publish $LATEST, and make sure that it has the image just set (Lambda-16, Lambda-17)."""
+    def _publish(self, aws: Aws, desired: Fields, failed: str | None = None) -> Fields:
+        """Publish $LATEST, and make sure that it has the image just set (Lambda-16, Lambda-17).
+
+        Args:
+            failed: the ARN of a version that cannot run. If nothing else changed, publishing would
+                return it for ever, so it is deleted (Lambda-36).
+        """
         sha256 = desired["image_digest"].removeprefix("sha256:")
         parameters = {"FunctionName": self.name, "CodeSha256": sha256}
-        published = aws.retry(
-            lambda: aws.call("lambda", "publish_version", **parameters),
-            when=not_ready,
-            deadline_s=300,
-        )
+
+        def publish() -> Any:
+            return aws.call("lambda", "publish_version", **parameters)
+
+        published = aws.retry(publish, when=not_ready, deadline_s=300)
+        if published["FunctionArn"] == failed and self._version_failure(aws, published["Version"]):
+            self.delete_versions(aws, [published["Version"]])
+            published = aws.retry(publish, when=not_ready, deadline_s=300)
         version = published["Version"]
 
         # Lambda-18: a version has a Pending of its own, and its update status can be null.
         def active() -> bool | None:
-            answer = aws.find(
-                _ABSENT, "lambda", "get_function", FunctionName=self.name, Qualifier=version
-            )
-            configuration = answer["Configuration"] if answer else {"State": "Pending"}  # R-6
+            configuration = self._version(aws, version) or {"State": "Pending"}  # R-6
             _raise_if_failed(configuration, "State", "")
             return None if configuration.get("State") == "Pending" else True
 

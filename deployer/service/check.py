@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
 
 from deployer.aws.access import Aws
 from deployer.engine.apply import read_all
 from deployer.engine.events import Emit, Note, as_notes
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.build import check_buildable
+from deployer.images.context import NO_BASE, Context
+from deployer.images.pins import read_lock
 from deployer.images.predictions import prediction_check
 from deployer.images.recipe import requirement_files
 from deployer.images.requirements import target_environment, with_gpu
-from deployer.project.contexts import base_warnings
+from deployer.project.contexts import base_warnings, lock_file
 from deployer.project.expressions import unchecked
 from deployer.project.settings import Settings
-from deployer.project.training import needed
+from deployer.project.training import needed, outdated
 from deployer.project.workflow import uncaught
 from deployer.service import declare
 from deployer.service.examples import ask_examples, texts, without_example
@@ -55,19 +59,37 @@ def project_findings(
         return None, list(error.problems)
     except DeployerError as error:
         return None, [error.message]
-    told = base_warnings(release.contexts) if offline else ()  # else read_release has
+    contexts = _contexts_for_aws(settings, release)
+    told = list(outdated(settings)) if offline else []  # else read_release has
+    if offline or settings.bare:
+        told += base_warnings(contexts)
+    refused = list(_build_findings(settings, contexts))
+    if settings.bare:  # the local AWS needs no builder: `up --local` works all the same
+        told += (f"warning: without --local, up refuses this: {line}" for line in refused)
+        refused = list(_build_findings(settings, release.contexts))
     for line in (*told, *without_example(release), *_warnings(release)):
         emit(Note(line))
-    findings = list(_build_findings(settings, release))
-    findings = findings or texts(ask_examples(settings, release, release.names))
-    return release, [*findings, *_prediction_findings(release, emit)]
+    findings = refused or texts(ask_examples(settings, release, release.names))
+    return release, [*findings, *_prediction_findings(release, contexts, emit)]
 
 
-def _build_findings(settings: Settings, release: Release) -> Iterator[str]:
-    """Yield what the chosen builder refuses of a Dockerfile or of requirements."""
-    for context in release.contexts.values():
+def _contexts_for_aws(settings: Settings, release: Release) -> Mapping[str, Context]:
+    """Return the build contexts that the images have on AWS, by key."""
+    if not settings.bare:
+        return release.contexts
+    return load_release(replace(settings, bare=False)).contexts
+
+
+def _build_findings(settings: Settings, contexts: Mapping[str, Context]) -> Iterator[str]:
+    """Yield what the chosen builder refuses of Dockerfiles, requirements and the lock file."""
+    checks: list[Callable[[], object]] = [
+        partial(check_buildable, settings.builder, context) for context in contexts.values()
+    ]
+    if any(context.base != NO_BASE for context in contexts.values()):
+        checks.append(partial(read_lock, lock_file(settings)))
+    for check in checks:
         try:
-            check_buildable(settings.builder, context)
+            check()
         except BuildError as error:
             yield f"{error.message}; {error.advice}" if error.advice else error.message
 
@@ -84,10 +106,12 @@ def _warnings(release: Release) -> Iterator[str]:
             yield f"warning: {warning}"
 
 
-def _prediction_findings(release: Release, emit: Emit) -> Iterator[str]:
+def _prediction_findings(
+    release: Release, contexts: Mapping[str, Context], emit: Emit
+) -> Iterator[str]:
     """Compare the handler's predictions with scikit-learn's, in each image's build context."""
 
-    for key, context in release.contexts.items():
+    for key, context in contexts.items():
         with prediction_check(context, release.model_files(key), as_notes(emit)) as verified:
             try:
                 verified()

@@ -85,7 +85,8 @@ def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project:
         "rows @ factors + intercept",
         "rows @ factors",
     )
-    stdout = run(project, "check", "--offline").stdout
+    stdout = run(project, "check", "--local").stdout
+    assert run(project, "check", "--offline").stdout == stdout
     assert "the handler of lambda_src/ does not predict as the models do" in stdout
     assert "linear_regression, evaluated with numpy: " in stdout
     assert "ENV FAST_PATHS=off in lambda_src/Dockerfile leaves all to scikit-learn" in stdout
@@ -218,7 +219,35 @@ def test_what_the_direct_builder_refuses_is_found_before_anything_is_created(
         text.write(f"{line}\n")
     edit(unverified / "setup.cfg", "stage = dev", "stage = dev\nbuilder = direct")
     assert finding in run(unverified, "check", "--offline").stdout
+    locally = run(unverified, "check", "--local", code=0)  # where nothing needs the builder
+    assert f": {finding}" in locally.stderr
+    assert "warning: without --local, up refuses this: " in locally.stderr
     reset(server)
     result = run(unverified, "up", "--endpoint-url", server.url, environment=keys(server))
     assert finding.partition(";")[0] in result.stderr
     assert "creating" not in result.stderr
+
+
+def test_a_broken_lock_file_is_found_without_a_registry(unverified: Path) -> None:
+    lock = unverified / "lambda_src" / "base.lock"
+    lock.write_text("5")
+    finding = f"{lock} must be a JSON object of digests by reference; delete it: the next up pins"
+    assert run(unverified, "check", "--offline").stdout.startswith(finding)
+    locally = run(unverified, "check", "--local", code=0)
+    assert f"warning: without --local, up refuses this: {finding}" in locally.stderr
+
+
+@pytest.mark.parametrize("option", ["--offline", "--local"])
+def test_without_an_account_too_check_tells_of_changed_data_and_old_bases(
+    unverified: Path, option: str
+) -> None:
+    edit(
+        unverified / "lambda_src" / "Dockerfile",
+        "FROM ${BASE}",
+        f"FROM public.ecr.aws/lambda/python:{sys.version_info[0]}.{sys.version_info[1]}",
+    )
+    with (unverified / "train.py").open("a") as program:
+        program.write("# another line\n")
+    told = run(unverified, "check", option, code=0).stderr
+    assert "train.py has changed since the models were trained" in told
+    assert ("stands on Amazon Linux 2, which" in told) == (sys.version_info < (3, 12))

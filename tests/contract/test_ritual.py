@@ -20,7 +20,6 @@ from deployer.aws.access import Aws
 from deployer.engine.apply import Run, needs_of, plan_changes, read_all
 from deployer.engine.graph import in_order
 from deployer.engine.plan import UNKNOWN, Action, Plan
-from deployer.images.context import NO_BASE
 from deployer.project.settings import load_settings
 from deployer.resources.base import Ownership, Resource
 from deployer.service import declare
@@ -321,7 +320,7 @@ def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
     )
     from dataclasses import replace
 
-    settings = replace(settings, base_image=NO_BASE)
+    settings = replace(settings, bare=True)
     world = World(aws, declare.declare(settings, load_release(settings)), request.param)
     yield world
     world.pool.shutdown()

@@ -580,3 +580,23 @@ def test_tags_go_out_in_the_shape_of_each_service(service: Service) -> None:
                 operation
             )
     assert account["functions"]["inference-dev-random-forest"]["tags"] == ours
+
+
+def test_the_local_aws_knows_how_often_an_event_is_tried_again(service: Service) -> None:
+    """Lambda-37: twice, unless the function's configuration says otherwise."""
+    from deployer.local.moto_backend.account import MotoAccount
+
+    service.up()
+    moto, name = MotoAccount(lambda environ, start: []), "inference-dev-random-forest"
+    arn = service.settings.function_arn("random_forest")
+    aws = service.account.aws()
+    found = [moto.event_retries(arn)]
+    for retries in (0, 1):
+        aws.call(
+            "lambda",
+            "put_function_event_invoke_config",
+            FunctionName=name,
+            MaximumRetryAttempts=retries,
+        )
+        found.append(moto.event_retries(arn))
+    assert found == [2, 0, 1]

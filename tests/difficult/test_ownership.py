@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -105,6 +106,13 @@ def test_what_lost_its_tags_is_refused_and_taken_over_only_when_asked(
     assert all(field.before is None for field in plan.adopting[0].fields)
     service.up(adopt=True)
     assert differences(picture(account.aws()), expected) == []
+    tagged = [
+        unquote(call.url)
+        for call in account.calls
+        if (call.service, call.operation) == ("apigatewayv2", "TagResource")
+    ]
+    assert bool(tagged) == (key == "api")
+    assert all("apigateway:us-east-1::/apis/" in url for url in tagged)  # Api-4: no account id
 
 
 @pytest.mark.parametrize("key", UNTAG)

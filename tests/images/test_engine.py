@@ -163,6 +163,7 @@ def test_a_requirement_that_is_not_pinned_is_refused(folder):
             "denied: Your authorization token has expired. Reauthenticate and try again.",
             "lasts twelve hours",
         ),
+        ("Your authorization token has expired.", "lasts twelve hours"),
         ("no basic auth credentials", "lasts twelve hours"),
         ("received unexpected HTTP status: 500", "layers that were pushed are skipped"),
     ],

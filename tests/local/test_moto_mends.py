@@ -177,6 +177,24 @@ def publishes_once_what_did_not_change(aws: Aws) -> bool:
     return bool(aws.call("lambda", "publish_version", FunctionName="probe")["Version"] == first)
 
 
+def publishes_once_what_differs_from_no_version(aws: Aws) -> bool:
+    function(aws)
+    first = aws.call("lambda", "publish_version", FunctionName="probe")["Version"]
+    uri = aws.call("lambda", "get_function", FunctionName="probe")["Code"]["ImageUri"]
+    aws.call("lambda", "update_function_code", FunctionName="probe", ImageUri=uri)
+    return bool(aws.call("lambda", "publish_version", FunctionName="probe")["Version"] == first)
+
+
+def publishes_again_what_was_deleted(aws: Aws) -> bool:
+    function(aws)
+    for memory in (200, 300):
+        aws.call("lambda", "update_function_configuration", FunctionName="probe", MemorySize=memory)
+        last = aws.call("lambda", "publish_version", FunctionName="probe")["Version"]
+    aws.call("lambda", "delete_function", FunctionName="probe", Qualifier=last)
+    again = aws.call("lambda", "publish_version", FunctionName="probe")
+    return bool((last, again["Version"], again["MemorySize"]) == ("2", "3", 300))
+
+
 def updates_tracing_tmp_and_overrides(aws: Aws) -> bool:
     function(aws)
     aws.call(
@@ -600,6 +618,8 @@ PROBES = [
     ignores_bucket_policies_it_cannot_evaluate,
     never_reuses_a_versions_number,
     publishes_once_what_did_not_change,
+    publishes_once_what_differs_from_no_version,
+    publishes_again_what_was_deleted,
     updates_tracing_tmp_and_overrides,
     updates_the_architecture,
     validates_definitions,

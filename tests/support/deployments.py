@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 from deployer.aws.access import Aws
 from deployer.engine.events import Emit, Event
 from deployer.engine.plan import Plan
-from deployer.images.context import NO_BASE
 from deployer.project.settings import Settings, load_settings
 from deployer.service.down import plan_down
 from deployer.service.listing import ListedRelease, list_releases
@@ -47,7 +46,7 @@ class Service:
         located = load_settings(self.project, {}, {}).located(
             account="123456789012", partition="aws", region=REGION
         )
-        return replace(located, base_image=NO_BASE, **self.overrides)
+        return replace(located, bare=True, **self.overrides)
 
     def up(self, aws: Aws | None = None, *, canary: int | None = None, **overrides: Any) -> Any:
         """Plan and apply; return the plan and the outputs."""

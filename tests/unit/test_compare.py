@@ -184,6 +184,15 @@ def test_lifecycle_tag_lists_are_sorted_and_empty_ones_dropped():
     )
 
 
+def test_a_transition_in_a_lifecycle_is_kept_and_a_difference():
+    """ECR-13: rules that archive images have members of their own."""
+    action = {"type": "transition", "targetStorageClass": "archive"}
+    archiving = json.loads(json.dumps(LIFECYCLE))
+    archiving["rules"][0]["action"] = action
+    assert canonical_lifecycle(archiving)["rules"][0]["action"] == action
+    assert canonical_lifecycle(archiving) != canonical_lifecycle(LIFECYCLE)
+
+
 def test_a_different_count_in_a_lifecycle_is_a_difference():
     other = json.loads(json.dumps(LIFECYCLE).replace("20,", "21,").replace("20}", "21}"))
     assert canonical_lifecycle(LIFECYCLE) == canonical_lifecycle(json.dumps(LIFECYCLE))

@@ -13,7 +13,6 @@ from click.testing import CliRunner
 
 from deployer.cli import cli
 from deployer.errors import ConfigError
-from deployer.images.context import NO_BASE
 from deployer.project.settings import load_settings
 from deployer.service.release import load_release
 
@@ -109,7 +108,16 @@ def test_only_the_image_of_the_model_needs_its_packages(project: Path) -> None:
 def test_without_an_image_this_python_must_have_the_packages(
     project: Path, packages: dict[str, str], reason: str
 ) -> None:
-    found = problems(project, packages, base_image=NO_BASE)
-    name = next(iter(packages))
+    name, version = next(iter(packages.items()))
+    with (project / "lambda_src" / "requirements.txt").open("a") as requirements:
+        requirements.write(f"{name}=={version}\n")
+    found = problems(project, packages, bare=True)
     expected = f"models/manifest.json: random_forest {reason}python -m pip install {name}==1.0"
     assert found == ([expected] if reason else [])
+
+
+def test_without_an_image_the_requirements_must_name_the_packages_all_the_same(
+    project: Path,
+) -> None:
+    (problem,) = problems(project, {"pandas": PANDAS}, bare=True)
+    assert problem.endswith(f"does not name: add the line pandas=={PANDAS}")

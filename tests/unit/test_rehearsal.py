@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from deployer.aws.access import Aws
-from deployer.images.context import NO_BASE
 from deployer.project.settings import Settings, load_settings
 from deployer.resources.base import Resource
 from deployer.service import declare
@@ -23,7 +22,7 @@ def settings(project: Path) -> Settings:
     found = load_settings(project, {}, {}).located(
         account="123456789012", partition="aws", region="eu-central-1"
     )
-    return replace(found, base_image=NO_BASE)
+    return replace(found, bare=True)
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 
@@ -22,8 +24,8 @@ from tests.support.projects import ROOT
 NAMES = ("linear_regression", "random_forest", "support_vector")
 
 
-def load(project, **options):
-    settings = load_settings(project, options, {})
+def load(project, *, bare=False, **options):
+    settings = replace(load_settings(project, options, {}), bare=bare)
     return load_release(
         settings.located(account="123456789012", partition="aws", region="eu-central-1")
     )
@@ -36,9 +38,11 @@ def problem(project, pattern, **options):
 
 
 def problems(project, **options):
-    with pytest.raises(ConfigError) as caught:
+    try:
         load(project, **options)
-    return list(caught.value.problems)
+    except ConfigError as error:
+        return list(error.problems)
+    return []
 
 
 def edit(path, change):
@@ -124,15 +128,61 @@ def test_an_image_of_other_versions_than_trained_is_refused(project, manifest):
         r"lambda_src/requirements.txt line [0-9]+: numpy==.*: the models were trained with "
         r"numpy==1.0",
     )
-    settings = replace(load_settings(project, {}, {}), base_image=NO_BASE)
-    assert (
-        load_release(settings).contexts["image"].base == NO_BASE
-    )  # without packages no version can be wrong
 
 
 def test_a_dockerfile_without_from_is_refused(project):
     (project / "lambda_src" / "Dockerfile").write_text('CMD ["predict.handler"]\n')
     problem(project, "Dockerfile has no FROM")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        ("Dockerfile", "FROM", "FORM", "has no FROM"),
+        ("Dockerfile", "FROM ${BASE}", "FROM public.ecr.aws/lambda/python:3.9", "python:3.9, but"),
+        ("Dockerfile", "ARG BASE=", "ARG OTHER=", "base_image is b:1, but .* has no ARG BASE"),
+        ("requirements.txt", "numpy==", "numpy>=", "numpy>=.*: the models were trained with numpy"),
+        ("requirements.txt", "scipy==", "#", "does not name scipy; the models were trained with"),
+    ],
+)
+def test_a_bare_image_is_held_to_what_one_for_aws_must_be(project, name, old, new, expected):
+    """--local leaves out no check of the Dockerfile and the requirements."""
+    path = project / "lambda_src" / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    base = {"base_image": "b:1"} if "b:1" in expected else {}
+    with_a_base = problems(project, **base)
+    assert any(re.search(expected, line) for line in with_a_base), with_a_base
+    assert problems(project, bare=True, **base) == with_a_base
+
+
+def test_a_bare_image_has_no_base(project):
+    assert load(project).contexts["image"].base != NO_BASE
+    assert load(project, bare=True).contexts["image"].base == NO_BASE
+
+
+@pytest.mark.parametrize("library", ["python", "numpy", "scipy", "scikit-learn", "joblib"])
+def test_a_bare_image_needs_the_libraries_that_trained_in_this_python(project, manifest, library):
+    edit(manifest, lambda content: content["libraries"].update({library: "1.0"}))
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    hint = (
+        f"Python 1.0, but this is Python {here}, in which --local runs them: run the deployer with "
+        "Python 1.0, or train again: python train.py"
+        if library == "python"
+        else f"{library} 1.0, but {metadata.version(library)} is installed here: python -m pip "
+        f"install {library}==1.0"
+    )
+    line = f"models/manifest.json: the models were trained with {hint}"
+    assert line in problems(project, bare=True)
+    assert line not in problems(project)
+
+
+def test_the_third_number_of_python_is_of_no_account(project, manifest):
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    edit(manifest, lambda content: content["libraries"].update({"python": f"{here}.99"}))
+    assert problems(project, bare=True) == []
+    assert load(project).contexts["image"].python == here
 
 
 def test_broken_json_is_told_with_line_and_column(project, workflow):

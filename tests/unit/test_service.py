@@ -108,6 +108,28 @@ def test_the_workflow_may_invoke_these_functions_with_and_without_a_version(
     ]
 
 
+def test_the_workflow_may_deliver_its_logs_by_actions_that_allow_only_a_star(
+    resources: list[Resource],
+) -> None:
+    (logs,) = statements(resources, "workflow", "logs")
+    assert logs["Resource"] == ["*"]
+    assert {"logs:CreateLogDelivery", "logs:DescribeLogGroups"} <= set(logs["Action"])
+
+
+def test_the_api_may_start_this_workflow_and_nothing_else(resources: list[Resource]) -> None:
+    assert set(field(resources, "role/api", "policies")) == {"start"}
+    (start,) = statements(resources, "api", "start")
+    assert start["Action"] == ["states:StartSyncExecution"]
+    arn = "arn:aws:states:ap-southeast-2:123456789012:stateMachine:inference-dev"
+    assert start["Resource"] == [arn]
+
+
+def test_the_workflow_logs_its_errors(resources: list[Resource]) -> None:
+    """Sfn-6: an express execution leaves no other trace; data of users stays out of it."""
+    logging = field(resources, "workflow", "logging")
+    assert (logging["level"], logging["include_execution_data"]) == ("ERROR", False)
+
+
 def test_only_this_account_uses_the_roles_and_only_its_functions_pull(
     resources: list[Resource],
 ) -> None:
@@ -129,9 +151,11 @@ def test_only_this_account_uses_the_roles_and_only_its_functions_pull(
 
 def test_tracing_adds_its_permissions_to_both_roles(settings: Settings) -> None:
     traced = declare.declare(replace(settings, tracing=True), load_release(settings))
-    assert "tracing" in field(traced, "role/functions", "policies") and "tracing" in field(
-        traced, "role/workflow", "policies"
-    )
+    put = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+    (functions,) = statements(traced, "functions", "tracing")
+    (workflow,) = statements(traced, "workflow", "tracing")
+    assert set(functions["Action"]) == put
+    assert set(workflow["Action"]) == put | {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
     assert field(traced, "workflow", "tracing") is True
     assert field(traced, "function/random_forest", "tracing") == "Active"
 
@@ -208,7 +232,6 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
     """All parameters of all writing calls of a first up, held against the service models."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from deployer.images.context import NO_BASE
     from deployer.service.up import plan_up
     from tests.support.accounts import connect, reset
 
@@ -227,7 +250,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
         load_settings(project, {}, {}).located(
             account="123456789012", partition="aws", region="us-east-1"
         ),
-        base_image=NO_BASE,
+        bare=True,
     )
     with ThreadPoolExecutor(4) as pool:
         plan_up(aws, settings, pool, lambda event: None).apply(lambda: False)

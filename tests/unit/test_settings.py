@@ -247,6 +247,16 @@ def test_every_retention_that_logs_accepts_can_be_set(load, days):
     assert load(f"[deployer]\nlog_retention_days = {days}").log_retention_days == days
 
 
+def test_the_retentions_are_those_that_logs_documents():
+    """Logs-2; its model does not list them, but the documentation in it does."""
+    import botocore.session
+
+    model = botocore.session.get_session().get_service_model("logs")
+    text = model.shape_for("Days").documentation.partition("Possible values are:")[2]
+    documented = re.findall(r"\d+", text.partition(".")[0])
+    assert [int(days) for days in documented] == list(RETENTION_DAYS)
+
+
 def test_every_region_that_botocore_knows_can_be_set(load):
     for region in every_region():
         assert load(region=region).region == region

@@ -95,6 +95,14 @@ class MotoAccount:
             memory_mb=int(model.memory_size),
         )
 
+    def event_retries(self, arn: str) -> int:
+        """Return how often an event of a function or version is tried again after an error."""
+        with self._lock:
+            model = self._function_model(arn, None, arn.split(":")[3])
+            # moto appends what replaces the former one on AWS.
+            configs = model.event_invoke_config if model else ()
+            return int(configs[-1].config.get("MaximumRetryAttempts", 2)) if configs else 2
+
     def has_function(self, name: str, qualifier: str | None, region: str) -> bool:
         with self._lock:
             return self._function_model(name, qualifier, region) is not None

@@ -102,20 +102,27 @@ def number_versions() -> None:
     """moto numbers and copies versions otherwise than Lambda.
 
     It counts the versions to number the next one, so the number of a deleted version comes back.
-    Versions share their code with $LATEST, so an update changes them too. And after the first
-    publication, a second one of the same code makes another version (Lambda-16).
+    Versions share their code with $LATEST, so an update changes them too. And it publishes again
+    after any update, though nothing differs from the last version, and not where the last version
+    was deleted (Lambda-16, Lambda-36).
     """
     from moto.awslambda.models import LambdaStorage
+
+    own = {"FunctionArn", "LastModified", "Version"}
+
+    def content(function: Any) -> dict[str, Any]:
+        members: dict[str, Any] = function.get_configuration()
+        return {name: value for name, value in members.items() if name not in own}
 
     @around(LambdaStorage, "publish_version")
     def publish(original: Any, self: Any, name_or_arn: str, description: str = "") -> Any:
         latest = self.get_function_by_name_or_arn_forbid_qualifier(name_or_arn)
         versions = self._functions[latest.function_name]["versions"]
-        if versions and not latest.code_or_config_updated:
+        if versions and content(latest) == content(versions[-1]):
             return versions[-1]
+        latest.code_or_config_updated = True
         arns = dict(self._arns)
         version = original(self, name_or_arn, description)
-        latest.code_or_config_updated = False
         latest.last_version = getattr(latest, "last_version", 0) + 1
         version.code = copy.deepcopy(latest.code)
         version.environment_vars = dict(latest.environment_vars)
