@@ -81,8 +81,13 @@ def same(before: Any, after: Any) -> bool:
     return bool(before == after)
 
 
+def equal(before: Any, after: Any) -> bool:
+    """Tell whether `differences` finds none."""
+    return _identity(before) == _identity(after)
+
+
 def _list_differences(path: str, before: list[Any], after: list[Any]) -> Iterator[FieldChange]:
-    if _identity(before) == _identity(after):
+    if equal(before, after):
         return
     if None in before or None in after:  # a null could not be told from an element that is absent
         yield FieldChange(path, before, after)
@@ -98,11 +103,11 @@ def _list_differences(path: str, before: list[Any], after: list[Any]) -> Iterato
         for change in changes:
             found = True
             yield change
-    orders = _orders(before, after)
-    if not found and orders is None:
+    order = moved(before, after)
+    if not found and order is None:
         yield FieldChange(path, before, after)
-    elif orders and (orders.significant or not found):
-        yield FieldChange(f"{path}[*]", orders.before, orders.after)
+    elif order and (order.significant or not found):
+        yield FieldChange(f"{path}[*]", order.before, order.after)
 
 
 def pairs(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Pair]:
@@ -127,15 +132,18 @@ def pairs(before: Sequence[Any], after: Sequence[Any]) -> Iterator[Pair]:
 
 
 @dataclass(frozen=True)
-class _Orders:
-    """Two orders of the elements that both lists name."""
+class Order:
+    """The order of the elements that both lists name, before and after.
+
+    `significant`: it says something, for nothing else sorts these elements.
+    """
 
     before: list[str]
     after: list[str]
     significant: bool
 
 
-def _orders(before: Sequence[Any], after: Sequence[Any]) -> _Orders | None:
+def moved(before: Sequence[Any], after: Sequence[Any]) -> Order | None:
     """Return the orders of the common names if they differ."""
     names = _names(before, after)
     if names is None:
@@ -145,7 +153,7 @@ def _orders(before: Sequence[Any], after: Sequence[Any]) -> _Orders | None:
     new_common = [name for name in new if name in old]
     if old_common == new_common:
         return None
-    return _Orders(old_common, new_common, member not in _SORTED)
+    return Order(old_common, new_common, member not in _SORTED)
 
 
 def _names(before: Sequence[Any], after: Sequence[Any]) -> tuple[str, list[str], list[str]] | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.engine.differences import ABSENT, differences, pairs
+from deployer.engine.differences import ABSENT, equal, moved, pairs
 from deployer.report.values import LONG, beginning, excerpts, printable, two_texts, value_text
 
 CONTEXT = 3
@@ -47,7 +47,7 @@ def _walk(
         yield Line(_SAME, depth, f"{label}[", place)
         yield from _elements(before, after, depth + 1, inner)
         yield Line(_SAME, depth, "]", place)
-    elif before is not ABSENT and after is not ABSENT and not list(differences("", before, after)):
+    elif before is not ABSENT and after is not ABSENT and equal(before, after):
         yield from _whole(_SAME, label, after, depth, place)
     elif _is_simple(before) and _is_simple(after):
         old, new = two_texts(before, after)
@@ -66,11 +66,12 @@ def _members(before: Any, after: Any, depth: int, place: str) -> Iterator[Line]:
 
 
 def _elements(before: Any, after: Any, depth: int, place: str) -> Iterator[Line]:
-    orders = [change for change in differences("", before, after) if change.path == "[*]"]
-    for order in orders:
+    aligned = list(pairs(before, after))
+    order = moved(before, after)
+    if order and (order.significant or all(equal(pair.before, pair.after) for pair in aligned)):
         yield Line(_OLD, depth, f"in the order {value_text(order.before)}", place)
         yield Line(_NEW, depth, f"in the order {value_text(order.after)}", place)
-    for pair in pairs(before, after):
+    for pair in aligned:
         inner = f"{place}[{pair.label}]"
         yield from _walk("", pair.before, pair.after, depth, place, inner)
 
@@ -111,8 +112,8 @@ def _short(before: Any, after: Any) -> bool:
     """Tell whether a list that is the same in both is shown in one line."""
     return (
         isinstance(after, list)
-        and not list(differences("", before, after))
         and all(map(_is_simple, after))
+        and equal(before, after)
         and len(value_text(after)) <= _ONE_LINE
     )
 

@@ -182,16 +182,16 @@ def _layers(points: Sequence[_Point]) -> list[list[_Point]]:
 
 def _order(layers: list[list[_Point]]) -> None:
     """Order each layer by the middle of the neighbours, down and up again: fewer crossings."""
+    places = {id(point): number for layer in layers for number, point in enumerate(layer)}
     for sweep in range(_SWEEPS):
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
-            places = {id(point): number for layer_ in layers for number, point in enumerate(layer_)}
             wanted = {}
             for number, point in enumerate(layer):
-                neighbours = point.above if down else point.below
-                near = [places[id(other)] for other in neighbours]
+                near = [places[id(other)] for other in (point.above if down else point.below)]
                 wanted[id(point)] = sum(near) / len(near) if near else number
             layer.sort(key=lambda point: wanted[id(point)])
+            places.update((id(point), number) for number, point in enumerate(layer))
 
 
 def _spread(layers: list[list[_Point]]) -> None:

@@ -243,3 +243,12 @@ def test_json_marks_unknown_values() -> None:
         "after": "(known after apply)",
     }
     assert [change["action"] for change in changes] == ["create", "update", "replace", "delete"]
+
+
+def test_statements_in_another_order_alone_are_shown_as_an_order() -> None:
+    one, two = ({"Sid": name, "Effect": "Deny", "Action": ["x"]} for name in ("one", "two"))
+    lines = shown(planned({"a": {"Statement": [one, two]}}, {"a": {"Statement": [two, one]}}))
+    assert [line.split(maxsplit=1)[1] for line in lines if line.strip()[0] in "+-"] == [
+        'in the order ["one", "two"]',
+        'in the order ["two", "one"]',
+    ]
