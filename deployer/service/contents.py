@@ -12,7 +12,7 @@ from deployer.aws.access import Aws
 from deployer.project.models import VERSION_DIGITS, described_metric
 from deployer.project.settings import Settings
 from deployer.resources.ecr import stored_images
-from deployer.resources.lambda_ import OwnedFunction, failure
+from deployer.resources.lambda_ import OwnedFunction
 from deployer.resources.s3 import ModelFiles
 from deployer.service.declare import ownership
 from deployer.service.releases import functions_of
@@ -71,10 +71,6 @@ class FunctionVersion:
         keys = (self.environment.get(name) for name in ("KEY", "SIGNATURE_KEY"))
         return frozenset(key for key in keys if key)
 
-    @property
-    def failure(self) -> str | None:
-        return failure(self.configuration)
-
 
 def read_versions(
     aws: Aws, settings: Settings, names: Iterable[str]
@@ -104,7 +100,10 @@ class Contents:
     images: frozenset[str]
 
     def missing(self, settings: Settings, workflow: Mapping[str, Any]) -> Iterator[str]:
-        """Yield a line for each part of a workflow that is gone or cannot run."""
+        """Yield a line for each part of a workflow that is gone.
+
+        Lists do not say whether Lambda can run a version (Lambda-35); the proof does.
+        """
         for name, arns in functions_of(settings, workflow).items():
             for arn in arns:
                 number = arn.rpartition(":")[2]
@@ -114,8 +113,6 @@ class Contents:
                     continue
                 if version.image not in self.images:
                     yield f"the image of {name} {number} is gone: {version.image}"
-                elif version.failure:
-                    yield f"Lambda cannot run {name} {number}: {version.failure}"
                 for key in sorted(version.files - self.files):
                     yield f"the file {key} of {name} {number} is gone from {settings.bucket}"
 

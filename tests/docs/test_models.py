@@ -29,6 +29,9 @@ def test_the_whole_example_trains_a_model_that_is_in_order(project: Path) -> Non
     branches = content["States"]["Predict"]["Branches"]
     branches.append(json.loads(json.dumps(branches[0]).replace("linear_regression", "churn")))
     workflow.write_text(json.dumps(content))
+    requirements = project / "lambda_src" / "requirements.txt"
+    pandas = manifest["models"]["churn"]["packages"]["pandas"]
+    requirements.write_text(f"{requirements.read_text()}pandas=={pandas}\n")
     result = run(project, "check", "--offline", "--local", code=0)
     assert result.stdout == "check: nothing found\n"
     assert "has no example" not in result.stderr

@@ -20,6 +20,7 @@ import types
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -190,18 +191,18 @@ def become(job: Mapping[str, Any], out: int, err: int, path: Sequence[str]) -> N
         runpy.run_path(program, run_name="__main__")
 
 
+_PREPARED = (
+    *(f"sklearn.{part}" for part in ("compose", "ensemble", "linear_model", "pipeline", "svm")),
+    "deployer.project.inspection.program",
+)
+
+
 def prepare(root: str) -> list[str]:
     """Import what models and programs need; return the path of an interpreter without a script."""
     path = sys.path[1:]
     sys.path[0] = root
-    import sklearn.compose
-    import sklearn.ensemble
-    import sklearn.linear_model
-    import sklearn.pipeline
-    import sklearn.svm  # noqa: F401
-
-    import deployer.project.inspection.program  # noqa: F401
-
+    for name in _PREPARED:
+        import_module(name)
     gc.freeze()  # a collection in a program would copy all this memory
     return path
 

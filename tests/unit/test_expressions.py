@@ -154,6 +154,7 @@ def test_every_field_of_a_state_is_looked_at_in_its_own_language() -> None:
     assert [problem.partition(":")[0] for problem in problems(definition)] == [
         "$.States.a.Catch[0].Output",
         "$.States.a.Branches[0].States.b.Output.Comment[0]",
+        "$.States.c.QueryLanguage",
     ]
 
 
