@@ -13,7 +13,7 @@ from deployer.commands.group import Cli
 VERBS = (
     *("up", "plan", "check", "down"),
     *("releases", "rollback", "promote"),
-    *("add", "remove", "image", "invoke", "env", "graph"),
+    *("init", "add", "remove", "image", "invoke", "env", "graph"),
 )
 
 
