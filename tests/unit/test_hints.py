@@ -35,6 +35,8 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("to agree: python -m deployer ... --yes", "to agree: .venv/bin/python -m deployer up "
                                                    "--stage 'my stage' --yes"),
         ("run python train.py --data x.csv", "run .venv/bin/python train.py --data x.csv"),
+        ("python -m deployer init", ".venv/bin/python -m deployer init --stage 'my stage' "
+                                    "--region eu-west-1"),
         ("python 3.12 is needed", "python 3.12 is needed"),
         ("use .venv/bin/python -m deployer up", "use .venv/bin/python -m deployer up"),
         ("", ""),
