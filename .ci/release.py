@@ -91,7 +91,18 @@ def build() -> None:
     with tempfile.TemporaryDirectory() as folder:
         parts = ("egg_info", "--egg-base", folder, "build", "-b", f"{folder}/build")
         for archive in ("sdist", "bdist_wheel"):
-            command = [sys.executable, "-B", "setup.py", "-q", *parts, archive, "-d", "dist"]
+            command = [
+                sys.executable,
+                "-B",
+                "-W",
+                "ignore",
+                "setup.py",
+                "-q",
+                *parts,
+                archive,
+                "-d",
+                "dist",
+            ]
             if subprocess.run(command).returncode:
                 fail(f"{archive} cannot be built")
     for path in sorted(Path("dist").iterdir()):

@@ -24,6 +24,7 @@ def cli() -> None:
 
     \b
     Example, on this machine, without AWS and without Docker:
+        python -m deployer init shop && cd shop
         python -m deployer up --local
         python -m deployer invoke --sample --local
         python -m deployer down --local --yes

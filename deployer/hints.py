@@ -7,6 +7,8 @@ or script that the user typed, and the options that say where to work.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -33,6 +35,8 @@ def program() -> str:
     script = Path(sys.argv[0])
     if script.name != "deployer":
         return f"{interpreter()} -m deployer"
+    if _in_uvx():
+        return f"uvx --from '{DISTRIBUTION}[local]' {script.name}"
     path = shutil.which(script.name)
     return (
         script.name
@@ -89,3 +93,20 @@ def install_command() -> str:
     """Return the command of pip that installs what --local needs: of the checkout, or of PyPI."""
     checkout = (Path(__file__).resolve().parents[1] / "setup.py").exists()
     return "pip install " + ("-e '.[local]'" if checkout else f"'{DISTRIBUTION}[local]'")
+
+
+def requirements_advice(path: Path) -> str:
+    """Tell how to install a requirements file into the environment in use."""
+    prefix, file = Path(sys.prefix), shlex.quote(os.path.relpath(path))
+    if _in_uvx():
+        return f"add an option of uvx, --with-requirements {file}"
+    if (prefix / "pipx_metadata.json").is_file():
+        return f"pipx runpip {prefix.name} install -r {shlex.quote(str(path.resolve()))}"
+    if importlib.util.find_spec("pip") is not None:
+        return f"{interpreter()} -m pip install -r {file}"
+    return f"uv pip install --python {shlex.quote(sys.executable)} -r {file}"
+
+
+def _in_uvx() -> bool:
+    """Tell whether uvx made the environment, which is then a folder of uv's cache."""
+    return "archive-v0" in Path(sys.prefix).parts

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +14,7 @@ from deployer.commands.interrupts import raising
 from deployer.commands.options import Options, common
 from deployer.commands.session import started
 from deployer.errors import Declined
-from deployer.hints import interpreter
+from deployer.hints import requirements_advice
 from deployer.project.template import EXAMPLES
 
 if TYPE_CHECKING:
@@ -105,11 +103,13 @@ def document(folder: Path, written: Written) -> dict[str, object]:
 
 def next_commands(project: Path) -> list[str]:
     """Return the commands that install what train.py needs, and deploy."""
-    commands = ["python -m deployer up --local", "python -m deployer invoke --sample --local"]
-    if importlib.util.find_spec("pip") is not None:  # uvx has none
-        file = shlex.quote(str(project / "requirements.txt"))
-        commands.insert(0, f"{interpreter()} -m pip install -r {file}")
-    return [f"next: {commands[0]}", *(f"      {command}" for command in commands[1:])]
+    install = requirements_advice(project / "requirements.txt")
+    indent = " " * len("next: ")
+    return [
+        f"next: {install}",
+        f"{indent}python -m deployer up --local",
+        f"{indent}python -m deployer invoke --sample --local",
+    ]
 
 
 def bring_up_to_date(options: Options, yes: bool) -> None:

@@ -13,8 +13,8 @@ CONFIG = "setup.cfg"
 CODE = "lambda_src"
 _SECTION = re.compile(r"^\[deployer[:\]]", re.MULTILINE)
 _ADVICE = (
-    "go to the project's folder, or name it: --project FOLDER; to begin a project: "
-    "python -m deployer init"
+    "go to the project's folder, or name it: --project FOLDER\n"
+    "to begin a project: python -m deployer init"
 )
 
 

@@ -17,7 +17,7 @@ from typing import IO
 
 from deployer.engine.events import Emit, Note, StepFailed, StepFinished, StepStarted
 from deployer.errors import ConfigError, TrainingFailed
-from deployer.hints import interpreter
+from deployer.hints import requirements_advice
 from deployer.project.manifest import MANIFEST, read_manifest
 from deployer.project.settings import Settings, train_commands
 
@@ -66,7 +66,7 @@ def train(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> Non
         KeyboardInterrupt: the user ended it; the program and its children have ended, too.
     """
     started = time.monotonic()
-    emit(Note(f"training: {settings.train}"))
+    emit(Note(f"training: {settings.train}", verbatim=True))
     emit(StepStarted("models", "train"))
     try:
         _run(settings, emit, environment)
@@ -172,10 +172,9 @@ def _failure(project: Path, command: str, code: int, said: str) -> TrainingFaile
     if -code == signal.SIGKILL:
         return TrainingFailed(f"{command} {how}", "the system does that when memory runs out")
     if said.startswith("ModuleNotFoundError") and (project / "requirements.txt").is_file():
-        file = shlex.quote(os.path.relpath(project / "requirements.txt"))
         return TrainingFailed(
             f"{command} {how}: {said.strip()}",
-            f"install what it needs: {interpreter()} -m pip install -r {file}",
+            f"install what it needs: {requirements_advice(project / 'requirements.txt')}",
         )
     if not said:
         return TrainingFailed(f"{command} {how} and said nothing", f"run it by itself: {command}")

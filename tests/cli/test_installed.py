@@ -57,6 +57,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     variables.pop("PYTHONPATH", None)
     found = run("python", "-c", "print(__import__('deployer').__file__)", cwd=folder, env=variables)
     assert Path(found.stdout.strip()).is_relative_to(site)
+    hint = "print(__import__('deployer.hints').hints.install_command())"
+    installed = run("python", "-c", hint, cwd=folder, env=variables).stdout.strip()
+    assert installed == f"pip install '{DISTRIBUTION}[local]'"
     return variables
 
 

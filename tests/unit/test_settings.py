@@ -303,7 +303,9 @@ def test_a_file_that_cannot_be_parsed_is_one_problem_on_one_line(problems, text,
 
 
 def test_a_folder_without_setup_cfg_is_no_project(tmp_path):
-    with pytest.raises(NoProject, match=r"is no project: it has no setup\.cfg\n.* deployer init$"):
+    with pytest.raises(
+        NoProject, match=r"is no project: it has no setup\.cfg\n.*\n.* deployer init$"
+    ):
         load_settings(tmp_path, {}, {})
 
 
