@@ -196,6 +196,8 @@ def outdated(settings: Settings) -> Iterator[str]:
     """
     trained = read_manifest(settings.project, []).get("trained")
     files = trained.get("files") if isinstance(trained, Mapping) else None
+    if files is None:
+        yield from _newer(settings)
     for name, sha256 in files.items() if isinstance(files, Mapping) else ():
         path = settings.project / str(name).replace("\0", "")
         if not path.resolve().is_relative_to(settings.project) or not path.is_file():
@@ -211,3 +213,18 @@ def outdated(settings: Settings) -> Iterator[str]:
                 f"{name} has changed since the models were trained; to train again: python -m "
                 f"deployer up --train"
             )
+
+
+def _newer(settings: Settings) -> Iterator[str]:
+    """Yield a line for each newer file that a training which ends with `add` names.
+
+    `add` records no script.
+    """
+    commands = train_commands(settings.train)
+    if not any(command[1:4] == ["-m", "deployer", "add"] for command in commands):
+        return
+    models = (settings.project / MANIFEST).stat().st_mtime_ns
+    for name in dict.fromkeys(word for command in commands for word in command[1:]):
+        path = settings.project / name
+        if path.is_file() and path.stat().st_mtime_ns > models:
+            yield f"{name} is newer than the models; to train again: python -m deployer up --train"

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from deployer.project import workflow
 from deployer.project.initial import RECORD, digest, initial_files, service_name
 from deployer.project.settings import load_settings
 from deployer.project.template import EXAMPLES
+from deployer.project.training import outdated
 from tests.support.command_line import deployer
 from tests.support.processes import deployer as in_process
 from tests.support.projects import ROOT
@@ -128,6 +130,31 @@ def test_settings_that_are_given_go_into_the_new_setup_cfg(tmp_path: Path) -> No
 )
 def test_the_service_is_named_after_the_folder(folder: str, name: str) -> None:
     assert service_name(Path("/somewhere", folder), "text") == name
+
+
+def test_without_a_workflow_the_plan_names_add(shop: Path) -> None:
+    (shop / "models").mkdir()
+    (shop / "models" / "manifest.json").write_text('{"format": 2, "libraries": {}, "models": {}}')
+    (shop / "state_machine.json").unlink()
+    (shop / "model.joblib").touch()
+    ran = deployer(shop, "plan", "--local", code=1)
+    assert f"error: state_machine.json does not exist in {shop}\nput the trained" in ran.err
+    assert "-m deployer add --local model.joblib" in ran.err
+
+
+def test_a_script_that_is_newer_than_the_added_model_is_told(shop: Path) -> None:
+    manifest = shop / "models" / "manifest.json"
+    manifest.parent.mkdir()
+    manifest.write_text('{"format": 2, "libraries": {}, "models": {}}')
+    settings = load_settings(shop, {}, {})
+    for path in (*contents(shop), "models/manifest.json"):
+        os.utime(shop / path, (1000, 1000))
+    assert list(outdated(settings)) == []
+    for name in ("train.py", "samples/model.json", "README.md"):
+        os.utime(shop / name, (1001, 1001))
+    again = "is newer than the models; to train again: python -m deployer up --train"
+    assert list(outdated(settings)) == [f"train.py {again}", f"samples/model.json {again}"]
+    assert list(outdated(replace(settings, train="python train.py"))) == []
 
 
 # Folders that are not empty, or no folders.
