@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from deployer import __version__
+from deployer.cli import VERBS
 from deployer.project import workflow
 from deployer.project.initial import RECORD, digest, initial_files, service_name
 from deployer.project.settings import load_settings
@@ -395,7 +396,7 @@ def test_an_update_keeps_example_and_settings(shop: Path) -> None:
 
 # Folders that are no project.
 
-VERBS = {
+ARGUMENTS = {
     "up": ("--local",),
     "plan": ("--local",),
     "check": ("--local",),
@@ -405,10 +406,13 @@ VERBS = {
     "image": ("--output", "image.tar"),
     "invoke": ("--sample", "--local"),
     "env": ("--local",),
+    "releases": ("--local",),
+    "rollback": ("--local", "--yes"),
+    "promote": ("--local", "--yes"),
 }
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", sorted({*VERBS} - {"init"}))
 def test_in_a_folder_that_is_no_project_nothing_starts(verb: str, tmp_path: Path) -> None:
     for text, reason in (
         (None, "it has no setup.cfg"),
@@ -418,19 +422,19 @@ def test_in_a_folder_that_is_no_project_nothing_starts(verb: str, tmp_path: Path
         if text is not None:
             (tmp_path / "setup.cfg").write_text(text)
         before = contents(tmp_path)
-        ran = deployer(tmp_path, verb, *VERBS[verb], code=1)
+        ran = deployer(tmp_path, verb, *ARGUMENTS[verb], code=1)
         assert f"error: {tmp_path.resolve()} is no project: " in ran.err and ran.out == ""
         assert reason in ran.err or verb in ("up", "plan", "check", "image"), ran.err
         assert f"to begin a project: {sys.orig_argv[0]} -m deployer init\n" in ran.err
         assert contents(tmp_path) == before and not (tmp_path / ".deployer").exists()
-    with_json = deployer(tmp_path, verb, *VERBS[verb], "--json", code=1).json
+    with_json = deployer(tmp_path, verb, *ARGUMENTS[verb], "--json", code=1).json
     assert with_json["error"]["type"] == "NoProject"
 
 
 @pytest.mark.parametrize("verb", ["up", "plan", "check", "add", "image"])
 def test_a_project_without_the_functions_code_is_none(verb: str, tmp_path: Path) -> None:
     (tmp_path / "setup.cfg").write_text("[deployer]\n")
-    ran = deployer(tmp_path, verb, *VERBS[verb], code=1)
+    ran = deployer(tmp_path, verb, *ARGUMENTS[verb], code=1)
     assert "is no project: it has no lambda_src/, the code of the functions" in ran.err
     assert [path.name for path in tmp_path.iterdir()] == ["setup.cfg"]
 
