@@ -409,6 +409,7 @@ ARGUMENTS = {
     "releases": ("--local",),
     "rollback": ("--local", "--yes"),
     "promote": ("--local", "--yes"),
+    "graph": (),
 }
 
 
