@@ -431,9 +431,7 @@ def test_step_functions_checks_both_graphs_of_a_canary_before_the_first_write(
     with service.deployment(canary=10, **memory(1)).workflow_validated():
         pass
     (asked,) = (
-        call
-        for call in service.account.calls
-        if call.operation == "ValidateStateMachineDefinition"
+        call for call in service.account.calls if call.operation == "ValidateStateMachineDefinition"
     )
     states = json.loads(asked.json["definition"])["States"]
     assert {"live: Predict", "canary: Predict"} <= states.keys()
