@@ -9,6 +9,8 @@
 # make bench   run the benchmarks that need neither a Docker engine nor a network
 # make docs    regenerate the generated parts: the picture and table in README.md, other pages, golden files
 # make lock    upgrade the development environment and rewrite requirements-dev.lock
+# make dist    build wheel and source distribution into dist/
+# make release cut a release: make release VERSION=0.2.0 (CONTRIBUTING.md)
 #
 # README.md shows what up, test and down run, for those without make.
 PYTHON ?= python3
@@ -55,6 +57,12 @@ lock: .venv/bin/pip
 	    $$(sed -n 's/^\([a-z-]*\)==.*/--exclude \1/p' lambda_src/requirements.txt); } >requirements-dev.lock.new
 	mv requirements-dev.lock.new requirements-dev.lock
 
+dist: .venv/test
+	$(BIN)/python .ci/release.py build
+
+release: .venv/test
+	$(BIN)/python .ci/release.py cut $(VERSION)
+
 # An environment counts once it has pip. Without its package python3-venv, Debian leaves one that has none, which the next
 # run completes.
 .venv/bin/pip:
@@ -72,4 +80,4 @@ lock: .venv/bin/pip
 	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt $(LOCK) -e '.[local,test]'
 	@touch $@
 
-.PHONY: up test down format lint types bench docs lock
+.PHONY: up test down format lint types bench docs lock dist release

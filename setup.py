@@ -1,4 +1,4 @@
-"""Put the template of new projects, which stands at the top level, into the wheel.
+"""Put the template of new projects, which stands at the top level and in examples/, into the wheel.
 
 setup.cfg describes the package.
 """
@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))  # an isolated build starts without it
 
-from deployer.project.template import copy_template  # noqa: E402  needs the line above
+from deployer.project.template import pack  # noqa: E402  needs the line above
 
 
 class BuildWithTemplate(build_py):
@@ -24,7 +24,7 @@ class BuildWithTemplate(build_py):
         if not getattr(self, "editable_mode", False):
             folder = Path(self.build_lib, "deployer", "template")
             shutil.rmtree(folder, ignore_errors=True)  # of an earlier build
-            copy_template(folder, ROOT)
+            pack(folder, ROOT)
 
 
 setup(cmdclass={"build_py": BuildWithTemplate})

@@ -13,7 +13,7 @@ from deployer.commands.group import Cli
 VERBS = (
     *("up", "plan", "check", "down"),
     *("releases", "rollback", "promote"),
-    *("add", "remove", "image", "invoke", "env", "graph"),
+    *("init", "add", "remove", "image", "invoke", "env", "graph"),
 )
 
 
@@ -24,6 +24,7 @@ def cli() -> None:
 
     \b
     Example, on this machine, without AWS and without Docker:
+        python -m deployer init shop && cd shop
         python -m deployer up --local
         python -m deployer invoke --sample --local
         python -m deployer down --local --yes

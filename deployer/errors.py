@@ -2,6 +2,7 @@
 
 DeployerError             one line for the user, and one of advice
 +-- ConfigError           settings, models or the workflow are wrong; lists every problem
+|   +-- NoProject         the folder is no project
 +-- ForeignResource       something of this name exists and is not ours
 +-- PlanMoved             a plan's file does not hold any more
 +-- Declined              the user said no, or could not be asked
@@ -63,6 +64,10 @@ class ConfigError(DeployerError):
     def __init__(self, problems: Iterable[str], advice: str = "") -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems), advice)
+
+
+class NoProject(ConfigError):
+    """The folder is no project; nothing was started or written."""
 
 
 class ForeignResource(DeployerError):

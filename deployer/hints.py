@@ -7,6 +7,8 @@ or script that the user typed, and the options that say where to work.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -15,8 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+DISTRIBUTION = "multi-model-deployer"  # on PyPI; setup.cfg has it, too
 # Options that decide what a command works on, in the order in which hints name them.
 PLACE = ("project", "service", "stage", "region", "profile", "endpoint_url", "local")
+_OF_INIT = PLACE[:4]  # it calls no AWS
 
 _COMMAND = re.compile(r"(?<![\w/.-])python (?:-m deployer ([a-z]+|\.\.\.)|(?=[^\s']+\.py\b))")
 
@@ -31,6 +35,8 @@ def program() -> str:
     script = Path(sys.argv[0])
     if script.name != "deployer":
         return f"{interpreter()} -m deployer"
+    if _in_uvx():
+        return f"uvx --from '{DISTRIBUTION}[local]' {script.name}"
     path = shutil.which(script.name)
     return (
         script.name
@@ -39,10 +45,10 @@ def program() -> str:
     )
 
 
-def place(options: Mapping[str, Any]) -> str:
-    """Return the given options of PLACE as command line arguments, each after a space."""
+def place(options: Mapping[str, Any], names: Sequence[str] = PLACE) -> str:
+    """Return the given options of these names as command line arguments, each after a space."""
     given = ""
-    for name in PLACE:
+    for name in names:
         value = options.get(name)
         if value in (None, False) or name == "project" and Path(str(value)) == Path():
             continue
@@ -64,7 +70,8 @@ def copyable(text: str, options: Mapping[str, Any], typed: Sequence[str] = ()) -
             return f"{interpreter()} "
         if match[1] == "...":
             return f"{program()} {shlex.join(typed)}"
-        return f"{program()} {match[1]}{place(options)}"
+        names = _OF_INIT if match[1] == "init" else PLACE
+        return f"{program()} {match[1]}{place(options, names)}"
 
     return _COMMAND.sub(command, text)
 
@@ -77,6 +84,29 @@ def environment_advice() -> str:
     if Path(".venv/bin/deployer").exists():
         return "use this project's own environment: .venv/bin/python -m deployer"
     return (
-        "make an environment that has it: python3 -m venv .venv && .venv/bin/python -m pip "
-        "install -e '.[local]'"
+        "make an environment that has it: python3 -m venv .venv && .venv/bin/python -m "
+        f"{install_command()}"
     )
+
+
+def install_command() -> str:
+    """Return the command of pip that installs what --local needs: of the checkout, or of PyPI."""
+    checkout = (Path(__file__).resolve().parents[1] / "setup.py").exists()
+    return "pip install " + ("-e '.[local]'" if checkout else f"'{DISTRIBUTION}[local]'")
+
+
+def requirements_advice(path: Path) -> str:
+    """Tell how to install a requirements file into the environment in use."""
+    prefix, file = Path(sys.prefix), shlex.quote(os.path.relpath(path))
+    if _in_uvx():
+        return f"add an option of uvx, --with-requirements {file}"
+    if (prefix / "pipx_metadata.json").is_file():
+        return f"pipx runpip {prefix.name} install -r {shlex.quote(str(path.resolve()))}"
+    if importlib.util.find_spec("pip") is not None:
+        return f"{interpreter()} -m pip install -r {file}"
+    return f"uv pip install --python {shlex.quote(sys.executable)} -r {file}"
+
+
+def _in_uvx() -> bool:
+    """Tell whether uvx made the environment, which is then a folder of uv's cache."""
+    return "archive-v0" in Path(sys.prefix).parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from deployer.commands.interrupts import raising
 from deployer.commands.options import Options, common
 from deployer.commands.session import started
 from deployer.errors import ConfigError, Declined
+from deployer.project.folder import refuse_incomplete
 
 if TYPE_CHECKING:
     from deployer.project.examples import Example
@@ -58,7 +60,7 @@ def command(
 
     started()
     project = options.project.resolve()
-    refuse_elsewhere(project)
+    refuse_incomplete(project)
     source = open_source(file)
     name = function_name(name, file)
     records = read_example(example) if example is not None else source.example
@@ -74,17 +76,9 @@ def command(
     show(options, addition, changed)
 
 
-def refuse_elsewhere(project: Path) -> None:
-    """Raise ConfigError in a folder that is no project, which `add` would litter."""
-    if not any((project / part).exists() for part in ("setup.cfg", "lambda_src")):
-        raise ConfigError(
-            [f"{project} is no project: it has neither setup.cfg nor lambda_src/"],
-            "go to the project's folder, or name it: --project FOLDER",
-        )
-
-
 def show(options: Options, addition: Addition, changed: Sequence[str]) -> None:
     """Print what was concluded and written; remarks and the next command go to stderr."""
+    from deployer.project.training import RUNNING
     from deployer.report.added import print_added, print_lines
     from deployer.report.console import print_json, stderr_console, stdout_console
 
@@ -104,7 +98,10 @@ def show(options: Options, addition: Addition, changed: Sequence[str]) -> None:
     print_added(out, addition.name, addition.estimator, addition.entry, files)
     if addition.branch is not None:
         print_json(sys.stdout, addition.branch)
-    lines = [options.wording(line) for line in (*map(note, addition.remarks), NEXT)]
+    remarks = [note(remark) for remark in addition.remarks]
+    if RUNNING not in os.environ:  # `up` goes on by itself
+        remarks.append(NEXT)
+    lines = [options.wording(line) for line in remarks]
     if not changed:
         lines.insert(0, "nothing was changed: the project has this very model already")
     print_lines(stderr_console(color=options.color), lines)

@@ -25,10 +25,11 @@ def command(options: Options) -> None:
 
     if not options.local:
         raise click.UsageError("only the local AWS needs this: add --local")
-    server = process.find(options.project.resolve())
+    settings = settings_of(options)
+    server = process.find(settings.project)
     if server is None:
-        raise process.NotRunning(options.project.resolve())
-    variables = server.environment(settings_of(options).region or process.REGION)
+        raise process.NotRunning(settings.project)
+    variables = server.environment(settings.region or process.REGION)
     if options.as_json:
         print_json(sys.stdout, variables)
     else:

@@ -10,6 +10,7 @@ import click
 
 from deployer.commands.options import Options, common
 from deployer.commands.session import started
+from deployer.project.folder import refuse_foreign
 
 if TYPE_CHECKING:
     from deployer.project.drawing import Machine
@@ -45,7 +46,10 @@ def command(options: Options, form: str | None, output: Path | None) -> None:
 
     started()
     form = form or SUFFIXES.get(output.suffix.lower() if output else "", FORMATS[0])
-    machine = drawing(read_workflow(options.project.resolve()))
+    project = options.project.resolve()
+    if not (project / WORKFLOW).exists():
+        refuse_foreign(project)
+    machine = drawing(read_workflow(project))
     if output is not None:
         picture_file(output, text_of(machine, form, WORKFLOW), form)
     if options.as_json:

@@ -12,6 +12,7 @@ import click
 
 from deployer.commands.options import Options, common, with_builder
 from deployer.commands.session import settings_of, started
+from deployer.project.folder import refuse_incomplete
 
 
 @click.command("image")
@@ -49,6 +50,7 @@ def command(options: Options, output: Path, function: str | None) -> None:
     begun = time.monotonic()
     started()
     settings = settings_of(options)
+    refuse_incomplete(settings.project)
     reporter = Reporter(stderr_console(color=options.color), options.wording)
     with reporter, Interrupts(reporter).installed():
         if training.needed(settings):

@@ -12,6 +12,7 @@ from deployer.commands.group import FAILED
 from deployer.commands.options import Options, common
 from deployer.commands.session import session
 from deployer.errors import ConfigError
+from deployer.project.folder import refuse_foreign
 
 if TYPE_CHECKING:
     from deployer.service.invoke import Answer
@@ -53,6 +54,7 @@ def command(
     from deployer.report.results import print_output, print_results
     from deployer.service.invoke import Client, fewest_answered, find_url
 
+    refuse_foreign(options.project.resolve())
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
         answers: list[Answer] = []

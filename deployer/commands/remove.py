@@ -10,6 +10,7 @@ from deployer.commands.asking import AGREE, ask, can_ask
 from deployer.commands.options import Options, common
 from deployer.commands.session import started
 from deployer.errors import Declined
+from deployer.project.folder import refuse_foreign
 
 NEXT = "next: python -m deployer up, which deletes what was deployed of it"
 
@@ -34,6 +35,7 @@ def command(options: Options, names: tuple[str, ...], yes: bool) -> None:
 
     started()
     project = options.project.resolve()
+    refuse_foreign(project)
     with locked(project):
         removal = plan_removal(project, names)
         if removal.parts and not yes:

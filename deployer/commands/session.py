@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployer.commands.options import Options
 from deployer.errors import DeployerError
+from deployer.project.folder import refuse_foreign, refuse_incomplete
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from deployer.project.settings import Settings
     from deployer.report.live import Reporter
 
+WHOLE = ("up", "plan")  # read the whole project, not only its settings
 READING = ("plan", "check", "down")  # with no local AWS they find an empty account, and start none
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 # With these, botocore finds no file and no metadata service.
@@ -61,9 +63,11 @@ def settings_of(options: Options) -> Settings:
     from deployer.project.settings import load_settings
 
     names = ("service", "stage", "region", "builder")
-    return load_settings(
-        options.project.resolve(), {name: getattr(options, name) for name in names}, os.environ
-    )
+    project = options.project.resolve()
+    given = {name: getattr(options, name) for name in names}
+    settings = load_settings(project, given, os.environ)
+    refuse_foreign(project)
+    return settings
 
 
 @contextmanager
@@ -81,6 +85,8 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
 
     environment = dict(os.environ)
     settings = settings_of(options)
+    if command in WHOLE:
+        refuse_incomplete(settings.project)
     reporter = Reporter(stderr_console(color=options.color), options.wording)
     interrupts = Interrupts(reporter)
     record = (
@@ -175,6 +181,7 @@ def checking(options: Options, offline: bool) -> Iterator[tuple[Session, list[st
     """Yield a session and the problems met while opening it; with any, it is offline."""
     from deployer.errors import ConfigError
 
+    refuse_incomplete(options.project.resolve())
     problems: list[str] = []
     now = None
     with ExitStack() as stack:

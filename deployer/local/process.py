@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deployer.errors import LocalError
+from deployer.hints import install_command, interpreter
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's default
@@ -196,7 +197,8 @@ def _spawn(project: Path) -> Server:
         application.check_installed()  # the server itself would say it less clearly
     except ImportError as error:
         raise LocalError(
-            f"--local needs a package that is missing: {error.name}", "pip install -e '.[local]'"
+            f"--local needs a package that is missing: {error.name}",
+            f"{interpreter()} -m {install_command()}",
         ) from error
     log_path = home / "server.log"
     too_long = log_path.exists() and log_path.stat().st_size > MAX_LOG_BYTES

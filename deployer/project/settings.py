@@ -18,6 +18,7 @@ from typing import Any
 
 from deployer.errors import ConfigError
 from deployer.files import Unreadable, read_text
+from deployer.project import folder
 
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
@@ -237,9 +238,24 @@ def image(text: str) -> str | None:
 
 
 def command(text: str) -> str:
-    if not shlex.split(text):  # which itself raises ValueError for a quote that is not closed
-        raise ValueError("must be a command such as python train.py")
+    if not all(train_commands(text)):
+        raise ValueError("must be a command such as python train.py, or several with && between")
     return text
+
+
+def train_commands(text: str) -> list[list[str]]:
+    """Return the commands of the setting `train`, each as its words; && stands between them.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
+    commands: list[list[str]] = [[]]
+    for word in shlex.split(text):
+        if word == "&&":
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return commands
 
 
 def optional_arn(text: str) -> str | None:
@@ -306,7 +322,8 @@ SETTINGS: dict[str, Setting] = {
     ),
     "train": Setting(
         command,
-        "command that trains the models, run in the project's folder if models/ is absent or empty",
+        "command that trains the models, run in the project's folder if models/ is absent or "
+        "empty; several are joined by &&",
     ),
     "log_retention_days": Setting(retention, "days until logs are deleted; never: they are kept"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
@@ -333,10 +350,12 @@ def load_settings(
         environment: only names that begin with DEPLOYER_ matter.
 
     Raises:
+        NoProject
         ConfigError: with every problem, each beginning with its place.
     """
     problems: list[str] = []
-    sections = _read_sections(project / "setup.cfg", problems)
+    folder.refuse_absent(project)
+    sections = _read_sections(project / folder.CONFIG, problems)
     given: dict[str, tuple[str, str]] = {}  # setting -> (place, text)
     _collect(given, sections.pop(SECTION, {}), f"setup.cfg [{SECTION}] ", SETTINGS, problems)
     variables = {
@@ -376,11 +395,6 @@ def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, st
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read_text(path), source=path.name)
-    except FileNotFoundError:
-        problems.append(
-            f"{path} does not exist: run the command in the project's folder, or name it with "
-            f"--project"
-        )
     except Unreadable as error:
         problems.append(f"{path.name} {error}")
     except configparser.Error as error:

@@ -10,15 +10,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from deployer.engine.events import Emit, Note, StepFailed, StepFinished, StepStarted
 from deployer.errors import ConfigError, TrainingFailed
+from deployer.hints import requirements_advice
 from deployer.project.manifest import MANIFEST, read_manifest
-from deployer.project.settings import Settings
+from deployer.project.settings import Settings, train_commands
 
+RUNNING = "_DEPLOYER_TRAINING"  # is set in the environment of the training's programs
+_SAVED = (".joblib", ".pkl", ".pickle")  # endings of trained models
 _PATIENCE_S = 5.0  # for a training program to end when it is asked to, and for its last words
 
 
@@ -49,7 +53,8 @@ def needed(settings: Settings) -> bool:
             f"{folder.name}/ holds {shown}, but no manifest.json that describes them; nothing "
             f"was trained or changed"
         ],
-        "describe them in models/manifest.json (README.md, your own models), or move them away",
+        "put each into the project: python -m deployer add FILE; or describe them in "
+        "models/manifest.json (docs/models.md), or move them away",
     )
 
 
@@ -61,7 +66,7 @@ def train(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> Non
         KeyboardInterrupt: the user ended it; the program and its children have ended, too.
     """
     started = time.monotonic()
-    emit(Note(f"training: {settings.train}"))
+    emit(Note(f"training: {settings.train}", verbatim=True))
     emit(StepStarted("models", "train"))
     try:
         _run(settings, emit, environment)
@@ -72,9 +77,39 @@ def train(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> Non
 
 
 def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None:
-    command = shlex.split(settings.train)
+    commands = train_commands(settings.train)
+    for command in commands:
+        text = shlex.join(command) if len(commands) > 1 else settings.train
+        _run_command(settings, command, text, emit, environment)
+    if not (settings.project / MANIFEST).is_file():
+        raise TrainingFailed(
+            f"{settings.train} ended well, but left no {MANIFEST}", add_advice(settings.project)
+        )
+
+
+def add_advice(project: Path) -> str:
+    """Advise to add a trained model, by its name if one lies in the project's folder."""
+    paths = [path for path in project.iterdir() if path.suffix in _SAVED and path.is_file()]
+    if not paths:
+        return "put a trained model into the project: python -m deployer add FILE"
+    newest = max(paths, key=lambda path: path.stat().st_mtime_ns)
+    name = shlex.quote(newest.name)
+    return f"put the trained model into the project: python -m deployer add {name}"
+
+
+def _run_command(
+    settings: Settings,
+    command: Sequence[str],
+    text: str,
+    emit: Emit,
+    environment: Mapping[str, str],
+) -> None:
     program = sys.executable if command[0] in ("python", "python3") else command[0]
-    variables = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": _path(settings, environment)}
+    variables = {
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": _path(settings, environment),
+        RUNNING: "1",
+    }
     try:
         process = subprocess.Popen(
             [program, *command[1:]],
@@ -89,7 +124,7 @@ def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None
         )
     except OSError as error:
         raise TrainingFailed(
-            f"training cannot start: {settings.train}: {error.strerror}",
+            f"training cannot start: {text}: {error.strerror}",
             "see the setting train in setup.cfg",
         ) from error
     said: list[str] = []
@@ -103,11 +138,7 @@ def _run(settings: Settings, emit: Emit, environment: Mapping[str, str]) -> None
         _end(process)
         raise
     if code:
-        raise _failure(settings.train, code, silent=not said)
-    if not (settings.project / MANIFEST).is_file():
-        raise TrainingFailed(
-            f"{settings.train} ended well, but left no {MANIFEST}", "see README.md, your own models"
-        )
+        raise _failure(settings.project, text, code, "".join(said))
 
 
 def _path(settings: Settings, environment: Mapping[str, str]) -> str:
@@ -135,11 +166,17 @@ def _end(process: subprocess.Popen[str]) -> None:
             return
 
 
-def _failure(command: str, code: int, *, silent: bool) -> TrainingFailed:
+def _failure(project: Path, command: str, code: int, said: str) -> TrainingFailed:
+    """Return the error of a program that failed; `said` is its last line."""
     how = f"was ended by {_name(-code)}" if code < 0 else f"ended with exit code {code}"
     if -code == signal.SIGKILL:
         return TrainingFailed(f"{command} {how}", "the system does that when memory runs out")
-    if silent:
+    if said.startswith("ModuleNotFoundError") and (project / "requirements.txt").is_file():
+        return TrainingFailed(
+            f"{command} {how}: {said.strip()}",
+            f"install what it needs: {requirements_advice(project / 'requirements.txt')}",
+        )
+    if not said:
         return TrainingFailed(f"{command} {how} and said nothing", f"run it by itself: {command}")
     return TrainingFailed(f"{command} {how}", "its own messages stand above")
 
@@ -159,6 +196,8 @@ def outdated(settings: Settings) -> Iterator[str]:
     """
     trained = read_manifest(settings.project, []).get("trained")
     files = trained.get("files") if isinstance(trained, Mapping) else None
+    if files is None:
+        yield from _newer(settings)
     for name, sha256 in files.items() if isinstance(files, Mapping) else ():
         path = settings.project / str(name).replace("\0", "")
         if not path.resolve().is_relative_to(settings.project) or not path.is_file():
@@ -174,3 +213,18 @@ def outdated(settings: Settings) -> Iterator[str]:
                 f"{name} has changed since the models were trained; to train again: python -m "
                 f"deployer up --train"
             )
+
+
+def _newer(settings: Settings) -> Iterator[str]:
+    """Yield a line for each newer file that a training which ends with `add` names.
+
+    `add` records no script.
+    """
+    commands = train_commands(settings.train)
+    if not any(command[1:4] == ["-m", "deployer", "add"] for command in commands):
+        return
+    models = (settings.project / MANIFEST).stat().st_mtime_ns
+    for name in dict.fromkeys(word for command in commands for word in command[1:]):
+        path = settings.project / name
+        if path.is_file() and path.stat().st_mtime_ns > models:
+            yield f"{name} is newer than the models; to train again: python -m deployer up --train"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from deployer.children import child
 from deployer.errors import ConfigError
-from deployer.files import read_object
+from deployer.files import Unreadable, read_json, read_object
 from deployer.project import branches, json_text, template
 from deployer.project.examples import Example, of_records
 from deployer.project.manifest import MANIFEST, read_manifest, violations
@@ -336,9 +336,19 @@ def _sample(
     path = project / "samples" / f"{name}.json"
     former = before["source"].get("sample") if before else None
     if path.exists() and digest(path) not in (former, hashlib.sha256(content).hexdigest()):
-        remarks.append(f"samples/{name}.json stays as it is: `add` did not write it")
+        if not _holds(path, records):
+            remarks.append(f"samples/{name}.json stays as it is: `add` did not write it")
         return None
     return content
+
+
+def _holds(path: Path, records: Sequence[Any]) -> bool:
+    """Tell whether a sample of the user's is the example itself: a record, or all of them."""
+    try:
+        value = read_json(path)
+    except Unreadable:
+        return False
+    return value in (records[0], records, {"instances": records})
 
 
 def _replaced(before: Mapping[str, Any]) -> str:

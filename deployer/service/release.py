@@ -17,7 +17,7 @@ from deployer.project.contexts import base_warnings, image_keys, load_contexts, 
 from deployer.project.manifest import read_manifest
 from deployer.project.models import Model, load_models
 from deployer.project.settings import Settings
-from deployer.project.training import needed, outdated
+from deployer.project.training import add_advice, needed, outdated
 from deployer.project.workflow import WORKFLOW
 
 _FUNCTION_NAME_LIMIT = 64  # Lambda-28
@@ -77,7 +77,8 @@ def load_release(settings: Settings) -> Release:
     definition = read_object(settings.project, WORKFLOW, problems)
     manifest = read_manifest(settings.project, problems)
     if problems:
-        raise ConfigError(problems)
+        absent = not (settings.project / WORKFLOW).exists()
+        raise ConfigError(problems, add_advice(settings.project) if absent else "")
     names = tuple(workflow.functions(definition, problems))
     problems += (f"{WORKFLOW} {problem}" for problem in workflow.problems(definition))
     problems += _name_problems(settings, names)
@@ -107,7 +108,8 @@ def read_release(settings: Settings, emit: Emit, *, write: bool = True) -> Relea
 
     if needed(settings):
         raise ConfigError(
-            [f"there are no models: train them with {settings.train} (up does so by itself)"]
+            [f"there are no models: train them with {settings.train} (up does so by itself)"],
+            add_advice(settings.project),
         )
     release = load_release(settings)
     for line in (*outdated(settings), *base_warnings(release.contexts)):

@@ -452,6 +452,22 @@ def test_a_column_of_dates_is_refused(empty: Path, tmp_path: Path) -> None:
     assert "holds dates or times, which JSON has not" in deployer(empty, *command, code=1).err
 
 
+@pytest.mark.parametrize("shape", ["record", "list", "instances"])
+def test_a_sample_that_is_the_example_is_no_remark(shape: str, empty: Path, tmp_path: Path) -> None:
+    path, sample = tmp_path / "size.joblib", empty / "samples" / "size.json"
+    joblib.dump(LinearRegression().fit(NUMBERS, NUMBERS["width"]), path)
+    records = NUMBERS.head(1 if shape == "record" else 2).to_dict("records")
+    shapes = {"record": records[0], "list": records, "instances": {"instances": records}}
+    sample.write_text(text := json.dumps(shapes[shape]))
+    ran = deployer(empty, "add", str(path), "--example", str(sample), "--yes")
+    assert "stays as it is" not in ran.err and sample.read_text() == text
+    sample.write_text(text := json.dumps({**records[0], "width": -1}))
+    example = tmp_path / "rows.csv"
+    NUMBERS.head(2).to_csv(example, index=False)
+    ran = deployer(empty, "add", str(path), "--example", str(example), "--yes")
+    assert "samples/size.json stays as it is" in ran.err and sample.read_text() == text
+
+
 def test_outside_of_a_project_nothing_is_written(tmp_path: Path, odd: tuple[str, ...]) -> None:
     folder = tmp_path / "elsewhere"
     folder.mkdir()

@@ -185,7 +185,7 @@ def test_every_mistake_in_the_settings_is_reported_at_once(project: Path) -> Non
 
 def test_outside_a_project_folder_the_error_says_so(tmp_path: Path) -> None:
     result = run(tmp_path, "plan", environment=KEYS)
-    assert "setup.cfg does not exist" in result.stderr
+    assert "is no project: it has no setup.cfg" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,12 @@ def test_the_plan_tells_that_data_or_script_are_newer_than_the_models(project: P
         ("python -c 'import os; os.kill(os.getpid(), 9)'", "was ended by SIGKILL"),
         ("python -c 'import os; os.kill(os.getpid(), 40)'", "was ended by signal 40"),
         ("python -c 'pass'", "ended well, but left no models/manifest.json"),
+        ("python -c 'pass'", "-m deployer add --local FILE"),
+        ('python -c \'open("a b.joblib", "w")\'', "-m deployer add --local 'a b.joblib'"),
+        ("true && no-such-program --x", "training cannot start: no-such-program --x: No such"),
+        ("true && false && touch models", "error: false ended with exit code 1 and said nothing"),
+        ("python -c 'import nowhere'", "ended with exit code 1: ModuleNotFoundError: No module"),
+        ("python -c 'import nowhere'", "-m pip install -r requirements.txt"),
         (
             "python -c 'import sys; sys.stdout.buffer.write(bytes([255, 10])); sys.exit(1)'",
             "ended with exit code 1",
@@ -104,7 +110,9 @@ def test_the_plan_tells_that_data_or_script_are_newer_than_the_models(project: P
 )
 def test_a_training_program_that_fails_is_told(live: Path, command: str, expected: str) -> None:
     shutil.rmtree(live / "models")
+    (live / "requirements.txt").write_text("nowhere\n")
     ran = deployer(live, "up", "--local", code=1, environment={"DEPLOYER_TRAIN": command})
+    assert not (live / "models").exists()
     assert expected in ran.err and "defect" not in ran.err
 
 

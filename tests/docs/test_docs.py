@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from deployer.cli import VERBS
+from deployer.hints import DISTRIBUTION
 from deployer.project.settings import FunctionSettings, settings_table
+from deployer.project.template import EXAMPLES
 from tests.support.command_line import deployer
 from tests.support.projects import ROOT
 
@@ -46,6 +48,31 @@ def test_the_table_of_settings_is_that_of_the_code(request: pytest.FixtureReques
         (ROOT / "README.md").write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
         return
     assert shown.strip() == table, "README.md differs; pytest --regenerate"
+
+
+def test_the_first_minutes_are_those_of_a_new_project() -> None:
+    first = next(block for block in blocks("sh") if "deployer init" in block).splitlines()
+    environment, install, init, *rest = first[:2], *first[2:]
+    assert environment == ["python3 -m venv .venv", ". .venv/bin/activate"]
+    assert install == f"python -m pip install '{DISTRIBUTION}[local]'"
+    assert init == "python -m deployer init shop"
+    page = (ROOT / "examples" / EXAMPLES[0] / "README.md").read_text(encoding="utf-8")
+    commands, end = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert rest == ["cd shop", *commands.splitlines()]
+    assert f"`{end.strip().removesuffix(' --yes')}` deletes" in README.replace("\n", " ")
+
+
+def test_the_page_on_projects_shows_what_init_writes(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "projects.md").read_text(encoding="utf-8")
+    command = re.findall(r"^python -m deployer (init shop .*)$", page, re.MULTILINE)[0]
+    assert f"```text\n{deployer(tmp_path, *command.split()).out}```\n" in page
+    written = {path.name for path in (tmp_path / "shop").iterdir()} - {"README.md", ".gitignore"}
+    files = re.findall(r"^\| `([\w./-]+)` \| (?!to begin)", page.partition("## The files")[2], re.M)
+    assert {name.partition("/")[0] for name in files} == written
+    listed = re.findall(r"^\| `(\w+)` \|", page.partition("## The files")[0], re.MULTILINE)
+    assert tuple(listed) == EXAMPLES
+    (train,) = re.findall(r"^train = .*$", page, re.MULTILINE)
+    assert train in (tmp_path / "shop" / "setup.cfg").read_text().splitlines()
 
 
 def test_every_command_is_in_the_readme_and_no_other() -> None:
@@ -116,6 +143,7 @@ def test_links_lead_somewhere() -> None:
         "docs/images",
         "docs/performance",
         "docs/plan",
+        "docs/projects",
         "docs/workflows",
     ],
 )

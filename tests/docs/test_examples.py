@@ -18,15 +18,17 @@ import pytest
 from packaging.requirements import Requirement
 
 from deployer.local import process
+from deployer.project.template import EXAMPLES as EXAMPLES_OF_INIT
 from tests.support.command_line import deployer
 from tests.support.containers import unavailable
 from tests.support.projects import ROOT
+from tests.support.thinning import WHOLE
 
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("docs examples")
 
 EXAMPLES = ROOT / "examples"
-HERE = ("bring_your_own", "churn", "text", "unlike")  # this environment has their libraries
+COPIED = ("bring_your_own", "unlike")  # this environment has their libraries
 INSTALL, END = "python -m pip install ", "python -m deployer down --local --yes"
 ANSWER = re.compile(r"^model .*?^answered in \d+ ms$", re.MULTILINE | re.DOTALL)
 TOLERANCE = 0.01  # of numbers: another scikit-learn grows other trees
@@ -41,7 +43,17 @@ def blocks_of(text: str, language: str) -> list[str]:
 
 
 def commands(name: str, place: Path) -> list[str]:
-    """Return the commands of an example's README, with another folder in place of its own."""
+    """Return the commands of an example's README, with another folder in place of its own.
+
+    The README of an example of `init` stands in the new project; the command before it is added.
+    """
+    if name in EXAMPLES_OF_INIT:
+        page = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+        (init,) = re.findall(r"`(python -m deployer init \w+ --example \w+)` writes this", page)
+        *first, _, option, example = shlex.split(init)
+        assert example == name
+        begin = shlex.join([*first, str(place), option, example])
+        return [begin, f"cd {place}", *"".join(blocks_of(page, "sh")).splitlines()]
     text = "".join(blocks(EXAMPLES / name / "README.md", "sh"))
     (own,) = re.findall(r"^mkdir (/tmp/\w+)$", text, re.MULTILINE)
     return re.sub(rf"{own}\b", shlex.quote(str(place)), text).splitlines()
@@ -81,11 +93,24 @@ def test_an_answer_is_compared_by_words_and_numbers() -> None:
         assert not same(f"churn  2a0248f500c8  {other}\n\nanswered in 9 ms", shown)
 
 
+def check_installed(arguments: list[str], folder: Path) -> None:
+    """Fail unless pip would have nothing to install; this environment pins the versions."""
+    if arguments[0] == "-r":
+        lines = (folder / arguments[1]).read_text().splitlines()
+        named = [line.partition("#")[0].strip() for line in lines if not line.startswith("#")]
+        arguments = [line for line in named if line and not line.startswith("-r ")]
+        nested = [line.removeprefix("-r ") for line in named if line.startswith("-r ")]
+        for name in nested:
+            check_installed(["-r", name], folder)
+    for requirement in map(Requirement, arguments):
+        if requirement.marker is None or requirement.marker.evaluate():
+            assert requirement.specifier.contains(metadata.version(requirement.name)), requirement
+
+
 def step(command: str, place: Path, folder: Path) -> str:
     """Run one command of a README in a folder, in this process; return what it prints."""
     if command.startswith(INSTALL):
-        (requirement,) = map(Requirement, shlex.split(command.removeprefix(INSTALL)))
-        assert requirement.specifier.contains(metadata.version(requirement.name))
+        check_installed(shlex.split(command.removeprefix(INSTALL)), folder)
         return ""
     program = shlex.split(command)
     if program[:3] == ["python", "-m", "deployer"]:
@@ -99,10 +124,11 @@ def step(command: str, place: Path, folder: Path) -> str:
     return ""
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", [*COPIED, *(EXAMPLES_OF_INIT if WHOLE else ("churn", "text"))])
 def test_an_example_answers_as_its_readme_shows(
     name: str, live_empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By default four of six: tests/cli/test_installed.py runs minimal, many others housing."""
     *lines, end = commands(name, live_empty)
     assert end == END  # this server serves the next example
     monkeypatch.chdir(ROOT)
@@ -175,7 +201,7 @@ def test_the_boosted_example_answers_as_its_readme_shows(
 
 def test_every_example_is_listed_and_run() -> None:
     folders = {path.parent.name for path in EXAMPLES.glob("*/README.md")}
-    assert folders == {"boosted", *HERE}
+    assert folders == {"boosted", *COPIED, *EXAMPLES_OF_INIT}
     listed = re.findall(r"^\| \[(\w+)\]\((\w+)\)", (EXAMPLES / "README.md").read_text(), re.M)
     assert {(name, name) for name in folders} == set(listed)
 
@@ -194,5 +220,5 @@ def test_the_readme_of_the_project_begins_its_section_with_the_shortest_example(
     page = EXAMPLES / "bring_your_own" / "README.md"
     for language in ("sh", "text"):
         assert blocks_of(section, language)[0] == blocks(page, language)[0]
-    lengths = {name: len(commands(name, ROOT)) for name in HERE}
+    lengths = {name: len(commands(name, ROOT)) for name in ("boosted", *COPIED)}
     assert min(lengths.values()) == lengths["bring_your_own"]

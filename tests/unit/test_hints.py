@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
 
-from deployer.hints import copyable, environment_advice
+from deployer.hints import (
+    DISTRIBUTION,
+    copyable,
+    environment_advice,
+    install_command,
+    requirements_advice,
+)
 
 WHERE = {
     "stage": "my stage",
@@ -35,6 +42,8 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("to agree: python -m deployer ... --yes", "to agree: .venv/bin/python -m deployer up "
                                                    "--stage 'my stage' --yes"),
         ("run python train.py --data x.csv", "run .venv/bin/python train.py --data x.csv"),
+        ("python -m deployer init", ".venv/bin/python -m deployer init --stage 'my stage' "
+                                    "--region eu-west-1"),
         ("python 3.12 is needed", "python 3.12 is needed"),
         ("use .venv/bin/python -m deployer up", "use .venv/bin/python -m deployer up"),
         ("", ""),
@@ -69,3 +78,39 @@ def test_an_environment_at_hand_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     script.parent.mkdir(parents=True)
     script.touch()
     assert environment_advice().endswith(".venv/bin/python -m deployer")
+
+
+def test_requirements_are_installed_as_the_environment_was_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("my shop/requirements.txt")
+    pip = ".venv/bin/python -m pip install -r 'my shop/requirements.txt'"
+    assert requirements_advice(path) == requirements_advice(tmp_path / path) == pip
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "tool"))
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool" / "pipx_metadata.json").touch()
+    absolute = f"'{tmp_path.resolve() / path}'"  # pipx changes the folder
+    assert requirements_advice(path) == f"pipx runpip tool install -r {absolute}"
+    monkeypatch.setattr(sys, "prefix", "/cache/uv/archive-v0/Kz1")
+    option = "add an option of uvx, --with-requirements 'my shop/requirements.txt'"
+    assert requirements_advice(path) == option
+    monkeypatch.setattr(sys, "argv", ["/cache/uv/archive-v0/Kz1/bin/deployer"])
+    assert (
+        copyable("python -m deployer up", {}) == f"uvx --from '{DISTRIBUTION}[local]' deployer up"
+    )
+
+
+def test_an_environment_without_pip_is_left_to_uv(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.delitem(sys.modules, "pip", raising=False)
+    monkeypatch.chdir(tmp_path)
+    command = f"uv pip install --python {shlex.quote(sys.executable)} -r requirements.txt"
+    assert requirements_advice(Path("requirements.txt")) == command
+
+
+def test_the_checkout_is_installed_in_place() -> None:
+    """That of an installed wheel is in tests/cli/test_installed.py."""
+    assert install_command() == "pip install -e '.[local]'"

@@ -43,6 +43,7 @@ LAYERS = [
     {
         "report.added",
         "report.console",
+        "report.initialized",
         "report.layout",
         "report.releases",
         "report.values",
@@ -53,6 +54,7 @@ LAYERS = [
         "service.removing",
         "service.switching",
     },
+    {"service.initializing"},
     {"service.adding", "service.listing"},
     {"service.live", "service.validation"},
     {"service.account", "service.comparison", "service.pruning"},
@@ -84,6 +86,7 @@ LAYERS = [
     {"images.openmp"},
     {"images.symbols"},
     {"service.cost"},
+    {"project.initial"},
     {"project.branches", "project.drawing", "project.model_files", "project.inspection.program"},
     {"project.examples", "project.inspection.conclusions", "project.inspection.unpickling"},
     {"project.inspection.records", "project.inspection.names"},
@@ -93,7 +96,7 @@ LAYERS = [
     {"project.inspection.refusal"},
     {"project.settings", "engine.graph"},
     {"images.context", "images.pip_command", "images.requirements", "images.registry"},
-    {"images.dockerfile", "images.cache", "aws.access", "engine.saved"},
+    {"images.dockerfile", "images.cache", "aws.access", "engine.saved", "project.folder"},
     {"engine.plan"},
     {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {

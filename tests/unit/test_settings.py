@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.errors import ConfigError
+from deployer.errors import ConfigError, NoProject
 from deployer.project.settings import (
     RETENTION_DAYS,
     SETTINGS,
@@ -304,7 +304,7 @@ def test_a_file_that_cannot_be_parsed_is_one_problem_on_one_line(problems, text,
 
 def test_a_folder_without_setup_cfg_is_no_project(tmp_path):
     with pytest.raises(
-        ConfigError, match="setup.cfg does not exist: run the command in the project's folder"
+        NoProject, match=r"is no project: it has no setup\.cfg\n.*\n.* deployer init$"
     ):
         load_settings(tmp_path, {}, {})
 

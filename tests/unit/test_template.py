@@ -88,8 +88,18 @@ def test_other_files_are_copied_as_they_are(copied: Path) -> None:
         assert name == "setup.cfg" or content == (ROOT / name).read_bytes(), name
 
 
-def test_a_wheel_carries_the_same_template(built: Path, copied: Path) -> None:
-    assert contents(built / "deployer" / "template") == contents(copied)
+def test_a_wheel_carries_the_same_template_and_the_examples_of_init(
+    built: Path, copied: Path
+) -> None:
+    carried = contents(built / "deployer" / "template")
+    examples = {name: carried.pop(name) for name in list(carried) if name.startswith("examples/")}
+    assert carried == contents(copied)
+    for name, content in examples.items():
+        assert content == (ROOT / name).read_bytes(), name
+    for name in (*template.EXAMPLES, template.COMMON):
+        packed = contents(ROOT / "examples" / name)
+        generated = {path for path in packed if "__pycache__" in path or path.endswith(".joblib")}
+        assert {f"examples/{name}/{path}" for path in packed.keys() - generated} <= set(examples)
     assert {path.name for path in built.iterdir()} == {"deployer"}
 
 
@@ -123,4 +133,7 @@ def sdist(tmp_path: Path) -> Iterator[tarfile.TarFile]:
 
 def test_a_source_distribution_can_build_that_wheel(sdist: tarfile.TarFile, copied: Path) -> None:
     names = {name.partition("/")[2] for name in sdist.getnames()}
-    assert {*contents(copied), "setup.py", "pyproject.toml"} <= names
+    assert {*contents(copied), "setup.py", "pyproject.toml", "CHANGELOG.md", "LICENSE"} <= names
+    for name in (*template.EXAMPLES, template.COMMON):
+        own = {f"examples/{name}/{path}" for path in contents(ROOT / "examples" / name)}
+        assert {path for path in own if not path.endswith((".pyc", ".joblib"))} <= names
