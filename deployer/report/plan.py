@@ -146,7 +146,7 @@ def _place_lines(place: FieldChange, layout: Layout) -> Iterator[str]:
     before, after = place.before, place.after
     old, new = documents.parsed(before), documents.parsed(after)
     remark = _remark(place)
-    if old is not None and new is not None and documents.structure(old, new) and old != new:
+    if old is not None and new is not None and old != new:
         yield from _document(place.path, old, new, remark, layout)
     elif any(isinstance(end, (Mapping, list)) and end for end in (before, after)):
         ends = [ABSENT if end is None else end for end in (before, after)]

@@ -252,3 +252,8 @@ def test_statements_in_another_order_alone_are_shown_as_an_order() -> None:
         'in the order ["one", "two"]',
         'in the order ["two", "one"]',
     ]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[1] x", "{}"])
+def test_a_text_that_only_begins_like_json_is_a_text(text: str) -> None:
+    assert shown(planned(text, "{}y"))[-1].startswith("Plan: ")
