@@ -40,6 +40,8 @@ class FunctionSettings:
     memory_mb: int = 1024
     timeout_s: int = 20
     ephemeral_storage_mb: int = 512
+    provisioned_concurrency: int | None = None
+    reserved_concurrency: int | None = None  # 0 stops the function (Lambda-12)
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,17 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def whole_or_nothing(low: int) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        if not text:
+            return None
+        if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < low:
+            raise ValueError(f"must be a whole number from {low} to 999999, or nothing")
+        return int(text)
+
+    return parse
+
+
 def pattern(expression: str, description: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(expression, text):
@@ -273,9 +286,9 @@ class Setting:
     per_function: bool = False
 
 
-# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Api-31 (rates),
-# PRE-3 (names). Service and a stage leave room for account and region in the bucket's 63
-# characters.
+# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Pc-6, Lambda-12
+# (concurrency), Api-31 (rates), PRE-3 (names). Service and a stage leave room for account and
+# region in the bucket's 63 characters.
 SETTINGS: dict[str, Setting] = {
     "service": Setting(
         pattern(
@@ -308,6 +321,18 @@ SETTINGS: dict[str, Setting] = {
         True,
     ),
     "ephemeral_storage_mb": Setting(integer(512, 10240), "size of a function's /tmp", True),
+    "provisioned_concurrency": Setting(
+        whole_or_nothing(1),
+        "environments of a function that are kept ready, against cold starts; they cost while "
+        "idle, and `plan` says how much; empty: none",
+        True,
+    ),
+    "reserved_concurrency": Setting(
+        whole_or_nothing(0),
+        "most requests that a function answers at once, reserved for it in the account; 0 stops "
+        "it; empty: it shares what the account has left",
+        True,
+    ),
     "architecture": Setting(
         pattern("x86_64|arm64", "x86_64 or arm64"),
         "processor architecture of the functions and their image",

@@ -72,8 +72,9 @@ LAYERS = [
     {"service.releases"},
     {"service.declare"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
+    {"service.provisioning"},
     {"resources.apigateway.api", "resources.ecr", "resources.iam", "resources.lambda_"}
-    | {"resources.logs", "resources.s3", "resources.stepfunctions"}
+    | {"resources.logs", "resources.provisioned", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")},
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
