@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from deployer.aws.access import Aws
 from deployer.engine.plan import Action, Plan
@@ -15,7 +16,7 @@ from deployer.service.provisioning import free, provision
 from tests.support.clock import Clock
 from tests.support.deployments import Service
 from tests.support.troubles import Always, Dead, SlowProvisioning
-from tests.support.wire import Answer, Call, Forward
+from tests.support.wire import Answer, Call, Forward, Killed, broken
 
 FUNCTION = "inference-dev-random-forest"
 ARN = f"arn:aws:lambda:us-east-1:123456789012:function:{FUNCTION}"
@@ -130,6 +131,44 @@ def test_what_somebody_else_configured_is_shown_and_put_right(deployed: Service)
     deployed.up(**forest(provisioned_concurrency=2))
     assert held(aws) == {"3": 2}
     assert deployed.plan(**forest(provisioned_concurrency=2)).is_empty
+
+
+@pytest.mark.parametrize("end", [Killed, ConnectionClosedError])
+def test_a_move_that_ends_after_any_of_its_calls_is_completed(
+    deployed: Service, end: type[BaseException]
+) -> None:
+    """By the next run if the process was killed, by the same one if an answer was lost."""
+    aws = deployed.account.aws()
+    operations = (
+        "PutProvisionedConcurrencyConfig",
+        "UpdateStateMachine",
+        "DeleteProvisionedConcurrencyConfig",
+    )
+    for number, operation in enumerate(operations, start=2):
+        deployed.overrides = forest(provisioned_concurrency=2, memory_mb=1024 + number)
+        ended: list[str] = []
+
+        def ending(
+            call: Call, forward: Forward, last: str = operation, ended: list[str] = ended
+        ) -> Answer | None:
+            if ended and end is Killed:
+                raise Killed
+            if ended or call.operation != last:
+                return None
+            ended.append(last)
+            forward(call)
+            raise Killed if end is Killed else broken(call)
+
+        deployed.account.troubles = [ending]
+        if end is Killed:
+            with pytest.raises(Killed):
+                deployed.up()
+            deployed.account.troubles = []
+            deployed.account.calls.clear()
+        deployed.up()
+        deployed.account.troubles = []
+        assert ended and held(aws) == {str(number): 2}, operation
+        assert deployed.plan().is_empty, operation
 
 
 def test_it_goes_before_its_function(deployed: Service) -> None:
