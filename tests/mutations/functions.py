@@ -192,4 +192,21 @@ MUTATIONS = [
         "number or shape",
     ),
     Mutation("Pc-9", "service/provisioning.py", "reserved >= 2 * provisioned", "True"),
+    Mutation("Pc-1", "service/declare.py", "*functions, *ready]", "*functions]"),
+    Mutation(
+        "TEST-24", "resources/provisioned.py", 'if answer["Status"] == "FAILED":', "if False:"
+    ),
+    Mutation(
+        "Pc-6",
+        "resources/provisioned.py",
+        '_ABSENT = ("ProvisionedConcurrencyConfigNotFoundException", ',
+        "_ABSENT = (",
+        "turned_off",
+    ),
+    Mutation(
+        "Pc-8",
+        "service/inventory.py",
+        "*provisioned(), *provisioned_too()]",
+        "]",
+    ),
 ]
