@@ -5,9 +5,10 @@
 Starts the local AWS behind a proxy that counts requests and adds a fixed latency to each, without
 delaying concurrent ones by one another. Runs `python -m deployer` and the bound alternately, each
 in a new process: a first `up`, `up` with nothing changed, `plan`, `up` with one model changed,
-`down`. The bound is a program that uses boto3 without plan, checks or report: it makes the writing
-calls of the same resources, in parallel as far as their dependencies allow, or all of their reading
-calls at once. Its imports and its making of clients count.
+`rollback`, `down`. All are without the proof, which invokes each new version of a function. The
+bound is a program that uses boto3 without plan, checks or report: it makes the writing calls of
+the same resources, in parallel as far as their dependencies allow, or all of their reading calls
+at once. Its imports and its making of clients count.
 
 Prints medians of wall time as ratios to the bound's (smallest to largest), CPU time likewise,
 requests, connections, and the longest chain: the most requests of which each began after the
@@ -40,12 +41,13 @@ from urllib.parse import parse_qs
 
 from project import copy_project, open_account, reset
 
-STEPS = ("first up", "nothing changed", "plan", "one model changed", "down")
+STEPS = ("first up", "nothing changed", "plan", "one model changed", "rollback", "down")
 COMMANDS = {
-    "first up": ["up"],
-    "nothing changed": ["up"],
+    "first up": ["up", "--no-proof"],
+    "nothing changed": ["up", "--no-proof"],
     "plan": ["plan"],
-    "one model changed": ["up"],
+    "one model changed": ["up", "--no-proof"],
+    "rollback": ["rollback", "--no-proof", "--yes"],
     "down": ["down", "--yes"],
 }
 REST_NOUNS = {
@@ -184,11 +186,15 @@ class Proxy:
 
 @dataclass
 class Calls:
-    """The calls of every step by resource, and the resources that each resource needs first."""
+    """The calls of every step by resource, and the resources that each resource needs first.
+
+    `reads` are those of the account by `up` and `plan`, `of_releases` those of `rollback`.
+    """
 
     needs: dict[str, list[str]]
     writes: dict[str, dict[str, list[tuple[str, str, dict[str, Any]]]]]
     reads: list[tuple[str, str, dict[str, Any]]]
+    of_releases: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
 
 def record(folder: Path, url: str) -> Calls:
@@ -204,6 +210,7 @@ def record(folder: Path, url: str) -> Calls:
     from deployer.service import declare
     from deployer.service.inventory import find_functions
     from deployer.service.release import load_release
+    from deployer.service.switching import plan_rollback
 
     made: list[tuple[str, str, dict[str, Any]]] = []
 
@@ -223,7 +230,7 @@ def record(folder: Path, url: str) -> Calls:
     located = load_settings(folder, {}, {}).located(
         account="123456789012", partition="aws", region="us-east-1"
     )
-    settings = replace(located, base_image=NO_BASE)
+    settings = replace(located, base_image=NO_BASE, proof=False)
     resources = {one.key: one for one in declare.declare(settings, load_release(settings))}
     needs = {key: list(others) for key, others in needs_of(resources.values()).items()}
     calls = Calls(needs, defaultdict(dict), [("sts", "get_caller_identity", {})])
@@ -254,6 +261,11 @@ def record(folder: Path, url: str) -> Calls:
                 **after[key].update(aws, desired(after[key]), state, change),
             }
         calls.writes["one model changed"][key] = taken(reading=False)
+    with ThreadPoolExecutor(1) as pool:
+        switch = plan_rollback(aws, settings, pool, lambda event: None)
+        calls.of_releases += taken(reading=True)
+        switch.apply(lambda: False)
+        calls.writes["rollback"]["workflow"] = taken(reading=False)
     for key in reversed(in_order(needs)):
         resources[key].delete(aws)
         calls.writes["down"][key] = taken(reading=False)
@@ -310,6 +322,8 @@ def bound(step: str, url: str, calls: Calls) -> None:
             )
             for future in begun.values():
                 future.result()
+        if step == "rollback":
+            list(pool.map(lambda read: call(*read), calls.of_releases))
         if step == "down":
             call("apigatewayv2", "get_apis", {})
         _in_order(step, calls, pool, call)
