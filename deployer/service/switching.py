@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from deployer.project.canary import decompose
 from deployer.project.models import Model
 from deployer.project.provenance import Provenance, caller
 from deployer.project.settings import Settings
-from deployer.resources.stepfunctions import Definition, StateMachine, StateMachineFields
+from deployer.resources.stepfunctions import Definition, Prove, StateMachine, StateMachineFields
 from deployer.service.account import WORKFLOW
 from deployer.service.comparison import compared
 from deployer.service.contents import Contents, FunctionVersion, model_files, read_contents
@@ -94,10 +94,10 @@ class Switch:
         return outputs
 
     def _difference(self) -> str:
-        state = self.machine.read(self.aws)
-        plan = plan_changes([self.machine], {WORKFLOW: state})
-        fields = [field.path for change in plan.effective for field in change.fields]
-        return f"this is not as it should be: workflow ({', '.join(fields)})" if fields else ""
+        live = self.machine.definition(self.aws)
+        if live is not None and live.same_as(self.target.workflow):
+            return ""
+        return "this is not as it should be: workflow (definition)"
 
     def _outputs(self, number: int | None) -> dict[str, Any]:
         versions = functions_of(self.settings, self.target.workflow)
@@ -119,7 +119,7 @@ def plan_rollback(
     Raises:
         ReleaseUnavailable: there is no such release, it is a canary, or a part of it is gone.
     """
-    history = read_history(aws, settings)
+    history, state = _read(aws, settings)
     release = _former(history, to)
     provenance = replace(
         release.provenance,
@@ -134,7 +134,7 @@ def plan_rollback(
         provenance,
         f"release {release.number}",
     )
-    return _plan_switch(aws, settings, pool, emit, history, target)
+    return _plan_switch(aws, settings, pool, emit, history, state, target)
 
 
 def plan_promotion(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> Switch:
@@ -143,7 +143,7 @@ def plan_promotion(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> 
     Raises:
         ReleaseUnavailable: no canary runs, or a part of the candidate is gone.
     """
-    history = read_history(aws, settings)
+    history, state = _read(aws, settings)
     release = history.live_release
     if release is None or release.canary is None:
         number = f"release {release.number}" if release else "the live workflow"
@@ -167,7 +167,7 @@ def plan_promotion(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> 
         provenance,
         f"the candidate of release {release.number}",
     )
-    return _plan_switch(aws, settings, pool, emit, history, target)
+    return _plan_switch(aws, settings, pool, emit, history, state, target)
 
 
 def _former(history: History, to: int | None) -> PublishedRelease:
@@ -204,10 +204,24 @@ def _former(history: History, to: int | None) -> PublishedRelease:
     )
 
 
+def _read(aws: Aws, settings: Settings) -> tuple[History, State | None]:
+    """Return the releases, and the state of the state machine; both are read at once."""
+    machine = _declared(settings, {})
+    history, state = aws.together(lambda: read_history(aws, settings), lambda: machine.read(aws))
+    return history, state
+
+
 def _plan_switch(
-    aws: Aws, settings: Settings, pool: Executor, emit: Emit, history: History, target: Target
+    aws: Aws,
+    settings: Settings,
+    pool: Executor,
+    emit: Emit,
+    history: History,
+    state: State | None,
+    target: Target,
 ) -> Switch:
-    assert history.live is not None
+    if history.live is None or state is None:  # deleted meanwhile
+        raise ReleaseUnavailable("the state machine is gone", "to deploy: python -m deployer up")
     live = _faced(history.live, target)
     names = {**functions_of(settings, live), **functions_of(settings, target.workflow)}
     contents = read_contents(aws, settings, list(names))
@@ -217,7 +231,7 @@ def _plan_switch(
             "\n".join([f"{target.name} cannot be made live:", *(f"  {line}" for line in missing)]),
             "what was live stays live; to see the other releases: python -m deployer releases",
         )
-    machine, state = _machine(aws, settings, contents, target)
+    machine = _machine(settings, contents, target)
     faced = replace(state, fields={**state.fields, "definition": live})
     plan = plan_changes([machine], {WORKFLOW: faced})
     lines = list(compared(settings, contents, live, target.workflow))
@@ -236,20 +250,8 @@ def _faced(live: Definition, target: Target) -> Mapping[str, Any]:
     return canary.live if promoted else canary.candidate
 
 
-def _machine(
-    aws: Aws, settings: Settings, contents: Contents, target: Target
-) -> tuple[StateMachine, State]:
-    """Return the state machine as the target wants it, and as it is."""
-
-    def declared(fields: Mapping[str, Any]) -> StateMachine:
-        return StateMachine(
-            WORKFLOW,
-            arn=settings.workflow_arn,
-            ours=ownership(settings),
-            fields=cast(StateMachineFields, fields),
-            describe=target.provenance.to_text,
-            prove=prepare,
-        )
+def _machine(settings: Settings, contents: Contents, target: Target) -> StateMachine:
+    """Return the state machine as the target wants it."""
 
     def prepare(aws: Aws, new: Mapping[str, str]) -> None:
         if settings.proof:
@@ -262,11 +264,24 @@ def _machine(
         models = {arn: _model(aws, settings, contents.versions[arn]) for arn in new}
         proof.prove(aws, settings, {arn: model for arn, model in models.items() if model})
 
-    state = declared({}).read(aws)
-    if state is None:
-        raise ReleaseUnavailable("the state machine is gone", "to deploy: python -m deployer up")
-    machine = declared({"definition": target.workflow, "published": True})
-    return machine, state
+    fields = {"definition": target.workflow, "published": True}
+    return _declared(settings, fields, prepare, target.provenance.to_text)
+
+
+def _declared(
+    settings: Settings,
+    fields: Mapping[str, Any],
+    prepare: Prove | None = None,
+    describe: Callable[[], str] = lambda: "",
+) -> StateMachine:
+    return StateMachine(
+        WORKFLOW,
+        arn=settings.workflow_arn,
+        ours=ownership(settings),
+        fields=cast(StateMachineFields, fields),
+        describe=describe,
+        prove=prepare,
+    )
 
 
 def _model(aws: Aws, settings: Settings, version: FunctionVersion) -> Model | None:
