@@ -14,8 +14,8 @@ from deployer.project.canary import compose
 from deployer.project.provenance import caller, of_folder
 from deployer.project.settings import Settings
 from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill
-from deployer.resources.apigateway.api import HttpApi, HttpApiFields
 from deployer.resources.apigateway.cors import CorsFields
+from deployer.resources.apigateway.http_api import HttpApi, HttpApiFields
 from deployer.resources.apigateway.integration import IntegrationFields
 from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields

@@ -14,7 +14,7 @@ from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
 from deployer.project.answers import MEMBERS
 from deployer.project.settings import Settings
-from deployer.resources.apigateway.api import find_apis
+from deployer.resources.apigateway.http_api import find_apis
 from deployer.resources.base import Ownership
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.

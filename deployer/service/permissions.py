@@ -9,7 +9,7 @@ from typing import Any
 
 from deployer.engine.compare import canonical_policy
 from deployer.project.settings import Settings
-from deployer.resources.apigateway.api import HttpApi
+from deployer.resources.apigateway.http_api import HttpApi
 from deployer.resources.base import LOG_DELIVERY, Resource
 from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deployer.resources.apigateway.api import HttpApiFields
 from deployer.resources.apigateway.cors import CorsFields
+from deployer.resources.apigateway.http_api import HttpApiFields
 from deployer.resources.apigateway.integration import IntegrationFields
 from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields

@@ -72,7 +72,7 @@ LAYERS = [
     {"service.releases"},
     {"service.declare"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
-    {"resources.apigateway.api", "resources.ecr", "resources.iam", "resources.lambda_"}
+    {"resources.apigateway.http_api", "resources.ecr", "resources.iam", "resources.lambda_"}
     | {"resources.logs", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")},

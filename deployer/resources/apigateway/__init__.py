@@ -1,5 +1,5 @@
 """API Gateway: an HTTP API with its integration, route and stage, as one kind of resource.
 
-`api` is the kind; `integration`, `routes`, `stage` and `cors` hold the fields and the calls of its
-parts, `calls` the ways of calling that they share.
+`http_api` is the kind; `integration`, `routes`, `stage` and `cors` hold the fields and the calls of
+its parts, `calls` the ways of calling that they share.
 """
