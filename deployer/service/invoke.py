@@ -14,7 +14,7 @@ from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
 from deployer.project.answers import MEMBERS
 from deployer.project.settings import Settings
-from deployer.resources.apigateway.http_api import find_apis
+from deployer.resources.apigateway.http_api import HTTP_APIS
 from deployer.resources.base import Ownership
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
@@ -93,7 +93,7 @@ def find_url(aws: Aws, settings: Settings) -> str:
     Raises:
         InvocationFailed: there is none, or more than one.
     """
-    apis = find_apis(aws, Ownership(settings.tags))
+    apis = HTTP_APIS.ours(aws, Ownership(settings.tags))
     if len(apis) != 1:
         number = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
         raise InvocationFailed(
@@ -101,7 +101,7 @@ def find_url(aws: Aws, settings: Settings) -> str:
             f"in account {settings.account}, {settings.region}",
             "deploy it first: python -m deployer up" if not apis else "delete all but one",
         )
-    return f"{apis[0]['ApiEndpoint'].rstrip('/')}/"
+    return f"{apis[0].endpoint}/"
 
 
 class Client:

@@ -75,7 +75,8 @@ LAYERS = [
     {"resources.apigateway.http_api", "resources.ecr", "resources.iam", "resources.lambda_"}
     | {"resources.logs", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
-    {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")},
+    {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")}
+    | {"resources.apigateway.apis"},
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples", "project.last_seen"},
