@@ -1,7 +1,8 @@
 """The operations of the control plane that moto lacks, answered at the level of HTTP.
 
-UpdateStage and DeleteAccessLogSettings of HTTP APIs, and Lambda's GetAccountSettings. Like the
-mends in `moto_backend`, each has a test in tests/local/test_moto_mends.py.
+UpdateStage and DeleteAccessLogSettings of HTTP APIs, the tags of REST APIs, and Lambda's
+GetAccountSettings. Like the mends in `moto_backend`, each has a test in
+tests/local/test_moto_mends.py.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from deployer.local.answers import Answer, Environ, answer_json, read_body
 from deployer.local.guard import credential_scope
@@ -17,6 +18,7 @@ from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.process import REGION
 
 _STAGE = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)(?P<log>/accesslogsettings)?$")
+_REST_TAGS = re.compile(r"/tags/arn:[^:]+:apigateway:[^:]+::/restapis/(?P<api>[^/]+)$")
 _ACCOUNT_SETTINGS: dict[str, Any] = {
     "AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000},
     "AccountUsage": {"FunctionCount": 0, "TotalCodeSize": 0},
@@ -28,11 +30,14 @@ def answer(account: MotoAccount, environ: Environ) -> Answer | None:
     path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
     if method == "GET" and path.rstrip("/") == "/2016-08-19/account-settings":
         return answer_json(200, _ACCOUNT_SETTINGS)
+    region = credential_scope(environ)[0] or REGION
+    tagged = _REST_TAGS.search(unquote(path))
+    if tagged is not None:
+        return _answer_tags(account.rest_api_tags(tagged["api"], region), environ)
     match = _STAGE.search(path)
     if match is None:
         return None
     api, stage = match["api"], unquote(match["stage"])
-    region = credential_scope(environ)[0] or REGION
     if method == "PATCH" and not match["log"]:
         changes = json.loads(read_body(environ) or b"{}")
         return answer_json(200, account.update_stage(api, stage, changes, region))
@@ -40,3 +45,18 @@ def answer(account: MotoAccount, environ: Environ) -> Answer | None:
         account.delete_access_log_settings(api, stage, region)
         return answer_json(200, {})
     return None
+
+
+def _answer_tags(tags: dict[str, str] | None, environ: Environ) -> Answer:
+    """Answer GetTags, TagResource or UntagResource."""
+    if tags is None:
+        text = {"message": "Invalid API identifier specified"}
+        return answer_json(404, text, {"x-amzn-ErrorType": "NotFoundException"})
+    if environ["REQUEST_METHOD"] == "PUT":
+        tags.update(json.loads(read_body(environ) or b"{}").get("tags", {}))
+        return answer_json(204, {})
+    if environ["REQUEST_METHOD"] == "DELETE":
+        for key in parse_qs(environ.get("QUERY_STRING", "")).get("tagKeys", ()):
+            tags.pop(key, None)
+        return answer_json(204, {})
+    return answer_json(200, {"tags": tags})

@@ -22,6 +22,7 @@ from deployer.project import folder
 
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
+APIS = ("http", "rest")
 BUILDERS = ("auto", "docker", "direct")
 _SHOWN = 80  # characters of a value that is wrong
 _LIKE = 0.86  # similarity above which a section is [deployer] misspelt; that of [deploy] is below
@@ -58,7 +59,10 @@ class Settings:
     architecture: str = "x86_64"
     log_retention_days: int | None = 14
     tracing: bool = False
+    api: str = "http"
     cors_origins: tuple[str, ...] = ("*",)
+    cors_headers: tuple[str, ...] = ("content-type",)
+    cors_exposed_headers: tuple[str, ...] = ()
     rate_limit: int = 100
     burst_limit: int = 200
     permissions_boundary: str | None = None
@@ -231,6 +235,13 @@ def origins(text: str) -> tuple[str, ...]:
     return urls
 
 
+def header_names(text: str) -> tuple[str, ...]:
+    names = text.lower().split()
+    if not all(re.fullmatch("[a-z0-9_-]+", name) for name in names):
+        raise ValueError("must be names of headers such as x-request-id, separated by spaces")
+    return tuple(dict.fromkeys(names))
+
+
 def image(text: str) -> str | None:
     if text and (text == "scratch" or not re.fullmatch(r"[a-z0-9][\w./:@-]*", text)):
         raise ValueError("must be an image such as public.ecr.aws/lambda/python:3.12, or nothing")
@@ -327,7 +338,17 @@ SETTINGS: dict[str, Setting] = {
     ),
     "log_retention_days": Setting(retention, "days until logs are deleted; never: they are kept"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
+    "api": Setting(
+        pattern("|".join(APIS), "http or rest"),
+        "kind of the API: http answers with the execution record, rest with plain JSON and status "
+        "codes, at 3.5 times the price per call",
+    ),
     "cors_origins": Setting(origins, "origins whose pages may call the API; empty: CORS is off"),
+    "cors_headers": Setting(header_names, "headers that these pages may send"),
+    "cors_exposed_headers": Setting(
+        header_names,
+        "headers of answers that these pages may read, besides those that api = rest names itself",
+    ),
     "rate_limit": Setting(integer(1, 10000), "requests per second that the API accepts"),
     "burst_limit": Setting(integer(1, 5000), "requests that the API accepts at once"),
     "keep_releases": Setting(

@@ -14,7 +14,7 @@ from deployer.project.canary import Canary, decompose
 from deployer.project.provenance import Provenance, parsed
 from deployer.project.settings import Settings
 from deployer.resources.base import Owned, Resource
-from deployer.service.declare import Trial, declare
+from deployer.service.declare import Trial, declare, other_api
 from deployer.service.inventory import find_functions, undeclared
 from deployer.service.release import Release
 from deployer.service.releases import PublishedRelease, needing, read_releases, workflow_of
@@ -129,6 +129,9 @@ def _planned(
     kept = account.kept(settings, releases)
     resources = declare(settings, release, kept, trial)
     extra = undeclared(settings, [name for name in account.others if name not in kept])
+    former = other_api(settings)
+    if account.actual.get(former.key):
+        extra.append(former)  # deleted last, once the new one stands
     return Planned(resources, extra, kept, plan_changes(resources, account.actual, extra))
 
 
@@ -142,7 +145,10 @@ def read_account(
     """Read the declared resources, and those of functions that exist beside them."""
     aws = aws.remembering()
     search = find_functions(aws, settings, pool, names)
+    former = other_api(settings)
+    found = pool.submit(former.find, aws)
     actual = read_all(aws, resources, pool)
+    actual[former.key] = found.result()
     others = search()
     if not others:
         return Account(actual)

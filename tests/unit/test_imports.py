@@ -71,12 +71,21 @@ LAYERS = [
     },
     {"service.releases"},
     {"service.declare"},
+    {"service.rest_contract"},
+    {"service.rest_templates"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
-    {"resources.apigateway.http_api", "resources.ecr", "resources.iam", "resources.lambda_"}
+    {
+        "resources.apigateway.http_api",
+        "resources.apigateway.rest_api",
+        "resources.ecr",
+        "resources.iam",
+        "resources.lambda_",
+    }
     | {"resources.logs", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
+    {"resources.apigateway.rest_stage"},
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")}
-    | {"resources.apigateway.apis"},
+    | {f"resources.apigateway.{part}" for part in ("apis", "rest_calls", "rest_definition")},
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples", "project.last_seen"},
@@ -138,6 +147,7 @@ ONLY_IN = {
     "rich": {"report"},
     "click": {"cli", "commands"},
     "jsonata": {"project.expressions"},
+    "airspeed": {"local"},
     "moto": {"local"},
     "waitress": {"local"},
     "botocore": {"aws", "local"},
@@ -162,6 +172,7 @@ PURE = {
     "project.state_rules",
     "project.workflow",
     "report.layout",
+    "service.rest_templates",
 }
 PURE_MAY = {
     "__future__",

@@ -13,7 +13,8 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]  #
 
 
 def check_installed() -> None:
-    """Raise ImportError if moto's server lacks a package."""
+    """Raise ImportError if the server lacks a package."""
+    import airspeed  # noqa: F401
     import moto.server  # noqa: F401  (only whether it can be imported)
 
 

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from deployer.local.moto_backend import interpreter_mends, state_machine_versions
+from deployer.local.moto_backend import interpreter_mends, rest_mends, state_machine_versions
 from deployer.local.moto_backend.patching import around, remember
 
 Layers = dict[str, bytes]
@@ -35,6 +35,7 @@ def apply(layers: Layers, endpoint: str, access_key: str, invoke: InvokeFunction
     update_whole_configuration()
     name_this_machine(endpoint)
     refuse_second_route()
+    rest_mends.apply()
     state_machine_versions.apply()
     remember_where_to()
     interpreter_mends.apply(invoke)
