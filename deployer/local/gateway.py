@@ -77,6 +77,12 @@ class Gateway:
         start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
+    def refusal(self, path: str, status: int, reason: str) -> Answer:
+        """Answer a request that the server does not read to its end."""
+        if status == 413 and path.startswith(REST_PREFIX):
+            return self._rest_apis.too_large(path)
+        return message(status, reason)
+
     def close(self) -> None:
         self._lambda.close()
 

@@ -68,8 +68,15 @@ class RestApis:
 
     def answer(self, environ: Environ) -> Answer:
         """Answer a request whose path is `/_aws/execute-api/ID/STAGE/PATH`."""
-        api_id, _, rest = environ["PATH_INFO"].removeprefix(PREFIX).partition("/")
-        stage_name, _, path = rest.partition("/")
+        return self._answer(environ["PATH_INFO"], environ["REQUEST_METHOD"], environ)
+
+    def too_large(self, path: str) -> Answer:
+        """Answer a request whose body the server did not read."""
+        return self._answer(path, "POST", {"CONTENT_LENGTH": BODY_LIMIT + 1})
+
+    def _answer(self, whole_path: str, method: str, environ: Environ) -> Answer:
+        api_id, stage_name, path = f"{whole_path.removeprefix(PREFIX)}//".split("/", 2)
+        path = f"/{path.strip('/')}"
         request_id = str(uuid.uuid4())
         own = {"x-amzn-RequestId": request_id}
         stage = self._account.rest_stage(api_id, stage_name)
@@ -80,14 +87,14 @@ class RestApis:
             "apiId": api_id,
             "stage": stage_name,
             "requestId": request_id,
-            "httpMethod": environ["REQUEST_METHOD"],
-            "path": f"/{stage_name}/{path}",
+            "httpMethod": method,
+            "path": f"/{stage_name}{path}",
             "responseOverride": {"header": {}},
         }
         try:
             if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
                 raise _Refused("REQUEST_TOO_LARGE")
-            integration = _integration(stage.definition, environ["REQUEST_METHOD"], f"/{path}")
+            integration = _integration(stage.definition, method, path)
             if not self._throttles.let_pass(api_id, stage.throttle):
                 raise _Refused("THROTTLED")
             request = _Request(context, *_parameters(environ), _body(environ))
@@ -141,8 +148,7 @@ class RestApis:
 
 
 def _integration(definition: RestDefinition, method: str, path: str) -> RestIntegration:
-    resource = path.rstrip("/") or "/"
-    integration = definition.methods.get(f"{method} {resource}")
+    integration = definition.methods.get(f"{method} {path}")
     if integration is None:
         raise _Refused("MISSING_AUTHENTICATION_TOKEN")  # Rest-12
     return integration
