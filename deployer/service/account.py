@@ -129,10 +129,14 @@ def _planned(
     kept = account.kept(settings, releases)
     resources = declare(settings, release, kept, trial)
     extra = undeclared(settings, [name for name in account.others if name not in kept])
-    former = other_api(settings)
-    if account.actual.get(former.key):
-        extra.append(former)  # deleted last, once the new one stands
+    extra += former_apis(settings, account.actual)  # last, once the new one stands
     return Planned(resources, extra, kept, plan_changes(resources, account.actual, extra))
+
+
+def former_apis(settings: Settings, actual: Actual) -> list[Owned]:
+    """Return the API of the kind that the settings do not name, if it exists."""
+    former = other_api(settings)
+    return [former] if actual.get(former.key) else []
 
 
 def read_account(

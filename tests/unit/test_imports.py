@@ -68,6 +68,7 @@ LAYERS = [
         "service.contents",
         "service.picture",
         "service.pricing",
+        "service.serving",
     },
     {"service.releases"},
     {"service.declare"},
