@@ -36,18 +36,6 @@ class Input:
         return next((place[name] for place in places if name in place), "")
 
 
-class Util:
-    """The variable `$util`."""
-
-    @staticmethod
-    def escapeJavaScript(text: str) -> str:  # noqa: N802  (AWS's name)
-        return text.translate(_ESCAPES)
-
-    @staticmethod
-    def parseJson(text: str) -> Any:  # noqa: N802  (AWS's name)
-        return json.loads(text)
-
-
 class _Escapes(dict[int, str]):
     """What Apache Commons' escapeJavaScript makes of a character, by its number."""
 
@@ -70,6 +58,13 @@ _ESCAPES = _Escapes(
         },
     }
 )
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
+_UTIL = {"escapeJavaScript": _escaped, "parseJson": json.loads}  # the variable `$util`
 
 
 def value_at(value: Any, path: str) -> Any:
@@ -95,6 +90,6 @@ def _compiled(template: str) -> Any:
 
 def render(template: str, source: Input, context: dict[str, Any]) -> str:
     """Evaluate a template; it may write overrides into the context."""
-    names = {"input": source, "util": Util, "context": context, "stageVariables": {}}
+    names = {"input": source, "util": _UTIL, "context": context, "stageVariables": {}}
     rendered: str = _compiled(template).merge(names)
     return rendered

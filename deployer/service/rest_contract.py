@@ -23,7 +23,7 @@ STATUSES = ("200", "400", "413", "429", "500", "502", "503", "504")
 
 # By gateway response: status ("" for AWS's own), type and message. AWS's own messages are not used:
 # they name accounts and repeat parts of the request (Rest-11).
-_GATEWAY_RESPONSES = {
+GATEWAY_RESPONSES = {
     "ACCESS_DENIED": ("403", "Forbidden", "access denied"),
     "DEFAULT_4XX": ("", "BadRequest", "the request is refused"),
     "DEFAULT_5XX": ("", "InternalError", templates.INTERNAL),
@@ -62,7 +62,7 @@ def gateway_responses(settings: Settings) -> dict[str, GatewayResponseFields]:
             headers=headers,
             templates={JSON: templates.error(kind, message)},
         )
-        for name, (status, kind, message) in _GATEWAY_RESPONSES.items()
+        for name, (status, kind, message) in GATEWAY_RESPONSES.items()
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deployer.engine.apply import Run, plan_changes, read_all
+from deployer.engine.events import Event
 from deployer.engine.plan import Action, Plan
 from deployer.errors import DeployerError, ForeignResource, InvocationFailed
 from deployer.resources.apigateway.rest_api import UNLOGGED, RestApi
@@ -43,7 +44,10 @@ class World:
         aws = self.account.aws()
         actual = read_all(aws, [kind], SerialExecutor())
         plan = plan_changes([kind], actual)
-        emit = lambda event: self.told.append(str(getattr(event, "text", "")))  # noqa: E731
+
+        def emit(event: Event) -> None:
+            self.told.append(str(getattr(event, "text", "")))
+
         result = Run(aws, emit, SerialExecutor()).up(plan, [kind], actual, [])
         for outcome in result.outcomes.values():
             if outcome.error:

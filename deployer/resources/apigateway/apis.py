@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -129,9 +130,9 @@ class Api(Resource):
                 return None
             raise
 
+    @abstractmethod
     def read_parts(self, aws: Aws, api: Listed) -> State:
         """Return the state of our API and its parts."""
-        raise NotImplementedError
 
     def find(self, aws: Aws) -> State | None:
         api = self.catalogue.one(aws, self.ours, self.name)
