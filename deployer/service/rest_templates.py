@@ -20,10 +20,15 @@ from deployer.project.answers import MEMBERS
 
 def request(workflow_arn: str) -> str:
     """Return the request of StartSyncExecution: the body as it came, digits included (Rest-6)."""
-    body = """$util.escapeJavaScript($input.body).replaceAll("\\\\'", "'")"""
+    body = _escaped("$input.body")
     return (
         f'{{"stateMachineArn": "{workflow_arn}", "name": "$context.requestId", "input": "{body}"}}'
     )
+
+
+def _escaped(reference: str) -> str:
+    """Return an expression for a text between the quotes of a JSON string."""
+    return f"""$util.escapeJavaScript({reference}).replaceAll("\\\\'", "'")"""
 
 
 def error(kind: str, message: str) -> str:
@@ -66,14 +71,13 @@ $output
 #end"""
 
 # Lambda wraps the message of an error into JSON, beside its stack trace: only the message leaves.
-_REFUSED = """\
+_REFUSED = f"""\
 #set($context.responseOverride.status = 400)
 #set($cause = "$!input.path('$.cause')")
-#if($cause.startsWith("{") && $cause.contains('"errorMessage"'))
+#if($cause.startsWith("{{") && $cause.contains('"errorMessage"'))
 #set($cause = "$!util.parseJson($cause).errorMessage")
 #end
-{"error": {"type": "InvalidInput", "message": \
-"$util.escapeJavaScript($cause).replaceAll("\\\\'", "'")"}}"""
+{{"error": {{"type": "InvalidInput", "message": "{_escaped("$cause")}"}}}}"""
 
 _WORKFLOW_FAILED = """\
 #set($context.responseOverride.status = 500)

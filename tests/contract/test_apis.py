@@ -430,7 +430,7 @@ def test_requests_beyond_the_rate_are_refused_in_the_same_shape(apis: Apis) -> N
 
 
 def test_a_workflow_that_outlasts_the_integration_is_a_gateway_timeout(apis: Apis) -> None:
-    """Api-13."""
+    """Rest-16."""
     kind = copy.copy(apis.kinds["rest"])
     kind.fields = copy.deepcopy(dict(kind.fields))
     kind.fields["methods"]["POST /"]["integration"]["timeout_ms"] = 60
@@ -493,7 +493,7 @@ def test_no_template_overrides_a_thing_twice() -> None:
 
 
 def test_the_definition_names_no_release_and_is_small(apis: Apis) -> None:
-    """Rest-14: a switch or rollback of the workflow never waits for a deployment of the API."""
+    """Rest-14; and a switch or rollback of the workflow never waits for a deployment of the API."""
     text = json.dumps(apis.kinds["rest"].fields)
     assert re.findall(r"stateMachine:[^\\\"]+", text) == ["stateMachine:inference-dev"]
     assert "function:" not in text and len(text) < 100_000
