@@ -260,6 +260,7 @@ ROWS = [
     Row("11 MB", (413, "Request Entity Too Large"), (413, "TooLarge"), b" " * (11 * 2**20)),
     ok("a chunked body", {"x": 1}, [b'{"x"', b": 1}"]),
     ok("a query", [GOOD], shown=RESULTS, path="/?a=1&b='%22$x"),
+    ok("no slash at the end", [GOOD], shown=RESULTS, path=""),
     typed("application/json; charset=utf-8", (200, RESULTS)),
     typed("APPLICATION/JSON", (200, RESULTS)),
     typed("", (200, RESULTS)),

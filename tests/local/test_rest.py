@@ -1,4 +1,4 @@
-"""A service with a REST API on the local AWS, by the command line: from the first `up` to `down`."""
+"""A service with a REST API on the local AWS, by the command line, from `up` to `down`."""
 
 from __future__ import annotations
 

@@ -167,13 +167,14 @@ def _write_method(method: MethodFields) -> dict[str, Any]:
 
 
 def _write_integration(integration: RestIntegrationFields) -> dict[str, Any]:
+    is_mock = integration["type"] == "MOCK"  # it waits for nobody
     written = {
         "type": integration["type"].lower(),
         "uri": integration["uri"],
         "httpMethod": integration["http_method"],
         "credentials": integration["role_arn"],
         "passthroughBehavior": integration["passthrough"].lower(),
-        "timeoutInMillis": integration["timeout_ms"],
+        "timeoutInMillis": None if is_mock else integration["timeout_ms"],
         "requestTemplates": integration["templates"],
         "responses": {
             response["pattern"] or "default": {
