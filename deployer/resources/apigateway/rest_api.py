@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
+from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
 from deployer.resources.apigateway.apis import Api, Catalogue, Listed
 from deployer.resources.apigateway.calls import ABSENT
@@ -184,6 +185,16 @@ class RestApi(Api):
             aws.tell(UNLOGGED, lasting=True)
         return may_log
 
+    def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
+        yield from super().widens(before, after)
+        former = (before or {}).get("methods")
+        for name, method in after["methods"].items():
+            is_mock = (method["integration"] or {}).get("type") == "MOCK"  # it gives nothing away
+            if not is_mock and gains(former, after["methods"], name, "authorization", "NONE"):
+                yield f"anyone who knows the URL may call {name}"
+        if "*" in _origins(after) and "*" not in _origins(before or {}):
+            yield "pages of every origin may call it (CORS *)"
+
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         outputs = actual.outputs
         api_id, live = outputs["api_id"], outputs["live_deployment"]
@@ -204,6 +215,18 @@ class RestApi(Api):
         served = {live, *outputs["served_deployments"]}
         remove_deployments(aws, api_id, sorted({*outputs["deployments"]} - served))
         return {}
+
+
+def _origins(fields: Fields) -> set[str]:
+    """Return the origins that answers name as allowed, whatever the request's."""
+    integrations = (
+        method.get("integration") or {} for method in (fields.get("methods") or {}).values()
+    )
+    return {
+        response["headers"].get("Access-Control-Allow-Origin", "").strip("'")
+        for integration in integrations
+        for response in integration.get("responses", {}).values()
+    }
 
 
 def _version(fields: Fields) -> str:
