@@ -237,7 +237,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 def header_names(text: str) -> tuple[str, ...]:
     names = text.lower().split()
-    if not all(re.fullmatch("[a-z0-9_-]+", name) for name in names):
+    if any(re.fullmatch("[a-z0-9_-]+", name) is None for name in names):
         raise ValueError("must be names of headers such as x-request-id, separated by spaces")
     return tuple(dict.fromkeys(names))
 
