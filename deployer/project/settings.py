@@ -228,7 +228,7 @@ def retention(text: str) -> int | None:
 
 def origins(text: str) -> tuple[str, ...]:
     urls = tuple(text.split())
-    if not all(re.fullmatch(r"\*|https?://[^/\s]+", url) for url in urls):
+    if not all(re.fullmatch(r"\*|https?://[^/\s'\"$#\\]+", url) for url in urls):
         raise ValueError(
             "must be origins such as https://example.com, separated by spaces, or *, or nothing"
         )
