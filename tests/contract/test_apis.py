@@ -335,8 +335,12 @@ def test_the_message_of_a_refused_input_is_handed_on_and_nothing_else(apis: Apis
     assert wrapped == 'RM isn\'t a "number"'
 
 
-def test_digits_are_not_rewritten_on_their_way_back(apis: Apis) -> None:
+def test_digits_are_not_rewritten_on_their_way(apis: Apis) -> None:
     """Rest-6: `$input.json` would."""
+    body = '{"a": 10.00, "b": 1E2, "c": 12345678901234567890.5}'
+    source = vtl.Input(body, {}, {})
+    sent = json.loads(vtl.render(templates.request("arn"), source, {"requestId": "1"}))
+    assert sent == {"stateMachineArn": "arn", "name": "1", "input": body}
     content = send(apis.urls["rest"], body=b'{"a": 12345678901234567890.5, "b": 10}').content
     record = send(apis.urls["http"], body=b'{"a": 12345678901234567890.5, "b": 10}').json
     assert content.decode().strip() == record["output"]
