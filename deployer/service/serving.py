@@ -30,6 +30,8 @@ def remarks(
         yield (
             "the URL changes with the kind of the API: the former API is deleted last, once the "
             "new one stands; tell your clients the new URL"
+            if is_new
+            else "an API of the kind that was declared before is deleted; its URL ends"
         )
     if outputs.get("api", {}).get("may_log") is False:
         yield UNLOGGED

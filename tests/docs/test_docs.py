@@ -172,9 +172,12 @@ SAYS = {"http": f"FAILED: {REFUSED}", "rest": f"HTTP 400: {REFUSED}"}
 kinds = pytest.mark.parametrize("kind", SAYS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def urls(deployed: Path) -> Iterator[dict[str, str]]:
-    """The URL of the deployed HTTP API, and that of a REST API to the same workflow."""
+    """The URL of the deployed HTTP API, and that of a REST API to the same workflow.
+
+    It is gone after each test: a deploy would plan its deletion.
+    """
     server = process.find(deployed)
     assert server is not None
     aws = connect(server)
