@@ -247,10 +247,29 @@ def advise(code: str, message: str) -> str:
             "a quota of this account is used up; raise it in Service Quotas, or delete "
             "unused resources"
         )
+    if code == "InvalidParameterValueException":
+        return _concurrency_advice(message)
     if code == "BucketAlreadyExists":
         return (
             "another account owns a bucket of this name (S3-3); choose another service or "
             "stage name"
+        )
+    return ""
+
+
+def _concurrency_advice(message: str) -> str:
+    """Return advice for what Lambda says of reserved and provisioned concurrency, else ""."""
+    if "nreserved" in message:
+        return (
+            "AWS keeps a part of the account's concurrent executions for functions that reserve "
+            "none (Lambda-12): lower reserved_concurrency or provisioned_concurrency, or raise "
+            "the quota"
+        )
+    if "rovisioned" in message and "eserved" in message:
+        return (
+            "provisioned concurrency lies within the reserved one, and during a deploy the live "
+            "and the new version both hold it (Pc-9): to lower both, lower "
+            "provisioned_concurrency first, and reserved_concurrency with the next run"
         )
     return ""
 

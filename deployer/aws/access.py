@@ -26,6 +26,7 @@ from deployer.aws.waiting import (
     CONNECTION_LOST_DEADLINE_S,
     SERVER_ERROR_DEADLINE_S,
     THROTTLE_DEADLINE_S,
+    Reason,
     Tell,
     Transient,
     Waiting,
@@ -244,7 +245,7 @@ class Aws:
         return self._waiting.retry(call, when=when, deadline_s=deadline_s)
 
     def wait_until(
-        self, check: Callable[[], T | None], *, reason: str, deadline_s: float = 300.0
+        self, check: Callable[[], T | None], *, reason: Reason, deadline_s: float = 300.0
     ) -> T:
         """Repeat `check` until it returns something other than None; see Waiting.wait_until."""
         return self._waiting.wait_until(check, reason=reason, deadline_s=deadline_s)

@@ -20,6 +20,7 @@ from deployer.errors import THROTTLED, AwsError, Interrupted, NotReached
 
 T = TypeVar("T")
 Transient = Callable[[AwsError], str | None]
+Reason = str | Callable[[], str]  # a call, where it counts something
 
 THROTTLE_DEADLINE_S = 180.0
 SERVER_ERROR_DEADLINE_S = 30.0
@@ -104,8 +105,11 @@ class Waiting:
             self._delay(reason, delay)
             delay = min(delay * 2, longest_delay_s)
 
-    def wait_until(self, check: Callable[[], T | None], *, reason: str, deadline_s: float) -> T:
+    def wait_until(self, check: Callable[[], T | None], *, reason: Reason, deadline_s: float) -> T:
         """Repeat `check` until it returns something other than None, and return that.
+
+        Args:
+            reason: asked before every delay if it is a call.
 
         Raises:
             AwsError: `TimedOut`, when the deadline has passed; or an error of `check` itself.
@@ -117,13 +121,14 @@ class Waiting:
             result = check()
             if result is not None:
                 return result
+            waited_for = reason if isinstance(reason, str) else reason()
             if self.clock() + delay > end:
                 raise AwsError(
                     "TimedOut",
-                    f"gave up after {deadline_s:g} s {reason}",
+                    f"gave up after {deadline_s:g} s {waited_for}",
                     advice="run the command again",
                 )
-            self._delay(reason, delay)
+            self._delay(waited_for, delay)
             delay = min(delay * 2, _LONGEST_POLLING_DELAY_S)
 
     def _delay(self, reason: str, seconds: float) -> None:

@@ -143,18 +143,30 @@ def plan_changes(
 ) -> Plan:
     """Plan `up`. Undeclared resources are planned for deletion if they exist."""
     by_key = {resource.key: resource for resource in resources}
+    extra = {resource.key: resource for resource in undeclared if actual[resource.key] is not None}
     order = in_order(needs_of(resources))
-    existing = [resource.key for resource in undeclared if actual[resource.key] is not None]
-    plan = make_plan((by_key[key].desired() for key in order), actual, existing)
-    if all(state is None for state in actual.values()):  # nobody uses the service yet
-        return plan
-    return Plan(tuple(_with_note(change, by_key.get(change.key)) for change in plan.changes))
+    plan = make_plan(
+        (by_key[key].desired() for key in order),
+        actual,
+        extra,
+        lambda key, outputs: extra[key].is_wanted(outputs),
+    )
+    in_use = any(state is not None for state in actual.values())
+    owned: dict[str, Owned] = {**by_key, **extra}
+    return Plan(tuple(_annotated(change, owned[change.key], in_use) for change in plan.changes))
 
 
-def _with_note(change: Change, resource: Resource | None) -> Change:
-    """Add the consequences that creating a resource has in a service that is already in use."""
+def _annotated(change: Change, resource: Owned, in_use: bool) -> Change:
+    """Add the consequences of a change, and whether it is harmless.
+
+    Args:
+        in_use: the service exists already.
+    """
     is_new = change.action in (Action.CREATE, Action.REPLACE)
-    return replace(change, note=resource.anew) if resource and is_new else change
+    if is_new and in_use and isinstance(resource, Resource) and resource.anew:
+        return replace(change, note=resource.anew)
+    note = "" if change.action is Action.NOOP else resource.remark
+    return replace(change, note=note, harmless=resource.harmless)
 
 
 def plan_teardown(resources: Sequence[Owned], actual: Actual) -> Plan:
@@ -233,7 +245,8 @@ class Run:
         chain = {key: keys[max(0, number - 1) : number] for number, key in enumerate(keys)}
 
         def visit(key: str) -> None:
-            self._step(changes[key], lambda: by_key[key].delete(self._access(key)))
+            if not by_key[key].is_wanted(self._outputs):  # which the plan may not have known
+                self._step(changes[key], lambda: by_key[key].delete(self._access(key)))
 
         return self._walk(chain, visit, changes)
 

@@ -16,6 +16,7 @@ from typing import Any
 from deployer.engine.differences import FieldChange, differences
 
 Fields = Mapping[str, Any]
+Outputs = Mapping[str, "Fields | None"]  # by key; None where none is known
 
 
 class Action(str, Enum):
@@ -83,10 +84,11 @@ class Change:
     """The planned change of one resource.
 
     Args:
-        note: its consequences for users of the service.
+        note: its consequences, such as for users of the service.
         widens: how it gives others more access, a sentence each.
         before: all fields as they are; None if the resource is absent, or its fields do not matter.
         after: all fields as they are declared.
+        harmless: nothing of the user's is lost by it, even if it is a deletion.
     """
 
     key: str
@@ -96,6 +98,7 @@ class Change:
     widens: tuple[str, ...] = ()
     before: Fields | None = None
     after: Fields | None = None
+    harmless: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -120,9 +123,11 @@ class Plan:
 
     @property
     def destructive(self) -> tuple[Change, ...]:
-        """The changes that delete a resource, including replacements."""
+        """The changes that delete a resource, including replacements, and are not harmless."""
         return tuple(
-            change for change in self.changes if change.action in (Action.DELETE, Action.REPLACE)
+            change
+            for change in self.changes
+            if change.action in (Action.DELETE, Action.REPLACE) and not change.harmless
         )
 
     @property
@@ -187,7 +192,10 @@ def compare(
 
 
 def make_plan(
-    desired: Iterable[Desired], actual: Mapping[str, State | None], undeclared: Iterable[str] = ()
+    desired: Iterable[Desired],
+    actual: Mapping[str, State | None],
+    undeclared: Iterable[str] = (),
+    wanted: Callable[[str, Outputs], bool] = lambda key, outputs: False,
 ) -> Plan:
     """Plan from actual to desired.
 
@@ -195,6 +203,7 @@ def make_plan(
         desired: dependencies first (graph.in_order).
         actual: the state of every resource by key, None where it does not exist.
         undeclared: keys of our resources that are no longer declared, in the order of deletion.
+        wanted: tells of one of these, by the outputs that are known, whether it stays all the same.
 
     Raises:
         KeyError: a Ref to a resource that comes later or is not declared, or a resource without an
@@ -217,11 +226,13 @@ def make_plan(
             after=fields,
         )
         outputs[key] = _outputs_after(declared, state, changes[key])
-    changes.update((key, Change(key, Action.DELETE)) for key in undeclared)
+    changes.update(
+        (key, Change(key, Action.DELETE)) for key in undeclared if not wanted(key, outputs)
+    )
     return Plan(tuple(changes.values()))
 
 
-def _known(ref: Ref, outputs: Mapping[str, Fields | None]) -> Any:
+def _known(ref: Ref, outputs: Outputs) -> Any:
     """Return an output, or UNKNOWN if only applying the plan tells it."""
     known = outputs[ref.key]
     return UNKNOWN if known is None else known.get(ref.output, UNKNOWN)

@@ -1,7 +1,8 @@
 """The operations of the control plane that moto lacks, answered at the level of HTTP.
 
-UpdateStage and DeleteAccessLogSettings of HTTP APIs, the tags of REST APIs, and Lambda's
-GetAccountSettings. Like the mends in `moto_backend`, each has a test in
+UpdateStage and DeleteAccessLogSettings of HTTP APIs, the tags of REST APIs, Lambda's
+GetAccountSettings and its operations on provisioned concurrency. Like the mends in `moto_backend`,
+each has a test in
 tests/local/test_moto_mends.py.
 """
 
@@ -9,28 +10,28 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from deployer.local.answers import Answer, Environ, answer_json, read_body
 from deployer.local.guard import credential_scope
 from deployer.local.moto_backend.account import MotoAccount
+from deployer.local.moto_backend.concurrency import Refused
 from deployer.local.process import REGION
 
 _STAGE = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)(?P<log>/accesslogsettings)?$")
+_PROVISIONED = re.compile(r"/2019-09-30/functions/(?P<function>[^/]+)/provisioned-concurrency/?$")
 _REST_TAGS = re.compile(r"/tags/arn:[^:]+:apigateway:[^:]+::/restapis/(?P<api>[^/]+)$")
-_ACCOUNT_SETTINGS: dict[str, Any] = {
-    "AccountLimit": {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 1000},
-    "AccountUsage": {"FunctionCount": 0, "TotalCodeSize": 0},
-}
 
 
 def answer(account: MotoAccount, environ: Environ) -> Answer | None:
     """Answer an operation that moto lacks; None for the others."""
     path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-    if method == "GET" and path.rstrip("/") == "/2016-08-19/account-settings":
-        return answer_json(200, _ACCOUNT_SETTINGS)
     region = credential_scope(environ)[0] or REGION
+    if method == "GET" and path.rstrip("/") == "/2016-08-19/account-settings":
+        return answer_json(200, account.lambda_settings(region))
+    provisioned = _PROVISIONED.search(path)
+    if provisioned is not None:
+        return _provisioned(account, environ, unquote(provisioned["function"]), region)
     tagged = _REST_TAGS.search(unquote(path))
     if tagged is not None:
         return _answer_tags(account.rest_api_tags(tagged["api"], region), environ)
@@ -60,3 +61,17 @@ def _answer_tags(tags: dict[str, str] | None, environ: Environ) -> Answer:
             tags.pop(key, None)
         return answer_json(204, {})
     return answer_json(200, {"tags": tags})
+
+
+def _provisioned(account: MotoAccount, environ: Environ, function: str, region: str) -> Answer:
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    qualifier = query.get("Qualifier", [""])[0]
+    sent = json.loads(read_body(environ) or b"{}")
+    try:
+        status, content = account.provisioned_concurrency(
+            environ["REQUEST_METHOD"], function, qualifier, sent, region
+        )
+    except Refused as error:
+        text = {"Message": str(error), "Type": "User"}
+        return answer_json(error.status, text, {"X-Amzn-ErrorType": error.code})
+    return (status, {}, b"") if status == 204 else answer_json(status, content)

@@ -17,6 +17,7 @@ from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.process import REGION
 
 _PATH = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
+THROTTLED = "Rate Exceeded."  # whatever the limit was
 _LOG_LIMIT = 4096  # bytes of the log's end in an answer
 _QUALIFIER = re.compile(r"(?:^|&)Qualifier=([^&]+)")
 
@@ -40,6 +41,8 @@ class LambdaApi:
         qualifier = _QUALIFIER.search(environ.get("QUERY_STRING", ""))
         payload = read_body(environ)
         region = credential_scope(environ)[0] or REGION
+        if self._account.is_stopped(function, region):
+            return _refuse(429, "TooManyRequestsException", THROTTLED)
         version = self._version(function, unquote(qualifier[1]) if qualifier else None, region)
         if version is None:
             text = f"Function not found: {function}"
@@ -84,18 +87,13 @@ class LambdaApi:
 
     def invoke_for_workflow(self, arn: str, payload: bytes) -> tuple[bytes, str | None]:
         """Invoke a function for a task; return the payload and the kind of its error."""
-        from botocore.exceptions import ClientError
-
-        version = self._version(arn, None, arn.split(":")[3])
+        region = arn.split(":")[3]
+        if self._account.is_stopped(arn, region):
+            raise _client_error(429, "TooManyRequestsException", THROTTLED)
+        version = self._version(arn, None, region)
         if version is None:
-            details: Any = {
-                "Error": {
-                    "Code": "ResourceNotFoundException",
-                    "Message": f"Function not found: {arn}",
-                },
-                "ResponseMetadata": {"HTTPStatusCode": 404, "RequestId": "local"},
-            }
-            raise ClientError(details, "Invoke")
+            text = f"Function not found: {arn}"
+            raise _client_error(404, "ResourceNotFoundException", text)
         response = self._functions.invoke(version, payload)
         return response.payload, "Unhandled" if response.is_error else None
 
@@ -136,6 +134,18 @@ def _no_json(payload: bytes) -> str | None:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"Unrecognized token '{name}'")  # Python takes NaN, JSON does not
+
+
+def _client_error(status: int, code: str, text: str) -> Exception:
+    """Return the error that the interpreter of workflows expects of a refused invocation."""
+    from botocore.exceptions import ClientError
+
+    details: Any = {
+        "Error": {"Code": code, "Message": text},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RequestId": "local"},
+    }
+    error: Exception = ClientError(details, "Invoke")
+    return error
 
 
 def _refuse(status: int, code: str, text: str) -> Answer:

@@ -22,7 +22,6 @@ from deployer.project import folder
 
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
-APIS = ("http", "rest")
 BUILDERS = ("auto", "docker", "direct")
 _SHOWN = 80  # characters of a value that is wrong
 _LIKE = 0.86  # similarity above which a section is [deployer] misspelt; that of [deploy] is below
@@ -41,6 +40,8 @@ class FunctionSettings:
     memory_mb: int = 1024
     timeout_s: int = 20
     ephemeral_storage_mb: int = 512
+    provisioned_concurrency: int | None = None
+    reserved_concurrency: int | None = None  # 0 stops the function (Lambda-12)
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,17 @@ def integer(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def whole_or_nothing(low: int) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        if not text:
+            return None
+        if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < low:
+            raise ValueError(f"must be a whole number from {low} to 999999, or nothing")
+        return int(text)
+
+    return parse
+
+
 def pattern(expression: str, description: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not re.fullmatch(expression, text):
@@ -284,9 +296,9 @@ class Setting:
     per_function: bool = False
 
 
-# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Api-31 (rates),
-# PRE-3 (names). Service and a stage leave room for account and region in the bucket's 63
-# characters.
+# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Pc-6, Lambda-12
+# (concurrency), Api-31 (rates), PRE-3 (names). Service and a stage leave room for account and
+# region in the bucket's 63 characters.
 SETTINGS: dict[str, Setting] = {
     "service": Setting(
         pattern(
@@ -319,6 +331,18 @@ SETTINGS: dict[str, Setting] = {
         True,
     ),
     "ephemeral_storage_mb": Setting(integer(512, 10240), "size of a function's /tmp", True),
+    "provisioned_concurrency": Setting(
+        whole_or_nothing(1),
+        "environments of a function that are kept ready, against cold starts; they cost while "
+        "idle, and `plan` says how much; empty: none",
+        True,
+    ),
+    "reserved_concurrency": Setting(
+        whole_or_nothing(0),
+        "most requests that a function answers at once, reserved for it in the account; 0 stops "
+        "it; empty: it shares what the account has left",
+        True,
+    ),
     "architecture": Setting(
         pattern("x86_64|arm64", "x86_64 or arm64"),
         "processor architecture of the functions and their image",
@@ -339,16 +363,13 @@ SETTINGS: dict[str, Setting] = {
     "log_retention_days": Setting(retention, "days until logs are deleted; never: they are kept"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
     "api": Setting(
-        pattern("|".join(APIS), "http or rest"),
+        pattern("http|rest", "http or rest"),
         "kind of the API: http answers with the execution record, rest with plain JSON and status "
         "codes, at 3.5 times the price per call",
     ),
     "cors_origins": Setting(origins, "origins whose pages may call the API; empty: CORS is off"),
     "cors_headers": Setting(header_names, "headers that these pages may send"),
-    "cors_exposed_headers": Setting(
-        header_names,
-        "headers of answers that these pages may read, besides those that api = rest names itself",
-    ),
+    "cors_exposed_headers": Setting(header_names, "further headers that these pages may read"),
     "rate_limit": Setting(integer(1, 10000), "requests per second that the API accepts"),
     "burst_limit": Setting(integer(1, 5000), "requests that the API accepts at once"),
     "keep_releases": Setting(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from deployer.aws.access import Aws
 from deployer.engine.exposure import policy_widenings
-from deployer.engine.plan import Change, Desired, Fields, State, references
+from deployer.engine.plan import Change, Desired, Fields, Outputs, State, references
 from deployer.errors import ForeignResource
 
 Tags = Mapping[str, str]
@@ -84,9 +84,9 @@ class Owned(ABC):
     """
 
     holds_data: ClassVar[bool] = False  # `down --keep-data` keeps it
-    part_of: ClassVar[str] = (
-        ""  # key of the resource that contains it; if that is foreign, so is it
-    )
+    harmless: ClassVar[bool] = False  # deleting it loses nothing: `up` does not ask
+    part_of: str = ""  # key of the resource that contains it; if that is foreign, so is it
+    remark: str = ""  # stands beside its change in a plan, such as what it costs
     comes_back: ClassVar[bool] = False  # AWS may create it again, untagged, after it was deleted
     # IAM actions that the caller must be allowed: to read it, and to delete it besides.
     reads: ClassVar[Collection[str]] = ()
@@ -106,6 +106,14 @@ class Owned(ABC):
     @abstractmethod
     def delete(self, aws: Aws) -> None:
         """Delete it and return once it is gone. Must succeed when it does not exist."""
+
+    def is_wanted(self, outputs: Outputs) -> bool:
+        """Return whether it stays although it is not declared. MAY be overridden.
+
+        Args:
+            outputs: those that are known of the declared resources, by key.
+        """
+        return False
 
 
 class Resource(Owned):

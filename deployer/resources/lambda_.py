@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from math import inf
 from typing import Annotated, Any, ClassVar, TypedDict
 
@@ -52,6 +53,8 @@ class FunctionFields(TypedDict):
             write_as=_image_config,
         ),
     ]
+    # None: not reserved; 0 stops the function. It belongs to the function, not to a version.
+    reserved_concurrency: int | None
 
 
 _MEMBERS = members(FunctionFields)
@@ -60,6 +63,9 @@ _CODE = ("image_digest", "architecture")
 _CONFIGURATION = {
     name: member for name, member in _MEMBERS.items() if name not in (*_CODE, "package_type")
 }
+
+
+_UNVERSIONED = {"tags", "reserved_concurrency"}
 
 
 def not_ready(error: AwsError) -> str | None:
@@ -186,6 +192,8 @@ class Function(OwnedFunction, Resource):
         "lambda:UpdateFunctionConfiguration",
         "lambda:UpdateFunctionCode",
         "lambda:PublishVersion",
+        "lambda:PutFunctionConcurrency",
+        "lambda:DeleteFunctionConcurrency",
         "lambda:ListAliases",
         "lambda:DeleteFunction",
     )
@@ -206,9 +214,8 @@ class Function(OwnedFunction, Resource):
         self.repository_uri = repository_uri
 
     def moves(self, changed: Collection[str]) -> Collection[str]:
-        # Every field but the tags belongs to a version, so its change publishes a new one
-        # (Lambda-24).
-        return () if set(changed) == {"tags"} else ("version_arn",)
+        # Every other field belongs to a version, so its change publishes a new one (Lambda-24).
+        return () if _UNVERSIONED.issuperset(changed) else ("version_arn",)
 
     def read(self, aws: Aws) -> State | None:
         answer, newest = aws.together(lambda: self._get(aws), lambda: self._newest(aws))
@@ -224,8 +231,15 @@ class Function(OwnedFunction, Resource):
         if newest is not None:
             outputs["version_arn"] = newest["FunctionArn"]
         outputs["version_failure"] = failure(newest or {})
-        reason = failure(answer["Configuration"]) or outputs["version_failure"]
-        fields = {"tags": self.ours.among(tags), "published": published, "failure": reason}
+        fields = {
+            "tags": self.ours.among(tags),
+            "published": published,
+            "failure": failure(answer["Configuration"]) or outputs["version_failure"],
+            # Lambda-27: such an answer has it, that of a version has not.
+            "reserved_concurrency": answer.get("Concurrency", {}).get(
+                "ReservedConcurrentExecutions"
+            ),
+        }
         return State({**latest, **fields}, outputs)
 
     @staticmethod
@@ -263,6 +277,8 @@ class Function(OwnedFunction, Resource):
             **write_members(_MEMBERS, given(desired)),
         }
         self._write(aws, "create_function", parameters)
+        if desired["reserved_concurrency"] is not None:
+            self._reserve(aws, desired["reserved_concurrency"])
         return self._publish(aws, desired)
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
@@ -272,7 +288,9 @@ class Function(OwnedFunction, Resource):
                 lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]),
                 when=not_ready,
             )
-        if change.names == {"tags"}:
+        if changed(change, "reserved_concurrency"):
+            self._reserve(aws, desired["reserved_concurrency"])
+        if change.names <= _UNVERSIONED:
             return {}
         if actual.outputs["busy"]:  # PRE-14: an interrupted run may have left it Pending
             self._settled(aws)
@@ -294,6 +312,21 @@ class Function(OwnedFunction, Resource):
             self._write(aws, "update_function_configuration", parameters)
         failed = actual.outputs.get("version_failure") and actual.outputs["version_arn"]
         return self._publish(aws, desired, failed)
+
+    def _reserve(self, aws: Aws, concurrency: int | None) -> None:
+        """Reserve concurrency; 0 is a value, None ends the reservation (Lambda-12)."""
+        function = {"FunctionName": self.name}
+        if concurrency is None:
+            call = partial(aws.call, "lambda", "delete_function_concurrency", **function)
+        else:
+            call = partial(
+                aws.call,
+                "lambda",
+                "put_function_concurrency",
+                **function,
+                ReservedConcurrentExecutions=concurrency,
+            )
+        aws.retry(call, when=not_ready, deadline_s=300)
 
     def _image_uri(self, desired: Fields) -> str:
         return f"{self.repository_uri}@{desired['image_digest']}"

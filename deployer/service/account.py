@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.engine.apply import Actual, find_all, plan_changes, read_all
-from deployer.engine.plan import Fields, Plan, State
+from deployer.engine.plan import Fields, Plan, State, resolve
 from deployer.project.canary import Canary, decompose
 from deployer.project.provenance import Provenance, parsed
 from deployer.project.settings import Settings
 from deployer.resources.base import Owned, Resource
+from deployer.resources.provisioned import OwnedProvisionedConcurrency
+from deployer.resources.stepfunctions import function_versions
 from deployer.service.declare import Trial, declare, other_api
 from deployer.service.inventory import find_functions, undeclared
+from deployer.service.provisioning import find_provisioned
 from deployer.service.release import Release
 from deployer.service.releases import PublishedRelease, needing, read_releases, workflow_of
 
@@ -45,11 +48,13 @@ class Account:
     Args:
         actual: of the declared resources, and of those of the other functions.
         others: functions of this service that are not declared.
+        provisioned: what versions of functions hold of provisioned concurrency.
         releases: the newest ones; read only if there are others, which they may need.
     """
 
     actual: Actual
     others: Sequence[str] = ()
+    provisioned: Sequence[OwnedProvisionedConcurrency] = ()
     releases: Sequence[PublishedRelease] = ()
 
     @property
@@ -68,11 +73,19 @@ class Account:
         return Live(definition, outputs.get("release"), provenance, decompose(definition))
 
     def serving(self, definition: Any) -> Account:
-        """Return this account as if its state machine had another definition."""
+        """Return this account as if its state machine had another definition.
+
+        What the versions hold that its own one names is left out: they go on serving.
+        """
         state = self.actual[WORKFLOW]
         assert state is not None
+        live = function_versions(state.fields["definition"])
         fields = {**state.fields, "definition": definition}
-        return replace(self, actual={**self.actual, WORKFLOW: State(fields, state.outputs)})
+        return replace(
+            self,
+            actual={**self.actual, WORKFLOW: State(fields, state.outputs)},
+            provisioned=[held for held in self.provisioned if held.version not in live],
+        )
 
     def kept(self, settings: Settings, releases: int) -> dict[str, int]:
         """Return the other functions that the newest releases need, each with such a release."""
@@ -128,15 +141,24 @@ def _planned(
 ) -> Planned:
     kept = account.kept(settings, releases)
     resources = declare(settings, release, kept, trial)
-    extra = undeclared(settings, [name for name in account.others if name not in kept])
-    extra += former_apis(settings, account.actual)  # last, once the new one stands
+    extra = obsolete(settings, resources, account, kept)
     return Planned(resources, extra, kept, plan_changes(resources, account.actual, extra))
 
 
-def former_apis(settings: Settings, actual: Actual) -> list[Owned]:
-    """Return the API of the kind that the settings do not name, if it exists."""
-    former = other_api(settings)
-    return [former] if actual.get(former.key) else []
+def obsolete(
+    settings: Settings, resources: Iterable[Resource], account: Account, kept: Collection[str] = ()
+) -> list[Owned]:
+    """Return what is not declared, in the order of deletion.
+
+    Not what the versions hold that the declared workflow names by themselves: the live graph's
+    beside a canary.
+    """
+    workflow = next(resource for resource in resources if resource.key == WORKFLOW)
+    served = function_versions(resolve(workflow.fields["definition"], lambda ref: ""))
+    held = [held for held in account.provisioned if held.version not in served]
+    extra = undeclared(settings, [name for name in account.others if name not in kept])
+    former = other_api(settings)  # deleted last, once the new one stands
+    return [*held, *extra, *([former] if account.actual.get(former.key) else [])]
 
 
 def read_account(
@@ -151,12 +173,15 @@ def read_account(
     search = find_functions(aws, settings, pool, names)
     former = other_api(settings)
     found = pool.submit(former.find, aws)
+    provisioned = find_provisioned(aws, settings, names, pool)
     actual = read_all(aws, resources, pool)
     actual[former.key] = found.result()
     others = search()
+    held = [*provisioned(), *find_provisioned(aws, settings, others, pool)()]
+    actual |= find_all(aws, held, pool)
     if not others:
-        return Account(actual)
+        return Account(actual, provisioned=held)
     versions = workflow_of(settings).versions(aws, settings.keep_releases)
     releases = read_releases(aws, settings, versions)
     states = find_all(aws, undeclared(settings, others), pool)
-    return Account({**actual, **states}, others, releases)
+    return Account({**actual, **states}, others, held, releases)

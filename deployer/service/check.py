@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from deployer.aws.access import Aws
-from deployer.engine.apply import read_all
+from deployer.engine.apply import Actual, read_all
 from deployer.engine.events import Emit, Note, as_notes
 from deployer.errors import AwsError, BuildError, ConfigError, DeployerError, ForeignResource
 from deployer.images.build import check_buildable
@@ -24,6 +24,7 @@ from deployer.project.training import needed, outdated
 from deployer.project.workflow import uncaught
 from deployer.service import declare
 from deployer.service.examples import ask_examples, texts, without_example
+from deployer.service.provisioning import UNRESERVED, taken
 from deployer.service.rehearsal import rehearse
 from deployer.service.release import Release, load_release, read_release
 from deployer.service.validation import workflow_findings
@@ -134,33 +135,32 @@ def account_findings(
     findings: list[str] = []
     try:
         actual = read_all(aws.remembering(), resources, pool, refused)
-        missing = {key.partition("/")[0] for key, state in actual.items() if state is None}
     except AwsError as error:
         return [error.message]
     findings += [f"{key}: {error.message}" for key, error in refused.items()]
     for look in (_roles, _concurrency, _workflow):
         try:
-            findings += look(aws, settings, release, missing)
+            findings += look(aws, settings, release, actual)
         except AwsError as error:  # Sfn-9, PRE-16: whoever may not ask is told so, and no more
             emit(Note(f"not checked: {error.message}"))
     return findings
 
 
-def _roles(aws: Aws, settings: Settings, release: Release, missing: set[str]) -> Iterator[str]:
+def _roles(aws: Aws, settings: Settings, release: Release, actual: Actual) -> Iterator[str]:
     counts = aws.call("iam", "get_account_summary")["SummaryMap"]
     free = counts.get("RolesQuota", 0) - counts.get("Roles", 0)
-    if "role" in missing and "RolesQuota" in counts and free < 3:
+    missing = [key for key, state in actual.items() if key.startswith("role/") and state is None]
+    if missing and "RolesQuota" in counts and free < 3:
         yield (
             f"the account has room for {free} more IAM roles, but three are needed: raise the "
             f"quota (Iam-11)"
         )
 
 
-def _concurrency(
-    aws: Aws, settings: Settings, release: Release, missing: set[str]
-) -> Iterator[str]:
+def _concurrency(aws: Aws, settings: Settings, release: Release, actual: Actual) -> Iterator[str]:
     limit = aws.call("lambda", "get_account_settings")["AccountLimit"]
-    free = limit.get("UnreservedConcurrentExecutions", limit.get("ConcurrentExecutions", 0))
+    most = limit.get("ConcurrentExecutions", 0)
+    free = limit.get("UnreservedConcurrentExecutions", most)
     wanted = len(release.functions)
     if free < wanted:
         yield (
@@ -168,7 +168,20 @@ def _concurrency(
             f"to this service is "
             f"{wanted}: raise the quota for concurrent executions (Lambda-28)"
         )
+    reserved = sum(
+        state.fields.get("reserved_concurrency") or 0
+        for key, state in actual.items()
+        if key.startswith("function/") and state is not None
+    )
+    own = taken(settings, release.names)
+    left, kept = free + reserved - own, min(UNRESERVED, most)
+    if own and left < kept:
+        yield (
+            f"reserved_concurrency and provisioned_concurrency take {own} of Lambda's concurrent "
+            f"executions and leave {left} in {settings.region}, but AWS keeps {kept} for functions "
+            f"that reserve none: lower them, or raise the quota (Lambda-12)"
+        )
 
 
-def _workflow(aws: Aws, settings: Settings, release: Release, missing: set[str]) -> Iterator[str]:
+def _workflow(aws: Aws, settings: Settings, release: Release, actual: Actual) -> Iterator[str]:
     return workflow_findings(aws, settings, declare.workflow(settings, release))

@@ -27,6 +27,7 @@ from deployer.resources.ecr import Image, ImageFields, Repository, RepositoryFie
 from deployer.resources.iam import Role, RoleFields
 from deployer.resources.lambda_ import Function, FunctionFields
 from deployer.resources.logs import LogGroup, LogGroupFields
+from deployer.resources.provisioned import ProvisionedConcurrency, ProvisionedFields
 from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFields
 from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateMachineFields
 from deployer.service import rest_contract
@@ -36,6 +37,7 @@ from deployer.service.permissions import (
     policy,
     workflow_policies,
 )
+from deployer.service.provisioning import cost
 from deployer.service.release import Release, ServedFunction
 
 
@@ -75,6 +77,7 @@ def declare(
         *(logs(settings, user) for user in (*names, "workflow", "api")),
         *roles(settings, (*names, *kept)),
         *(function(settings, served) for served in functions),
+        *(provisioned(settings, served) for served in kept_ready(settings, release)),
         workflow(settings, release, trial),
         api(settings),
     ]
@@ -252,6 +255,7 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
             environment=served.model.environment(settings.bucket),
             tracing="Active" if settings.tracing else "PassThrough",
             command=None,
+            reserved_concurrency=limits.reserved_concurrency,
             published=True,
             failure=None,
         ),
@@ -259,8 +263,40 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
     )
 
 
+def kept_ready(settings: Settings, release: Release) -> list[ServedFunction]:
+    """Return the functions that have provisioned concurrency."""
+    return [
+        served
+        for served in release.functions
+        if settings.function(served.name).provisioned_concurrency is not None
+    ]
+
+
+def provisioned(settings: Settings, served: ServedFunction) -> Resource:
+    name = served.name
+
+    def prove(aws: Aws, version: str) -> None:
+        from deployer.service import proof
+
+        proof.prove(aws, settings, {version: served.model})
+
+    return ProvisionedConcurrency(
+        f"provisioned/{name}",
+        function=settings.function_name(name),
+        fields=ProvisionedFields(
+            version_arn=Ref(f"function/{name}", "version_arn"),
+            concurrency=settings.function(name).provisioned_concurrency or 0,
+            status="READY",
+        ),
+        prove=prove if settings.proof else None,
+        remark=cost(settings, name),
+    )
+
+
 def workflow(settings: Settings, release: Release, trial: Trial | None = None) -> Resource:
     functions = [f"function/{name}" for name in release.names]
+    # What is provisioned is ready before the switch.
+    ready = [f"provisioned/{served.name}" for served in kept_ready(settings, release)]
     versions = {name: Ref(f"function/{name}", "version_arn") for name in release.names}
     definition = fill(release.definition, versions)
     if trial is not None:
@@ -294,7 +330,7 @@ def workflow(settings: Settings, release: Release, trial: Trial | None = None) -
         ),
         describe=lambda: described(settings, trial),
         prove=prove if settings.proof else None,
-        needs=["role/workflow", "logs/workflow", *functions],
+        needs=["role/workflow", "logs/workflow", *functions, *ready],
     )
 
 

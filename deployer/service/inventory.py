@@ -16,6 +16,7 @@ from deployer.resources.logs import our_group_names
 from deployer.resources.s3 import ModelFiles, model_names
 from deployer.resources.stepfunctions import OwnedStateMachine
 from deployer.service.declare import api, bucket, logs, other_api, ownership, repository, roles
+from deployer.service.provisioning import find_provisioned
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,13 @@ def take_inventory(
     aws = aws.remembering()
     known = tuple(sorted(known))
     others = find_functions(aws, settings, pool, known)
+    provisioned = find_provisioned(aws, settings, known, pool)
     foreign: dict[str, ForeignResource] = {}
     states = _find(aws, everything(settings, known), pool, foreign, keep_data)
-    names = tuple(sorted({*known, *others()}))
-    resources = everything(settings, names)
+    found = others()
+    names = tuple(sorted({*known, *found}))
+    provisioned_too = find_provisioned(aws, settings, found, pool)
+    resources = [*everything(settings, names), *provisioned(), *provisioned_too()]
     new = [resource for resource in resources if resource.key not in states]
     states |= _find(aws, new, pool, foreign, keep_data)
     kept = frozenset(_kept(resources) if keep_data else ())

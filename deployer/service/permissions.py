@@ -16,6 +16,7 @@ from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
 from deployer.resources.lambda_ import Function
 from deployer.resources.logs import LogGroup
+from deployer.resources.provisioned import ProvisionedConcurrency
 from deployer.resources.s3 import Bucket, ModelFile
 from deployer.resources.stepfunctions import StateMachine
 
@@ -27,6 +28,7 @@ KINDS: tuple[type[Resource], ...] = (
     LogGroup,
     Role,
     Function,
+    ProvisionedConcurrency,
     StateMachine,
     HttpApi,
     RestApi,
@@ -134,7 +136,8 @@ The kinds of resource state these beside their code; `service/permissions.py` re
 `up` adds these. `iam:PassRole` is for the three roles; `ecr:GetAuthorizationToken` is on `*`, and
 for `--builder docker` alone. `lambda:InvokeFunction` is for the versions that are proved before
 the workflow is switched, so on `function:{{service}}-{{stage}}-*:*` (a function's own ARN does not
-cover its versions, Lambda-23); `--no-proof` does without it.
+cover its versions, Lambda-23); `--no-proof` does without it. The actions on a configuration of
+provisioned concurrency are on the same (PERM-20), the one that lists them on the function.
 
 {_listed(to_write())}
 

@@ -84,6 +84,8 @@ class _Failure:
 def prove(aws: Aws, settings: Settings, models: Mapping[str, Model]) -> None:
     """Ask versions their models' examples, all at once, and compare the answers.
 
+    A function that the settings stop cannot be asked (Lambda-12).
+
     Args:
         models: by the ARN of the version that serves them.
 
@@ -91,8 +93,19 @@ def prove(aws: Aws, settings: Settings, models: Mapping[str, Model]) -> None:
         ProofFailed: a version failed, timed out or answered otherwise.
         AwsError: a version could not be asked.
     """
-    if not models:
-        return
+    stopped = {
+        model.name
+        for model in models.values()
+        if settings.function(model.name).reserved_concurrency == 0
+    }
+    for name in sorted(stopped):
+        aws.tell(f"{name} is not proved: its reserved_concurrency is 0", lasting=True)
+    models = {arn: model for arn, model in models.items() if model.name not in stopped}
+    if models:
+        _prove(aws, settings, models)
+
+
+def _prove(aws: Aws, settings: Settings, models: Mapping[str, Model]) -> None:
     several = f"{len(models)} new versions their models' examples"
     aws.tell(f"asking {'1 new version its example' if len(models) == 1 else several}")
     longest = max(settings.function(model.name).timeout_s for model in models.values())

@@ -33,6 +33,7 @@ _ANSWER = {
     "IntegrationId": "0000000",
     "RouteId": "0000000",
     "Version": "1",
+    "Status": "READY",
     "FunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:rehearsal:1",
     "Configuration": {"State": "Active", "LastUpdateStatus": "Successful"},
 }

@@ -19,6 +19,7 @@ from deployer.project.models import Model, load_models
 from deployer.project.settings import Settings
 from deployer.project.training import add_advice, needed, outdated
 from deployer.project.workflow import WORKFLOW
+from deployer.service.provisioning import problems as concurrency_problems
 
 _FUNCTION_NAME_LIMIT = 64  # Lambda-28
 
@@ -82,6 +83,7 @@ def load_release(settings: Settings) -> Release:
     names = tuple(workflow.functions(definition, problems))
     problems += (f"{WORKFLOW} {problem}" for problem in workflow.problems(definition))
     problems += _name_problems(settings, names)
+    problems += concurrency_problems(settings, names)
     problems += workflow.timeout_problems(
         definition, lambda name: settings.function(name).timeout_s
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +31,7 @@ from deployer.service.contents import Contents, FunctionVersion, model_files, re
 from deployer.service.declare import ownership
 from deployer.service.live import note_as_seen, tidy_up
 from deployer.service.outcome import Stopped, check_result, prove
+from deployer.service.provisioning import free, provision
 from deployer.service.releases import History, PublishedRelease, functions_of, read_history
 
 
@@ -52,7 +53,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Switch:
-    """A planned change of the live workflow."""
+    """A planned change of the live workflow.
+
+    Args:
+        former: names of the functions that were live.
+    """
 
     aws: Aws
     settings: Settings
@@ -62,6 +67,7 @@ class Switch:
     machine: StateMachine
     state: State
     plan: Plan
+    former: Collection[str]
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -70,7 +76,9 @@ class Switch:
 
     def apply(self, stopped: Stopped) -> dict[str, Any]:
         """Prove the target's versions, switch to them, read that again; return the outputs."""
+        names = functions_of(self.settings, self.target.workflow)
         if self.plan.is_empty:
+            free(self.aws, self.settings, names)  # which a killed run may have left
             return self.outputs
         started = time.monotonic()
         run = Run(self.aws, self.emit, self.pool, stopped)
@@ -79,7 +87,7 @@ class Switch:
         prove(self.aws, self._difference, self.target.again)
         number = int(result.outputs[WORKFLOW]["release"])
         note_as_seen(self.settings, number, self.emit)
-        names = functions_of(self.settings, self.target.workflow)
+        free(self.aws, self.settings, {**dict.fromkeys(self.former, ()), **names})
         tidy_up(self.aws, self.settings, names, number, self.emit)
         outputs = self._outputs(number)
         self.emit(RunFinished(self.target.verb, result.counts, time.monotonic() - started, outputs))
@@ -216,7 +224,7 @@ def _plan_switch(
     for line in lines or [f"{target.name} is what is live already"]:
         emit(Note(line))
     emit(PlanReady(plan))
-    return Switch(aws, settings, pool, emit, target, machine, state, plan)
+    return Switch(aws, settings, pool, emit, target, machine, state, plan, tuple(names))
 
 
 def _faced(live: Definition, target: Target) -> Mapping[str, Any]:
@@ -240,8 +248,13 @@ def _machine(
             ours=ownership(settings),
             fields=cast(StateMachineFields, fields),
             describe=target.provenance.to_text,
-            prove=prove_versions if settings.proof else None,
+            prove=prepare,
         )
+
+    def prepare(aws: Aws, new: Mapping[str, str]) -> None:
+        if settings.proof:
+            prove_versions(aws, new)
+        provision(aws, settings, {arn: contents.versions[arn].name for arn in new})
 
     def prove_versions(aws: Aws, new: Mapping[str, str]) -> None:
         from deployer.service import proof

@@ -20,13 +20,12 @@ from deployer.service.account import (
     Account,
     Live,
     Planned,
-    former_apis,
+    obsolete,
     plan_against,
     read_account,
 )
 from deployer.service.declare import declare
 from deployer.service.examples import ask_examples, texts
-from deployer.service.inventory import undeclared
 from deployer.service.live import (
     note_as_seen,
     notes,
@@ -162,8 +161,7 @@ class Deployment:
             account = read_account(self.aws, self.settings, resources, names, self.pool)
         except ForeignResource as error:  # new tags may not be seen yet
             return error.message
-        former = former_apis(self.settings, account.actual)
-        extra = [*undeclared(self.settings, account.others), *former]
+        extra = obsolete(self.settings, resources, account)
         changes = plan_changes(resources, account.actual, extra).effective
         shown = ", ".join(map(_shown, changes))
         return f"this is not as it should be: {shown}" if shown else ""

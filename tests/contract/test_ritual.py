@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from deployer.aws.access import Aws
 from deployer.engine.apply import Run, needs_of, plan_changes, read_all
 from deployer.engine.graph import in_order
 from deployer.engine.plan import UNKNOWN, Action, Plan
-from deployer.project.settings import load_settings
+from deployer.project.settings import FunctionSettings, Settings, load_settings
 from deployer.resources.base import Ownership, Resource
 from deployer.service import declare
 from deployer.service.release import load_release
@@ -34,12 +35,15 @@ SUBJECTS = (
     "logs/api",
     "role/workflow",
     "function/random_forest",
+    "provisioned/random_forest",
     "workflow",
     "api",
     "api as rest",
 )
 # The settings that declare a subject whose name does not tell it.
 SETTINGS: dict[str, dict[str, Any]] = {"api as rest": {"api": "rest"}}
+# On for this function alone: by default there is none of it.
+CONCURRENCY = FunctionSettings(provisioned_concurrency=2, reserved_concurrency=10)
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -107,7 +111,10 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("tracing", value="Active"), {"tracing"}),
         (put("description", value=""), {"description"}),
         (put("command", value=["other.handler"]), {"command"}),
+        (put("reserved_concurrency", value=0), {"reserved_concurrency"}),
+        (put("reserved_concurrency", value=None), {"reserved_concurrency"}),
     ],
+    "provisioned/random_forest": [(put("concurrency", value=3), {"concurrency"})],
     "workflow": [
         (put("definition", "TimeoutSeconds", value=5), {"definition.TimeoutSeconds"}),
         (put("definition", "Comment", value="other"), {"definition.Comment"}),
@@ -251,6 +258,31 @@ DRIFTS: dict[str, list[Drift]] = {
             {"memory_mb", "published"},
         ),
         (lambda aws, it: delete_versions(aws, it), {"published"}),
+        (
+            lambda aws, it: aws.call("lambda", "delete_function_concurrency", FunctionName=it.name),
+            {"reserved_concurrency"},
+        ),
+    ],
+    "provisioned/random_forest": [
+        (
+            lambda aws, it: aws.call(
+                "lambda",
+                "put_provisioned_concurrency_config",
+                FunctionName=it.function,
+                Qualifier="1",
+                ProvisionedConcurrentExecutions=4,
+            ),
+            {"concurrency", "status"},
+        ),
+        (
+            lambda aws, it: aws.call(
+                "lambda",
+                "delete_provisioned_concurrency_config",
+                FunctionName=it.function,
+                Qualifier="1",
+            ),
+            {"version_arn", "concurrency", "status"},
+        ),
     ],
     "workflow": [
         (
@@ -399,14 +431,18 @@ class World:
         return plan_changes(resources, read_all(self.aws, resources, self.pool))
 
 
-@pytest.fixture
-def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
+def located(project: Any) -> Settings:
     settings = load_settings(project, {}, {}).located(
         account="123456789012", partition="aws", region="us-east-1"
     )
-    from dataclasses import replace
+    per_function = {"random_forest": CONCURRENCY}
+    # The proof's invocations are not part of a kind, and take a process each.
+    return replace(settings, bare=True, per_function=per_function, proof=False)
 
-    settings = replace(settings, bare=True, **SETTINGS.get(request.param, {}))
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
+    settings = replace(located(project), **SETTINGS.get(request.param, {}))
     world = World(aws, declare.declare(settings, load_release(settings)), request.param)
     yield world
     world.pool.shutdown()
@@ -424,11 +460,8 @@ subjects = pytest.mark.parametrize("world", SUBJECTS, indirect=True)
 
 
 def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
-    settings = load_settings(project, {}, {}).located(
-        account="123456789012", partition="aws", region="us-east-1"
-    )
-    release = load_release(settings)
-    resources = declare.declare(settings, release)
+    settings = located(project)
+    resources = declare.declare(settings, load_release(settings))
     declared = {resource.key: type(resource) for resource in resources}
     declared["api as rest"] = type(declare.rest_api(settings))
     assert {declared[key] for key in SUBJECTS} == set(declared.values())
@@ -513,7 +546,9 @@ def test_a_role_goes_with_the_policies_that_somebody_added_to_it(world: World) -
 
 
 @pytest.mark.parametrize(
-    "world", [key for key in SUBJECTS if key not in ("model/random_forest", "image")], indirect=True
+    "world",
+    [key for key in SUBJECTS if key.partition("/")[0] not in ("model", "image", "provisioned")],
+    indirect=True,
 )
 def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
     from deployer.errors import ForeignResource

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote
 import pytest
 
 from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
+from deployer.project.settings import FunctionSettings
 from deployer.service import declare, permissions
 from deployer.service.check import all_findings
 from deployer.service.invoke import Client
@@ -406,8 +407,12 @@ def test_permissions_named_in_the_documentation_are_those_of_the_calls(service: 
     tests/docs/test_permissions.py compares docs/architecture.md with what the kinds state.
     """
     reading = set(permissions.to_read())
+    limits = FunctionSettings(provisioned_concurrency=2, reserved_concurrency=8)
+    service.overrides = {"per_function": {"random_forest": limits}}
     service.up()
     service.up(tracing=True, log_retention_days=None, cors_origins=())
+    service.up(per_function={})
+    service.up()
     assert actions(service) - reading - set(permissions.to_write()) == set()
     service.plan()
     assert actions(service) - reading == set()
@@ -466,6 +471,35 @@ def test_a_quota_that_would_not_do_is_a_finding(service: Service) -> None:
     assert (
         "at most 2 requests at once in us-east-1, but one request to this service is 3" in found[1]
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        (FunctionSettings(reserved_concurrency=300), 99),
+        (FunctionSettings(provisioned_concurrency=150), 99),
+        (FunctionSettings(reserved_concurrency=299), None),
+        (FunctionSettings(reserved_concurrency=0), None),
+    ],
+)
+def test_what_leaves_too_little_to_other_functions_is_a_finding(
+    service: Service, limits: FunctionSettings, left: int | None
+) -> None:
+    """PRE-8, Lambda-12: AWS keeps a hundred. What the functions reserve already counts for them."""
+
+    def busy(call: Call, forward: Forward) -> Answer | None:
+        if call.operation != "GetAccountSettings":
+            return None
+        limits = {"ConcurrentExecutions": 1000, "UnreservedConcurrentExecutions": 389}
+        return forward(call).with_json({"AccountLimit": limits, "AccountUsage": {}})
+
+    service.up(per_function={"random_forest": FunctionSettings(reserved_concurrency=10)})
+    service.overrides = {"per_function": {"random_forest": limits}}
+    service.account.troubles = [busy]
+    found = findings(service)
+    assert len(found) == (left is not None)
+    if left is not None:
+        assert "executions and leave 99 in us-east-1, but AWS keeps 100 for functions" in found[0]
 
 
 def test_what_may_not_be_asked_is_said_and_no_finding(service: Service) -> None:

@@ -1,6 +1,7 @@
 """The next run completes a run that was killed after any of its calls, or that lost an answer.
 
-The runs are `up` into an empty account, `up` with one change of each kind, and `down`. Only writing
+The runs are `up` into an empty account, `up` with one change of each kind, `up` that moves
+provisioned concurrency, and `down`. Only writing
 calls are counted: a run killed after a reading call leaves the same account as one killed after the
 write before it. By default every twenty-fourth writing call is tried; with TESTS=all, every one.
 """
@@ -34,6 +35,11 @@ CHANGED = {
     "tracing": True,  # role policies, functions, workflow
     "cors_origins": (),  # API
     "burst_limit": 7,  # stage
+}
+
+KEPT_READY = {
+    "defaults": FunctionSettings(provisioned_concurrency=2, reserved_concurrency=8),
+    "per_function": {"support_vector": FunctionSettings(reserved_concurrency=3)},
 }
 
 
@@ -121,6 +127,9 @@ def scenario(
     edit_handler(folder)
     changed = Service(account, folder)
     changed.overrides = CHANGED
+    if request.param == "provisioned up":  # every version changes, and what they hold moves
+        first.overrides = KEPT_READY
+        changed.overrides = {**KEPT_READY, "tracing": True}
 
     def deployed_before() -> None:
         account.reset()
@@ -129,7 +138,9 @@ def scenario(
     return deployed_before, changed.up
 
 
-SCENARIOS = pytest.mark.parametrize("scenario", ["first up", "changed up", "down"], indirect=True)
+SCENARIOS = pytest.mark.parametrize(
+    "scenario", ["first up", "changed up", "provisioned up", "down"], indirect=True
+)
 
 
 def undisturbed(account: Account, scenario: Scenario) -> tuple[Any, int]:
@@ -190,7 +201,13 @@ def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(
 
 @pytest.mark.parametrize(
     ("scenario", "trouble"),
-    [("first up", Deaf), ("changed up", Deaf), ("down", Deaf), ("first up", Failing)],
+    [
+        ("first up", Deaf),
+        ("changed up", Deaf),
+        ("provisioned up", Deaf),
+        ("down", Deaf),
+        ("first up", Failing),
+    ],
     indirect=["scenario"],
 )
 def test_a_lost_answer_changes_nothing_in_the_end(

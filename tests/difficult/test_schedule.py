@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deployer.project.settings import FunctionSettings
 from tests.support.clock import Clock
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
@@ -24,6 +25,8 @@ def under(service: Service, seed: int) -> tuple[Any, Clock]:
 @pytest.mark.parametrize("seed", thinned(range(10), every=5))
 def test_up_change_and_down_end_well_whatever_the_schedule(service: Service, seed: int) -> None:
     account = service.account
+    limits = FunctionSettings(provisioned_concurrency=2, reserved_concurrency=8)
+    service.overrides = {"per_function": {"random_forest": limits}}
     service.up()
     service.up(tracing=True, log_retention_days=30, cors_origins=())
     expected = picture(account.aws())

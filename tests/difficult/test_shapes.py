@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deployer.project.settings import FunctionSettings
 from tests.support.deployments import Service
 from tests.support.thinning import WHOLE
 from tests.support.wire import Answer, Call, Forward
@@ -116,7 +117,7 @@ class Reshaped:
         self.chance.shuffle(document["rules"])
         return answer.with_json({**answer.json, "lifecyclePolicyText": self._spelled(document)})
 
-    # Lambda-25, Lambda-26
+    # Lambda-25, Lambda-26, Lambda-27
 
     def _configuration(self, found: dict[str, Any]) -> dict[str, Any]:
         defaults: dict[str, Any] = {
@@ -146,8 +147,20 @@ class Reshaped:
     def _GetFunction(self, answer: Answer) -> Answer:
         found = answer.json
         found["Configuration"] = self._configuration(found["Configuration"])
+        if self.maybe():
+            found.setdefault("Concurrency", {})
         found.setdefault("Tags", {})["aws:cloudformation:stack-name"] = "theirs"  # GEN-12
         return answer.with_json(found)
+
+    # Pc-7: what is allocated fluctuates
+
+    def _ListProvisionedConcurrencyConfigs(self, answer: Answer) -> Answer:
+        found = answer.json["ProvisionedConcurrencyConfigs"]
+        for each in found:
+            for name in ("Allocated", "Available"):
+                each[f"{name}ProvisionedConcurrentExecutions"] = self.chance.randrange(4)
+            each["LastModified"] = str(self.chance.random())
+        return answer.with_json({"ProvisionedConcurrencyConfigs": found})
 
     def _ListVersionsByFunction(self, answer: Answer) -> Answer:
         return answer.with_json(
@@ -246,6 +259,8 @@ def _without_length(answer: Answer) -> dict[str, str]:
 
 @pytest.fixture
 def deployed(service: Service) -> Service:
+    limits = FunctionSettings(provisioned_concurrency=2)
+    service.overrides = {"per_function": {"random_forest": limits}}
     service.up()
     return service
 

@@ -289,7 +289,10 @@ def add_model(folder: Path) -> None:
     subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
 
 
-def test_a_fourth_model_is_added_and_removed_again(deployed: Path) -> None:
+def test_a_fourth_model_is_added_and_removed_again(
+    deployed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOYER_KEEP_RELEASES", "2")
     kept = {name: (deployed / name).read_text() for name in ("train.py", "state_machine.json")}
     shutil.copytree(deployed / "models", deployed / "before")
     add_model(deployed)
@@ -300,12 +303,18 @@ def test_a_fourth_model_is_added_and_removed_again(deployed: Path) -> None:
         (deployed / name).write_text(text)
     shutil.rmtree(deployed / "models")
     (deployed / "before").rename(deployed / "models")
-    refused = deployer(deployed, "up", "--local", code=1)
+    without = deploy(deployed, "up", "--local")
+    assert "function/nearest, logs/nearest, model/nearest" in without.err  # kept
+    workflow = deployed / "state_machine.json"
+    workflow.write_text(kept["state_machine.json"].replace("Ask every", "Now ask every"))
+    refused = deploy(deployed, "up", "--local", code=1)
     assert "--yes" in refused.err and "function/nearest" in refused.err
     document = deployer(deployed, "up", "--local", "--yes", "--json").json
     deleted = [change["resource"] for change in document["changes"] if change["action"] == "delete"]
     assert deleted == ["function/nearest", "logs/nearest", "model/nearest"]
     deploy(deployed, "plan", "--local", "--exit-code")
+    workflow.write_text(kept["state_machine.json"])
+    deploy(deployed, "up", "--local")
     names = [
         each["FunctionName"]
         for each in account(deployed).pages("lambda", "list_functions", "Functions")

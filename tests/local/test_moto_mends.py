@@ -276,6 +276,105 @@ def knows_account_settings(aws: Aws) -> bool:
     return bool(found and found["AccountLimit"]["ConcurrentExecutions"] == 1000)
 
 
+def published(aws: Aws) -> None:
+    function(aws)
+    aws.call("lambda", "publish_version", FunctionName="probe")
+
+
+def shows_a_reservation_of_nothing(aws: Aws) -> bool:
+    """Lambda-12, Lambda-27: 0 is a value; a version's description has none."""
+    published(aws)
+    aws.call(
+        "lambda", "put_function_concurrency", FunctionName="probe", ReservedConcurrentExecutions=0
+    )
+    whole = aws.call("lambda", "get_function", FunctionName="probe")
+    version = aws.call("lambda", "get_function", FunctionName="probe", Qualifier="1")
+    return (whole.get("Concurrency"), version.get("Concurrency")) == (
+        {"ReservedConcurrentExecutions": 0},
+        None,
+    )
+
+
+def reserves_no_more_than_there_is(aws: Aws) -> bool:
+    """Lambda-12: a hundred are kept for other functions."""
+    function(aws)
+
+    def reserve(number: int) -> Any:
+        return answers(
+            lambda: aws.call(
+                "lambda",
+                "put_function_concurrency",
+                FunctionName="probe",
+                ReservedConcurrentExecutions=number,
+            )
+        )
+
+    return reserve(901) is None and reserve(900) is not None
+
+
+def provisions_versions(aws: Aws) -> bool:
+    """Pc-1, Pc-2, Pc-6: IN_PROGRESS, then READY; listed, and gone with the version."""
+    published(aws)
+    where = {"FunctionName": "probe", "Qualifier": "1"}
+
+    def call(operation: str, **parameters: Any) -> Any:
+        return answers(lambda: aws.call("lambda", operation, **parameters))
+
+    put = partial(call, "put_provisioned_concurrency_config", ProvisionedConcurrentExecutions=2)
+    get = partial(call, "get_provisioned_concurrency_config", **where)
+    made, first, second = put(**where), get(), get()
+    if not (made and first and second):
+        return False
+    listed = call("list_provisioned_concurrency_configs", FunctionName="probe")
+    (entry,) = listed["ProvisionedConcurrencyConfigs"]
+    statuses = [answer["Status"] for answer in (made, first, second, entry)]
+    refused = put(FunctionName="probe", Qualifier="$LATEST")
+    call("delete_provisioned_concurrency_config", **where)
+    return (
+        statuses == ["IN_PROGRESS", "IN_PROGRESS", "READY", "READY"]
+        and entry["FunctionArn"].endswith(":function:probe:1")
+        and refused is None
+        and get() is None
+    )
+
+
+def holds_provisioned_within_reserved(aws: Aws) -> bool:
+    """Pc-9: all versions together."""
+    published(aws)
+    aws.call("lambda", "update_function_configuration", FunctionName="probe", MemorySize=200)
+    aws.call("lambda", "publish_version", FunctionName="probe")
+    reserve = partial(aws.call, "lambda", "put_function_concurrency", FunctionName="probe")
+    reserve(ReservedConcurrentExecutions=3)
+
+    def provision(version: str, number: int) -> Any:
+        return answers(
+            lambda: aws.call(
+                "lambda",
+                "put_provisioned_concurrency_config",
+                FunctionName="probe",
+                Qualifier=version,
+                ProvisionedConcurrentExecutions=number,
+            )
+        )
+
+    granted = [provision(*pair) is not None for pair in (("1", 2), ("2", 2), ("2", 1))]
+    lowered = answers(lambda: reserve(ReservedConcurrentExecutions=2))
+    return granted == [True, False, True] and lowered is None
+
+
+def throttles_a_stopped_function(aws: Aws) -> bool:
+    """Lambda-12: with 0 it answers nobody."""
+    function(aws)
+    aws.call(
+        "lambda", "put_function_concurrency", FunctionName="probe", ReservedConcurrentExecutions=0
+    )
+    try:
+        aws.call("lambda", "invoke", FunctionName="probe", Payload=b"{}")
+    except AwsError as error:
+        return error.code == "TooManyRequestsException"
+    return False
+
+
 def has_an_api_endpoint_on_this_machine(aws: Aws) -> bool:
     return "127.0.0.1" in aws.call("apigatewayv2", "get_api", ApiId=api(aws))["ApiEndpoint"]
 
@@ -626,6 +725,11 @@ PROBES = [
     validates_definitions,
     validates_by_type,
     knows_account_settings,
+    shows_a_reservation_of_nothing,
+    reserves_no_more_than_there_is,
+    provisions_versions,
+    holds_provisioned_within_reserved,
+    throttles_a_stopped_function,
     has_an_api_endpoint_on_this_machine,
     refuses_a_second_route,
     refuses_a_second_stage,

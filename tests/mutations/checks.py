@@ -66,6 +66,7 @@ MUTATIONS = [
     Mutation("PRE-5", "resources/base.py", "if self.marks(found) or", "if True or"),
     Mutation("PRE-7", "service/rehearsal.py", "if trust > _TRUST_LIMIT:", "if False:"),
     Mutation("PRE-8", "service/check.py", "if free < wanted:", "if False:"),
+    Mutation("PRE-8", "service/check.py", "if own and left < kept:", "if False:"),
     Mutation("PRE-9", "images/build.py", 'if choice == "docker":', "if False:"),
     Mutation(
         "PRE-10", "service/check.py", "texts(ask_examples(settings, release, release.names))", "[]"

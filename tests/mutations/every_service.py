@@ -55,7 +55,7 @@ MUTATIONS = [
     Mutation(
         "GEN-15",
         "service/declare.py",
-        'needs=["role/workflow", "logs/workflow", *functions]',
-        'needs=["logs/workflow", *functions]',
+        'needs=["role/workflow", "logs/workflow", *functions, *ready]',
+        'needs=["logs/workflow", *functions, *ready]',
     ),
 ]

@@ -166,4 +166,47 @@ MUTATIONS = [
     Mutation(
         "Lambda-37", "local/moto_backend/account.py", "configs[-1]", "configs[0]", "how_often"
     ),
+    Mutation("Lambda-12", "resources/lambda_.py", "if concurrency is None:", "if not concurrency:"),
+    Mutation(
+        "Lambda-27",
+        "resources/lambda_.py",
+        '_UNVERSIONED = {"tags", "reserved_concurrency"}',
+        '_UNVERSIONED = {"tags"}',
+        "reservation",
+    ),
+    Mutation("Pc-2", "resources/provisioned.py", 'if answer["Status"] != "READY":', "if False:"),
+    Mutation("Pc-2", "resources/provisioned.py", 'if answer["Status"] == "FAILED":', "if False:"),
+    Mutation("Pc-3", "resources/provisioned.py", "if conflict and not any(", "if conflict or any("),
+    Mutation(
+        "Pc-3",
+        "resources/provisioned.py",
+        'if arn.rpartition(":")[2].isdigit()',
+        "",
+        "alias_is_left",
+    ),
+    Mutation(
+        "Pc-7",
+        "resources/provisioned.py",
+        '"RequestedProvisionedConcurrentExecutions"',
+        '"AllocatedProvisionedConcurrentExecutions"',
+        "number or shape",
+    ),
+    Mutation("Pc-9", "service/provisioning.py", "reserved >= 2 * provisioned", "True"),
+    Mutation("Pc-1", "service/declare.py", "*functions, *ready]", "*functions]"),
+    Mutation(
+        "TEST-24", "resources/provisioned.py", 'if answer["Status"] == "FAILED":', "if False:"
+    ),
+    Mutation(
+        "Pc-6",
+        "resources/provisioned.py",
+        '_ABSENT = ("ProvisionedConcurrencyConfigNotFoundException", ',
+        "_ABSENT = (",
+        "turned_off",
+    ),
+    Mutation(
+        "Pc-8",
+        "service/inventory.py",
+        "*provisioned(), *provisioned_too()]",
+        "]",
+    ),
 ]

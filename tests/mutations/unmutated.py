@@ -48,7 +48,6 @@ REASONS = {
     "Img-5": "no code: an engine's classic builder adds no attestations",
     "Img-8": "the test needs a Docker engine, which builds for its own platform anyway",
     "Logs-8": "no code: the test looks for calls that nothing makes",
-    "Lambda-12": "no code: the test looks for a field that nothing sends",
     "Lambda-16": "no code: the call is repeated as every other, and AWS answers with the version",
     "Sfn-13": "no code: nothing reads a revision id",
     "Sfn-31": "no code: a run updates its one state machine once",

@@ -170,6 +170,16 @@ def _functions(aws: Aws) -> dict[str, Any]:
     return {
         name: {
             "tags": aws.call("lambda", "get_function", FunctionName=name).get("Tags"),
+            "reserved": aws.call("lambda", "get_function", FunctionName=name).get("Concurrency"),
+            "provisioned": {
+                each["FunctionArn"]: each["RequestedProvisionedConcurrentExecutions"]
+                for each in aws.pages(
+                    "lambda",
+                    "list_provisioned_concurrency_configs",
+                    "ProvisionedConcurrencyConfigs",
+                    FunctionName=name,
+                )
+            },
             "versions": [
                 _steady(each)
                 for each in aws.pages(

@@ -243,6 +243,57 @@ class BusyFunctions:
 
 
 @dataclass
+class SlowProvisioning:
+    """Provisioned concurrency is IN_PROGRESS after it was set, with one environment less than
+    requested (Pc-2).
+    """
+
+    seconds: float
+    clock: Clock
+    ready: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if call.operation == "PutProvisionedConcurrencyConfig":
+            self.ready[call.url] = self.clock() + self.seconds
+        if call.operation != "GetProvisionedConcurrencyConfig":
+            return None
+        answer = forward(call)
+        if not answer.succeeded or self.clock() >= self.ready.get(call.url, 0):
+            return answer
+        found = answer.json
+        allocated = found["RequestedProvisionedConcurrentExecutions"] - 1
+        counts = {
+            f"{name}ProvisionedConcurrentExecutions": allocated
+            for name in ("Allocated", "Available")
+        }
+        return answer.with_json({**found, **counts, "Status": "IN_PROGRESS"})
+
+
+@dataclass
+class Dead:
+    """Provisioned concurrency fails for every version but the first (Pc-2)."""
+
+    reason: str
+
+    def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if call.operation not in (
+            "GetProvisionedConcurrencyConfig",
+            "ListProvisionedConcurrencyConfigs",
+        ):
+            return None
+        answer = forward(call)
+        failed = {"Status": "FAILED", "StatusReason": self.reason}
+        found = answer.json
+        if "Status" in found and not call.url.endswith("Qualifier=1"):
+            return answer.with_json({**found, **failed})
+        listed = [
+            each if each["FunctionArn"].endswith(":1") else {**each, **failed}
+            for each in found.get("ProvisionedConcurrencyConfigs", ())
+        ]
+        return answer.with_json({"ProvisionedConcurrencyConfigs": listed}) if listed else answer
+
+
+@dataclass
 class StaleReads:
     """A read shortly after a write may still return the former answer (GEN-8, Sfn-12)."""
 
@@ -503,4 +554,5 @@ def everything_at_once(seed: int, clock: Clock) -> list[Any]:
         NewRoles(chance.uniform(5, 40), clock),
         BusyFunctions(chance.uniform(3, 60), clock),
         SlowDeletes(chance.uniform(5, 60), clock),
+        SlowProvisioning(chance.uniform(5, 200), clock),
     ]

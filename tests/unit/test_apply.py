@@ -327,6 +327,60 @@ def test_of_what_is_no_longer_declared_only_what_exists_is_deleted(world):
     assert result.outcomes == {"function/old": Outcome(Fate.DONE)}
 
 
+class Spare(Thing):
+    """An undeclared resource that the newest version of a function may want."""
+
+    harmless = True
+
+    def is_wanted(self, outputs):
+        return (outputs.get("function") or {}).get("version") == self.key.rpartition("/")[2]
+
+
+def spares(world, *versions):
+    """Spare resources that exist, of these versions of the function."""
+    keys = [f"spare/{version}" for version in versions]
+    world.states.update(dict.fromkeys(keys, State({})))
+    return [Spare(world, key) for key in keys]
+
+
+def test_what_a_declared_resource_wants_stays_though_it_is_not_declared(world):
+    up(world, service(world))
+    world.writes.clear()
+    up(world, service(world), spares(world, "1", "0"))
+    assert world.writes == ["delete spare/0"]
+    assert [change.key for change in world.plan.effective] == ["spare/0"]
+    assert world.plan.destructive == (), "nothing is lost, so nobody is asked"
+
+
+def test_what_the_run_turns_out_to_want_stays(world):
+    """The plan did not know the version."""
+    up(world, service(world))
+    world.writes.clear()
+    result, events = up(world, service(world, code="2"), spares(world, "2", "1"))
+    assert [change.key for change in world.plan.effective][-2:] == ["spare/2", "spare/1"]
+    assert world.writes == [
+        "update code of function",
+        "update resource of workflow",
+        "delete spare/1",
+    ]
+    assert result.outcomes["spare/2"] == Outcome(Fate.DONE)
+    assert result.counts["deleted"] == 1
+    assert not any(event.key == "spare/2" for event in events)
+
+
+def test_a_remark_stands_beside_each_change_and_what_is_anew_only_in_a_service_in_use(world):
+    class Api(Thing):
+        remark, anew = "costs much", "has a new address"
+
+    thing = Api(world, "api", {"a": 1})
+    assert plan_changes([thing], {"api": None}).changes[0].note == "costs much"
+    actual = {"api": None, "logs": State({})}
+    planned = plan_changes([thing], actual, [Thing(world, "logs")])
+    assert [change.note for change in planned.changes] == ["has a new address", ""]
+    assert plan_changes([thing], {"api": State({"a": 2})}).changes[0].note == "costs much"
+    assert plan_changes([thing], {"api": State({"a": 1})}).changes[0].note == ""
+
+
 def test_after_a_failure_nothing_is_deleted(world):
     undeclared = extra(world, "function/old", "logs/old")
     world.errors["create", "logs"] = AwsError("Conflict", "busy")

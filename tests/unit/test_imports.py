@@ -75,14 +75,10 @@ LAYERS = [
     {"service.rest_contract"},
     {"service.rest_templates"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
-    {
-        "resources.apigateway.http_api",
-        "resources.apigateway.rest_api",
-        "resources.ecr",
-        "resources.iam",
-        "resources.lambda_",
-    }
-    | {"resources.logs", "resources.s3", "resources.stepfunctions"}
+    {"service.provisioning"},
+    {"resources.apigateway.http_api", "resources.apigateway.rest_api", "resources.ecr"}
+    | {"resources.iam", "resources.lambda_"}
+    | {"resources.logs", "resources.provisioned", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
     {"resources.apigateway.rest_stage"},
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")}

@@ -91,6 +91,8 @@ def test_every_setting_can_be_set_in_the_file(load):
         memory_mb = 512
         timeout_s = 5
         ephemeral_storage_mb = 1024
+        provisioned_concurrency = 2
+        reserved_concurrency = 4
         architecture = arm64
         log_retention_days = never
         tracing = yes
@@ -118,7 +120,13 @@ def test_every_setting_can_be_set_in_the_file(load):
         rate_limit=1,
         burst_limit=2,
         permissions_boundary="arn:aws:iam::123456789012:policy/bounds",
-        defaults=FunctionSettings(memory_mb=512, timeout_s=5, ephemeral_storage_mb=1024),
+        defaults=FunctionSettings(
+            memory_mb=512,
+            timeout_s=5,
+            ephemeral_storage_mb=1024,
+            provisioned_concurrency=2,
+            reserved_concurrency=4,
+        ),
     )
 
 
@@ -157,11 +165,23 @@ def test_a_functions_own_section_changes_that_function_alone(load):
     )
 
 
+def test_a_function_may_go_without_the_concurrency_that_all_others_have(load):
+    """Lambda-12: 0 is a value, and nothing is none."""
+    settings = load(
+        "[deployer]\nprovisioned_concurrency = 2\nreserved_concurrency = 8\n"
+        "[deployer:forest]\nprovisioned_concurrency =\nreserved_concurrency = 0\n"
+    )
+    assert settings.function("linear") == FunctionSettings(
+        provisioned_concurrency=2, reserved_concurrency=8
+    )
+    assert settings.function("forest") == FunctionSettings(reserved_concurrency=0)
+
+
 def test_a_functions_section_may_hold_only_what_may_differ_between_functions(problems):
     (problem,) = problems("[deployer:forest]\nstage = prod")
     assert problem == (
         "setup.cfg [deployer:forest] stage: unknown; known are memory_mb, timeout_s, "
-        "ephemeral_storage_mb"
+        "ephemeral_storage_mb, provisioned_concurrency, reserved_concurrency"
     )
 
 
@@ -197,6 +217,10 @@ def test_other_tools_sections_are_left_alone(load):
         ("timeout_s", "2.5"),
         ("ephemeral_storage_mb", "511"),
         ("ephemeral_storage_mb", "10241"),
+        ("provisioned_concurrency", "0"),
+        ("provisioned_concurrency", "two"),
+        ("reserved_concurrency", "-1"),
+        ("reserved_concurrency", "1000000"),
         ("architecture", "amd64"),
         ("log_retention_days", "2"),
         ("log_retention_days", "0"),
@@ -290,7 +314,7 @@ def test_all_problems_are_told_at_once_each_with_its_place(problems):
         "environment DEPLOYER_TRACING: 'perhaps' must be yes or no",
         "--region: 'moon' must be an AWS region such as eu-central-1",
         "setup.cfg [deployer:forest] colour: unknown; known are memory_mb, timeout_s, "
-        "ephemeral_storage_mb",
+        "ephemeral_storage_mb, provisioned_concurrency, reserved_concurrency",
         "setup.cfg [deployer:forest] timeout_s: 'soon' must be a whole number from 1 to 900",
     ]
 

@@ -183,6 +183,19 @@ def test_waiting_gives_up_at_the_deadline_and_says_for_what(waiting: Waiting, cl
     assert max(clock.slept) <= 2
 
 
+def test_a_reason_that_counts_is_asked_before_each_delay(clock: Clock) -> None:
+    told: list[str] = []
+    waiting = Waiting(
+        lambda text, *, lasting=False: told.append(text), lambda: False, clock.sleep, clock
+    )
+    counted = iter(range(9))
+    with pytest.raises(AwsError, match="gave up after 1 s for it: 2 of 9"):
+        waiting.wait_until(
+            lambda: None, reason=lambda: f"for it: {next(counted)} of 9", deadline_s=1
+        )
+    assert told == ["waiting for it: 0 of 9", "waiting for it: 1 of 9"]
+
+
 def test_an_error_while_waiting_is_not_swallowed(waiting: Waiting, clock: Clock) -> None:
     call, attempts = failing(NEW_ROLE)
     with pytest.raises(AwsError, match="cannot be assumed"):

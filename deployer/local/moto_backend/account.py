@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.local.answers import Environ
+from deployer.local.moto_backend import concurrency
 from deployer.local.moto_backend.application import Application
 from deployer.local.moto_backend.rest_definition import RestStage
 from deployer.local.process import ACCOUNT, REGION
@@ -107,6 +108,27 @@ class MotoAccount:
     def has_function(self, name: str, qualifier: str | None, region: str) -> bool:
         with self._lock:
             return self._function_model(name, qualifier, region) is not None
+
+    def lambda_settings(self, region: str) -> dict[str, Any]:
+        """Return the answer to GetAccountSettings."""
+        with self._lock:
+            return concurrency.account_settings(region)
+
+    def provisioned_concurrency(
+        self, method: str, function: str, qualifier: str, sent: Mapping[str, Any], region: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Return status and content of the answer to an operation; see concurrency.configure."""
+        with self._lock:
+            return concurrency.configure(method, function, qualifier, sent, region)
+
+    def is_stopped(self, function: str, region: str) -> bool:
+        """Tell whether a function's reserved concurrency is 0 (Lambda-12); `function` may be an
+        ARN.
+        """
+        name = function.split(":")[6] if function.startswith("arn:") else function.split(":")[0]
+        with self._lock:
+            model = self._function_model(name, None, region)
+            return model is not None and model.reserved_concurrency == 0
 
     def _function_model(self, function: str, qualifier: str | None, region: str) -> Any:
         from moto.awslambda.exceptions import UnknownFunctionException

@@ -12,7 +12,12 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from deployer.local.moto_backend import interpreter_mends, rest_mends, state_machine_versions
+from deployer.local.moto_backend import (
+    concurrency,
+    interpreter_mends,
+    rest_mends,
+    state_machine_versions,
+)
 from deployer.local.moto_backend.patching import around, remember
 
 Layers = dict[str, bytes]
@@ -33,6 +38,7 @@ def apply(layers: Layers, endpoint: str, access_key: str, invoke: InvokeFunction
     ignore_bucket_policies()
     number_versions()
     update_whole_configuration()
+    concurrency.mend_reservations()
     name_this_machine(endpoint)
     refuse_second_route()
     rest_mends.apply()

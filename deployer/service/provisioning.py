@@ -1,0 +1,157 @@
+"""Provisioned concurrency: what it costs, where it is found, and how a switch takes it along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from functools import partial
+
+from deployer.aws.access import Aws
+from deployer.project.settings import Settings
+from deployer.resources.provisioned import (
+    Configuration,
+    OwnedProvisionedConcurrency,
+    configurations,
+)
+
+# US dollars for a GB-second of an x86_64 function that is kept ready, idle or not: AWS's list
+# prices (https://calculator.aws, Lambda, "Lambda Provisioned-Concurrency"), without taxes and
+# discounts. Requests and their time cost besides, at a lower rate than otherwise.
+PRICES = {
+    "us-east-1": 0.0000041667,
+    "us-east-2": 0.0000041667,
+    "us-west-2": 0.0000041667,
+    "eu-west-1": 0.0000046460,
+    "eu-central-1": 0.0000050147,
+}
+PRICES_OF = "2025"
+SECONDS_A_MONTH = 730 * 3600  # as AWS's own calculator counts
+UNRESERVED = 100  # executions that AWS keeps for functions that reserve none (Lambda-12)
+_REGION = "us-east-1"  # whose price stands in for that of a region without one
+
+
+def cost(settings: Settings, name: str) -> str:
+    """Say what a function's provisioned concurrency costs a month; "" if it has none."""
+    limits = settings.function(name)
+    number = limits.provisioned_concurrency
+    if number is None:
+        return ""
+    known = settings.region in PRICES and settings.architecture == "x86_64"
+    region = settings.region if known else _REGION
+    price = PRICES[str(region)]
+    dollars = number * limits.memory_mb / 1024 * SECONDS_A_MONTH * price
+    what = f"{number} x {limits.memory_mb} MB kept ready cost about {dollars:,.2f} USD a month"
+    if known:
+        return f"{what} while idle ({region}, list price of {PRICES_OF})"
+    here = f"{settings.architecture} in {settings.region}"
+    return (
+        f"{what} while idle for x86_64 in {_REGION} (list price of {PRICES_OF}); the price for "
+        f"{here} is not known here"
+    )
+
+
+def problems(settings: Settings, names: Iterable[str]) -> Iterator[str]:
+    """Yield the functions whose reserved concurrency cannot hold the provisioned one (Pc-9)."""
+    for name in names:
+        limits = settings.function(name)
+        provisioned, reserved = limits.provisioned_concurrency, limits.reserved_concurrency
+        if provisioned is None or reserved is None or reserved >= 2 * provisioned:
+            continue
+        throttled = (
+            "; and as both are equal, every other version and $LATEST would be throttled to zero"
+            if reserved == provisioned
+            else ""
+        )
+        yield (
+            f"setup.cfg: {name}: provisioned_concurrency {provisioned} lies within "
+            f"reserved_concurrency {reserved}, and during a deploy the live and the new version "
+            f"both hold it: reserve {2 * provisioned} or more, or nothing (Pc-9){throttled}"
+        )
+
+
+def taken(settings: Settings, names: Iterable[str]) -> int:
+    """Return how many of the account's concurrent executions functions take for themselves."""
+    total = 0
+    for name in names:
+        limits = settings.function(name)
+        if limits.reserved_concurrency is not None:
+            total += limits.reserved_concurrency
+        else:  # during a deploy two versions hold it
+            total += 2 * (limits.provisioned_concurrency or 0)
+    return total
+
+
+def find_provisioned(
+    aws: Aws, settings: Settings, names: Collection[str], pool: Executor
+) -> Callable[[], list[OwnedProvisionedConcurrency]]:
+    """Begin to look for the provisioned concurrency that versions of functions hold.
+
+    Returns:
+        a call that waits for it. Of what it returns, the newest version's is wanted where the
+        settings want any.
+    """
+    searches = {
+        name: pool.submit(configurations, aws, settings.function_name(name)) for name in names
+    }
+    return lambda: [
+        _found(settings, name, version) for name in searches for version in searches[name].result()
+    ]
+
+
+def _found(settings: Settings, name: str, version: str) -> OwnedProvisionedConcurrency:
+    number = version.rpartition(":")[2]
+    is_on = settings.function(name).provisioned_concurrency is not None
+    return OwnedProvisionedConcurrency(
+        f"provisioned/{name}/{number}",
+        version=version,
+        part_of=f"function/{name}",
+        wanted_by=f"function/{name}" if is_on else None,
+        remark=(
+            f"version {number} will not be live any more"
+            if is_on
+            else f"provisioned_concurrency of {name} is not set"
+        ),
+    )
+
+
+def provision(aws: Aws, settings: Settings, versions: Mapping[str, str]) -> None:
+    """Make environments of versions ready that are about to be live, as the settings say.
+
+    For a switch that is not `up`'s own; `free` comes after it.
+
+    Args:
+        versions: the names of their functions by the versions' ARNs.
+
+    Raises:
+        AwsError: those of a version do not become ready; nothing must be switched then.
+    """
+    wanted = {
+        version: number
+        for version, name in versions.items()
+        if (number := settings.function(name).provisioned_concurrency) is not None
+    }
+    for version, number in wanted.items():
+        shown = f"{versions[version]}, version {version.rpartition(':')[2]}"
+        aws.tell(f"making {number} environments of {shown} ready before the switch", lasting=True)
+    calls = (
+        partial(Configuration(version).ensure, aws, number) for version, number in wanted.items()
+    )
+    aws.together(*calls)
+
+
+def free(aws: Aws, settings: Settings, live: Mapping[str, Collection[str]]) -> None:
+    """Take away what functions' versions hold that are not live; all of those that want none.
+
+    The next `up` plans it if a run is killed before it.
+
+    Args:
+        live: the ARNs of the live versions by the function's name.
+    """
+
+    def of(name: str) -> None:
+        is_on = settings.function(name).provisioned_concurrency is not None
+        for version in configurations(aws, settings.function_name(name)):
+            if not is_on or version not in live[name]:
+                Configuration(version).delete(aws)
+
+    aws.together(*(partial(of, name) for name in live))
