@@ -4,7 +4,8 @@
 
 Deploys the service with `up --local` and sends the sample over one connection: through the HTTP
 API, the workflow and three functions, each in its own process. In alternation the same request goes
-straight to the three handlers in this process, in a pool of three threads. The start is timed up to
+straight to the three handlers in this process, in a pool of three threads, and through a REST API
+to the same workflow. The start is timed up to
 the first answer of the server's health check, as a ratio to a Python process that only imports
 moto's server and the services in use. Prints medians, smallest to largest in brackets.
 """
@@ -68,8 +69,9 @@ def main() -> None:
         folder = Path(name).resolve()
         copy_project(folder)
         starts = measure_starts(folder, options.rounds)
-        added, own = measure_requests(folder, options.rounds, options.requests)
+        added, own, rest = measure_requests(folder, options.rounds, options.requests)
     print(f"added to a request: {spread(added)} ms; the handlers' own time: {spread(own)} ms")
+    print(f"added by a REST API to that of an HTTP API: {spread(rest)} ms")
     print(f"start, in units of importing moto: {spread(starts)}")
 
 
@@ -94,10 +96,27 @@ def measure_starts(folder: Path, rounds: int) -> list[float]:
     return ratios
 
 
-def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[float], list[float]]:
-    """Return (added by the local AWS, the handlers' own time) for a request.
+def make_rest_api(folder: Path, server: Any) -> str:
+    """Make a REST API to the deployed workflow, beside the HTTP API, and return its URL."""
+    from deployer.aws.access import Aws
+    from deployer.local import process
+    from deployer.project.settings import Settings
+    from deployer.service.declare import rest_api
 
-    Both in milliseconds, with one value for each round.
+    aws = Aws(region=process.REGION, endpoint_url=server.url, credentials=tuple(server.credentials))
+    unlimited = Settings(project=folder, rate_limit=10_000, burst_limit=5_000)
+    api = rest_api(
+        unlimited.located(account=process.ACCOUNT, partition="aws", region=process.REGION)
+    )
+    return f"{api.create(aws, api.fields)['endpoint']}/"
+
+
+def measure_requests(
+    folder: Path, rounds: int, requests: int
+) -> tuple[list[float], list[float], list[float]]:
+    """Return (added by the local AWS, the handlers' own time, added by a REST API) for a request.
+
+    All in milliseconds, with one value for each round.
     """
     from deployer.local import process
     from deployer.service.invoke import Client
@@ -112,22 +131,29 @@ def measure_requests(folder: Path, rounds: int, requests: int) -> tuple[list[flo
         predictors = handlers(folder, server)
         body = (folder / "samples" / "boston_housing.json").read_bytes()
         request = json.loads(body)
-        added, own = [], []
-        with Client(done.stdout.split()[-1]) as client, ThreadPoolExecutor(len(predictors)) as pool:
+        added, own, by_rest = [], [], []
+        with (
+            Client(done.stdout.split()[-1]) as client,
+            Client(make_rest_api(folder, server)) as rest,
+            ThreadPoolExecutor(len(predictors)) as pool,
+        ):
 
-            def through() -> None:
+            def through(client: Client = client) -> None:
                 assert client.post(body).succeeded
 
             def straight() -> None:
                 list(pool.map(lambda predictor: predictor.answer(request), predictors))
 
             through()
+            through(rest)
             straight()
             for _ in range(rounds):
                 alone = seconds(straight, requests)
                 own.append(alone * 1000)
-                added.append((seconds(through, requests) - alone) * 1000)
-        return added, own
+                http = seconds(through, requests)
+                added.append((http - alone) * 1000)
+                by_rest.append((seconds(lambda: through(rest), requests) - http) * 1000)
+        return added, own, by_rest
     finally:
         process.stop(folder)
 

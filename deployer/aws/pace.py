@@ -8,8 +8,13 @@ from collections.abc import Callable
 # Calls per second that AWS documents, and a burst, by service or by operation. They hold for the
 # whole account and region, so other callers may use up a part (Api-30, Lambda-29, Logs-12). The
 # bursts of Lambda and Logs are not documented; with these, ten functions are deployed undelayed.
-RATES = {
+RATES: dict[str, tuple[float, int]] = {
     "apigatewayv2": (10, 40),
+    # Of REST APIs, some operations have rates of their own (Rest-15).
+    "apigateway:create_rest_api": (1 / 3, 1),
+    "apigateway:put_rest_api": (1, 1),
+    "apigateway:create_deployment": (1 / 5, 1),
+    "apigateway:delete_rest_api": (1 / 30, 1),
     "lambda": (15, 45),
     "lambda:get_function": (100, 100),
     # Ten times the concurrent executions, of which a new account may have ten (Lambda-28).
@@ -18,6 +23,8 @@ RATES = {
     "logs:delete_log_group": (5, 12),
     "logs:describe_log_groups": (5, 15),
 }
+# Both of API Gateway's services count as one.
+_ONE_SERVICE = {"apigateway": "apigatewayv2"}
 
 
 class Pace:
@@ -54,6 +61,7 @@ class Paces:
 
     def take(self, service: str, operation: str) -> None:
         """Return once one more call of an operation is within the rate of it or of its service."""
-        pace = self._paces.get(f"{service}:{operation}") or self._paces.get(service)
+        whole = _ONE_SERVICE.get(service, service)
+        pace = self._paces.get(f"{service}:{operation}") or self._paces.get(whole)
         if pace:
             pace.take()

@@ -1,7 +1,8 @@
 """The operations of the control plane that moto lacks, answered at the level of HTTP.
 
-UpdateStage and DeleteAccessLogSettings of HTTP APIs, Lambda's GetAccountSettings and its
-operations on provisioned concurrency. Like the mends in `moto_backend`, each has a test in
+UpdateStage and DeleteAccessLogSettings of HTTP APIs, the tags of REST APIs, Lambda's
+GetAccountSettings and its operations on provisioned concurrency. Like the mends in `moto_backend`,
+each has a test in
 tests/local/test_moto_mends.py.
 """
 
@@ -19,6 +20,7 @@ from deployer.local.process import REGION
 
 _STAGE = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)(?P<log>/accesslogsettings)?$")
 _PROVISIONED = re.compile(r"/2019-09-30/functions/(?P<function>[^/]+)/provisioned-concurrency/?$")
+_REST_TAGS = re.compile(r"/tags/arn:[^:]+:apigateway:[^:]+::/restapis/(?P<api>[^/]+)$")
 
 
 def answer(account: MotoAccount, environ: Environ) -> Answer | None:
@@ -30,6 +32,9 @@ def answer(account: MotoAccount, environ: Environ) -> Answer | None:
     provisioned = _PROVISIONED.search(path)
     if provisioned is not None:
         return _provisioned(account, environ, unquote(provisioned["function"]), region)
+    tagged = _REST_TAGS.search(unquote(path))
+    if tagged is not None:
+        return _answer_tags(account.rest_api_tags(tagged["api"], region), environ)
     match = _STAGE.search(path)
     if match is None:
         return None
@@ -41,6 +46,21 @@ def answer(account: MotoAccount, environ: Environ) -> Answer | None:
         account.delete_access_log_settings(api, stage, region)
         return answer_json(200, {})
     return None
+
+
+def _answer_tags(tags: dict[str, str] | None, environ: Environ) -> Answer:
+    """Answer GetTags, TagResource or UntagResource."""
+    if tags is None:
+        text = {"message": "Invalid API identifier specified"}
+        return answer_json(404, text, {"x-amzn-ErrorType": "NotFoundException"})
+    if environ["REQUEST_METHOD"] == "PUT":
+        tags.update(json.loads(read_body(environ) or b"{}").get("tags", {}))
+        return answer_json(204, {})
+    if environ["REQUEST_METHOD"] == "DELETE":
+        for key in parse_qs(environ.get("QUERY_STRING", "")).get("tagKeys", ()):
+            tags.pop(key, None)
+        return answer_json(204, {})
+    return answer_json(200, {"tags": tags})
 
 
 def _provisioned(account: MotoAccount, environ: Environ, function: str, region: str) -> Answer:

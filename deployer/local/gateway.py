@@ -1,7 +1,7 @@
 """The server's WSGI application: it routes requests to the parts that answer them.
 
-The data plane is answered by `http_api`, `lambda_api` and `workflow`, the operations that moto
-lacks by `control_plane`, and everything else by moto.
+The data plane is answered by `http_api`, `rest_api`, `lambda_api` and `workflow`, the operations
+that moto lacks by `control_plane`, and everything else by moto.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from deployer.local import control_plane, workflow
 from deployer.local.answers import Answer, Environ, answer_json, message, read_body
+from deployer.local.executions import Executions
 from deployer.local.functions import Functions
 from deployer.local.guard import Guard, access_key
 from deployer.local.http_api import BODY_LIMIT, PREFIX, HttpApis
@@ -24,6 +25,9 @@ from deployer.local.moto_backend import mends
 from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.moto_backend.application import Application
 from deployer.local.process import ACCOUNT, HEALTH, REGION, RESET, Credentials
+from deployer.local.rest_api import PREFIX as REST_PREFIX
+from deployer.local.rest_api import RestApis
+from deployer.local.throttling import Throttles
 
 _CONTROL_BODY_LIMIT = 1024**3  # of the control plane: a model's file is one body
 # Of the control plane without its key: such a request is refused, whatever its body.
@@ -49,7 +53,10 @@ class Gateway:
         code = project / ".deployer" / "local" / "code"
         self._functions = Functions(code, endpoint, REGION, account.write_log, credentials)
         self._lambda = LambdaApi(account, self._functions)
-        self._http_apis = HttpApis(account)
+        self._executions = Executions()
+        throttles = Throttles()
+        self._http_apis = HttpApis(account, self._executions, throttles)
+        self._rest_apis = RestApis(account, self._executions, throttles)
         mends.apply(
             account.layers, endpoint, credentials.access_key, self._lambda.invoke_for_workflow
         )
@@ -70,17 +77,25 @@ class Gateway:
         start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
+    def refusal(self, path: str, status: int, reason: str) -> Answer:
+        """Answer a request that the server does not read to its end."""
+        if status == 413 and path.startswith(REST_PREFIX):
+            return self._rest_apis.too_large(path)
+        return message(status, reason)
+
     def close(self) -> None:
         self._lambda.close()
 
     def finished(self) -> int:
         """Return how many requests to APIs have ended."""
-        return self._http_apis.finished
+        return self._executions.finished
 
     def _route(self, environ: Environ) -> Answer | None:
         """Answer a request; None if it is for moto."""
         if environ["PATH_INFO"].startswith(PREFIX):
             return self._http_apis.answer(environ)
+        if environ["PATH_INFO"].startswith(REST_PREFIX):
+            return self._rest_apis.answer(environ)
         return (
             self._guard.refusal(environ)
             or self._answer_own(environ)
@@ -119,7 +134,7 @@ def largest_body(path: str, headers: Mapping[str, str], key: str) -> int:
 
     `headers` are in upper case with underscores; `key` opens the control plane.
     """
-    if path.startswith(PREFIX):
+    if path.startswith((PREFIX, REST_PREFIX)):
         return BODY_LIMIT + 1
     client_key = access_key({"HTTP_AUTHORIZATION": headers.get("AUTHORIZATION", "")})
     return _CONTROL_BODY_LIMIT if client_key == key else _STRANGERS_BODY_LIMIT

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import secrets
-import threading
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from collections.abc import Mapping
 from typing import Any
 
-from deployer.local import workflow
 from deployer.local.answers import Answer, Environ, message, read_body
+from deployer.local.executions import Busy, Executions, TimedOut
 from deployer.local.moto_backend.account import HttpApi, Integration, MotoAccount
-from deployer.local.process import ACCOUNT
+from deployer.local.throttling import Throttles
 
 PREFIX = "/_apis/"
 BODY_LIMIT = 10 * 1024 * 1024  # Api-10
-# Executions at once: each holds its data several times over. The rest wait, as they would for the
-# one environment of a function.
-_MAX_EXECUTIONS = 16
-# Requests at once to all APIs. The server has more threads, so that a function can reach S3 however
-# many requests wait for it.
-_MAX_REQUESTS = 128
 
 
 class HttpApis:
     """Answers requests to all HTTP APIs of the account."""
 
-    def __init__(self, account: MotoAccount) -> None:
+    def __init__(self, account: MotoAccount, executions: Executions, throttles: Throttles) -> None:
         self._account = account
-        self._lock = threading.Lock()
-        self._buckets: dict[tuple[str, float, int], TokenBucket] = {}
-        self._executions = ThreadPoolExecutor(_MAX_EXECUTIONS, thread_name_prefix="integration")
-        self._requests = threading.BoundedSemaphore(_MAX_REQUESTS)
-        self.finished = 0  # requests that have ended
+        self._executions = executions
+        self._throttles = throttles
 
     def answer(self, environ: Environ) -> Answer:
         """Answer a request whose path is `/_apis/ID/PATH`."""
@@ -59,7 +46,7 @@ class HttpApis:
         key = next((key for key in keys if key in api.routes), None)
         if key is None:
             return message(404, "Not Found")
-        if not self._is_within_rate(api):
+        if not self._throttles.let_pass(api.api_id, api.throttle):
             return message(429, "Too Many Requests")
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
             return message(413, "Request Entity Too Large")
@@ -78,49 +65,12 @@ class HttpApis:
             "stateMachineArn": integration.parameters.get("StateMachineArn"),
             "input": body if integration.parameters.get("Input") == "$request.body" else "{}",
         }
-        if not self._requests.acquire(blocking=False):
-            return message(429, "Too Many Requests")
-        execution = self._executions.submit(workflow.answer, ACCOUNT, request)
         try:
-            return execution.result(timeout=integration.timeout_s)
-        except FutureTimeout:
-            execution.cancel()  # one that has begun goes on, as on AWS (Api-13)
+            return self._executions.start(request, integration.timeout_s)
+        except Busy:
+            return message(429, "Too Many Requests")
+        except TimedOut:
             return message(503, "Service Unavailable")
-        finally:
-            self.finished += 1
-            self._requests.release()
-
-    def _is_within_rate(self, api: HttpApi) -> bool:
-        if api.throttle is None:
-            return True
-        with self._lock:
-            bucket = self._buckets.setdefault(
-                (api.api_id, *api.throttle), TokenBucket(*api.throttle)
-            )
-            return bucket.take()
-
-
-class TokenBucket:
-    """API Gateway's throttle: `burst` tokens, refilled at `rate` a second, one a request."""
-
-    def __init__(
-        self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._rate = rate
-        self._burst = float(burst)
-        self._clock = clock
-        self._tokens = float(burst)
-        self._last = clock()
-
-    def take(self) -> bool:
-        """Take a token; tell whether there was one."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate)
-        self._last = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 def _cors_headers(settings: Mapping[str, Any] | None, origin: str) -> dict[str, str]:
@@ -129,7 +79,9 @@ def _cors_headers(settings: Mapping[str, Any] | None, origin: str) -> dict[str, 
     allowed = [str(name).lower() for name in settings.get("allowOrigins", ())]
     if "*" not in allowed and origin.lower() not in allowed:
         return {}
+    exposed = {"Access-Control-Expose-Headers": ",".join(settings.get("exposeHeaders") or ())}
     return {
+        **{name: value for name, value in exposed.items() if value},
         "Access-Control-Allow-Origin": "*" if "*" in allowed else origin,
         "Access-Control-Allow-Methods": ",".join(settings.get("allowMethods", ())),
         "Access-Control-Allow-Headers": ",".join(settings.get("allowHeaders", ())),

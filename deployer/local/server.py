@@ -49,6 +49,7 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
     port = server.effective_port
     gateway = Gateway(application.load(port), project, os.getpid(), port, credentials)
     server.application = wrap(gateway)
+    server.refusal = gateway.refusal
     gc.freeze()  # moto stays as it is: collections need not scan it
 
     signal.signal(signal.SIGTERM, _end)

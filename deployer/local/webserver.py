@@ -11,6 +11,7 @@ import re
 import socket
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from waitress.adjustments import Adjustments
@@ -20,7 +21,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest
 
-from deployer.local.answers import message
+from deployer.local.answers import Answer, message
 
 # For a client to send a whole request, and a second more for each megabyte of its body.
 REQUEST_S = 30.0
@@ -47,8 +48,9 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.channel.refused = True
         error = self.request.error
         text = error.reason if error.code == 413 else f"{error.reason}: {error.body}"
-        _, headers, content = message(error.code, text)
-        self.status = f"{error.code} {error.reason}"
+        path = getattr(self.request, "path", "")  # it may not have been read
+        status, headers, content = self.channel.server.refusal(path, error.code, text)
+        self.status = f"{status} {HTTPStatus(status).phrase}"
         self.response_headers.extend(headers.items())
         self.set_close_on_finish()
         self.content_length = len(content)
@@ -147,6 +149,10 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     """waitress's server; it closes connections whose requests take too long or too much room."""
 
     channel_class = Channel
+    # Answers a refused request, from its path, status and reason.
+    refusal: Callable[[str, int, str], Answer] = staticmethod(
+        lambda path, status, reason: message(status, reason)
+    )
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)

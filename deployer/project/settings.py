@@ -60,7 +60,10 @@ class Settings:
     architecture: str = "x86_64"
     log_retention_days: int | None = 14
     tracing: bool = False
+    api: str = "http"
     cors_origins: tuple[str, ...] = ("*",)
+    cors_headers: tuple[str, ...] = ("content-type",)
+    cors_exposed_headers: tuple[str, ...] = ()
     rate_limit: int = 100
     burst_limit: int = 200
     permissions_boundary: str | None = None
@@ -237,11 +240,18 @@ def retention(text: str) -> int | None:
 
 def origins(text: str) -> tuple[str, ...]:
     urls = tuple(text.split())
-    if not all(re.fullmatch(r"\*|https?://[^/\s]+", url) for url in urls):
+    if not all(re.fullmatch(r"\*|https?://[^/\s'\"$#\\]+", url) for url in urls):
         raise ValueError(
             "must be origins such as https://example.com, separated by spaces, or *, or nothing"
         )
     return urls
+
+
+def header_names(text: str) -> tuple[str, ...]:
+    names = text.lower().split()
+    if any(re.fullmatch("[a-z0-9_-]+", name) is None for name in names):
+        raise ValueError("must be names of headers such as x-request-id, separated by spaces")
+    return tuple(dict.fromkeys(names))
 
 
 def image(text: str) -> str | None:
@@ -352,7 +362,14 @@ SETTINGS: dict[str, Setting] = {
     ),
     "log_retention_days": Setting(retention, "days until logs are deleted; never: they are kept"),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
+    "api": Setting(
+        pattern("http|rest", "http or rest"),
+        "kind of the API: http answers with the execution record, rest with plain JSON and status "
+        "codes, at 3.5 times the price per call",
+    ),
     "cors_origins": Setting(origins, "origins whose pages may call the API; empty: CORS is off"),
+    "cors_headers": Setting(header_names, "headers that these pages may send"),
+    "cors_exposed_headers": Setting(header_names, "further headers that these pages may read"),
     "rate_limit": Setting(integer(1, 10000), "requests per second that the API accepts"),
     "burst_limit": Setting(integer(1, 5000), "requests that the API accepts at once"),
     "keep_releases": Setting(

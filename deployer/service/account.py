@@ -16,7 +16,7 @@ from deployer.project.settings import Settings
 from deployer.resources.base import Owned, Resource
 from deployer.resources.provisioned import OwnedProvisionedConcurrency
 from deployer.resources.stepfunctions import function_versions
-from deployer.service.declare import Trial, declare
+from deployer.service.declare import Trial, declare, other_api
 from deployer.service.inventory import find_functions, undeclared
 from deployer.service.provisioning import find_provisioned
 from deployer.service.release import Release
@@ -156,7 +156,9 @@ def obsolete(
     workflow = next(resource for resource in resources if resource.key == WORKFLOW)
     served = function_versions(resolve(workflow.fields["definition"], lambda ref: ""))
     held = [held for held in account.provisioned if held.version not in served]
-    return [*held, *undeclared(settings, [name for name in account.others if name not in kept])]
+    extra = undeclared(settings, [name for name in account.others if name not in kept])
+    former = other_api(settings)  # deleted last, once the new one stands
+    return [*held, *extra, *([former] if account.actual.get(former.key) else [])]
 
 
 def read_account(
@@ -169,8 +171,11 @@ def read_account(
     """Read the declared resources, and those of functions that exist beside them."""
     aws = aws.remembering()
     search = find_functions(aws, settings, pool, names)
+    former = other_api(settings)
+    found = pool.submit(former.find, aws)
     provisioned = find_provisioned(aws, settings, names, pool)
     actual = read_all(aws, resources, pool)
+    actual[former.key] = found.result()
     others = search()
     held = [*provisioned(), *find_provisioned(aws, settings, others, pool)()]
     actual |= find_all(aws, held, pool)

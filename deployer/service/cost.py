@@ -105,8 +105,12 @@ def bill(
     models: Sequence[Model],
     requests: int,
     table: Any = None,
+    api: str = "http",
 ) -> Bill:
     """Price a service.
+
+    Args:
+        api: its kind. Of a REST API, some regions' prices are those of the first 333 million calls.
 
     Raises:
         Unpriced: the table has no prices of this region.
@@ -119,7 +123,7 @@ def bill(
     calls = sum(model.calls for model in models)
     log_gb = _LOG_KB * (1 + calls) / 1024 / 1024
     items = [
-        _item("API", "a request of up to 512 KB", requests, [(1, prices["api_request"])]),
+        _api(prices, api, requests),
         _workflow(prices, definition, models, requests),
         *(_function(prices, architecture, model, requests) for model in models),
         _item("logs", f"{_LOG_KB * (1 + calls):g} KB", requests, [(log_gb, prices["logs_gb"])]),
@@ -138,6 +142,12 @@ def bill(
         tuple(idle),
         tuple(_assumptions(definition, models)),
     )
+
+
+def _api(prices: Any, kind: str, requests: int) -> Item:
+    if kind == "rest":
+        return _item("API", "a request to a REST API", requests, [(1, prices["rest_api_request"])])
+    return _item("API", "a request of up to 512 KB", requests, [(1, prices["api_request"])])
 
 
 def _workflow(

@@ -14,12 +14,15 @@ from deployer.project.canary import compose
 from deployer.project.provenance import caller, of_folder
 from deployer.project.settings import Settings
 from deployer.project.workflow import INTEGRATION_TIMEOUT_S, fill
-from deployer.resources.apigateway.api import HttpApi, HttpApiFields
+from deployer.resources.apigateway.apis import OwnedApi
 from deployer.resources.apigateway.cors import CorsFields
+from deployer.resources.apigateway.http_api import HTTP_APIS, HttpApi, HttpApiFields
 from deployer.resources.apigateway.integration import IntegrationFields
+from deployer.resources.apigateway.rest_api import REST_APIS, RestApi, RestApiFields
+from deployer.resources.apigateway.rest_stage import RestStageFields
 from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields
-from deployer.resources.base import Ownership, Resource
+from deployer.resources.base import Owned, Ownership, Resource
 from deployer.resources.ecr import Image, ImageFields, Repository, RepositoryFields
 from deployer.resources.iam import Role, RoleFields
 from deployer.resources.lambda_ import Function, FunctionFields
@@ -27,6 +30,7 @@ from deployer.resources.logs import LogGroup, LogGroupFields
 from deployer.resources.provisioned import ProvisionedConcurrency, ProvisionedFields
 from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFields
 from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateMachineFields
+from deployer.service import rest_contract
 from deployer.service.permissions import (
     api_policies,
     functions_policies,
@@ -339,10 +343,53 @@ def described(settings: Settings, trial: Trial | None) -> str:
 
 
 def api(settings: Settings) -> Resource:
+    return rest_api(settings) if settings.api == "rest" else http_api(settings)
+
+
+def other_api(settings: Settings) -> Owned:
+    """Return the APIs of the other kind: one that stands was declared before `api` was changed."""
+    other = "http" if settings.api == "rest" else "rest"
+    return OwnedApi(
+        f"api/{other}",
+        catalogue={"http": HTTP_APIS, "rest": REST_APIS}[other],
+        ours=ownership(settings),
+        needs=["role/api", "workflow", "logs/api"],
+    )
+
+
+def rest_api(settings: Settings) -> Resource:
+    return RestApi(
+        "api",
+        name=settings.prefix,
+        ours=ownership(settings),
+        fields=RestApiFields(
+            tags=settings.tags,
+            description=f"{settings.prefix}: predictions of every model",
+            endpoint_type="REGIONAL",
+            methods=rest_contract.methods(settings),
+            gateway_responses=rest_contract.gateway_responses(settings),
+            stage=RestStageFields(
+                burst_limit=settings.burst_limit,
+                rate_limit=settings.rate_limit,
+                detailed_metrics=False,
+                access_log=AccessLogFields(
+                    destination=settings.log_group_arn("api"),
+                    format=access_log_format(integration_error="integration.error"),
+                ),
+            ),
+            deployed=True,
+            stale_deployments=[],
+        ),
+        needs=["role/api", "workflow", "logs/api"],
+    )
+
+
+def http_api(settings: Settings) -> Resource:
     cors = CorsFields(
         origins=sorted(origin.lower() for origin in settings.cors_origins),
         methods=["options", "post"],
-        headers=["content-type"],
+        headers=sorted(settings.cors_headers),
+        exposed_headers=sorted(settings.cors_exposed_headers),
         max_age_s=86400,  # Api-18: the most that AWS takes
     )
     return HttpApi(
@@ -384,10 +431,13 @@ def api(settings: Settings) -> Resource:
     )
 
 
-def access_log_format() -> str:
+def access_log_format(integration_error: str = "integrationErrorMessage") -> str:
     """Return the access log's format: one JSON line per request.
 
     The last three members are the only trace of a role or an integration that fails (Api-29).
+
+    Args:
+        integration_error: the name of this variable, which differs between the kinds of API.
     """
     names = {
         "requestId": "requestId",
@@ -398,7 +448,7 @@ def access_log_format() -> str:
         "status": "status",
         "latencyMs": "responseLatency",
         "integrationStatus": "integration.status",
-        "integrationError": "integrationErrorMessage",
+        "integrationError": integration_error,
         "error": "error.message",
     }
     return json.dumps(

@@ -15,7 +15,7 @@ from deployer.resources.lambda_ import OwnedFunction, our_function_names
 from deployer.resources.logs import our_group_names
 from deployer.resources.s3 import ModelFiles, model_names
 from deployer.resources.stepfunctions import OwnedStateMachine
-from deployer.service.declare import api, bucket, logs, ownership, repository, roles
+from deployer.service.declare import api, bucket, logs, other_api, ownership, repository, roles
 from deployer.service.provisioning import find_provisioned
 
 
@@ -120,6 +120,7 @@ def everything(settings: Settings, names: Sequence[str]) -> list[Owned]:
             needs=["role/workflow", "logs/workflow", *(f"function/{name}" for name in names)],
         ),
         api(settings),
+        other_api(settings),
     ]
 
 

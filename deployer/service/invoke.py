@@ -1,4 +1,8 @@
-"""Calling the deployed API. A failed execution comes as HTTP 200, too (Api-12)."""
+"""Calling the deployed API, of either kind.
+
+An HTTP API answers with the execution record, and a failed execution comes as HTTP 200, too
+(Api-12). A REST API answers with the output, or with the one shape of error and its status.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,11 @@ from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
 from deployer.project.answers import MEMBERS
 from deployer.project.settings import Settings
-from deployer.resources.apigateway.api import find_apis
+from deployer.resources.apigateway.apis import Listed
+from deployer.resources.apigateway.http_api import HTTP_APIS
+from deployer.resources.apigateway.rest_api import REST_APIS
 from deployer.resources.base import Ownership
+from deployer.service.rest_contract import REQUEST_ID
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
 TIMEOUT_S = 35.0
@@ -26,12 +33,15 @@ class Answer:
     """One answer of the API.
 
     Args:
-        record: the execution record: `status`, and `output` (a JSON string) or `error`, `cause`.
+        record: `status`, and `output` (a JSON string) or `error`, `cause`: the execution record, or
+            what a REST API tells of it.
         seconds: from sending the request until the answer was read.
+        http_status: tells how a REST API ends.
     """
 
     record: dict[str, Any]
     seconds: float
+    http_status: int = 200
 
     @property
     def succeeded(self) -> bool:
@@ -52,14 +62,16 @@ class Answer:
         "skipped"} of a model whose features the request does not give.
         """
         output = self.output
-        shaped = isinstance(output, list) and output and all(_is_entry(entry) for entry in output)
-        return output if shaped else None
+        return output if _shaped(output) else None
 
     def failure(self) -> InvocationFailed:
         """Return the error of an execution that did not succeed."""
         status = self.record.get("status", "unknown")
         error = self.record.get("error") or "no error name"
         cause = self.record.get("cause") or "no cause given"
+        if self.http_status != 200:
+            text = f"HTTP {self.http_status}: {error}: {cause}"
+            return InvocationFailed(text, _advice(self.http_status))
         return InvocationFailed(f"the execution {status}: {error}: {cause}")
 
 
@@ -75,6 +87,11 @@ def fewest_answered(answers: Sequence[Answer]) -> tuple[int, int]:
     return max(counts, key=lambda count: count[1] - count[0])
 
 
+def _shaped(output: Any) -> bool:
+    """Return whether an output has one entry per model."""
+    return isinstance(output, list) and output != [] and all(_is_entry(entry) for entry in output)
+
+
 def _is_entry(entry: Any) -> bool:
     return (
         isinstance(entry, dict)
@@ -88,20 +105,25 @@ def _is_entry(entry: Any) -> bool:
 
 
 def find_url(aws: Aws, settings: Settings) -> str:
-    """Return the URL of the deployed API, found by its tags.
+    """Return the URL of the deployed API, found by its tags, whatever its kind.
+
+    While both kinds stand, it is that of the kind that the settings name.
 
     Raises:
         InvocationFailed: there is none, or more than one.
     """
-    apis = find_apis(aws, Ownership(settings.tags))
+    kinds = [HTTP_APIS, REST_APIS] if settings.api == "http" else [REST_APIS, HTTP_APIS]
+    apis: list[Listed] = []
+    for kind in kinds:
+        apis = apis or kind.ours(aws, Ownership(settings.tags))
     if len(apis) != 1:
-        number = "no HTTP API" if not apis else f"{len(apis)} HTTP APIs"
+        number = f"{len(apis)} APIs" if apis else "no API"
         raise InvocationFailed(
             f"{number} of service {settings.service}, stage {settings.stage}, "
             f"in account {settings.account}, {settings.region}",
-            "deploy it first: python -m deployer up" if not apis else "delete all but one",
+            "delete all but one" if apis else "deploy it first: python -m deployer up",
         )
-    return f"{apis[0]['ApiEndpoint'].rstrip('/')}/"
+    return f"{apis[0].endpoint}/"
 
 
 class Client:
@@ -136,20 +158,52 @@ class Client:
                 f"{self.url} gave no answer: {type(error).__name__} {error}".rstrip()
             ) from error
         seconds = self._clock() - started
-        try:
-            record = json.loads(content)
-        except ValueError:
-            record = None
-        if response.status != 200 or not isinstance(record, dict):
-            text = (
-                record.get("message")
-                if isinstance(record, dict)
-                else content[:200].decode(errors="replace")
-            )
+        record = _record(response.status, response.getheader(REQUEST_ID), content)
+        if record is None:
             raise InvocationFailed(
-                f"{self.url} answered HTTP {response.status}: {text}", _advice(response.status)
+                f"{self.url} answered HTTP {response.status}: {_message(content)}",
+                _advice(response.status),
             )
-        return Answer(record, seconds)
+        return Answer(record, seconds, response.status)
+
+
+def _record(status: int, request_id: str | None, content: bytes) -> dict[str, Any] | None:
+    """Return what an answer tells of its execution; None if it is no answer of the workflow's.
+
+    Args:
+        request_id: a header that only REST APIs set.
+    """
+    body = _parsed(content)
+    if request_id is None:
+        return body if status == 200 and isinstance(body, dict) else None
+    if status == 200 and body is not _NOT_JSON:
+        is_wrapped = (
+            isinstance(body, dict) and set(body) == {"results"} and _shaped(body["results"])
+        )
+        output = json.dumps(body["results"]) if is_wrapped else content.decode()
+        return {"status": "SUCCEEDED", "output": output}
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return None
+    ending = "TIMED_OUT" if status == 504 else "FAILED"
+    return {"status": ending, "error": error.get("type"), "cause": error.get("message")}
+
+
+_NOT_JSON = object()
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return _NOT_JSON
+
+
+def _message(content: bytes) -> Any:
+    body = _parsed(content)
+    if isinstance(body, dict):
+        return body.get("message")
+    return content[:200].decode(errors="replace")
 
 
 def _advice(status: int) -> str:

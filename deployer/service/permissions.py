@@ -9,7 +9,8 @@ from typing import Any
 
 from deployer.engine.compare import canonical_policy
 from deployer.project.settings import Settings
-from deployer.resources.apigateway.api import HttpApi
+from deployer.resources.apigateway.http_api import HttpApi
+from deployer.resources.apigateway.rest_api import RestApi
 from deployer.resources.base import LOG_DELIVERY, Resource
 from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
@@ -30,6 +31,7 @@ KINDS: tuple[type[Resource], ...] = (
     ProvisionedConcurrency,
     StateMachine,
     HttpApi,
+    RestApi,
 )
 CENSUS = ("tag:GetResources",)
 # `check` does without these, and says so; so does `up`, which asks the last.

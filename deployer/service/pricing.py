@@ -33,4 +33,5 @@ def priced(settings: Settings, release: Release, times: Mapping[str, int], reque
         for served in release.functions
     ]
     region = settings.region or ""
-    return bill(region, settings.architecture, release.definition, models, requests)
+    architecture, definition = settings.architecture, release.definition
+    return bill(region, architecture, definition, models, requests, api=settings.api)

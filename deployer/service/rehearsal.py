@@ -27,6 +27,8 @@ _ACCESS_LOG_LIMIT = 3 * 1024  # bytes, Api-29
 # What answers hold besides what was sent, as far as a creation looks at it.
 _ANSWER = {
     "ApiId": "0000000000",
+    "id": "0000000000",  # of a REST API, and of its deployment
+    "cloudwatchRoleArn": "arn:aws:iam::000000000000:role/rehearsal",
     "ApiEndpoint": "https://rehearsal.invalid",
     "IntegrationId": "0000000",
     "RouteId": "0000000",

@@ -37,6 +37,7 @@ from deployer.service.live import (
 from deployer.service.outcome import Stopped, check_result, prove
 from deployer.service.rehearsal import rehearse
 from deployer.service.release import Release, read_release
+from deployer.service.serving import remarks, settle
 from deployer.service.validation import workflow_findings
 
 
@@ -140,6 +141,10 @@ class Deployment:
             newest = int(result.outputs[WORKFLOW].get("release", 0))
             tidy_up(self.aws, self.settings, self.release.names, newest, self.emit)
         outputs = self._outputs_for_users(result.outputs)
+        if self.settings.api == "rest" and "api" in result.performed:
+            unsettled = settle(self.aws, outputs["url"])
+            if unsettled:
+                self.emit(Note(unsettled))
         self.emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
         return outputs
 
@@ -220,6 +225,8 @@ def plan_release(
     )
     if problems:
         raise ConfigError(problems, "nothing was written")
+    for line in remarks(settings, planned.plan, account.outputs):
+        emit(Note(line))
     return Deployment(aws, settings, release, pool, emit, account, planned)
 
 

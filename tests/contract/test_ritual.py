@@ -38,7 +38,10 @@ SUBJECTS = (
     "provisioned/random_forest",
     "workflow",
     "api",
+    "api as rest",
 )
+# The settings that declare a subject whose name does not tell it.
+SETTINGS: dict[str, dict[str, Any]] = {"api as rest": {"api": "rest"}}
 # On for this function alone: by default there is none of it.
 CONCURRENCY = FunctionSettings(provisioned_concurrency=2, reserved_concurrency=10)
 
@@ -134,6 +137,30 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("stage", "rate_limit", value=3), {"stage.rate_limit"}),
         (put("stage", "access_log", value=None), {"stage.access_log"}),
         (put("stage", "auto_deploy", value=False), {"stage.auto_deploy"}),
+    ],
+    "api as rest": [
+        (put("description", value="other"), {"description"}),
+        (put("endpoint_type", value="EDGE"), {"endpoint_type"}),
+        (
+            put("methods", "POST /", "integration", "timeout_ms", value=5000),
+            {"methods.POST /.integration.timeout_ms", "deployed"},
+        ),
+        (
+            put("methods", "POST /", "headers", "200", value=["x-other"]),
+            {"methods.POST /.headers.200", "deployed"},
+        ),
+        (lambda fields: fields["methods"].pop("GET /health"), {"methods.GET /health", "deployed"}),
+        (
+            put("gateway_responses", "THROTTLED", "status", value="503"),
+            {"gateway_responses.THROTTLED.status", "deployed"},
+        ),
+        (
+            lambda fields: fields["gateway_responses"].pop("DEFAULT_5XX"),
+            {"gateway_responses.DEFAULT_5XX", "deployed"},
+        ),
+        (put("stage", "burst_limit", value=7), {"stage.burst_limit"}),
+        (put("stage", "rate_limit", value=3), {"stage.rate_limit"}),
+        (put("stage", "detailed_metrics", value=True), {"stage.detailed_metrics"}),
     ],
 }
 
@@ -293,6 +320,29 @@ DRIFTS: dict[str, list[Drift]] = {
             {"route", "integration", "orphan_integrations"},
         ),
     ],
+    "api as rest": [
+        (lambda aws, it: put_timeout(aws), {"methods.POST /.integration.timeout_ms"}),
+        (
+            lambda aws, it: aws.call(
+                "apigateway",
+                "delete_gateway_response",
+                restApiId=rest_api_id(aws),
+                responseType="THROTTLED",
+            ),
+            {"gateway_responses.THROTTLED"},
+        ),
+        (
+            lambda aws, it: aws.call("apigateway", "create_deployment", restApiId=rest_api_id(aws)),
+            {"stale_deployments"},
+        ),
+        (lambda aws, it: deploy_another(aws), {"deployed", "stale_deployments"}),
+        (
+            lambda aws, it: aws.call(
+                "apigateway", "delete_stage", restApiId=rest_api_id(aws), stageName="live"
+            ),
+            {"stage", "deployed", "stale_deployments"},
+        ),
+    ],
 }
 
 
@@ -301,6 +351,40 @@ def delete_versions(aws: Aws, function: Any) -> None:
         "Versions"
     ][1:]:
         aws.call("lambda", "delete_function", FunctionName=function.name, Qualifier=each["Version"])
+
+
+def rest_api_id(aws: Aws) -> str:
+    return str(aws.call("apigateway", "get_rest_apis")["items"][0]["id"])
+
+
+def put_timeout(aws: Aws) -> None:
+    """Define another timeout, and do not deploy it."""
+    below = {"restApiId": rest_api_id(aws)}
+    resources = aws.call("apigateway", "get_resources", **below, embed=["methods"])["items"]
+    (root,) = (one for one in resources if one["path"] == "/")
+    method = {"resourceId": root["id"], "httpMethod": "POST"}
+    found = aws.call("apigateway", "get_integration", **below, **method)
+    kept = {
+        name: found[name] for name in ("type", "uri", "requestTemplates", "passthroughBehavior")
+    }
+    aws.call(
+        "apigateway", "put_integration", **below, **method, **kept,
+        credentials=found["credentials"], integrationHttpMethod="POST", timeoutInMillis=77,
+    )  # fmt: skip
+    for status, response in found["integrationResponses"].items():
+        parameters = {name: response[name] for name in response if name != "statusCode"}
+        aws.call(
+            "apigateway", "put_integration_response", **below, **method, **parameters,
+            statusCode=status,
+        )  # fmt: skip
+
+
+def deploy_another(aws: Aws) -> None:
+    """Let the stage serve another deployment."""
+    below = {"restApiId": rest_api_id(aws)}
+    deployment = aws.call("apigateway", "create_deployment", **below, description="mine")["id"]
+    operations = [{"op": "replace", "path": "/deploymentId", "value": deployment}]
+    aws.call("apigateway", "update_stage", **below, stageName="live", patchOperations=operations)
 
 
 def api_id(aws: Aws) -> str:
@@ -312,8 +396,10 @@ class World:
     subject alone.
     """
 
-    def __init__(self, aws: Aws, resources: list[Resource], key: str) -> None:
+    def __init__(self, aws: Aws, resources: list[Resource], name: str) -> None:
         self.aws = aws
+        self.name = name
+        key = name.partition(" ")[0]
         needs = needs_of(resources)
         by_key = {resource.key: resource for resource in resources}
         wanted = {key}
@@ -356,7 +442,7 @@ def located(project: Any) -> Settings:
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, aws: Aws, project: Any) -> Any:
-    settings = located(project)
+    settings = replace(located(project), **SETTINGS.get(request.param, {}))
     world = World(aws, declare.declare(settings, load_release(settings)), request.param)
     yield world
     world.pool.shutdown()
@@ -375,10 +461,9 @@ subjects = pytest.mark.parametrize("world", SUBJECTS, indirect=True)
 
 def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
     settings = located(project)
-    declared = {
-        resource.key: type(resource)
-        for resource in declare.declare(settings, load_release(settings))
-    }
+    resources = declare.declare(settings, load_release(settings))
+    declared = {resource.key: type(resource) for resource in resources}
+    declared["api as rest"] = type(declare.rest_api(settings))
     assert {declared[key] for key in SUBJECTS} == set(declared.values())
     assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)
 
@@ -397,7 +482,7 @@ def test_a_created_resource_needs_nothing_more(world: World, calls: Any) -> None
 def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
     key = world.subject.key
     world.apply([*world.before, world.subject])
-    for edit, expected in CHANGES[key]:
+    for edit, expected in CHANGES[world.name]:
         fields = copy.deepcopy(dict(world.subject.fields))
         edit(fields)
         edited = world.of(fields)
@@ -419,7 +504,7 @@ def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
 def test_drift_is_shown_and_put_right(world: World) -> None:
     key = world.subject.key
     world.apply([*world.before, world.subject])
-    for act, expected in DRIFTS[key]:
+    for act, expected in DRIFTS[world.name]:
         act(world.aws, world.subject)
         assert paths(world.plan(world.subject), key) == expected
         world.apply([*world.before, world.subject])

@@ -392,7 +392,7 @@ def actions(service: Service) -> set[str]:
     prefixes = {"stepfunctions": "states", "resourcegroupstaggingapi": "tag"}
     made = {
         f"apigateway:{call.method}"
-        if call.service == "apigatewayv2"
+        if call.service in ("apigateway", "apigatewayv2")
         else f"{prefixes.get(call.service, call.service)}:"
         f"{RENAMED.get(call.operation, call.operation)}"
         for call in service.account.calls

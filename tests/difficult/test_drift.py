@@ -229,6 +229,7 @@ def put_cors(aws: Aws, it: Any, state: Any, fields: dict[str, Any]) -> None:
         "AllowOrigins": cors["origins"],
         "AllowMethods": [each.upper() for each in cors["methods"]],
         "AllowHeaders": cors["headers"],
+        "ExposeHeaders": cors["exposed_headers"],
         "MaxAge": cors["max_age_s"],
     }
     aws.call("apigatewayv2", "update_api", ApiId=state.outputs["api_id"], CorsConfiguration=found)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,12 @@ import pytest
 
 from deployer.cli import VERBS
 from deployer.hints import DISTRIBUTION
-from deployer.project.settings import FunctionSettings, settings_table
+from deployer.local import process
+from deployer.project.settings import FunctionSettings, Settings, settings_table
 from deployer.project.template import EXAMPLES
+from deployer.service import declare, rest_contract
+from deployer.service.invoke import find_url
+from tests.support.accounts import connect
 from tests.support.command_line import deployer
 from tests.support.projects import ROOT
 
@@ -27,8 +32,8 @@ BEGIN, END = "<!-- settings -->", "<!-- end of settings -->"
 SAMPLE = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_picture_of_the_workflow_is_drawn_from_state_machine_json() -> None:
@@ -161,30 +166,95 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
         ), f"{page}.md: {name}"
 
 
-def test_the_example_client_predicts(deployed: Path) -> None:
-    (source,) = blocks("python")
-    example: dict[str, Any] = {}
-    exec(source, example)
-    url = deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"]
-    found = example["predict"](url, [SAMPLE, SAMPLE])
+REFUSED = "InvalidInput: instances: holds 0 records"
+# By kind of API: how its clients say that the input was refused.
+SAYS = {"http": f"FAILED: {REFUSED}", "rest": f"HTTP 400: {REFUSED}"}
+kinds = pytest.mark.parametrize("kind", SAYS)
+
+
+@pytest.fixture
+def urls(deployed: Path) -> Iterator[dict[str, str]]:
+    """The URL of the deployed HTTP API, and that of a REST API to the same workflow.
+
+    It is gone after each test: a deploy would plan its deletion.
+    """
+    server = process.find(deployed)
+    assert server is not None
+    aws = connect(server)
+    settings = Settings(project=deployed).located(
+        account="123456789012", partition="aws", region="us-east-1"
+    )
+    rest = declare.rest_api(settings)
+    endpoint = rest.create(aws, rest.fields)["endpoint"]
+    yield {"http": find_url(aws, settings), "rest": f"{endpoint}/"}
+    rest.delete(aws)
+
+
+def example(language: str, kind: str, contains: str = "") -> str:
+    """Return the example in a language of the README's section about a kind of API."""
+    section = (
+        README.partition(f"\n### `api = {kind}`")[2].partition("\n## ")[0].partition("\n### ")[0]
+    )
+    (block,) = (block for block in blocks(language, section) if contains in block)
+    return block
+
+
+@kinds
+def test_the_example_client_predicts(urls: dict[str, str], kind: str) -> None:
+    names: dict[str, Any] = {}
+    exec(example("python", kind), names)
+    found = names["predict"](urls[kind], [SAMPLE, SAMPLE])
     assert set(found) == {"linear_regression", "random_forest", "support_vector"}
     assert all(len(predictions) == 2 for predictions in found.values())
-    with pytest.raises(RuntimeError, match="FAILED: InvalidInput: instances: holds 0 records"):
-        example["predict"](url, [])
+    with pytest.raises(RuntimeError, match=SAYS[kind]):
+        names["predict"](urls[kind], [])
 
 
-def test_the_curl_example_predicts(deployed: Path) -> None:
+@kinds
+def test_the_javascript_client_predicts(urls: dict[str, str], kind: str) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not installed")
+    calls = f"""
+    (async () => {{
+      const found = await predict("{urls[kind]}", [{json.dumps(SAMPLE)}, {json.dumps(SAMPLE)}]);
+      const refused = await predict("{urls[kind]}", []).catch((error) => error.message);
+      console.log(JSON.stringify({{found, refused}}));
+    }})();"""
+    done = subprocess.run(
+        ["node", "-e", example("js", kind) + calls], capture_output=True, text=True, check=True
+    )
+    answer = json.loads(done.stdout)
+    assert set(answer["found"]) == {"linear_regression", "random_forest", "support_vector"}
+    assert all(len(predictions) == 2 for predictions in answer["found"].values())
+    assert answer["refused"].startswith(SAYS[kind])
+
+
+@kinds
+def test_the_curl_example_predicts(urls: dict[str, str], kind: str) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    (command,) = (block for block in blocks("sh") if "curl" in block)
-    url = deployer(deployed, "plan", "--local", "--json").json["outputs"]["url"]
     done = subprocess.run(
-        ["sh", "-c", command],
+        ["sh", "-c", example("sh", kind, "curl")],
         cwd=ROOT,
-        env={"URL": url, "PATH": "/usr/bin:/bin"},
+        env={"URL": urls[kind], "PATH": "/usr/bin:/bin"},
         capture_output=True,
     )
-    assert json.loads(done.stdout)["status"] == "SUCCEEDED"
+    answer = json.loads(done.stdout)
+    assert len(json.loads(answer["output"]) if kind == "http" else answer["results"]) == 3
+
+
+def test_the_section_of_each_kind_fits_on_a_screen() -> None:
+    for kind in SAYS:
+        section = README.partition(f"\n### `api = {kind}`")[2]
+        section = section.partition("\n## ")[0].partition("\n### ")[0]
+        assert len(section.splitlines()) <= 70, kind
+
+
+def test_the_statuses_of_the_rest_api_are_documented(urls: dict[str, str]) -> None:
+    shown = set(re.findall(r"^\| (\d{3}) \| ", README, re.MULTILINE))
+    gateway = {status for status, _, _ in rest_contract.GATEWAY_RESPONSES.values() if status}
+    # 401 and 403 need credentials that are asked for, which no API asks for yet.
+    assert shown == ({*rest_contract.STATUSES, *gateway} - {"200", "401", "403"})
 
 
 def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:
@@ -202,9 +272,6 @@ def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:
 
 
 def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:
-    from deployer.local import process
-    from tests.support.accounts import connect
-
     shown = next(block for block in blocks("text") if "deployer plan" in block)
     server = process.find(deployed)
     assert server is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 
@@ -31,7 +32,8 @@ def test_nobody_needs_an_action_that_removes_what_is_always_declared() -> None:
 
 def kinds(base: type[Resource] = Resource) -> Iterator[type[Resource]]:
     for kind in base.__subclasses__():
-        if kind.__module__.startswith(declare.__module__.partition(".")[0]):
+        is_ours = kind.__module__.startswith(declare.__module__.partition(".")[0])
+        if is_ours and not inspect.isabstract(kind):
             yield kind
         yield from kinds(kind)
 

@@ -17,7 +17,7 @@ import pytest
 
 from deployer.errors import AwsError
 from deployer.local import process
-from deployer.local.http_api import TokenBucket
+from deployer.local.throttling import TokenBucket
 from tests.support.accounts import connect
 from tests.support.command_line import deployer
 

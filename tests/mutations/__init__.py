@@ -11,6 +11,7 @@ from tests.mutations import (
     functions,
     iam_and_logs,
     images,
+    rest,
     s3,
     transient,
     workflow,
@@ -25,6 +26,7 @@ _SECTIONS = (
     functions,
     workflow,
     api,
+    rest,
     checks,
 )
 MUTATIONS = list(chain.from_iterable(section.MUTATIONS for section in _SECTIONS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 MUTATIONS = [
-    Mutation("Api-1", "resources/apigateway/api.py", "if len(apis) > 1:", "if False:"),
+    Mutation("Api-1", "resources/apigateway/apis.py", "if len(apis) > 1:", "if False:"),
     Mutation("Api-2", "resources/apigateway/integration.py", '.removeprefix("integrations/")', ""),
     Mutation(
         "Api-3",
@@ -15,13 +15,13 @@ MUTATIONS = [
     ),
     Mutation(
         "Api-4",
-        "resources/apigateway/api.py",
+        "resources/apigateway/http_api.py",
         "apigateway:{aws.region}::/apis/",
         "apigateway:{aws.region}:{aws.identity.account}:/apis/",
     ),
     Mutation(
         "Api-5",
-        "resources/apigateway/api.py",
+        "resources/apigateway/http_api.py",
         '"Name": self.name,',
         '"Name": self.name, "RouteKey": "POST /",',
     ),
@@ -54,13 +54,13 @@ MUTATIONS = [
     ),
     Mutation(
         "Api-13",
-        "local/http_api.py",
-        "return execution.result(timeout=integration.timeout_s)",
+        "local/executions.py",
+        "return execution.result(timeout=timeout_s)",
         "return execution.result()",
     ),
     Mutation(
         "Api-14",
-        "resources/apigateway/api.py",
+        "resources/apigateway/http_api.py",
         '        put_route(aws, api_id, None, integration_id, desired["route"])\n'
         '        put_stage(aws, api_id, None, desired["stage"], desired["tags"])\n',
         '        put_stage(aws, api_id, None, desired["stage"], desired["tags"])\n'
@@ -68,7 +68,7 @@ MUTATIONS = [
     ),
     Mutation(
         "Api-15",
-        "resources/apigateway/api.py",
+        "resources/apigateway/http_api.py",
         'for stale in actual.outputs["stale_route_ids"]:',
         "for stale in ():",
     ),

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from deployer.aws.access import Aws
+from deployer.resources.apigateway.rest_definition import read_gateway_responses, read_methods
 
 _VOLATILE = {
     "ResponseMetadata",
@@ -91,6 +92,9 @@ def picture(aws: Aws) -> dict[str, Any]:
             ),
             key=lambda api: json.dumps(api, sort_keys=True, default=str),
         ),
+        "rest_apis": [
+            _rest_api(aws, api) for api in aws.pages("apigateway", "get_rest_apis", "items")
+        ],
     }
 
 
@@ -207,6 +211,24 @@ def _below(aws: Aws, api_id: str) -> dict[str, Any]:
             each["RouteKey"]
             for each in routes
             if re.sub("^integrations/", "", each.get("Target", "")) not in integrations
+        ],
+    }
+
+
+def _rest_api(aws: Aws, api: dict[str, Any]) -> dict[str, Any]:
+    below: dict[str, Any] = {"restApiId": api["id"]}
+    resources = aws.pages("apigateway", "get_resources", "items", **below, embed=["methods"])
+    responses = aws.pages("apigateway", "get_gateway_responses", "items", **below)
+    deployments = list(aws.pages("apigateway", "get_deployments", "items", **below))
+    return {
+        **{name: api.get(name) for name in ("name", "description", "tags")},
+        "type": api["endpointConfiguration"]["types"],
+        "methods": read_methods(resources),
+        "gateway_responses": read_gateway_responses(responses),
+        "deployments": [deployment["description"] for deployment in deployments],
+        "stages": [
+            {name: stage.get(name) for name in ("stageName", "methodSettings", "tags")}
+            for stage in aws.call("apigateway", "get_stages", **below)["item"]
         ],
     }
 

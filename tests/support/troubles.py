@@ -57,6 +57,7 @@ THROTTLES = {
     "logs": ("ThrottlingException", "Rate exceeded", 400),
     "lambda": ("TooManyRequestsException", "Rate exceeded", 429),
     "stepfunctions": ("ThrottlingException", "Rate exceeded", 400),
+    "apigateway": ("TooManyRequestsException", "Too Many Requests", 429),
     "apigatewayv2": ("TooManyRequestsException", "Too Many Requests", 429),
     "resourcegroupstaggingapi": ("ThrottledException", "Rate exceeded", 400),
 }
@@ -399,6 +400,11 @@ class Conflicts:
     written: dict[str, float] = field(default_factory=dict)
 
     _REFUSALS = {
+        "apigateway": (
+            "ConflictException",
+            "Unable to complete operation due to concurrent modification. Please try again later.",
+            409,
+        ),
         "apigatewayv2": (
             "ConflictException",
             "Unable to complete operation due to concurrent modification. Please try again later.",
@@ -517,8 +523,10 @@ class Rates:
 
     @staticmethod
     def _limit(call: Call) -> tuple[str, float, float]:
-        if call.service == "apigatewayv2":
-            return "apigatewayv2", 10, 40
+        if call.operation in ("CreateDeployment", "DeleteRestApi"):
+            return call.operation, 1 / (5 if call.operation == "CreateDeployment" else 30), 1
+        if call.service in ("apigateway", "apigatewayv2"):
+            return "apigateway", 10, 40
         if call.operation == "Invoke":
             return "Invoke", 100, 100
         if call.service == "lambda":

@@ -201,6 +201,23 @@ def test_calls_keep_to_the_documented_rate(aws, stub, clock):
     assert sum(clock.slept) == pytest.approx(2.0)
 
 
+def test_rest_apis_share_the_rate_of_http_apis_but_for_rates_of_their_own(aws, stub, clock):
+    """Rest-15."""
+    http, rest = stub("apigatewayv2"), stub("apigateway")
+    for _ in range(25):
+        http.add_response("get_apis", {"Items": []})
+        rest.add_response("get_rest_apis", {"items": []})
+    for _ in range(25):
+        aws.call("apigatewayv2", "get_apis")
+        aws.call("apigateway", "get_rest_apis")
+    assert sum(clock.slept) == pytest.approx(1.0)
+    for _ in range(2):
+        rest.add_response("create_deployment", {"id": "x"})
+    for _ in range(2):
+        aws.call("apigateway", "create_deployment", restApiId="y")
+    assert sum(clock.slept) == pytest.approx(6.0)
+
+
 def test_every_call_is_recorded_even_one_that_is_refused():
     recorded = []
     aws = Aws(

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from deployer.resources.apigateway.api import HttpApiFields
 from deployer.resources.apigateway.cors import CorsFields
+from deployer.resources.apigateway.http_api import HttpApiFields
 from deployer.resources.apigateway.integration import IntegrationFields
+from deployer.resources.apigateway.rest_api import RestApiFields
 from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields
 from deployer.resources.ecr import RepositoryFields
@@ -34,7 +35,7 @@ MODULES = [
 
 def wrappers(path: Path) -> dict[str, Any]:
     """The functions that the module's neighbours offer for calling."""
-    calls = GATEWAY / "calls.py"
+    calls = GATEWAY / ("rest_calls.py" if path.name.startswith("rest_") else "calls.py")
     return wrappers_of(ast.parse(calls.read_text())) if path.parent == GATEWAY else {}
 
 
@@ -62,6 +63,8 @@ def test_the_calls_of_every_kind_are_seen() -> None:
         ("stepfunctions", "update_state_machine"),
         ("apigatewayv2", "create_stage"),
         ("apigatewayv2", "get_integrations"),
+        ("apigateway", "create_stage"),
+        ("apigateway", "get_resources"),
         ("resourcegroupstaggingapi", "get_resources"),
     } <= seen
 
@@ -122,6 +125,7 @@ KINDS: list[tuple[type, str, str, str, str]] = [
     (LogGroupFields, "logs", "put_retention_policy", "describe_log_groups", "logGroups[]"),
     (BucketFields, "s3", "", "", ""),
     (HttpApiFields, "apigatewayv2", "create_api", "get_apis", "Items[]"),
+    (RestApiFields, "apigateway", "create_rest_api", "get_rest_apis", "items[]"),
     (CorsFields, "apigatewayv2", f"create_api.{_CORS}", "get_apis", f"Items[].{_CORS}"),
     (IntegrationFields, "apigatewayv2", "create_integration", "get_integrations", "Items[]"),
     (RouteFields, "apigatewayv2", "create_route", "get_routes", "Items[]"),

@@ -45,6 +45,16 @@ def test_the_bill_is_the_one_that_is_worked_out_by_hand() -> None:
     assert priced.idle_month == pytest.approx(30 / 1024 * 0.023 + 250 / 1024 * 0.1)
 
 
+def test_a_call_of_a_rest_api_costs_three_and_a_half_times_one_of_an_http_api() -> None:
+    kinds = [
+        bill("us-east-1", "x86_64", WORKFLOWS["state_machine"], models(), 1_000_000, api=kind)
+        for kind in ("http", "rest")
+    ]
+    http, rest = (priced.items[0].request for priced in kinds)
+    assert rest == pytest.approx(3.5 * http)
+    assert all("rest_api_request" in prices for prices in price_table()["regions"].values())
+
+
 def test_the_price_of_a_function_follows_memory_time_and_architecture() -> None:
     def function(**options: Any) -> float:
         return float(of("eu-west-1", **options).items[2].request) - 0.2e-6

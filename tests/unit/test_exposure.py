@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from deployer.engine.exposure import policy_widenings
 from deployer.project.settings import Settings
 from deployer.resources.iam import Role
-from deployer.service.declare import api, roles
+from deployer.service.declare import api, rest_api, roles
 from deployer.service.permissions import policy
 
 ACCOUNT = {"AWS": ["123456789012"]}
@@ -110,6 +111,21 @@ def test_a_public_api_and_open_cors_are_said_once() -> None:
     with_iam = {**resource.fields, "route": {"key": "POST /", "authorization": "AWS_IAM"}}
     assert list(resource.widens(with_iam, resource.fields)) == [public]
     assert list(resource.widens(None, {**with_iam, "cors": None})) == []
+
+
+def test_a_public_rest_api_and_open_cors_are_said_once() -> None:
+    resource = rest_api(SETTINGS)
+    public, cors = resource.widens(None, resource.fields)
+    assert public == "anyone who knows the URL may call POST /"
+    assert cors == "pages of every origin may call it (CORS *)"
+    assert list(resource.widens(resource.fields, resource.fields)) == []
+    methods: dict[str, Any] = dict(resource.fields["methods"])
+    methods["POST /"] = {**methods["POST /"], "authorization": "AWS_IAM"}
+    with_iam = {**resource.fields, "methods": methods}
+    assert list(resource.widens(with_iam, resource.fields)) == [public]
+    closed = rest_api(replace(SETTINGS, cors_origins=("https://a.example",)))
+    assert list(closed.widens(with_iam, closed.fields)) == [public]
+    assert list(resource.widens(closed.fields, resource.fields)) == [cors]
 
 
 def test_a_permissions_boundary_that_goes_is_said() -> None:

@@ -68,15 +68,21 @@ LAYERS = [
         "service.contents",
         "service.picture",
         "service.pricing",
+        "service.serving",
     },
     {"service.releases"},
     {"service.declare"},
+    {"service.rest_contract"},
+    {"service.rest_templates"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
     {"service.provisioning"},
-    {"resources.apigateway.api", "resources.ecr", "resources.iam", "resources.lambda_"}
+    {"resources.apigateway.http_api", "resources.apigateway.rest_api", "resources.ecr"}
+    | {"resources.iam", "resources.lambda_"}
     | {"resources.logs", "resources.provisioned", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
-    {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")},
+    {"resources.apigateway.rest_stage"},
+    {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")}
+    | {f"resources.apigateway.{part}" for part in ("apis", "rest_calls", "rest_definition")},
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples", "project.last_seen"},
@@ -138,6 +144,7 @@ ONLY_IN = {
     "rich": {"report"},
     "click": {"cli", "commands"},
     "jsonata": {"project.expressions"},
+    "airspeed": {"local"},
     "moto": {"local"},
     "waitress": {"local"},
     "botocore": {"aws", "local"},
@@ -162,6 +169,7 @@ PURE = {
     "project.state_rules",
     "project.workflow",
     "report.layout",
+    "service.rest_templates",
 }
 PURE_MAY = {
     "__future__",

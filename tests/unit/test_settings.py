@@ -96,7 +96,10 @@ def test_every_setting_can_be_set_in_the_file(load):
         architecture = arm64
         log_retention_days = never
         tracing = yes
+        api = rest
         cors_origins = https://a.example http://localhost:8080
+        cors_headers = Content-Type x-api-key
+        cors_exposed_headers = x-amzn-requestid
         rate_limit = 1
         burst_limit = 2
         permissions_boundary = arn:aws:iam::123456789012:policy/bounds
@@ -110,7 +113,10 @@ def test_every_setting_can_be_set_in_the_file(load):
         architecture="arm64",
         log_retention_days=None,
         tracing=True,
+        api="rest",
         cors_origins=("https://a.example", "http://localhost:8080"),
+        cors_headers=("content-type", "x-api-key"),
+        cors_exposed_headers=("x-amzn-requestid",),
         rate_limit=1,
         burst_limit=2,
         permissions_boundary="arn:aws:iam::123456789012:policy/bounds",
@@ -223,6 +229,12 @@ def test_other_tools_sections_are_left_alone(load):
         ("cors_origins", "example.com"),
         ("cors_origins", "https://a.example/path"),
         ("cors_origins", "* ftp://x"),
+        ("cors_origins", "https://a'b.example"),
+        ("cors_origins", "https://$a.example"),
+        ("cors_headers", "x-a: b"),
+        ("cors_exposed_headers", "x'"),
+        ("api", "soap"),
+        ("api", ""),
         ("rate_limit", "0"),
         ("rate_limit", "10001"),
         ("burst_limit", "5001"),

@@ -12,6 +12,7 @@ from typing import Any
 from deployer.local.answers import Environ
 from deployer.local.moto_backend import concurrency
 from deployer.local.moto_backend.application import Application
+from deployer.local.moto_backend.rest_definition import RestStage
 from deployer.local.process import ACCOUNT, REGION
 
 # Lines that are kept of each process of a function; AWS keeps all until their retention ends.
@@ -162,6 +163,37 @@ class MotoAccount:
                     return _http_api(api) if "$default" in api.stages else None
         return None
 
+    def rest_stage(self, api_id: str, stage_name: str) -> RestStage | None:
+        """Return what a stage of a REST API of any region serves, None without the stage."""
+        from moto.apigateway.models import apigateway_backends
+
+        with self._lock:
+            for backend in apigateway_backends[ACCOUNT].values():
+                api = backend.apis.get(api_id)
+                stage = api.stages.get(stage_name) if api else None
+                if stage:
+                    settings = stage.method_settings.get("*/*", {})
+                    rate, burst = (
+                        settings.get(f"throttling{name}Limit") for name in ("Rate", "Burst")
+                    )
+                    return RestStage(
+                        api.deployments[stage.deployment_id].definition,
+                        None if rate is None or burst is None else (rate, burst),
+                    )
+        return None
+
+    def rest_api_tags(self, api_id: str, region: str) -> dict[str, str] | None:
+        """Return the tags of a REST API, to be changed in place; None if there is no such API."""
+        from moto.apigateway.models import apigateway_backends
+
+        with self._lock:
+            api = apigateway_backends[ACCOUNT][region].apis.get(api_id)
+            if api is None:
+                return None
+            api.tags = dict(api.tags or {})
+            tags: dict[str, str] = api.tags
+            return tags
+
     def update_stage(
         self, api_id: str, stage_name: str, changes: Mapping[str, Any], region: str
     ) -> dict[str, Any]:
@@ -209,6 +241,7 @@ class MotoAccount:
 
     def count_resources(self) -> int:
         """Count the resources of a service, without those that are deleted with their owner."""
+        from moto.apigateway.models import apigateway_backends
         from moto.apigatewayv2.models import apigatewayv2_backends
         from moto.awslambda.models import lambda_backends
         from moto.ecr.models import ecr_backends
@@ -221,6 +254,8 @@ class MotoAccount:
             total = 0
             for region in list(apigatewayv2_backends[ACCOUNT].values()):
                 total += len(region.apis)
+            for rest_apis in list(apigateway_backends[ACCOUNT].values()):
+                total += len(rest_apis.apis)
             for functions in list(lambda_backends[ACCOUNT].values()):
                 total += len(list(functions.list_functions()))
             for registry in list(ecr_backends[ACCOUNT].values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import logging
 import os
@@ -13,7 +14,8 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]  #
 
 
 def check_installed() -> None:
-    """Raise ImportError if moto's server lacks a package."""
+    """Raise ImportError if the server lacks a package."""
+    importlib.import_module("airspeed")
     import moto.server  # noqa: F401  (only whether it can be imported)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from deployer.local.moto_backend import (
     concurrency,
     interpreter_mends,
+    rest_mends,
     state_machine_versions,
 )
 from deployer.local.moto_backend.patching import around, remember
@@ -40,6 +41,7 @@ def apply(layers: Layers, endpoint: str, access_key: str, invoke: InvokeFunction
     concurrency.mend_reservations()
     name_this_machine(endpoint)
     refuse_second_route()
+    rest_mends.apply()
     state_machine_versions.apply()
     remember_where_to()
     interpreter_mends.apply(invoke)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployer.aws.access import Aws
@@ -40,18 +40,23 @@ def create(
     aws: Aws,
     operation: str,
     parameters: dict[str, Any],
-    find: Callable[[], dict[str, Any] | None],
+    find: Callable[[], Mapping[str, Any] | None],
 ) -> dict[str, Any]:
     """Create a part that AWS would create a second time if asked again (Api-1, Api-2).
 
     When the answer is lost, `find` looks for it first (Api-3).
     """
+    return created(aws, lambda: aws.call_once("apigatewayv2", operation, **parameters), find)
+
+
+def created(
+    aws: Aws, call: Callable[[], Any], find: Callable[[], Mapping[str, Any] | None]
+) -> dict[str, Any]:
+    """Make a creating call that must not happen twice; return its answer, or what `find` finds."""
 
     def attempt() -> Any:
         try:
-            return aws.retry(
-                lambda: aws.call_once("apigatewayv2", operation, **parameters), when=being_changed
-            )
+            return aws.retry(call, when=being_changed)
         except AwsError as error:
             taken = error.code == "ConflictException"  # a route's key, a stage's name
             if not taken and not answer_lost(error):

@@ -24,6 +24,7 @@ class CorsFields(TypedDict):
     origins: Annotated[list[str], Member("AllowOrigins", default=[], parse=_lower)]
     methods: Annotated[list[str], Member("AllowMethods", default=[], parse=_lower, write_as=_upper)]
     headers: Annotated[list[str], Member("AllowHeaders", default=[], parse=_lower)]
+    exposed_headers: Annotated[list[str], Member("ExposeHeaders", default=[], parse=_lower)]
     max_age_s: Annotated[int | None, Member("MaxAge")]
 
 

@@ -7,14 +7,14 @@ targets it (Api-2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from typing import Annotated, Any, TypedDict
+from collections.abc import Iterator
+from typing import Annotated, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
-from deployer.errors import AwsError, DeployerError, ForeignResource
+from deployer.resources.apigateway.apis import Api, Catalogue, Listed
 from deployer.resources.apigateway.calls import ABSENT, create, remove, write
 from deployer.resources.apigateway.cors import CorsFields, put_cors, read_cors, write_cors
 from deployer.resources.apigateway.integration import (
@@ -26,7 +26,7 @@ from deployer.resources.apigateway.integration import (
 )
 from deployer.resources.apigateway.routes import RouteFields, put_route, read_route
 from deployer.resources.apigateway.stage import StageFields, find_stage, put_stage, read_stage
-from deployer.resources.base import LOG_DELIVERY, Ownership, Resource, Tags, changed
+from deployer.resources.base import Tags, changed
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
 
@@ -49,69 +49,43 @@ class HttpApiFields(TypedDict):
 _MEMBERS = members(HttpApiFields)
 
 
-def find_apis(aws: Aws, ours: Ownership) -> list[dict[str, Any]]:
-    """Return the APIs that carry our tags, oldest first."""
-    apis = aws.pages("apigatewayv2", "get_apis", "Items")
-    return sorted(_marked(apis, ours), key=lambda api: (api["CreatedDate"], api["ApiId"]))
+def _every(aws: Aws) -> Iterator[Listed]:
+    for api in aws.pages("apigatewayv2", "get_apis", "Items"):
+        yield Listed(
+            api["ApiId"],
+            api["Name"],
+            tags_from(api.get("Tags")),
+            api["CreatedDate"],
+            api["ApiEndpoint"].rstrip("/"),
+            api,
+        )
 
 
-def _marked(apis: Iterable[dict[str, Any]], ours: Ownership) -> list[dict[str, Any]]:
-    return [api for api in apis if ours.marks(tags_from(api.get("Tags")))]
+def _exists(aws: Aws, api_id: str) -> bool:
+    return aws.find(ABSENT, "apigatewayv2", "get_api", ApiId=api_id) is not None
 
 
-class HttpApi(Resource):
-    """An HTTP API that starts a state machine and answers with its execution record.
+def _is_served(aws: Aws, api_id: str) -> bool:
+    return find_stage(aws, api_id) is not None
 
-    Outputs: `api_id`; `endpoint`, a URL without a slash at its end.
-    """
 
-    anew = "the service gets a new URL, which its clients must be told"
+def _remove(aws: Aws, api_id: str) -> None:
+    remove(aws, "delete_api", {"ApiId": api_id})
+
+
+HTTP_APIS = Catalogue(
+    "HTTP API", "aws apigatewayv2 delete-api --api-id", _every, _exists, _is_served, _remove
+)
+
+
+class HttpApi(Api):
+    """An HTTP API that starts a state machine and answers with its execution record."""
+
+    catalogue = HTTP_APIS
     replace_on = ("protocol",)
-    exists = ("ConflictException",)
-    reads = ("apigateway:GET",)
-    # AWS calls the log delivery set on the caller's behalf, for the access log.
-    writes = (
-        "iam:PassRole",
-        "apigateway:POST",
-        "apigateway:PATCH",
-        "apigateway:PUT",
-        "apigateway:DELETE",
-        *LOG_DELIVERY,
-    )
-    deletes = ("apigateway:DELETE",)
 
-    def __init__(
-        self,
-        key: str,
-        *,
-        name: str,
-        ours: Ownership,
-        fields: HttpApiFields,
-        needs: Collection[str] = (),
-    ) -> None:
-        super().__init__(key, fields, needs)
-        self.name = name
-        self.ours = ours
-
-    def read(self, aws: Aws) -> State | None:
-        api = self._find(aws)
-        try:
-            return self._read(aws, api) if api else None
-        except AwsError as error:
-            if error.code in ABSENT:  # deleted meanwhile, or still listed
-                return None
-            raise
-
-    def find(self, aws: Aws) -> State | None:
-        api = self._find(aws)
-        if api is None:
-            return None
-        # A listing may lag behind.
-        answer = aws.find(ABSENT, "apigatewayv2", "get_api", ApiId=api["ApiId"])
-        return State({}) if answer else None
-
-    def _read(self, aws: Aws, api: dict[str, Any]) -> State:
-        api_id = api["ApiId"]
+    def read_parts(self, aws: Aws, api: Listed) -> State:
+        api_id = api.api_id
         listed, routes, stage = aws.together(
             lambda: list(aws.pages("apigatewayv2", "get_integrations", "Items", ApiId=api_id)),
             lambda: list(aws.pages("apigatewayv2", "get_routes", "Items", ApiId=api_id)),
@@ -129,8 +103,8 @@ class HttpApi(Resource):
         targets = {target(other) for other in routes if other["RouteKey"] not in stale}
         return State(
             {
-                "tags": self.ours.among(tags_from(api.get("Tags"))),
-                **read_members(_MEMBERS, api),
+                "tags": self.ours.among(api.tags),
+                **read_members(_MEMBERS, api.answer),
                 "integration": read_integration(integrations.get(integration_id or "")),
                 "route": read_route(route),
                 "stage": read_stage(stage),
@@ -139,31 +113,12 @@ class HttpApi(Resource):
             },
             {
                 "api_id": api_id,
-                "endpoint": api["ApiEndpoint"].rstrip("/"),
+                "endpoint": api.endpoint,
                 "route_id": route["RouteId"] if route else None,
                 "stale_route_ids": [other["RouteId"] for other in stale.values()],
                 "integration_id": integration_id if integration_id in integrations else None,
             },
         )
-
-    def _find(self, aws: Aws) -> dict[str, Any] | None:
-        """Return our API; raise ForeignResource if there are several, or one that is not ours."""
-        every = list(aws.pages("apigatewayv2", "get_apis", "Items"))
-        apis = _marked(every, self.ours)
-        if not apis:
-            apis = [api for api in every if api["Name"] == self.name]
-            for api in apis:
-                self.ours.check(
-                    f"HTTP API {self.name} ({api['ApiId']})", tags_from(api.get("Tags"))
-                )
-        if len(apis) > 1:
-            ids = ", ".join(sorted(api["ApiId"] for api in apis))
-            raise ForeignResource(
-                f"{len(apis)} HTTP APIs carry this service's tags or name: {ids}",
-                "delete all but the one whose URL your clients use (aws apigatewayv2 delete-api "
-                "--api-id ID)",
-            )
-        return apis[0] if apis else None
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
@@ -171,37 +126,15 @@ class HttpApi(Resource):
             "Tags": desired["tags"],
             **write_members(_MEMBERS, given(desired)),
         }
-        api = create(
-            aws, "create_api", parameters, lambda: next(iter(find_apis(aws, self.ours)), None)
-        )
+        api = create(aws, "create_api", parameters, lambda: self.newest(aws))
         api_id = api["ApiId"]
-        self._yield_to_other(aws, api_id, _is_served)
+        self.yield_to_other(aws, api_id, complete=False)
         # Api-15: the route needs its integration; Api-14: the stage comes after the route.
         integration_id = put_integration(aws, api_id, None, desired["integration"], {})
         put_route(aws, api_id, None, integration_id, desired["route"])
         put_stage(aws, api_id, None, desired["stage"], desired["tags"])
-        self._yield_to_other(aws, api_id, lambda aws, other: False)
+        self.yield_to_other(aws, api_id, complete=True)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
-
-    def _yield_to_other(self, aws: Aws, api_id: str, is_served: Callable[[Aws, str], bool]) -> None:
-        """Give way to an API that another run created at the same time.
-
-        Names are not unique here (Api-1). The older API stays. Dates are whole seconds, so of two
-        of the same second the one with the smaller id stays, unless `is_served` says that the other
-        is complete: its run has listed the APIs before ours was created.
-        """
-        ids = [api["ApiId"] for api in find_apis(aws, self.ours)]
-        # A listing may not see the new one yet (GEN-8).
-        older = ids[: ids.index(api_id)] if api_id in ids else []
-        others = [
-            other for other in ids if other != api_id and (other in older or is_served(aws, other))
-        ]
-        if others:
-            remove(aws, "delete_api", {"ApiId": api_id})
-            raise DeployerError(
-                f"another run created the HTTP API {others[0]} at the same time",
-                "run the command again: it goes on with that one",
-            )
 
     def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
         yield from super().widens(before, after)
@@ -242,11 +175,3 @@ class HttpApi(Resource):
         for orphan in actual.fields["orphan_integrations"]:
             if orphan != integration_id:
                 remove(aws, "delete_integration", {"ApiId": api_id, "IntegrationId": orphan})
-
-    def delete(self, aws: Aws) -> None:
-        for api in find_apis(aws, self.ours):
-            remove(aws, "delete_api", {"ApiId": api["ApiId"]})
-
-
-def _is_served(aws: Aws, api_id: str) -> bool:
-    return find_stage(aws, api_id) is not None

@@ -1,0 +1,236 @@
+"""API Gateway's data plane: the deployed REST APIs themselves.
+
+An API answers from the mapping templates and gateway responses of its deployment, as moto holds
+them. Nothing here knows the deployer's contract.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import traceback
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from deployer.local import vtl
+from deployer.local.answers import Answer, Environ, answer_json, message, read_body
+from deployer.local.executions import Busy, Executions, TimedOut
+from deployer.local.http_api import BODY_LIMIT
+from deployer.local.moto_backend.account import MotoAccount
+from deployer.local.moto_backend.rest_definition import (
+    IntegrationResponse,
+    RestDefinition,
+    RestIntegration,
+)
+from deployer.local.throttling import Throttles
+
+PREFIX = "/_aws/execute-api/"  # LocalStack's, and with it moto's
+_JSON = "application/json"
+# By type of gateway response: AWS's own status and message.
+_OWN: dict[str, tuple[int, str]] = {
+    "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
+    "REQUEST_TOO_LARGE": (413, "Request Too Long"),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "Unsupported Media Type"),
+    "THROTTLED": (429, "Too Many Requests"),
+    "API_CONFIGURATION_ERROR": (500, "Internal server error"),
+    "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
+}
+
+
+class _Refused(Exception):
+    """API Gateway answers by itself, with a gateway response of this type."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A request to a method: variables of its context, headers, query and body."""
+
+    context: dict[str, Any]
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: str
+
+    def source(self, body: str) -> vtl.Input:
+        return vtl.Input(body, self.headers, self.query)
+
+
+class RestApis:
+    """Answers requests to all REST APIs of the account."""
+
+    def __init__(self, account: MotoAccount, executions: Executions, throttles: Throttles) -> None:
+        self._account = account
+        self._executions = executions
+        self._throttles = throttles
+
+    def answer(self, environ: Environ) -> Answer:
+        """Answer a request whose path is `/_aws/execute-api/ID/STAGE/PATH`."""
+        return self._answer(environ["PATH_INFO"], environ["REQUEST_METHOD"], environ)
+
+    def too_large(self, path: str) -> Answer:
+        """Answer a request whose body the server did not read."""
+        return self._answer(path, "POST", {"CONTENT_LENGTH": BODY_LIMIT + 1})
+
+    def _answer(self, whole_path: str, method: str, environ: Environ) -> Answer:
+        api_id, stage_name, path = f"{whole_path.removeprefix(PREFIX)}//".split("/", 2)
+        path = f"/{path.strip('/')}"
+        request_id = str(uuid.uuid4())
+        own = {"x-amzn-RequestId": request_id}
+        stage = self._account.rest_stage(api_id, stage_name)
+        if stage is None:  # Rest-4: also what a new stage answers for some seconds
+            status, headers, content = message(403, "Forbidden")
+            return status, {**headers, **own, "x-amzn-ErrorType": "ForbiddenException"}, content
+        context = {
+            "apiId": api_id,
+            "stage": stage_name,
+            "requestId": request_id,
+            "httpMethod": method,
+            "path": f"/{stage_name}{path}",
+            "responseOverride": {"header": {}},
+        }
+        try:
+            if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
+                raise _Refused("REQUEST_TOO_LARGE")
+            integration = _integration(stage.definition, method, path)
+            if not self._throttles.let_pass(api_id, stage.throttle):
+                raise _Refused("THROTTLED")
+            request = _Request(context, *_parameters(environ), _body(environ))
+            status, headers, content = self._integrate(integration, request)
+        except _Refused as refused:
+            status, headers, content = _gateway_response(
+                stage.definition, str(refused), context, _parameters(environ)[0]
+            )
+        return status, {**headers, **own}, content
+
+    def _integrate(self, integration: RestIntegration, request: _Request) -> Answer:
+        """Ask the integration with its request template, and map its answer."""
+        content_type = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
+        template = integration.templates.get(content_type)
+        if template is None and integration.passes_unmatched:
+            rendered = request.body
+        elif template is None:
+            raise _Refused("UNSUPPORTED_MEDIA_TYPE")
+        else:
+            rendered = _render(template, request.source(request.body), request.context)
+        status, content = self._ask(integration, rendered)
+        for response in integration.responses:
+            if re.fullmatch(response.pattern, str(status)):
+                return _mapped(response, content, request)
+        default = next((one for one in integration.responses if not one.pattern), None)
+        if default is None:
+            raise _Refused("API_CONFIGURATION_ERROR")
+        return _mapped(default, content, request)
+
+    def _ask(self, integration: RestIntegration, rendered: str) -> tuple[int, bytes]:
+        """Return status and body of the integration's own answer."""
+        if integration.type == "MOCK":
+            try:
+                return int(json.loads(rendered)["statusCode"]), b""
+            except (ValueError, KeyError, TypeError):
+                raise _Refused("API_CONFIGURATION_ERROR") from None
+        if not integration.uri.endswith(":states:action/StartSyncExecution"):
+            raise _Refused("API_CONFIGURATION_ERROR")
+        try:
+            asked = json.loads(rendered)
+        except ValueError:
+            status, _, content = answer_json(400, {"__type": "SerializationException"})
+            return status, content
+        try:
+            status, _, content = self._executions.start(asked, integration.timeout_s)
+        except Busy:
+            raise _Refused("THROTTLED") from None
+        except TimedOut:
+            raise _Refused("INTEGRATION_TIMEOUT") from None
+        return status, content
+
+
+def _integration(definition: RestDefinition, method: str, path: str) -> RestIntegration:
+    integration = definition.methods.get(f"{method} {path}")
+    if integration is None:
+        raise _Refused("MISSING_AUTHENTICATION_TOKEN")  # Rest-12
+    return integration
+
+
+def _parameters(environ: Environ) -> tuple[dict[str, str], dict[str, str]]:
+    """Return headers, by lower-case name, and query of a request."""
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): str(value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_") or (name == "CONTENT_TYPE" and value)
+    }
+    return headers, dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+
+
+def _body(environ: Environ) -> str:
+    return read_body(environ).decode("utf-8", errors="replace")
+
+
+def _render(template: str, source: vtl.Input, context: dict[str, Any]) -> str:
+    try:
+        return vtl.render(template, source, context)
+    except Exception:  # whatever a template may do: AWS answers 500
+        traceback.print_exc(file=sys.stderr)  # the server's log
+        raise _Refused("API_CONFIGURATION_ERROR") from None
+
+
+def _mapped(response: IntegrationResponse, content: bytes, request: _Request) -> Answer:
+    """Map an integration's answer; the template's overrides come last."""
+    template = response.templates.get(_JSON)
+    if template is not None:
+        source = request.source(content.decode("utf-8", errors="replace"))
+        content = _render(template, source, request.context).encode()
+    override = request.context["responseOverride"]
+    status = int(override.get("status") or response.status)
+    headers = {
+        "Content-Type": _JSON,
+        **_evaluated(response.headers, request.context, request.headers),
+        **{name: str(value) for name, value in override["header"].items()},
+    }
+    return status, headers, b"" if status == 204 else content
+
+
+def _evaluated(
+    expressions: Mapping[str, str], context: Mapping[str, Any], headers: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the headers that have a value."""
+    values = {name: _value(text, context, headers) for name, text in expressions.items()}
+    return {name: value for name, value in values.items() if value}
+
+
+def _value(expression: str, context: Mapping[str, Any], headers: Mapping[str, str]) -> str:
+    """Return the value of a parameter mapping, "" for one that this server does not know."""
+    if expression.startswith("'"):
+        return expression[1:-1]
+    place, _, name = expression.partition(".")
+    if place == "context":
+        return str(vtl.value_at(context, f"$.{name}") or "")
+    if expression.startswith("method.request.header."):
+        return headers.get(expression.removeprefix("method.request.header.").lower(), "")
+    return ""
+
+
+def _gateway_response(
+    definition: RestDefinition, kind: str, context: Mapping[str, Any], headers: Mapping[str, str]
+) -> Answer:
+    """Answer as the API says of this type, or else of its class, or else as AWS does.
+
+    In these templates variables are replaced, and nothing else is evaluated.
+    """
+    status, text = _OWN[kind]
+    declared = definition.gateway_responses
+    response = declared.get(kind) or declared.get(f"DEFAULT_{status // 100}XX")
+    if response is None:
+        return message(status, text)
+    error = {"responseType": kind, "message": text, "messageString": json.dumps(text)}
+    variables = {**context, "error": error}
+    template = response.templates.get(_JSON, '{"message":$context.error.messageString}')
+    content = re.sub(
+        r"\$context((?:\.\w+)+)",
+        lambda match: str(vtl.value_at(variables, f"${match[1]}") or ""),
+        template,
+    )
+    mapped = _evaluated(response.headers, variables, headers)
+    return int(response.status or status), {"Content-Type": _JSON, **mapped}, content.encode()

@@ -1,0 +1,31 @@
+"""The calls that write below a REST API: retried while another change is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deployer.aws.access import Aws
+from deployer.resources.apigateway.calls import ABSENT, being_changed, created
+
+
+def write(aws: Aws, operation: str, parameters: dict[str, Any]) -> Any:
+    return aws.retry(lambda: aws.call("apigateway", operation, **parameters), when=being_changed)
+
+
+def remove(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
+    """Delete a part; succeeds when it does not exist."""
+    aws.retry(lambda: aws.find(ABSENT, "apigateway", operation, **parameters), when=being_changed)
+
+
+def create(
+    aws: Aws,
+    operation: str,
+    parameters: dict[str, Any],
+    find: Callable[[], Mapping[str, Any] | None],
+) -> dict[str, Any]:
+    """Create a part that AWS would create a second time if asked again (Rest-2).
+
+    When the answer is lost, `find` looks for it first.
+    """
+    return created(aws, lambda: aws.call_once("apigateway", operation, **parameters), find)
