@@ -74,6 +74,9 @@ class OneFunction:
     def has_function(self, name: str, qualifier: str | None, region: str) -> bool:
         return (name, qualifier) == ("a", "1")
 
+    def is_stopped(self, function: str, region: str) -> bool:
+        return False
+
     def event_retries(self, arn: str) -> int:
         return 1
 
