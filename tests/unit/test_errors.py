@@ -62,6 +62,27 @@ def test_pass_role_in_another_error_is_no_denial():
     assert advise("ValidationException", "iam:PassRole") == ""
 
 
+@pytest.mark.parametrize(
+    "message, advice",
+    [
+        (
+            "Specified ReservedConcurrentExecutions for function decreases account's "
+            "UnreservedConcurrentExecution below its minimum value of [100].",
+            "AWS keeps a part of the account's concurrent executions",
+        ),
+        (
+            "Requested Provisioned Concurrency should not be greater than the "
+            "reservedConcurrentExecution for function",
+            "provisioned concurrency lies within the reserved one",
+        ),
+        ("The role defined for the function cannot be assumed by Lambda.", ""),
+    ],
+)
+def test_what_lambda_says_of_concurrency_comes_with_the_order_that_works(message, advice):
+    found = advise("InvalidParameterValueException", message)
+    assert found.startswith(advice) and bool(found) is bool(advice)
+
+
 def test_credentials_that_aws_does_not_know_lead_to_the_local_mode():
     assert "--local" in advise("InvalidClientTokenId", "")
 
