@@ -18,6 +18,7 @@ from deployer.project.workflow import function_of, tasks
 
 TABLE = Path(__file__).with_name("prices.json")
 DEFAULT_MILLISECONDS = 20
+SECONDS_A_MONTH = 730 * 3600  # as AWS's own calculator counts
 _GB = 1024.0  # MB
 # Step Functions: 50 MB, the definition, and the payload of each branch, in chunks of 64 MB; the
 # duration in steps of 100 ms.
@@ -37,6 +38,7 @@ class Model:
 
     Args:
         calls: how often a request invokes it.
+        provisioned: its environments that are kept ready.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Model:
     milliseconds: int
     calls: int
     megabytes: float
+    provisioned: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ def bill(
     idle = [
         _stored("S3", f"models, {stored:.1f} MB", stored, prices["s3_gb_month"]),
         _stored("ECR", f"an image of {IMAGE_MB} MB", IMAGE_MB, prices["ecr_gb_month"]),
+        *(_ready(prices, architecture, model) for model in models if model.provisioned),
     ]
     return Bill(
         region,
@@ -189,6 +193,16 @@ def _item(name: str, detail: str, requests: int, usage: Sequence[tuple[float, An
 
 def _stored(name: str, detail: str, megabytes: float, tiers: Any) -> Item:
     return Item(name, detail, 0.0, tiered(megabytes / _GB, tiers))
+
+
+def _ready(prices: Any, architecture: str, model: Model) -> Item:
+    """Price the environments that a model keeps ready; nothing where the price is not known."""
+    detail = f"{model.provisioned} x {model.memory_mb} MB kept ready"
+    tiers = prices["provisioned_gb_second"].get(architecture)
+    if tiers is None:
+        return Item(model.name, f"{detail}: no price of {architecture} is known here", 0.0, 0.0)
+    gb_seconds = model.provisioned * model.memory_mb / _GB * SECONDS_A_MONTH
+    return Item(model.name, detail, 0.0, tiered(gb_seconds, tiers))
 
 
 def tiered(amount: float, tiers: Iterable[Sequence[Any]]) -> float:

@@ -29,6 +29,7 @@ def priced(settings: Settings, release: Release, times: Mapping[str, int], reque
             times.get(served.name, times.get("", DEFAULT_MILLISECONDS)),
             calls.get(served.name, 0),
             served.model.path.stat().st_size / 1024 / 1024,
+            settings.function(served.name).provisioned_concurrency or 0,
         )
         for served in release.functions
     ]

@@ -14,18 +14,6 @@ from deployer.resources.provisioned import (
     configurations,
 )
 
-# US dollars for a GB-second of an x86_64 function that is kept ready, idle or not: AWS's list
-# prices (https://calculator.aws, Lambda, "Lambda Provisioned-Concurrency"), without taxes and
-# discounts. Requests and their time cost besides, at a lower rate than otherwise.
-PRICES = {
-    "us-east-1": 0.0000041667,
-    "us-east-2": 0.0000041667,
-    "us-west-2": 0.0000041667,
-    "eu-west-1": 0.0000046460,
-    "eu-central-1": 0.0000050147,
-}
-PRICES_OF = "2025"
-SECONDS_A_MONTH = 730 * 3600  # as AWS's own calculator counts
 UNRESERVED = 100  # executions that AWS keeps for functions that reserve none (Lambda-12)
 _REGION = "us-east-1"  # whose price stands in for that of a region without one
 
@@ -36,17 +24,21 @@ def cost(settings: Settings, name: str) -> str:
     number = limits.provisioned_concurrency
     if number is None:
         return ""
-    known = settings.region in PRICES and settings.architecture == "x86_64"
-    region = settings.region if known else _REGION
-    price = PRICES[str(region)]
+    from deployer.service.cost import SECONDS_A_MONTH, price_table
+
+    regions = price_table()["regions"]
+    known = settings.region in regions and settings.architecture == "x86_64"
+    region = str(settings.region) if known else _REGION
+    ((_, price),) = regions[region]["provisioned_gb_second"]["x86_64"]
     dollars = number * limits.memory_mb / 1024 * SECONDS_A_MONTH * price
     what = f"{number} x {limits.memory_mb} MB kept ready cost about {dollars:,.2f} USD a month"
+    prices_of = f"prices of {regions[region]['date'][:4]}"
     if known:
-        return f"{what} while idle ({region}, list price of {PRICES_OF})"
+        return f"{what} while idle ({region}, {prices_of})"
     here = f"{settings.architecture} in {settings.region}"
     return (
-        f"{what} while idle for x86_64 in {_REGION} (list price of {PRICES_OF}); the price for "
-        f"{here} is not known here"
+        f"{what} while idle for x86_64 in {_REGION} ({prices_of}); the price for {here} is not "
+        f"known here"
     )
 
 

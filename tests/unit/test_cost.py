@@ -115,6 +115,21 @@ def test_every_task_is_a_call() -> None:
     assert calls_of({"StartAt": "a", "States": twice}) == {"x": 2}
 
 
+@pytest.mark.parametrize(
+    ("architecture", "detail", "month"),
+    [
+        ("x86_64", "2 x 1024 MB kept ready", 21.90),
+        ("arm64", "2 x 1024 MB kept ready: no price of arm64 is known here", 0.0),
+    ],
+)
+def test_what_is_kept_ready_costs_while_idle(architecture: str, detail: str, month: float) -> None:
+    model = Model("x", 1024, 20, 1, 1.0, provisioned=2)
+    task = {"StartAt": "a", "States": {"a": {"Type": "Task", "Resource": "${x}", "End": True}}}
+    ready = bill("us-east-1", architecture, task, [model], 0).idle[-1]
+    assert (ready.name, ready.detail, ready.request) == ("x", detail, 0)
+    assert ready.month == pytest.approx(month, abs=0.005)
+
+
 def test_an_unknown_region_says_so() -> None:
     with pytest.raises(
         Unpriced, match="no prices of mars-1 are known here, only those of us-east-1"

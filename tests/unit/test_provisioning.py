@@ -9,7 +9,7 @@ import pytest
 
 from deployer.project.settings import FunctionSettings, Settings, load_settings
 from deployer.resources.provisioned import OwnedProvisionedConcurrency
-from deployer.service.provisioning import PRICES, cost, problems, taken
+from deployer.service.provisioning import cost, problems, taken
 from tests.support.projects import ROOT
 
 
@@ -29,7 +29,7 @@ def test_a_month_of_a_gigabyte_costs_what_aws_own_calculator_says() -> None:
     half = FunctionSettings(memory_mb=512, provisioned_concurrency=100)
     assert "100 x 512 MB kept ready cost about 547.50 USD" in cost(settings(a=half), "a")
     dearer = cost(settings("eu-central-1", a=kept(1)), "a")
-    assert "13.18 USD a month while idle (eu-central-1, list price of" in dearer
+    assert "13.18 USD a month while idle (eu-central-1, prices of" in dearer
     assert cost(settings(), "a") == ""
 
 
@@ -40,7 +40,6 @@ def test_a_price_that_is_not_known_is_said(region: str, architecture: str) -> No
     shown = cost(settings(region, architecture, a=kept(1)), "a")
     assert "10.95 USD a month while idle for x86_64 in us-east-1" in shown
     assert f"the price for {architecture} in {region} is not known here" in shown
-    assert region not in PRICES or architecture != "x86_64"
 
 
 def test_the_readme_shows_the_setting_and_the_line_of_the_plan(tmp_path: Path) -> None:
