@@ -44,6 +44,13 @@ def replace_file(project: Path, name: str, model: Any, **members: Any) -> None:
     change(project, name, sha256=sha256, **members)
 
 
+@pytest.fixture
+def project(project: Path) -> Path:
+    """A project without verify.py: comparing predictions takes `check` seconds."""
+    (project / "lambda_src" / "verify.py").unlink()
+    return project
+
+
 def findings(project: Path, *options: str) -> list[str]:
     result = run(project, "check", "--offline", "--json", *options)
     listed: list[str] = json.loads(result.stdout)["findings"]
@@ -170,7 +177,6 @@ def test_other_libraries_than_the_images_are_a_finding_of_check_that_says_so(
     project: Path,
 ) -> None:
     """With a base, the image may have what this Python has not."""
-    (project / "lambda_src" / "verify.py").unlink()
     own = project / "lambda_src" / "random_forest"
     own.mkdir()
     requirements = (project / "lambda_src" / "requirements.txt").read_text()

@@ -39,8 +39,13 @@ def predictable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def one_project(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
-    """A project that no test changes."""
-    return make_project(tmp_path_factory.mktemp("difficult") / "project", trained)
+    """A project that no test changes.
+
+    It has no verify.py: comparing predictions takes `check` seconds, and has tests of its own.
+    """
+    project = make_project(tmp_path_factory.mktemp("difficult") / "project", trained)
+    (project / "lambda_src" / "verify.py").unlink()
+    return project
 
 
 @pytest.fixture
