@@ -70,8 +70,8 @@ def read_line(question: str, stopped: Callable[[], bool] = lambda: False) -> str
     Waits for the line in short turns: a blocking read would notice a signal that came just before
     it only once the line is there.
     """
-    click.echo(question, nl=False, err=True)
     try:
+        click.echo(question, nl=False, err=True)
         while not select.select([sys.stdin], [], [], 0.1)[0]:
             if stopped():
                 raise KeyboardInterrupt

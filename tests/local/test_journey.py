@@ -354,7 +354,7 @@ def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path)
             )
             == 3
         )
-        assert "no HTTP API" in deploy(project, "invoke", "--sample", "--local", code=1).err
+        assert "no API of service" in deploy(project, "invoke", "--sample", "--local", code=1).err
     finally:
         process.stop(project)
 
