@@ -49,6 +49,9 @@ def prune(aws: Aws, settings: Settings, names: Collection[str], newest: int) -> 
     kept = read_releases(aws, settings, releases[: settings.keep_releases])
     old = [version for version in releases[settings.keep_releases :] if version.created < before]
     versions = read_versions(aws, settings, sorted({*names, *needing(settings, kept)}))
+    known = {version.arn for listed in versions.values() for version in listed}
+    if not _named(settings, kept[:1]) <= known:  # a list lags behind: what is used is not known
+        return ""
     surplus = {
         name: _surplus(listed, _named(settings, kept), before) for name, listed in versions.items()
     }

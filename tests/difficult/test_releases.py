@@ -14,9 +14,10 @@ import pytest
 
 from deployer.engine.compare import canonical_json
 from deployer.engine.plan import Action
-from deployer.errors import ProofFailed, ReleaseUnavailable
+from deployer.errors import NotSettled, ProofFailed, ReleaseUnavailable
 from deployer.project.canary import decompose
 from deployer.project.settings import FunctionSettings
+from deployer.service.pruning import prune
 from tests.support.deployments import Service
 from tests.support.wire import Account, Answer, Call, Forward
 
@@ -382,6 +383,30 @@ def test_a_release_with_an_alias_stays(own: Service) -> None:
         own.up(own.account.aws(later=LATER), **memory(number))
     assert [release.number for release in own.releases()] == [4, 3, 1]
     assert not any("was not all deleted" in text for text in own.told)  # it is no failure
+
+
+def test_nothing_is_deleted_while_a_list_of_versions_lags(own: Service) -> None:
+    """R-6: files and images would seem unused."""
+    own.overrides = {"keep_releases": 2}
+    deploy(own, 3)
+    switched = False
+
+    def lagging(call: Call, forward: Forward) -> Answer | None:
+        nonlocal switched
+        switched = switched or call.operation == "UpdateStateMachine"
+        if not switched or call.operation != "ListVersionsByFunction" or not call.says(FOREST):
+            return None
+        answer = forward(call)
+        latest = [version for version in answer.json["Versions"] if version["Version"] == "$LATEST"]
+        return answer.with_json({"Versions": latest})
+
+    before = stored(own)
+    own.account.troubles = [lagging]
+    with pytest.raises(NotSettled):  # the second read sees no published version either
+        own.up(own.account.aws(later=LATER), **memory(3))
+    prune(own.account.aws(later=LATER), own.settings, ["random_forest"], 4)
+    own.account.troubles = []
+    assert (len(own.releases()), stored(own)) == (4, before)
 
 
 def test_a_failure_to_delete_fails_no_deploy(own: Service) -> None:
