@@ -33,6 +33,7 @@ _ABSENT = ("RepositoryNotFoundException",)
 # ECR-13: an archived image cannot be pulled. Pushing it again restores it.
 _ACTIVE = "ACTIVE"
 _DELETED_AT_ONCE = 100
+_STAYING = ("ImageNotFound", "ImageReferencedByManifestList")
 _OUR_TAG = re.compile(r"[0-9a-f]{40}")  # images.context.Context.image_tag
 
 # Img-7: what Lambda accepts. An index or a manifest list it does not.
@@ -235,7 +236,7 @@ class Repository(Resource):
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image in a repository. `ours`: it has no tag, or only tags that deploys of ours write."""
+    """An image in a repository. `ours`: it has tags, and only such that deploys of ours write."""
 
     digest: str
     pushed: datetime
@@ -251,7 +252,7 @@ def stored_images(aws: Aws, repository: str) -> list[StoredImage]:
                 image["imageDigest"],
                 image["imagePushedAt"],
                 image.get("imageStatus", _ACTIVE) == _ACTIVE,
-                all(_OUR_TAG.fullmatch(tag) for tag in image.get("imageTags", ())),
+                _is_ours(image.get("imageTags") or ()),
             )
             for image in aws.pages(
                 "ecr", "describe_images", "imageDetails", repositoryName=repository
@@ -263,6 +264,11 @@ def stored_images(aws: Aws, repository: str) -> list[StoredImage]:
         raise
 
 
+def _is_ours(tags: Collection[str]) -> bool:
+    # The lifecycle rule looks after images without a tag, such as parts of somebody's index.
+    return bool(tags) and all(_OUR_TAG.fullmatch(tag) for tag in tags)
+
+
 def delete_images(aws: Aws, repository: str, digests: Collection[str]) -> None:
     """Delete images with all their tags, 100 at a time; those that are gone do not count."""
     waiting = sorted(digests)
@@ -271,7 +277,7 @@ def delete_images(aws: Aws, repository: str, digests: Collection[str]) -> None:
         del waiting[:_DELETED_AT_ONCE]
         answer = aws.call("ecr", "batch_delete_image", repositoryName=repository, imageIds=ids)
         for failed in answer.get("failures", ()):
-            if failed["failureCode"] != "ImageNotFound":
+            if failed["failureCode"] not in _STAYING:
                 digest = failed.get("imageId", {}).get("imageDigest", "")
                 raise AwsError(
                     failed["failureCode"],

@@ -199,14 +199,15 @@ class OwnedStateMachine(Owned):
             return None
         return Definition(json.loads(answer["definition"]), answer.get("description", ""))
 
-    def delete_version(self, aws: Aws, version: Version) -> None:
-        """Delete a version, unless an alias, which somebody else made, names it (Sfn-18)."""
-        aws.find(
+    def delete_version(self, aws: Aws, version: Version) -> bool:
+        """Delete a version; return False if an alias of somebody else names it (Sfn-18)."""
+        answer = aws.find(
             ("ConflictException",),
             "stepfunctions",
             "delete_state_machine_version",
             stateMachineVersionArn=version.arn,
         )
+        return answer is not None
 
     def delete(self, aws: Aws) -> None:
         aws.find(_ABSENT, "stepfunctions", "delete_state_machine", stateMachineArn=self.arn)

@@ -20,7 +20,7 @@ from deployer.service.declare import Trial, declare, other_api
 from deployer.service.inventory import find_functions, undeclared
 from deployer.service.provisioning import find_provisioned
 from deployer.service.release import Release
-from deployer.service.releases import PublishedRelease, needing, read_releases, workflow_of
+from deployer.service.releases import PublishedRelease, needing, read_releases, window, workflow_of
 
 WORKFLOW = "workflow"
 
@@ -89,7 +89,7 @@ class Account:
 
     def kept(self, settings: Settings, releases: int) -> dict[str, int]:
         """Return the other functions that the newest releases need, each with such a release."""
-        needed = needing(settings, self.releases[:releases])
+        needed = needing(settings, window(self.releases, releases))
         return {name: needed[name].number for name in self.others if name in needed}
 
 
@@ -131,7 +131,9 @@ def plan_against(
 ) -> Planned:
     """Plan a release. What the releases need that stay after the run is not deleted."""
     planned = _planned(settings, release, account, trial, settings.keep_releases)
-    if planned.makes_release and account.others:  # the new release takes the place of the oldest
+    if (
+        planned.makes_release and account.others and trial is None
+    ):  # the new one takes the place of the oldest
         return _planned(settings, release, account, trial, settings.keep_releases - 1)
     return planned
 
@@ -181,7 +183,7 @@ def read_account(
     actual |= find_all(aws, held, pool)
     if not others:
         return Account(actual, provisioned=held)
-    versions = workflow_of(settings).versions(aws, settings.keep_releases)
+    versions = workflow_of(settings).versions(aws)
     releases = read_releases(aws, settings, versions)
     states = find_all(aws, undeclared(settings, others), pool)
     return Account({**actual, **states}, others, held, releases)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from deployer.aws.access import Aws
 from deployer.engine.events import Emit, Note
-from deployer.errors import AwsError, ReleaseUnavailable
+from deployer.errors import DeployerError, ReleaseUnavailable
 from deployer.project.last_seen import last_seen, remember
 from deployer.project.settings import Settings
 from deployer.service.account import Live, Planned
@@ -100,11 +100,11 @@ def note_as_seen(settings: Settings, number: int, emit: Emit) -> None:
         emit(Note(f"the release was not noted in .deployer/: {error.strerror}"))
 
 
-def tidy_up(aws: Aws, settings: Settings, names: Collection[str], newest: int, emit: Emit) -> None:
+def tidy_up(aws: Aws, settings: Settings, newest: int, emit: Emit) -> None:
     """Delete what no kept release needs; a failure is told, and the next release tries again."""
     try:
-        done = prune(aws, settings, names, newest)
-    except AwsError as error:
+        done = prune(aws, settings, newest)
+    except DeployerError as error:
         done = f"what no kept release needs was not all deleted: {error.message}"
     if done:
         emit(Note(done))

@@ -21,11 +21,12 @@ from deployer.service.contents import (
     owned_function,
     read_versions,
 )
+from deployer.service.inventory import live_functions
 from deployer.service.releases import (
     PublishedRelease,
     functions_of,
-    needing,
     read_releases,
+    window,
     workflow_of,
 )
 
@@ -35,42 +36,50 @@ _SPARED = timedelta(days=1)
 Versions = Mapping[str, Sequence[FunctionVersion]]  # by function; oldest first, $LATEST last
 
 
-def prune(aws: Aws, settings: Settings, names: Collection[str], newest: int) -> str:
+def prune(aws: Aws, settings: Settings, newest: int) -> str:
     """Delete what no kept release needs; return a line that says what, "" for nothing.
 
     Args:
-        names: of the declared functions.
         newest: the number of the newest release.
     """
     if newest <= settings.keep_releases:  # no number is given twice, so all are kept
         return ""
     before = aws.now - _SPARED
-    releases = workflow_of(settings).versions(aws)
-    kept = read_releases(aws, settings, releases[: settings.keep_releases])
-    old = [version for version in releases[settings.keep_releases :] if version.created < before]
-    versions = read_versions(aws, settings, sorted({*names, *needing(settings, kept)}))
-    known = {version.arn for listed in versions.values() for version in listed}
-    if not _named(settings, kept[:1]) <= known:  # a list lags behind: what is used is not known
-        return ""
-    surplus = {
-        name: _surplus(listed, _named(settings, kept), before) for name, listed in versions.items()
-    }
-    # Releases go first: what is not whole any more must not be offered.
     machine = workflow_of(settings)
-    aws.together(*(partial(machine.delete_version, aws, version) for version in old))
+    listed = machine.versions(aws)
+    releases = read_releases(aws, settings, listed)
+    if len(releases) < len(listed) or not releases or releases[0].number < newest:
+        return ""  # reads lag behind (Sfn-12): what is used is not known
+    kept = window(releases, settings.keep_releases)
+    old = [release for release in releases[len(kept) :] if release.created < before]
+    # Releases go first: what is not whole any more must not be offered. One with an alias stays.
+    gone = aws.together(*(partial(machine.delete_version, aws, release.version) for release in old))
+    deleted = {release.number for release, is_gone in zip(old, gone, strict=True) if is_gone}
+    staying = [release for release in releases if release.number not in deleted]
+    counts = {"release": len(deleted)}
+    versions = read_versions(aws, settings, live_functions(aws, settings))
+    known = {version.arn for found in versions.values() for version in found}
+    # R-6: of a list that lags behind, files and images would seem unused.
+    if all(versions.values()) and _named(settings, staying[:1]) <= known:
+        counts |= _delete_unused(aws, settings, versions, _named(settings, staying), before)
+    return _said(counts)
+
+
+def _delete_unused(
+    aws: Aws, settings: Settings, versions: Versions, named: Collection[str], before: datetime
+) -> dict[str, int]:
+    """Delete versions of functions, files and images that nothing uses; return how many."""
+    surplus = {name: _surplus(found, named, before) for name, found in versions.items()}
     deleted = _delete_versions(aws, settings, surplus)
     staying = {
-        name: [version for version in listed if version.arn not in deleted]
-        for name, listed in versions.items()
+        name: [version for version in found if version.arn not in deleted]
+        for name, found in versions.items()
     }
-    return _said(
-        {
-            "release": len(old),
-            "version of a function": len(deleted),
-            "file of a model": _delete_files(aws, settings, staying, before),
-            "image": _delete_images(aws, settings, staying, before),
-        }
-    )
+    return {
+        "version of a function": len(deleted),
+        "file of a model": _delete_files(aws, settings, staying, before),
+        "image": _delete_images(aws, settings, staying, before),
+    }
 
 
 def _named(settings: Settings, releases: Collection[PublishedRelease]) -> set[str]:

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from deployer.aws.access import Aws
+from deployer.engine.compare import canonical_json
 from deployer.errors import ReleaseUnavailable
 from deployer.project.canary import Canary, decompose
 from deployer.project.provenance import Provenance, parsed
@@ -137,6 +138,20 @@ def read_releases(
         for version, definition in zip(versions, definitions, strict=True)
         if definition is not None
     )
+
+
+def window(releases: Sequence[PublishedRelease], graphs: int) -> Sequence[PublishedRelease]:
+    """Return the newest releases that have so many different graphs.
+
+    Canaries do not count, and a release that went back counts once with the one it went back to.
+    """
+    seen: set[str] = set()
+    for number, release in enumerate(releases):
+        if release.canary is None:
+            seen.add(canonical_json(release.workflow))
+            if len(seen) > graphs:
+                return releases[:number]
+    return releases
 
 
 def functions_of(settings: Settings, workflow: Mapping[str, Any]) -> dict[str, list[str]]:

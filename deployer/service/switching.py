@@ -19,8 +19,8 @@ from deployer.engine.apply import Run, plan_changes
 from deployer.engine.compare import canonical_json
 from deployer.engine.events import Emit, Note, PlanReady, RunFinished
 from deployer.engine.plan import Plan, State
-from deployer.errors import ReleaseUnavailable
-from deployer.project.canary import decompose
+from deployer.errors import DeployerError, ReleaseUnavailable
+from deployer.project.canary import Canary, decompose
 from deployer.project.models import Model
 from deployer.project.provenance import Provenance, caller
 from deployer.project.settings import Settings
@@ -87,11 +87,17 @@ class Switch:
         prove(self.aws, self._difference, self.target.again)
         number = int(result.outputs[WORKFLOW]["release"])
         note_as_seen(self.settings, number, self.emit)
-        free(self.aws, self.settings, {**dict.fromkeys(self.former, ()), **names})
-        tidy_up(self.aws, self.settings, names, number, self.emit)
+        self._free({**dict.fromkeys(self.former, ()), **names})
+        tidy_up(self.aws, self.settings, number, self.emit)
         outputs = self._outputs(number)
         self.emit(RunFinished(self.target.verb, result.counts, time.monotonic() - started, outputs))
         return outputs
+
+    def _free(self, live: Mapping[str, Collection[str]]) -> None:
+        try:
+            free(self.aws, self.settings, live)
+        except DeployerError as error:  # the release is live; the next `up` frees it
+            self.emit(Note(f"provisioned concurrency was not all taken away: {error.message}"))
 
     def _difference(self) -> str:
         live = self.machine.definition(self.aws)
@@ -120,6 +126,10 @@ def plan_rollback(
         ReleaseUnavailable: there is no such release, it is a canary, or a part of it is gone.
     """
     history, state = _read(aws, settings)
+    canary = decompose(history.live.workflow) if history.live and to is None else None
+    if canary is not None:
+        target = _without(canary, history, settings)
+        return _plan_switch(aws, settings, pool, emit, history, state, target)
     release = _former(history, to)
     provenance = replace(
         release.provenance,
@@ -170,6 +180,28 @@ def plan_promotion(aws: Aws, settings: Settings, pool: Executor, emit: Emit) -> 
     return _plan_switch(aws, settings, pool, emit, history, state, target)
 
 
+def _without(canary: Canary, history: History, settings: Settings) -> Target:
+    """Return the workflow that a canary lies beside; its release may be deleted already."""
+    by = caller(settings.caller)
+    for release in history.releases:
+        if release.definition.same_as(canary.live):
+            provenance = replace(release.provenance, by=by, back_to=history.origin(release))
+            name = f"release {release.number}"
+            break
+    else:
+        live = history.live_release
+        beside = live.provenance.beside if live else None
+        provenance = Provenance(by=by, back_to=beside)
+        name = f"what release {beside} served" if beside else "the workflow without the canary"
+    return Target(
+        "rollback",
+        "run python -m deployer rollback, unless no canary runs any more",
+        canary.live,
+        replace(provenance, promoted_from=None),
+        name,
+    )
+
+
 def _former(history: History, to: int | None) -> PublishedRelease:
     """Return the release to go back to."""
     if history.live is None:
@@ -186,8 +218,6 @@ def _former(history: History, to: int | None) -> PublishedRelease:
             )
         return release
     live = history.live_release
-    if live is not None and live.provenance.beside is not None:
-        return history.release(live.provenance.beside)
     before = history.origin(live) if live else None
     for release in history.releases:
         is_earlier = before is None or release.number < before
@@ -253,7 +283,9 @@ def _faced(live: Definition, target: Target) -> Mapping[str, Any]:
 def _machine(settings: Settings, contents: Contents, target: Target) -> StateMachine:
     """Return the state machine as the target wants it."""
 
-    def prepare(aws: Aws, new: Mapping[str, str]) -> None:
+    def prepare(aws: Aws, named: Mapping[str, str]) -> None:
+        # A workflow may name functions of others, too.
+        new = {arn: key for arn, key in named.items() if arn in contents.versions}
         if settings.proof:
             prove_versions(aws, new)
         provision(aws, settings, {arn: contents.versions[arn].name for arn in new})

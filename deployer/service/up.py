@@ -139,7 +139,7 @@ class Deployment:
         self._remember(result.outputs)
         if self.planned.makes_release:
             newest = int(result.outputs[WORKFLOW].get("release", 0))
-            tidy_up(self.aws, self.settings, self.release.names, newest, self.emit)
+            tidy_up(self.aws, self.settings, newest, self.emit)
         outputs = self._outputs_for_users(result.outputs)
         if self.settings.api == "rest" and "api" in result.performed:
             unsettled = settle(self.aws, outputs["url"])

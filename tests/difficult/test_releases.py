@@ -19,7 +19,7 @@ from deployer.project.canary import decompose
 from deployer.project.settings import FunctionSettings
 from deployer.service.pruning import prune
 from tests.support.deployments import Service
-from tests.support.wire import Account, Answer, Call, Forward
+from tests.support.wire import Account, Answer, Call, Forward, refusal
 
 FOREST = "inference-dev-random-forest"
 BUCKET = "inference-dev-123456789012-us-east-1"
@@ -307,12 +307,10 @@ def versions(service: Service, function: str = FOREST) -> list[str]:
     return [version["Version"] for version in found if version["Version"] != "$LATEST"]
 
 
-def stored(service: Service) -> tuple[int, int]:
+def stored(service: Service, model: str = "linear_regression") -> tuple[int, int]:
     """Return how many files of one model and how many images the account has."""
     aws = service.account.aws()
-    files = aws.pages(
-        "s3", "list_objects_v2", "Contents", Bucket=BUCKET, Prefix="models/linear_regression/"
-    )
+    files = aws.pages("s3", "list_objects_v2", "Contents", Bucket=BUCKET, Prefix=f"models/{model}/")
     images = aws.call("ecr", "list_images", repositoryName="inference-dev")["imageIds"]
     return len(list(files)), len({image["imageDigest"] for image in images})
 
@@ -396,17 +394,68 @@ def test_nothing_is_deleted_while_a_list_of_versions_lags(own: Service) -> None:
         switched = switched or call.operation == "UpdateStateMachine"
         if not switched or call.operation != "ListVersionsByFunction" or not call.says(FOREST):
             return None
-        answer = forward(call)
-        latest = [version for version in answer.json["Versions"] if version["Version"] == "$LATEST"]
-        return answer.with_json({"Versions": latest})
+        return refusal(call.service, "ResourceNotFoundException", "Function not found", 404)
 
-    before = stored(own)
+    before = stored(own, "random_forest")
     own.account.troubles = [lagging]
     with pytest.raises(NotSettled):  # the second read sees no published version either
         own.up(own.account.aws(later=LATER), **memory(3))
-    prune(own.account.aws(later=LATER), own.settings, ["random_forest"], 4)
+    prune(own.account.aws(later=LATER), own.settings, 4)
     own.account.troubles = []
-    assert (len(own.releases()), stored(own)) == (4, before)
+    assert stored(own, "random_forest") == before
+    assert versions(own) == ["1", "2", "3", "4"]
+
+
+def test_a_release_with_an_alias_keeps_what_it_serves(own: Service) -> None:
+    own.overrides = {"keep_releases": 2}
+    own.up()
+    own.account.aws().call(
+        "stepfunctions",
+        "create_state_machine_alias",
+        name="mine",
+        routingConfiguration=[
+            {"stateMachineVersionArn": f"{own.settings.workflow_arn}:1", "weight": 100}
+        ],
+    )
+    for number in range(1, 4):
+        change_model(own, number)
+        own.up(own.account.aws(later=LATER))
+    assert (versions(own), stored(own)) == (["1", "3", "4"], (4, 3))
+    own.rollback(1)
+
+
+def test_canaries_and_ways_back_do_not_push_a_release_out(service: Service) -> None:
+    service.overrides = {"keep_releases": 2}
+    deploy(service, 3)
+    for _ in range(2):
+        service.up(service.account.aws(later=LATER), canary=10, **memory(3))
+        service.rollback(aws=service.account.aws(later=LATER))
+    assert [release.number for release in service.releases()] == [7, 6, 5, 4, 3, 2]
+    service.rollback(2)
+
+
+def test_the_image_of_a_function_that_no_release_names_stays(own: Service) -> None:
+    """One that an `up` left behind, or is just creating (ECR-12)."""
+    own.overrides = {"keep_releases": 2}
+    own.up()
+    aws = own.account.aws()
+    function = aws.call("lambda", "get_function", FunctionName=FOREST)
+    for number in range(1, 4):
+        change_model(own, number)
+        own.up()
+    aws.call(
+        "lambda",
+        "create_function",
+        FunctionName="inference-dev-fraud",
+        PackageType="Image",
+        Code={"ImageUri": function["Code"]["ImageUri"]},
+        Role=function["Configuration"]["Role"],
+        Tags=dict(own.settings.tags),
+    )
+    assert "1 image" in prune(own.account.aws(later=LATER), own.settings, 4)
+    images = aws.call("ecr", "list_images", repositoryName="inference-dev")["imageIds"]
+    digest = f"sha256:{function['Configuration']['CodeSha256']}"
+    assert digest in {image["imageDigest"] for image in images}
 
 
 def test_a_failure_to_delete_fails_no_deploy(own: Service) -> None:
@@ -414,8 +463,6 @@ def test_a_failure_to_delete_fails_no_deploy(own: Service) -> None:
     deploy(own, 3)
 
     def refused(call: Call, forward: Forward) -> Answer | None:
-        from tests.support.wire import refusal
-
         if call.operation != "DeleteStateMachineVersion":
             return None
         return refusal(call.service, "AccessDeniedException", "not allowed", 403)
@@ -506,6 +553,20 @@ def test_rollback_takes_a_canary_away_and_goes_back_to_none(service: Service) ->
     assert service.releases()[0].document["back_to"] == 1
     with pytest.raises(ReleaseUnavailable, match="release 2 was a canary"):
         service.rollback(2)
+
+
+def test_a_canary_is_taken_away_though_the_release_beside_it_is_gone(service: Service) -> None:
+    service.up()
+    live = service.definition()
+    service.up(canary=10, **memory(1))
+    service.account.aws().call(
+        "stepfunctions",
+        "delete_state_machine_version",
+        stateMachineVersionArn=f"{service.settings.workflow_arn}:1",
+    )
+    service.rollback()
+    assert canonical_json(service.definition()) == canonical_json(live)
+    assert service.releases()[0].document["back_to"] == 1
 
 
 @pytest.mark.parametrize("name", ["fresh", "unchanged", "changed by hand"])
