@@ -14,7 +14,7 @@ from deployer.service.declare import Trial
 from deployer.service.pruning import prune
 
 
-def notes(live: Live | None, planned: Planned, canary: int | None) -> Iterator[str]:
+def notes(live: Live | None, planned: Planned) -> Iterator[str]:
     """Yield what a plan does not show by itself: kept functions, a way back, a canary."""
     for name, needing in planned.kept.items():
         resources = ", ".join(f"{kind}/{name}" for kind in ("function", "logs", "model"))

@@ -131,19 +131,34 @@ def provision(aws: Aws, settings: Settings, versions: Mapping[str, str]) -> None
     aws.together(*calls)
 
 
-def free(aws: Aws, settings: Settings, live: Mapping[str, Collection[str]]) -> None:
+def held(aws: Aws, settings: Settings, names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the ARNs of the versions that hold provisioned concurrency, by function."""
+    known = list(names)
+    found = aws.together(
+        *(partial(configurations, aws, settings.function_name(name)) for name in known)
+    )
+    return {name: list(versions) for name, versions in zip(known, found, strict=True)}
+
+
+def free(
+    aws: Aws,
+    settings: Settings,
+    holding: Mapping[str, Iterable[str]],
+    live: Mapping[str, Collection[str]],
+) -> None:
     """Take away what functions' versions hold that are not live; all of those that want none.
 
     The next `up` plans it if a run is killed before it.
 
     Args:
-        live: the ARNs of the live versions by the function's name.
+        holding: what `held` returned before the switch.
+        live: the ARNs of the live versions by the function's name; a function may be missing.
     """
-
-    def of(name: str) -> None:
-        is_on = settings.function(name).provisioned_concurrency is not None
-        for version in configurations(aws, settings.function_name(name)):
-            if not is_on or version not in live[name]:
-                Configuration(version).delete(aws)
-
-    aws.together(*(partial(of, name) for name in live))
+    surplus = [
+        version
+        for name, versions in holding.items()
+        for version in versions
+        if settings.function(name).provisioned_concurrency is None
+        or version not in live.get(name, ())
+    ]
+    aws.together(*(partial(Configuration(version).delete, aws) for version in surplus))

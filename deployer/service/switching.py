@@ -31,7 +31,7 @@ from deployer.service.contents import Contents, FunctionVersion, model_files, re
 from deployer.service.declare import ownership
 from deployer.service.live import note_as_seen, tidy_up
 from deployer.service.outcome import Stopped, check_result, prove
-from deployer.service.provisioning import free, provision
+from deployer.service.provisioning import free, held, provision
 from deployer.service.releases import History, PublishedRelease, functions_of, read_history
 
 
@@ -56,7 +56,7 @@ class Switch:
     """A planned change of the live workflow.
 
     Args:
-        former: names of the functions that were live.
+        holding: the versions that hold provisioned concurrency, by function.
     """
 
     aws: Aws
@@ -67,7 +67,7 @@ class Switch:
     machine: StateMachine
     state: State
     plan: Plan
-    former: Collection[str]
+    holding: Mapping[str, Collection[str]]
 
     @property
     def outputs(self) -> dict[str, Any]:
@@ -76,9 +76,8 @@ class Switch:
 
     def apply(self, stopped: Stopped) -> dict[str, Any]:
         """Prove the target's versions, switch to them, read that again; return the outputs."""
-        names = functions_of(self.settings, self.target.workflow)
         if self.plan.is_empty:
-            free(self.aws, self.settings, names)  # which a killed run may have left
+            self._free()  # which a killed run may have left
             return self.outputs
         started = time.monotonic()
         run = Run(self.aws, self.emit, self.pool, stopped)
@@ -87,15 +86,16 @@ class Switch:
         prove(self.aws, self._difference, self.target.again)
         number = int(result.outputs[WORKFLOW]["release"])
         note_as_seen(self.settings, number, self.emit)
-        self._free({**dict.fromkeys(self.former, ()), **names})
+        self._free()
         tidy_up(self.aws, self.settings, number, self.emit)
         outputs = self._outputs(number)
         self.emit(RunFinished(self.target.verb, result.counts, time.monotonic() - started, outputs))
         return outputs
 
-    def _free(self, live: Mapping[str, Collection[str]]) -> None:
+    def _free(self) -> None:
+        live = functions_of(self.settings, self.target.workflow)
         try:
-            free(self.aws, self.settings, live)
+            free(self.aws, self.settings, self.holding, live)
         except DeployerError as error:  # the release is live; the next `up` frees it
             self.emit(Note(f"provisioned concurrency was not all taken away: {error.message}"))
 
@@ -254,7 +254,9 @@ def _plan_switch(
         raise ReleaseUnavailable("the state machine is gone", "to deploy: python -m deployer up")
     live = _faced(history.live, target)
     names = {**functions_of(settings, live), **functions_of(settings, target.workflow)}
-    contents = read_contents(aws, settings, list(names))
+    contents, holding = aws.together(
+        lambda: read_contents(aws, settings, list(names)), lambda: held(aws, settings, names)
+    )
     missing = list(contents.missing(settings, target.workflow))
     if missing:
         raise ReleaseUnavailable(
@@ -268,7 +270,7 @@ def _plan_switch(
     for line in lines or [f"{target.name} is what is live already"]:
         emit(Note(line))
     emit(PlanReady(plan))
-    return Switch(aws, settings, pool, emit, target, machine, state, plan, tuple(names))
+    return Switch(aws, settings, pool, emit, target, machine, state, plan, holding)
 
 
 def _faced(live: Definition, target: Target) -> Mapping[str, Any]:

@@ -217,7 +217,7 @@ def plan_release(
         planned = plan_against(settings, release, account, trial).showing(
             planned, f"as a canary: {canary} % of the requests; {others}"
         )
-    for line in notes(live, planned, canary):
+    for line in notes(live, planned):
         emit(Note(line))
     written = {change.key for change in planned.plan.effective}
     problems = rehearse(

@@ -12,6 +12,7 @@ from deployer.aws.access import Aws
 from deployer.engine.plan import Action, Plan
 from deployer.errors import ApplyFailed, ConfigError
 from deployer.project.settings import FunctionSettings
+from deployer.service import provisioning
 from deployer.service.provisioning import free, provision
 from tests.support.clock import Clock
 from tests.support.deployments import Service
@@ -353,5 +354,6 @@ def test_what_the_settings_want_no_more_is_not_made_ready(deployed: Service) -> 
     aws, settings = deployed.account.aws(), deployed.settings
     provision(aws, settings, {f"{ARN}:1": "random_forest"})
     assert list(writes(deployed)) == []
-    free(aws, settings, {"random_forest": [f"{ARN}:1"], "linear_regression": []})
+    live = {"random_forest": [f"{ARN}:1"], "linear_regression": []}
+    free(aws, settings, provisioning.held(aws, settings, live), live)
     assert held(aws) == {}

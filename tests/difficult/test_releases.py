@@ -19,6 +19,7 @@ from deployer.project.canary import decompose
 from deployer.project.settings import FunctionSettings
 from deployer.service.pruning import prune
 from tests.support.deployments import Service
+from tests.support.troubles import Script
 from tests.support.wire import Account, Answer, Call, Forward, refusal
 
 FOREST = "inference-dev-random-forest"
@@ -213,6 +214,30 @@ def test_versions_are_proved_before_rollback_switches_to_them(service: Service) 
     assert canonical_json(service.definition()) == canonical_json(live)
 
 
+def test_versions_that_lambda_has_put_to_rest_are_woken_before_the_switch(
+    service: Service,
+) -> None:
+    """Lambda-5: the first invocation of an Inactive version is refused."""
+    deploy(service, 2)
+    asleep = ("ResourceConflictException", "The function is in the Inactive state", 409)
+    service.account.troubles = [Script({"Invoke": [asleep] * 3})]
+    _, outputs = service.rollback()
+    assert outputs["release"] == 3
+    assert any("the new version is being prepared" in text for text in service.told)
+
+
+def test_a_release_that_names_a_function_of_others_is_gone_back_to(own: Service) -> None:
+    path = own.project / "state_machine.json"
+    original = path.read_text()
+    foreign = "arn:aws:lambda:us-east-1:123456789012:function:company-audit:3"
+    path.write_text(json.dumps({**json.loads(original), "Comment": f"audited by {foreign}"}))
+    own.up()
+    path.write_text(original)
+    own.up(**memory(1))
+    _, outputs = own.rollback()
+    assert outputs["release"] == 3 and foreign in raw_definition(own)
+
+
 def delete_version(service: Service) -> None:
     service.account.aws().call("lambda", "delete_function", FunctionName=FOREST, Qualifier="1")
 
@@ -365,18 +390,21 @@ def test_a_version_with_an_alias_stays_with_its_model_and_image(own: Service) ->
     assert stored(own) == (4, 3)
 
 
-def test_a_release_with_an_alias_stays(own: Service) -> None:
-    own.overrides = {"keep_releases": 2}
-    own.up()
-    aws = own.account.aws()
-    aws.call(
+def name_by_alias(service: Service, release: int) -> None:
+    """Make an alias of a release, as somebody else might."""
+    version = f"{service.settings.workflow_arn}:{release}"
+    service.account.aws().call(
         "stepfunctions",
         "create_state_machine_alias",
         name="mine",
-        routingConfiguration=[
-            {"stateMachineVersionArn": f"{own.settings.workflow_arn}:1", "weight": 100}
-        ],
+        routingConfiguration=[{"stateMachineVersionArn": version, "weight": 100}],
     )
+
+
+def test_a_release_with_an_alias_stays(own: Service) -> None:
+    own.overrides = {"keep_releases": 2}
+    own.up()
+    name_by_alias(own, 1)
     for number in range(1, 4):
         own.up(own.account.aws(later=LATER), **memory(number))
     assert [release.number for release in own.releases()] == [4, 3, 1]
@@ -409,14 +437,7 @@ def test_nothing_is_deleted_while_a_list_of_versions_lags(own: Service) -> None:
 def test_a_release_with_an_alias_keeps_what_it_serves(own: Service) -> None:
     own.overrides = {"keep_releases": 2}
     own.up()
-    own.account.aws().call(
-        "stepfunctions",
-        "create_state_machine_alias",
-        name="mine",
-        routingConfiguration=[
-            {"stateMachineVersionArn": f"{own.settings.workflow_arn}:1", "weight": 100}
-        ],
-    )
+    name_by_alias(own, 1)
     for number in range(1, 4):
         change_model(own, number)
         own.up(own.account.aws(later=LATER))

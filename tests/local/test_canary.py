@@ -17,16 +17,11 @@ from deployer.local.moto_backend import interpreter_mends
 from deployer.local.workflow import start_sync_execution
 from deployer.project.canary import compose
 from deployer.project.workflow import fill, placeholders, problems
-from tests.support.projects import ROOT
+from tests.support.projects import read_definition
 
 Json = dict[str, Any]
 ACCOUNT = "111122223333"
 CHOICE_EVENTS = 2  # a Choice is entered and exited
-
-
-def read(path: str) -> Json:
-    definition: Json = json.loads((ROOT / path).read_text(encoding="utf-8"))
-    return definition
 
 
 # In JSONPath, with one state in JSONata, whose expression has no value for a large prediction.
@@ -68,10 +63,10 @@ EVERY_TYPE: Json = {
     },
 }
 WORKFLOWS = {
-    "shipped": read("state_machine.json"),
+    "shipped": read_definition("state_machine.json"),
     "every_type": EVERY_TYPE,
     **{
-        name: read(f"docs/workflows/{name}.json")
+        name: read_definition(f"docs/workflows/{name}.json")
         for name in ("choice", "two_stages", "average", "map")
     },
 }

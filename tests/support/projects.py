@@ -6,10 +6,17 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from deployer.project.template import copy_template
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def read_definition(path: str) -> dict[str, Any]:
+    """Return a workflow of the repository, by its path in it."""
+    definition: dict[str, Any] = json.loads((ROOT / path).read_text(encoding="utf-8"))
+    return definition
 
 
 def make_project(folder: Path, trained: Path) -> Path:

@@ -16,14 +16,9 @@ from deployer.engine.plan import Ref
 from deployer.project.canary import CANDIDATE, CHOOSER, LIVE, Canary, compose, decompose
 from deployer.project.drawing import drawing
 from deployer.project.workflow import fill, functions, problems, state_names
-from tests.support.projects import ROOT
+from tests.support.projects import read_definition
 
 Json = dict[str, Any]
-
-
-def read(path: str) -> Json:
-    definition: Json = json.loads((ROOT / path).read_text(encoding="utf-8"))
-    return definition
 
 
 MIXED: Json = {
@@ -50,11 +45,14 @@ MIXED: Json = {
         "Failed": {"Type": "Fail"},
     },
 }
-SHIPPED = read("state_machine.json")
+SHIPPED = read_definition("state_machine.json")
 SOUND = {
     "shipped": SHIPPED,
     "mixed": MIXED,
-    **{name: read(f"docs/workflows/{name}.json") for name in ("choice", "two_stages", "map")},
+    **{
+        name: read_definition(f"docs/workflows/{name}.json")
+        for name in ("choice", "two_stages", "map")
+    },
 }
 PAIRS = list(itertools.product(SOUND, SOUND))
 JSONATA = SOUND["map"]
