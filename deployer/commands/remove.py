@@ -12,7 +12,9 @@ from deployer.commands.session import started
 from deployer.errors import Declined
 from deployer.project.folder import refuse_foreign
 
-NEXT = "next: python -m deployer up, which deletes what was deployed of it"
+NEXT = (
+    "next: python -m deployer up; what was deployed of it stays as long as a kept release needs it"
+)
 
 
 @click.command("remove")
