@@ -167,9 +167,9 @@ class Aws:
         """Return the boto3 client of a service, which all threads and views share."""
         return self._clients.client(service, self._read_timeout_s)
 
-    def make_clients(self) -> None:
-        """Make the clients that every command needs; an error is left for the first call."""
-        self._clients.make_clients()
+    def make_clients(self, *services: str) -> None:
+        """Make the clients of services, or of all; an error is left for the first call."""
+        self._clients.make_clients(*services)
 
     # Calls
 

@@ -105,9 +105,9 @@ class Clients:
                 self._clients[key] = self.new_client(service, read_timeout_s)
             return self._clients[key]
 
-    def make_clients(self) -> None:
-        """Make the clients that every command needs; an error is left for the first call."""
-        for service in SERVICES:
+    def make_clients(self, *services: str) -> None:
+        """Make the clients of services, or of all; an error is left for the first call."""
+        for service in services or SERVICES:
             with suppress(AwsError):
                 self.client(service)
 

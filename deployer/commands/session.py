@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 WHOLE = ("up", "plan")  # read the whole project, not only its settings
 READING = ("plan", "check", "down")  # with no local AWS they find an empty account, and start none
+# By command: the module of `service`, and the services that it asks; () for all of them.
+_SWITCHING = ("switching", ("stepfunctions", "lambda", "s3", "ecr"))
+_PRELOADED: dict[str, tuple[str, tuple[str, ...]]] = {
+    "down": ("down", ()),
+    "rollback": _SWITCHING,
+    "promote": _SWITCHING,
+}
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 # With these, botocore finds no file and no metadata service.
 _NO_CONFIGURATION = {
@@ -133,8 +140,9 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
         with executor(1) as meanwhile:
             answer = meanwhile.submit(lambda: aws.identity)
             if deploying:
-                import_module("deployer.service." + ("down" if command == "down" else "up"))
-                aws.make_clients()
+                module, services = _PRELOADED.get(command, ("up", ()))
+                import_module(f"deployer.service.{module}")
+                aws.make_clients(*services)
             identity = answer.result()
         started()
         settings = settings.located(
