@@ -13,7 +13,7 @@ from tests.support.clock import Clock
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
 from tests.support.thinning import thinned
-from tests.support.troubles import everything_at_once
+from tests.support.troubles import BusyFunctions, everything_at_once
 
 
 def under(service: Service, seed: int) -> tuple[Any, Clock]:
@@ -43,3 +43,18 @@ def test_up_change_and_down_end_well_whatever_the_schedule(service: Service, see
     account.troubles = []
     assert differences(picture(account.aws()), empty) == []
     assert clock.now > 1005, "the schedule was no trouble at all"
+
+
+def test_nothing_is_asked_of_a_function_or_version_that_is_being_prepared(
+    service: Service,
+) -> None:
+    """Lambda-1, Lambda-2, Lambda-18: what tells its state is waited for, not tried out."""
+    clock = Clock()
+    busy = BusyFunctions(30, clock)
+    service.account.troubles = [busy]
+    aws = service.account.aws(clock)
+    service.up(aws)
+    service.up(aws, tracing=True)
+    service.down(aws)
+    assert busy.early == []
+    assert clock.now > 1060, "no function was ever busy"

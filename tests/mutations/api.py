@@ -77,6 +77,7 @@ MUTATIONS = [
         "resources/apigateway/calls.py",
         'aws.call("apigatewayv2", operation, **parameters), when=being_changed)',
         'aws.call("apigatewayv2", operation, **parameters), when=lambda error: None)',
+        "R-21-UpdateStage",
     ),
     Mutation("Api-17", "resources/apigateway/cors.py", "if cors is None:", "if False:"),
     Mutation(

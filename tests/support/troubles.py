@@ -178,14 +178,24 @@ class NewRoles:
 @dataclass
 class BusyFunctions:
     """Functions and versions are Pending after creation and InProgress after updates; writes
-    meanwhile conflict, and so does deleting (Lambda-1, Lambda-2, Lambda-6, Lambda-18, R-4, R-5)."""
+    meanwhile conflict, and so does deleting (Lambda-1, Lambda-2, Lambda-6, Lambda-18, R-4, R-5).
+
+    Attributes:
+        early: the operations that came too early: writes and invocations that were refused, and
+            switches of a workflow to versions that are Pending.
+    """
 
     seconds: float
     clock: Clock
     pending: dict[str, float] = field(default_factory=dict)
     updating: dict[str, float] = field(default_factory=dict)
+    early: list[str] = field(default_factory=list)
 
     def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if call.operation in ("CreateStateMachine", "UpdateStateMachine"):
+            named = re.findall(r"function:([\w-]+:\d+)", call.json.get("definition", ""))
+            if any(self.clock() < self.pending.get(version, 0) for version in named):
+                self.early.append(call.operation)
         if call.service != "lambda" or call.operation == "CreateFunction":
             return self._create(call, forward) if call.operation == "CreateFunction" else None
         name = re.search(r"/functions/([^/?]+)", unquote(call.url))
@@ -195,15 +205,18 @@ class BusyFunctions:
         now = self.clock()
         if call.operation in ("GetFunction", "GetFunctionConfiguration"):
             return self._get(call, forward, function, now)
-        if call.writes and call.operation != "TagResource" and "Qualifier" not in call.url:
-            if now < self.pending.get(function, 0):
+        qualifier = self._qualifier(call)
+        target = f"{function}:{qualifier}" if qualifier else function
+        pending = now < self.pending.get(target, 0)
+        invoked = call.operation == "Invoke"
+        if call.writes and call.operation != "TagResource" and (invoked or not qualifier):
+            if pending:
                 state = "The function is currently in the following state: Pending"
-                return self._conflict(f"The operation cannot be performed at this time. {state}")
-            if now < self.updating.get(function, 0) and call.operation != "DeleteFunction":
-                return self._conflict(
-                    f"The operation cannot be performed at this time. An update is in progress "
-                    f"for resource: {function}"
-                )
+                return self._conflict(call, state)
+            updating = now < self.updating.get(function, 0)
+            if updating and not invoked and call.operation != "DeleteFunction":
+                state = f"An update is in progress for resource: {function}"
+                return self._conflict(call, state)
         answer = forward(call)
         if answer.succeeded and call.operation.startswith("UpdateFunction"):
             self.updating[function] = now + self.seconds
@@ -228,7 +241,7 @@ class BusyFunctions:
         answer = forward(call)
         if not answer.succeeded:
             return answer
-        qualifier = parse_qs(call.url.partition("?")[2]).get("Qualifier", [""])[0]
+        qualifier = self._qualifier(call)
         found = answer.json
         configuration = found.get("Configuration", found)
         if now < self.pending.get(f"{function}:{qualifier}" if qualifier else function, 0):
@@ -238,7 +251,12 @@ class BusyFunctions:
         return answer.with_json(found)
 
     @staticmethod
-    def _conflict(text: str) -> Answer:
+    def _qualifier(call: Call) -> str:
+        return parse_qs(call.url.partition("?")[2]).get("Qualifier", [""])[0]
+
+    def _conflict(self, call: Call, state: str) -> Answer:
+        self.early.append(call.operation)
+        text = f"The operation cannot be performed at this time. {state}"
         return refusal("lambda", "ResourceConflictException", text, 409)
 
 
