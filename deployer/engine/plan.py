@@ -54,10 +54,12 @@ class State:
     Args:
         fields: are compared with the desired ones.
         outputs: values that AWS chose; other resources refer to them.
+        released: fields as this tool released them last; None where the account does not record it.
     """
 
     fields: Fields
     outputs: Fields = field(default_factory=dict)
+    released: Fields | None = None
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,8 @@ class Function(OwnedFunction, Resource):
             return None
         tags = tags_from(answer.get("Tags"))
         latest = self._fields(answer["Configuration"])
-        published = newest is not None and self._fields(newest) == latest
+        released = self._fields(newest) if newest is not None else None
+        published = released == latest
         outputs = {
             "arn": answer["Configuration"]["FunctionArn"],
             "busy": _is_busy(answer["Configuration"]),
@@ -240,7 +241,7 @@ class Function(OwnedFunction, Resource):
                 "ReservedConcurrentExecutions"
             ),
         }
-        return State({**latest, **fields}, outputs)
+        return State({**latest, **fields}, outputs, released)
 
     @staticmethod
     def _fields(configuration: dict[str, Any]) -> dict[str, Any]:

@@ -278,7 +278,8 @@ class StateMachine(OwnedStateMachine, Resource):
         outputs: dict[str, Any] = {}
         if version and definition and published:
             outputs = {"release": version.number, "description": definition.description}
-        return State({"tags": tags, **fields, "published": published}, outputs)
+        released = {"definition": definition.workflow} if definition else None
+        return State({"tags": tags, **fields, "published": published}, outputs, released)
 
     def _newest(self, aws: Aws) -> tuple[Version, Definition] | None:
         for version in self.versions(aws, 1):

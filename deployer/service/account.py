@@ -17,6 +17,7 @@ from deployer.resources.base import Owned, Resource
 from deployer.resources.provisioned import OwnedProvisionedConcurrency
 from deployer.resources.stepfunctions import function_versions
 from deployer.service.declare import Trial, declare, other_api
+from deployer.service.drift import with_origins
 from deployer.service.inventory import find_functions, undeclared
 from deployer.service.provisioning import find_provisioned
 from deployer.service.release import Release
@@ -81,9 +82,10 @@ class Account:
         assert state is not None
         live = function_versions(state.fields["definition"])
         fields = {**state.fields, "definition": definition}
+        released = {"definition": definition} if state.released else None
         return replace(
             self,
-            actual={**self.actual, WORKFLOW: State(fields, state.outputs)},
+            actual={**self.actual, WORKFLOW: State(fields, state.outputs, released)},
             provisioned=[held for held in self.provisioned if held.version not in live],
         )
 
@@ -144,7 +146,8 @@ def _planned(
     kept = account.kept(settings, releases)
     resources = declare(settings, release, kept, trial)
     extra = obsolete(settings, resources, account, kept)
-    return Planned(resources, extra, kept, plan_changes(resources, account.actual, extra))
+    plan = plan_changes(resources, account.actual, extra)
+    return Planned(resources, extra, kept, with_origins(plan, settings, account.actual))
 
 
 def obsolete(

@@ -124,5 +124,11 @@ MUTATIONS = [
         'integer(1, 99999), "requests',
     ),
     Mutation("Api-32", "service/invoke.py", "if status >= 500:", "if False:"),
-    Mutation("Api-34", "resources/apigateway/integration.py", "default=30000)", "default=0)"),
+    Mutation(
+        "Api-34",
+        "resources/apigateway/integration.py",
+        "    return read_members(_MEMBERS, integration) if integration else None",
+        '    other = {"connection": (integration or {}).get("ConnectionType")}\n'
+        "    return {**read_members(_MEMBERS, integration), **other} if integration else None",
+    ),
 ]

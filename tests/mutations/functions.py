@@ -76,7 +76,7 @@ MUTATIONS = [
     Mutation(
         "Lambda-13",
         "resources/lambda_.py",
-        "published = newest is not None and self._fields(newest) == latest",
+        "published = released == latest",
         "published = False",
         "function",
     ),

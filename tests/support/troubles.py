@@ -193,11 +193,11 @@ class BusyFunctions:
 
     def __call__(self, call: Call, forward: Forward) -> Answer | None:
         if call.operation in ("CreateStateMachine", "UpdateStateMachine"):
-            named = re.findall(r"function:([\w-]+:\d+)", call.json.get("definition", ""))
-            if any(self.clock() < self.pending.get(version, 0) for version in named):
-                self.early.append(call.operation)
-        if call.service != "lambda" or call.operation == "CreateFunction":
-            return self._create(call, forward) if call.operation == "CreateFunction" else None
+            self._switch(call)
+        if call.service != "lambda":
+            return None
+        if call.operation == "CreateFunction":
+            return self._create(call, forward)
         name = re.search(r"/functions/([^/?]+)", unquote(call.url))
         if not name:
             return None
@@ -205,18 +205,32 @@ class BusyFunctions:
         now = self.clock()
         if call.operation in ("GetFunction", "GetFunctionConfiguration"):
             return self._get(call, forward, function, now)
+        return self._refused(call, function, now) or self._write(call, forward, function, now)
+
+    def _switch(self, call: Call) -> None:
+        named = re.findall(r"function:([\w-]+:\d+)", call.json.get("definition", ""))
+        if any(self.clock() < self.pending.get(version, 0) for version in named):
+            self.early.append(call.operation)
+
+    def _refused(self, call: Call, function: str, now: float) -> Answer | None:
         qualifier = self._qualifier(call)
-        target = f"{function}:{qualifier}" if qualifier else function
-        pending = now < self.pending.get(target, 0)
         invoked = call.operation == "Invoke"
-        if call.writes and call.operation != "TagResource" and (invoked or not qualifier):
-            if pending:
-                state = "The function is currently in the following state: Pending"
-                return self._conflict(call, state)
-            updating = now < self.updating.get(function, 0)
-            if updating and not invoked and call.operation != "DeleteFunction":
-                state = f"An update is in progress for resource: {function}"
-                return self._conflict(call, state)
+        if not call.writes or call.operation == "TagResource" or (qualifier and not invoked):
+            return None
+        if now < self.pending.get(f"{function}:{qualifier}" if qualifier else function, 0):
+            state = "The function is currently in the following state: Pending"
+        elif now < self.updating.get(function, 0) and call.operation not in (
+            "DeleteFunction",
+            "Invoke",
+        ):
+            state = f"An update is in progress for resource: {function}"
+        else:
+            return None
+        self.early.append(call.operation)
+        text = f"The operation cannot be performed at this time. {state}"
+        return refusal("lambda", "ResourceConflictException", text, 409)
+
+    def _write(self, call: Call, forward: Forward, function: str, now: float) -> Answer:
         answer = forward(call)
         if answer.succeeded and call.operation.startswith("UpdateFunction"):
             self.updating[function] = now + self.seconds
@@ -253,11 +267,6 @@ class BusyFunctions:
     @staticmethod
     def _qualifier(call: Call) -> str:
         return parse_qs(call.url.partition("?")[2]).get("Qualifier", [""])[0]
-
-    def _conflict(self, call: Call, state: str) -> Answer:
-        self.early.append(call.operation)
-        text = f"The operation cannot be performed at this time. {state}"
-        return refusal("lambda", "ResourceConflictException", text, 409)
 
 
 @dataclass

@@ -70,6 +70,7 @@ LAYERS = [
         "service.pricing",
         "service.serving",
     },
+    {"service.drift"},
     {"service.releases"},
     {"service.declare"},
     {"service.rest_contract"},
