@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import configparser
 import difflib
-import re
-import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -19,18 +17,38 @@ from typing import Any
 from deployer.errors import ConfigError
 from deployer.files import Unreadable, read_text
 from deployer.project import folder
+from deployer.project.parsers import (
+    boolean,
+    command,
+    header_names,
+    image,
+    integer,
+    issuer,
+    optional_arn,
+    origins,
+    pattern,
+    quota,
+    retention,
+    scopes,
+    whole_or_nothing,
+    words,
+)
 
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
 BUILDERS = ("auto", "docker", "direct")
 _SHOWN = 80  # characters of a value that is wrong
+# Values that commands read from the environment and that no file may hold.
+SECRETS = ("api_key", "token")
+# The kinds of API that each value of `auth` works with.
+AUTHS = {
+    "none": ("http", "rest"),
+    "iam": ("http", "rest"),
+    "jwt": ("http",),
+    "key": ("rest",),
+}
 _LIKE = 0.86  # similarity above which a section is [deployer] misspelt; that of [deploy] is below
 MANAGED_BY = "python -m deployer"
-# What CloudWatch Logs accepts (Logs-2).
-RETENTION_DAYS = (
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
-    1096, 1827, 2192, 2557, 2922, 3288, 3653,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,13 @@ class Settings:
     log_retention_days: int | None = 14
     tracing: bool = False
     api: str = "http"
+    auth: str = "none"
+    jwt_issuer: str | None = None
+    jwt_audience: tuple[str, ...] = ()
+    jwt_scopes: tuple[str, ...] = ()
+    key_rate_limit: int = 50
+    key_burst_limit: int = 100
+    key_quota: str | None = None
     cors_origins: tuple[str, ...] = ("*",)
     cors_headers: tuple[str, ...] = ("content-type",)
     cors_exposed_headers: tuple[str, ...] = ()
@@ -194,99 +219,6 @@ class Settings:
         return f"arn:{self.partition}:s3:::{self.bucket}"
 
 
-def integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]+", text) or not low <= int(text) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(text)
-
-    return parse
-
-
-def whole_or_nothing(low: int) -> Callable[[str], int | None]:
-    def parse(text: str) -> int | None:
-        if not text:
-            return None
-        if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < low:
-            raise ValueError(f"must be a whole number from {low} to 999999, or nothing")
-        return int(text)
-
-    return parse
-
-
-def pattern(expression: str, description: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not re.fullmatch(expression, text):
-            raise ValueError(f"must be {description}")
-        return text
-
-    return parse
-
-
-def boolean(text: str) -> bool:
-    known = configparser.ConfigParser.BOOLEAN_STATES
-    if text.lower() not in known:
-        raise ValueError("must be yes or no")
-    return known[text.lower()]
-
-
-def retention(text: str) -> int | None:
-    if text == "never":
-        return None
-    if text not in map(str, RETENTION_DAYS):
-        raise ValueError(f"must be never or one of {', '.join(map(str, RETENTION_DAYS))}")
-    return int(text)
-
-
-def origins(text: str) -> tuple[str, ...]:
-    urls = tuple(text.split())
-    if not all(re.fullmatch(r"\*|https?://[^/\s'\"$#\\]+", url) for url in urls):
-        raise ValueError(
-            "must be origins such as https://example.com, separated by spaces, or *, or nothing"
-        )
-    return urls
-
-
-def header_names(text: str) -> tuple[str, ...]:
-    names = text.lower().split()
-    if any(re.fullmatch("[a-z0-9_-]+", name) is None for name in names):
-        raise ValueError("must be names of headers such as x-request-id, separated by spaces")
-    return tuple(dict.fromkeys(names))
-
-
-def image(text: str) -> str | None:
-    if text and (text == "scratch" or not re.fullmatch(r"[a-z0-9][\w./:@-]*", text)):
-        raise ValueError("must be an image such as public.ecr.aws/lambda/python:3.12, or nothing")
-    return text or None
-
-
-def command(text: str) -> str:
-    if not all(train_commands(text)):
-        raise ValueError("must be a command such as python train.py, or several with && between")
-    return text
-
-
-def train_commands(text: str) -> list[list[str]]:
-    """Return the commands of the setting `train`, each as its words; && stands between them.
-
-    Raises:
-        ValueError: a quote is not closed.
-    """
-    commands: list[list[str]] = [[]]
-    for word in shlex.split(text):
-        if word == "&&":
-            commands.append([])
-        else:
-            commands[-1].append(word)
-    return commands
-
-
-def optional_arn(text: str) -> str | None:
-    if text and not re.fullmatch(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", text):
-        raise ValueError("must be the ARN of an IAM policy, or nothing")
-    return text or None
-
-
 @dataclass(frozen=True)
 class Setting:
     """One line of [deployer]: parser, meaning, and whether [deployer:NAME] may hold it as well."""
@@ -367,6 +299,33 @@ SETTINGS: dict[str, Setting] = {
         "kind of the API: http answers with the execution record, rest with plain JSON and status "
         "codes, at 3.5 times the price per call",
     ),
+    "auth": Setting(
+        pattern("|".join(AUTHS), "none, iam, jwt or key"),
+        "who may call the API: none: everyone who knows the URL; iam: callers that sign with AWS "
+        "credentials; jwt: holders of a token (api = http); key: holders of an API key, which "
+        "meters and does not authenticate (api = rest)",
+    ),
+    "jwt_issuer": Setting(
+        issuer, "with auth = jwt, the URL of the issuer, exactly as tokens name it in `iss`"
+    ),
+    "jwt_audience": Setting(
+        words(50, 1024),
+        "with auth = jwt, the values of which a token's `aud` or else `client_id` must have one",
+    ),
+    "jwt_scopes": Setting(
+        scopes, "with auth = jwt, the scopes of which a token must have one; empty: none is asked"
+    ),
+    "key_rate_limit": Setting(
+        integer(1, 10000), "with auth = key, requests per second that the API accepts of one key"
+    ),
+    "key_burst_limit": Setting(
+        integer(1, 5000), "with auth = key, requests that the API accepts at once of one key"
+    ),
+    "key_quota": Setting(
+        quota,
+        "with auth = key, requests that the API accepts of one key in a period, such as 1000 per "
+        "day (or week, or month); empty: without end",
+    ),
     "cors_origins": Setting(origins, "origins whose pages may call the API; empty: CORS is off"),
     "cors_headers": Setting(header_names, "headers that these pages may send"),
     "cors_exposed_headers": Setting(header_names, "further headers that these pages may read"),
@@ -403,7 +362,7 @@ def load_settings(
     variables = {
         name[len(VARIABLE) :].lower(): text
         for name, text in sorted(environment.items())
-        if name.startswith(VARIABLE)
+        if name.startswith(VARIABLE) and name[len(VARIABLE) :].lower() not in SECRETS
     }
     _collect(
         given,
@@ -428,9 +387,31 @@ def load_settings(
         per_function[section.partition(":")[2]] = replace(
             defaults, **_parse(values_by_place, problems)
         )
+    settings = Settings(project=project, defaults=defaults, per_function=per_function, **values)
+    if not problems:
+        problems.extend(_contradictions(settings, given))
     if problems:
         raise ConfigError(problems, "README.md, Settings, lists all settings")
-    return Settings(project=project, defaults=defaults, per_function=per_function, **values)
+    return settings
+
+
+def _contradictions(settings: Settings, given: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """Yield what is wrong with settings that are right one by one."""
+    place, _ = given.get("auth", ("auth", ""))
+    if settings.api not in AUTHS[settings.auth]:
+        works = "; ".join(
+            f"api = {api} with auth = {', '.join(auth for auth in AUTHS if api in AUTHS[auth])}"
+            for api in ("http", "rest")
+        )
+        yield (
+            f"{place}: {settings.auth!r} does not work with api = {settings.api}; "
+            f"these work: {works}"
+        )
+    if settings.auth == "jwt":
+        examples = {"jwt_issuer": "https://login.example.com/", "jwt_audience": "my-service"}
+        for name, example in examples.items():
+            if not getattr(settings, name):
+                yield f"{place}: 'jwt' needs {name}, such as {name} = {example}"
 
 
 def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, str]]:

@@ -19,7 +19,8 @@ from deployer.engine.events import Emit, Note, StepFailed, StepFinished, StepSta
 from deployer.errors import ConfigError, TrainingFailed
 from deployer.hints import requirements_advice
 from deployer.project.manifest import MANIFEST, read_manifest
-from deployer.project.settings import Settings, train_commands
+from deployer.project.parsers import train_commands
+from deployer.project.settings import Settings
 
 RUNNING = "_DEPLOYER_TRAINING"  # is set in the environment of the training's programs
 _SAVED = (".joblib", ".pkl", ".pickle")  # endings of trained models

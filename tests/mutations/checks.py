@@ -73,7 +73,7 @@ MUTATIONS = [
     ),
     Mutation(
         "PRE-11",
-        "project/settings.py",
+        "project/parsers.py",
         "if not all(re.fullmatch(",
         "if False and not all(re.fullmatch(",
     ),

@@ -38,7 +38,7 @@ MUTATIONS = [
     Mutation(
         "Logs-1", "resources/logs.py", 'self.ours.check(f"log group {self.name}", tags)', "pass"
     ),
-    Mutation("Logs-2", "project/settings.py", "3288, 3653,", "3288,"),
+    Mutation("Logs-2", "project/parsers.py", "3288, 3653,", "3288,"),
     Mutation(
         "Logs-3",
         "resources/logs.py",

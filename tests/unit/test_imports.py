@@ -121,7 +121,7 @@ LAYERS = [
     },
     {"project.conditions"},
     {"project.expressions"},
-    {"files", "machine", "project.state_rules"},
+    {"files", "machine", "project.parsers", "project.state_rules"},
     {"aws.botocore_patches"},
     {"aws.foreign_answers"},
     {"children", "errors", "hints", "images.run_handler", "project.template"},

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.errors import ConfigError, NoProject
+from deployer.project.parsers import RETENTION_DAYS
 from deployer.project.settings import (
-    RETENTION_DAYS,
+    AUTHS,
     SETTINGS,
     FunctionSettings,
     Settings,
@@ -97,6 +98,13 @@ def test_every_setting_can_be_set_in_the_file(load):
         log_retention_days = never
         tracing = yes
         api = rest
+        auth = key
+        jwt_issuer = https://login.example.com/
+        jwt_audience = housing prices
+        jwt_scopes = predict
+        key_rate_limit = 5
+        key_burst_limit = 6
+        key_quota = 1000 per day
         cors_origins = https://a.example http://localhost:8080
         cors_headers = Content-Type x-api-key
         cors_exposed_headers = x-amzn-requestid
@@ -114,6 +122,13 @@ def test_every_setting_can_be_set_in_the_file(load):
         log_retention_days=None,
         tracing=True,
         api="rest",
+        auth="key",
+        jwt_issuer="https://login.example.com/",
+        jwt_audience=("housing", "prices"),
+        jwt_scopes=("predict",),
+        key_rate_limit=5,
+        key_burst_limit=6,
+        key_quota="1000 per day",
         cors_origins=("https://a.example", "http://localhost:8080"),
         cors_headers=("content-type", "x-api-key"),
         cors_exposed_headers=("x-amzn-requestid",),
@@ -233,6 +248,21 @@ def test_other_tools_sections_are_left_alone(load):
         ("cors_origins", "https://$a.example"),
         ("cors_headers", "x-a: b"),
         ("cors_exposed_headers", "x'"),
+        ("auth", "jwtt"),
+        ("auth", ""),
+        ("jwt_issuer", "login.example.com"),
+        ("jwt_issuer", "http://login.example.com/"),
+        ("jwt_issuer", "https://me:secret@login.example.com/"),
+        ("jwt_issuer", "https://login.example.com/?a"),
+        ("jwt_scopes", "a" * 65),
+        ("jwt_scopes", " ".join(map(str, range(11)))),
+        ("jwt_scopes", 'say "so"'),
+        ("key_rate_limit", "0"),
+        ("key_burst_limit", "5001"),
+        ("key_quota", "1000"),
+        ("key_quota", "0 per day"),
+        ("key_quota", "1000 per hour"),
+        ("key_quota", "2147483648 per month"),
         ("api", "soap"),
         ("api", ""),
         ("rate_limit", "0"),
@@ -258,6 +288,10 @@ def test_a_bad_value_is_refused_with_its_place_and_itself(problems, name, text):
         ("tracing", "ON", True),
         ("tracing", "0", False),
         ("cors_origins", "", ()),
+        ("jwt_issuer", "", None),
+        ("jwt_issuer", "http://127.0.0.1:8080/issuer", "http://127.0.0.1:8080/issuer"),
+        ("jwt_audience", "a b a", ("a", "b")),
+        ("key_quota", "2147483647 per month", "2147483647 per month"),
         ("permissions_boundary", "", None),
         (
             "permissions_boundary",
@@ -317,6 +351,47 @@ def test_all_problems_are_told_at_once_each_with_its_place(problems):
         "ephemeral_storage_mb, provisioned_concurrency, reserved_concurrency",
         "setup.cfg [deployer:forest] timeout_s: 'soon' must be a whole number from 1 to 900",
     ]
+
+
+@pytest.mark.parametrize(
+    "text, wrong",
+    [
+        ("auth = jwt\napi = rest", "'jwt' does not work with api = rest"),
+        ("auth = key", "'key' does not work with api = http"),
+    ],
+)
+def test_an_auth_that_the_kind_of_api_lacks_is_refused_with_those_that_work(problems, text, wrong):
+    issuer = "jwt_issuer = https://a.example\njwt_audience = x"
+    (problem,) = problems(f"[deployer]\n{issuer}\n{text}")
+    assert problem == (
+        f"setup.cfg [deployer] auth: {wrong}; these work: api = http with auth = none, iam, jwt; "
+        "api = rest with auth = none, iam, key"
+    )
+
+
+@pytest.mark.parametrize("auth, api", [(auth, api) for auth in AUTHS for api in AUTHS[auth]])
+def test_every_other_combination_is_taken(load, auth, api):
+    issuer = "jwt_issuer = https://a.example\njwt_audience = x"
+    settings = load(f"[deployer]\n{issuer}\napi = {api}", auth=auth)
+    assert (settings.auth, settings.api) == (auth, api)
+
+
+def test_tokens_without_issuer_or_audience_are_refused(problems):
+    assert problems("", {"DEPLOYER_AUTH": "jwt"}) == [
+        "environment DEPLOYER_AUTH: 'jwt' needs jwt_issuer, such as "
+        "jwt_issuer = https://login.example.com/",
+        "environment DEPLOYER_AUTH: 'jwt' needs jwt_audience, such as jwt_audience = my-service",
+    ]
+
+
+def test_what_invoke_reads_from_the_environment_is_no_setting_and_has_no_place_in_a_file(
+    load, problems
+):
+    environment = {"DEPLOYER_API_KEY": "a secret", "DEPLOYER_TOKEN": "another"}
+    assert load("", environment) == load("")
+    (problem,) = problems("[deployer]\napi_key = a secret")
+    assert problem.startswith("setup.cfg [deployer] api_key: unknown")
+    assert "a secret" not in problem
 
 
 def test_an_option_of_two_words_is_named_as_it_is_typed(problems):
