@@ -292,14 +292,14 @@ class Processes:
 
         code = ROOT / "lambda_src" if name == "ours" else self.folder
         command = f"{MODULES[name]}.handler"
+        arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}:1"
         version = Version(
-            name, name, "1", code, command, {**variables, **self._paths(name)}, 60.0, 1024
+            arn, name, "1", code, command, {**variables, **self._paths(name)}, 60.0, 1024
         )
         functions = Functions(
             self.folder,
             self.url,
-            "us-east-1",
-            lambda group, stream, lines: None,
+            lambda region, group, stream, lines: None,
             Credentials("key", "secret"),
         )
 

@@ -22,6 +22,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import IO
 
+from deployer.local import log_lines
 from deployer.local.invocation import (
     PAYLOAD_LIMIT,
     Invocation,
@@ -30,11 +31,14 @@ from deployer.local.invocation import (
     error_response,
 )
 from deployer.local.peer import is_process
+from deployer.local.residence import Gauge
 from deployer.local.runtime import RUNTIME_KEY
 from deployer.local.runtime_api import RuntimeApi
 
 # Lambda allows an init 10 s outside the function's timeout.
 INIT_TIMEOUT_S = 10.0
+# Between two looks at the memory of a process that works.
+_LOOK_S = 0.02
 # A process that the handler started can hold the output open after its parent was killed. Closing
 # an environment waits no longer for the end of the output.
 OUTPUT_TIMEOUT_S = 2.0
@@ -43,7 +47,7 @@ _HOST_VARIABLES = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH")  # they say wher
 # More than the 4 KB of a log that an answer may hold.
 _LATEST_LINES = 500
 
-WriteLog = Callable[[str, str, list[str]], None]  # takes group, stream and lines
+WriteLog = Callable[[str, str, str, list[str]], None]  # takes region, group, stream and lines
 
 
 class State(enum.Enum):
@@ -84,11 +88,13 @@ class Environment:
         self._current: Invocation | None = None  # not answered yet
         self._init_error: bytes | None = None
         self._latest: deque[str] = deque(maxlen=_LATEST_LINES)  # lines since the last START
+        self._init_ms: float | None = None  # until the first request's REPORT has told it
         self._copying = threading.Lock()  # held while output is on its way into the log
         self._stream = (
             f"{datetime.now(timezone.utc):%Y/%m/%d}/[{version.version}]{uuid.uuid4().hex}"
         )
         self._api = RuntimeApi(self)
+        self._began = time.monotonic()
         try:
             self._process = subprocess.Popen(
                 [*client, version.command],
@@ -101,6 +107,7 @@ class Environment:
         except OSError:
             self._api.server_close()
             raise
+        self._gauge = Gauge(self._process.pid, version.memory_mb)
         threading.Thread(target=self._api.serve_forever, args=(0.05,), daemon=True).start()
         self._output = threading.Thread(target=self._copy_output, daemon=True)
         self._output.start()
@@ -123,19 +130,29 @@ class Environment:
     def is_alive(self) -> bool:
         return not self._has_ended() and self._process.poll() is None
 
-    def wait_until_ready(self) -> Response | None:
-        """Wait for the init to end; return its error, or None if the process takes requests."""
+    def wait_until_ready(self, request_id: str = "") -> Response | None:
+        """Wait for the init to end; return its error, or None if the process takes requests.
+
+        Args:
+            request_id: of the request that waits; it fails if the init does.
+        """
         with self._changed:
-            self._changed.wait_for(
+            self._wait_for(
                 lambda: self._state is not State.STARTING, INIT_TIMEOUT_S + self.version.timeout_s
             )
-            if self._state not in (State.STARTING, State.ENDED):
+            if self._state not in (State.STARTING, State.ENDED) and not self._gauge.is_exceeded:
                 return None
             timed_out = self._state is State.STARTING
+        milliseconds = 1000 * (time.monotonic() - self._began)
         self.close()
         failure = Response(self._init_error or b"{}", is_error=True)
-        if timed_out:
-            failure = error_response("Sandbox.Timedout", "the init did not end in time")
+        if self._gauge.is_exceeded:
+            failure = log_lines.out_of_memory(request_id)
+        elif timed_out:
+            failure = error_response(log_lines.TIMEOUT, "the init did not end in time")
+        self._log(log_lines.init_report(milliseconds, failure))
+        self._log(log_lines.start(request_id, self.version.version))
+        self._log_end(request_id, 0.0, failure)
         return replace(failure, log=tuple(self._latest))
 
     def invoke(self, payload: bytes, request_id: str = "") -> Response | None:
@@ -148,21 +165,40 @@ class Environment:
                 return None
             self._offered = self._current = invocation
             self._enter(State.BUSY)
-            self._changed.wait_for(
+            self._wait_for(
                 lambda: invocation.response is not None or self._has_ended(),
                 self.version.timeout_s,
             )
             if invocation.response is None and self._has_ended():
                 return None
+        if self._gauge.is_exceeded:
+            self.close()
+            invocation.response = log_lines.out_of_memory(invocation.request_id)
         response = invocation.response or self._time_out(invocation)
         milliseconds = 1000 * (time.monotonic() - began)
         self._drain()
-        self._log(
-            f"END RequestId: {invocation.request_id}",
-            f"REPORT RequestId: {invocation.request_id}\tDuration: {milliseconds:.2f} ms\t"
-            f"Memory Size: {self.version.memory_mb} MB",
-        )
+        self._log_end(invocation.request_id, milliseconds, response)
         return replace(response, log=tuple(self._latest))
+
+    def _wait_for(self, is_done: Callable[[], bool], timeout_s: float) -> None:
+        """Wait, at most until the process holds more memory than it may."""
+        end = time.monotonic() + timeout_s
+        while not is_done():
+            self._changed.wait_for(is_done, min(_LOOK_S, end - time.monotonic()))
+            if self._gauge.look() or time.monotonic() >= end:
+                return
+
+    def _log_end(self, request_id: str, milliseconds: float, response: Response) -> None:
+        init_ms, self._init_ms = self._init_ms, None
+        lines = log_lines.last(
+            request_id,
+            milliseconds,
+            response,
+            memory_mb=self.version.memory_mb,
+            peak_mb=self._gauge.peak_mb,
+            init_ms=init_ms,
+        )
+        self._log(*lines)
 
     def _time_out(self, invocation: Invocation) -> Response:
         text = (
@@ -171,7 +207,7 @@ class Environment:
         )
         self.close()
         self._log(text)
-        return error_response("Sandbox.Timedout", text)
+        return error_response(log_lines.TIMEOUT, text)
 
     def close(self) -> None:
         """End the process, and answer a request that is under way with an error."""
@@ -193,6 +229,7 @@ class Environment:
         """
         with self._changed:
             if self._state is State.STARTING:
+                self._init_ms = 1000 * (time.monotonic() - self._began)
                 self._enter(State.READY)
             self._changed.wait_for(lambda: self._offered is not None or self._has_ended())
             invocation = self._offered
@@ -201,7 +238,7 @@ class Environment:
             self._offered = None
             invocation.fetched = True
         self._latest.clear()
-        self._log(f"START RequestId: {invocation.request_id} Version: {self.version.version}")
+        self._log(log_lines.start(invocation.request_id, self.version.version))
         return invocation
 
     def respond(self, request_id: str, payload: bytes, is_error: bool) -> bool:
@@ -250,7 +287,7 @@ class Environment:
                     self._log(*(line.decode(errors="replace") for line in lines))
         code = self._process.wait()
         with self._changed:
-            self._end(f"exit status {code}", retry_unfetched=True)
+            self._end(log_lines.ending(code), retry_unfetched=True)
 
     def _drain(self) -> None:
         """Wait until everything that the process has written is in the log."""
@@ -295,13 +332,16 @@ class Environment:
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "_HANDLER": version.command,
             **access,
+            "AWS_REGION": version.region,
+            "AWS_DEFAULT_REGION": version.region,
             RUNTIME_KEY: self.api_key,
             **version.environment,
         }
 
     def _log(self, *lines: str) -> None:
         self._latest.extend(lines)
-        self._write_log(f"/aws/lambda/{self.version.name}", self._stream, list(lines))
+        group = f"/aws/lambda/{self.version.name}"
+        self._write_log(self.version.region, group, self._stream, list(lines))
 
 
 def _has_output(pipe: IO[bytes], timeout_ms: int | None) -> bool:

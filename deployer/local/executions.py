@@ -11,6 +11,7 @@ from typing import Any
 from deployer.local import workflow
 from deployer.local.answers import Answer
 from deployer.local.process import ACCOUNT
+from deployer.local.telemetry import Telemetry
 
 # Executions at once: each holds its data several times over. The rest wait, as they would for the
 # one environment of a function.
@@ -31,7 +32,8 @@ class TimedOut(Exception):
 class Executions:
     """Starts executions for the APIs of the account."""
 
-    def __init__(self) -> None:
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
         self._executions = ThreadPoolExecutor(_MAX_EXECUTIONS, thread_name_prefix="integration")
         self._requests = threading.BoundedSemaphore(_MAX_REQUESTS)
         self.finished = 0  # requests that have ended
@@ -40,7 +42,7 @@ class Executions:
         """Answer StartSyncExecution, or raise Busy or TimedOut."""
         if not self._requests.acquire(blocking=False):
             raise Busy
-        execution = self._executions.submit(workflow.answer, ACCOUNT, request)
+        execution = self._executions.submit(workflow.answer, ACCOUNT, request, self._telemetry)
         try:
             return execution.result(timeout=timeout_s)
         except FutureTimeout:

@@ -47,7 +47,7 @@ class _Queue:
         if environment is None or not environment.is_alive():
             self.close()
             environment = self._environment = self._start()
-        return environment.wait_until_ready() or environment.invoke(payload, request_id)
+        return environment.wait_until_ready(request_id) or environment.invoke(payload, request_id)
 
     def close(self) -> None:
         environment, self._environment = self._environment, None
@@ -68,15 +68,12 @@ class Functions:
         self,
         code: Path,
         endpoint: str,
-        region: str,
         write_log: WriteLog,
         credentials: Credentials,
         client: list[str] | None = None,
     ) -> None:
         self._code = code
         self._access = {
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
             "AWS_ENDPOINT_URL": endpoint,
@@ -88,6 +85,7 @@ class Functions:
 
     def invoke(self, version: Version, payload: bytes, request_id: str = "") -> Response:
         """Answer a request; without an id it gets a new one."""
+        request_id = request_id or str(uuid.uuid4())
         with self._lock:
             queue = self._queues.get(version.identity)
             if queue is None:

@@ -21,12 +21,13 @@ from deployer.local.functions import Functions
 from deployer.local.guard import Guard, access_key
 from deployer.local.http_api import BODY_LIMIT, PREFIX, HttpApis
 from deployer.local.lambda_api import LambdaApi
-from deployer.local.moto_backend import mends
+from deployer.local.moto_backend import mends, metrics
 from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.moto_backend.application import Application
-from deployer.local.process import ACCOUNT, HEALTH, REGION, RESET, Credentials
+from deployer.local.process import ACCOUNT, HEALTH, RESET, Credentials
 from deployer.local.rest_api import PREFIX as REST_PREFIX
 from deployer.local.rest_api import RestApis
+from deployer.local.telemetry import Telemetry
 from deployer.local.throttling import Throttles
 
 _CONTROL_BODY_LIMIT = 1024**3  # of the control plane: a model's file is one body
@@ -51,12 +52,14 @@ class Gateway:
         self._health = {"project": str(project), "pid": pid}
         self._account = account = MotoAccount(application)
         code = project / ".deployer" / "local" / "code"
-        self._functions = Functions(code, endpoint, REGION, account.write_log, credentials)
-        self._lambda = LambdaApi(account, self._functions)
-        self._executions = Executions()
+        self._functions = Functions(code, endpoint, account.write_log, credentials)
+        self._telemetry = telemetry = Telemetry(account)
+        self._lambda = LambdaApi(account, self._functions, telemetry)
+        self._executions = Executions(telemetry)
         throttles = Throttles()
-        self._http_apis = HttpApis(account, self._executions, throttles)
-        self._rest_apis = RestApis(account, self._executions, throttles)
+        self._http_apis = HttpApis(account, self._executions, throttles, telemetry)
+        self._rest_apis = RestApis(account, self._executions, throttles, telemetry)
+        metrics.mend(account.metrics)
         mends.apply(
             account.layers, endpoint, credentials.access_key, self._lambda.invoke_for_workflow
         )
@@ -100,9 +103,14 @@ class Gateway:
             self._guard.refusal(environ)
             or self._answer_own(environ)
             or self._lambda.answer(environ)
-            or _start_sync_execution(environ)
+            or self._start_sync_execution(environ)
             or control_plane.answer(self._account, environ)
         )
+
+    def _start_sync_execution(self, environ: Environ) -> Answer | None:
+        if environ.get("HTTP_X_AMZ_TARGET") != "AWSStepFunctions.StartSyncExecution":
+            return None
+        return workflow.answer(ACCOUNT, json.loads(read_body(environ)), self._telemetry)
 
     def _answer_own(self, environ: Environ) -> Answer | None:
         """Answer the deployer's own requests, and those for a pushed layer's bytes."""
@@ -121,12 +129,6 @@ class Gateway:
         """Empty the account: for tests and benchmarks, which need many and start few servers."""
         self._account.reset()
         self._functions.close()
-
-
-def _start_sync_execution(environ: Environ) -> Answer | None:
-    if environ.get("HTTP_X_AMZ_TARGET") != "AWSStepFunctions.StartSyncExecution":
-        return None
-    return workflow.answer(ACCOUNT, json.loads(read_body(environ)))
 
 
 def largest_body(path: str, headers: Mapping[str, str], key: str) -> int:

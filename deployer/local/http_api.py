@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from deployer.local.access_log import Request
 from deployer.local.answers import Answer, Environ, message, read_body
 from deployer.local.executions import Busy, Executions, TimedOut
 from deployer.local.moto_backend.account import HttpApi, Integration, MotoAccount
+from deployer.local.telemetry import Telemetry
 from deployer.local.throttling import Throttles
 
 PREFIX = "/_apis/"
@@ -18,10 +20,17 @@ BODY_LIMIT = 10 * 1024 * 1024  # Api-10
 class HttpApis:
     """Answers requests to all HTTP APIs of the account."""
 
-    def __init__(self, account: MotoAccount, executions: Executions, throttles: Throttles) -> None:
+    def __init__(
+        self,
+        account: MotoAccount,
+        executions: Executions,
+        throttles: Throttles,
+        telemetry: Telemetry,
+    ) -> None:
         self._account = account
         self._executions = executions
         self._throttles = throttles
+        self._telemetry = telemetry
 
     def answer(self, environ: Environ) -> Answer:
         """Answer a request whose path is `/_apis/ID/PATH`."""
@@ -36,41 +45,53 @@ class HttpApis:
         cors["apigw-requestid"] = request_id
         if method == "OPTIONS" and api.cors:
             return 204, cors, b""  # Api-18: the gateway answers it, without the integration
-        status, headers, content = self._route(api, method, f"/{path}", environ, request_id)
+        request = Request(environ, f"/{path}", request_id, apiId=api_id, stage="$default")
+        answer = self._route(api, method, f"/{path}", environ, request)
+        self._telemetry.requested_http(api, request, answer)
+        status, headers, content = answer
         return status, {**headers, **cors}, content
 
     def _route(
-        self, api: HttpApi, method: str, path: str, environ: Environ, request_id: str
+        self, api: HttpApi, method: str, path: str, environ: Environ, request: Request
     ) -> Answer:
         keys = (f"{method} {path}", f"ANY {path}", "$default")
         key = next((key for key in keys if key in api.routes), None)
         if key is None:
-            return message(404, "Not Found")
+            return _own(request, 404, "Not Found")
+        request.route_key = key
         if not self._throttles.let_pass(api.api_id, api.throttle):
-            return message(429, "Too Many Requests")
+            return _own(request, 429, "Too Many Requests")
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
-            return message(413, "Request Entity Too Large")
+            return _own(request, 413, "Request Entity Too Large")
         integration = api.routes[key]
         if integration is None or integration.subtype != "StepFunctions-StartSyncExecution":
-            return message(500, "Internal Server Error")
-        return self._start_execution(integration, environ, request_id)
+            return _own(request, 500, "Internal Server Error")
+        with request.integration():
+            return self._start_execution(integration, environ, request)
 
     def _start_execution(
-        self, integration: Integration, environ: Environ, request_id: str
+        self, integration: Integration, environ: Environ, request: Request
     ) -> Answer:
         body = read_body(environ).decode("utf-8", errors="replace")
         named = integration.parameters.get("Name") == "$context.requestId"
-        request = {
-            "name": request_id if named else None,
+        execution = {
+            "name": request.id if named else None,
             "stateMachineArn": integration.parameters.get("StateMachineArn"),
             "input": body if integration.parameters.get("Input") == "$request.body" else "{}",
         }
         try:
-            return self._executions.start(request, integration.timeout_s)
+            return self._executions.start(execution, integration.timeout_s)
         except Busy:
-            return message(429, "Too Many Requests")
+            return _own(request, 429, "Too Many Requests")
         except TimedOut:
-            return message(503, "Service Unavailable")
+            request.integration_error = "Endpoint request timed out"
+            return _own(request, 503, "Service Unavailable")
+
+
+def _own(request: Request, status: int, text: str) -> Answer:
+    """Answer by the gateway itself."""
+    request.error = text
+    return message(status, text)
 
 
 def _cors_headers(settings: Mapping[str, Any] | None, origin: str) -> dict[str, str]:

@@ -30,6 +30,10 @@ class Version:
     memory_mb: int
 
     @property
+    def region(self) -> str:
+        return self.arn.split(":")[3]
+
+    @property
     def identity(self) -> str:
         """A hash of everything that a running process cannot change.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import uuid
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from deployer.local.guard import credential_scope
 from deployer.local.invocation import PAYLOAD_LIMIT, Response, Version
 from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.process import REGION
+from deployer.local.telemetry import Telemetry
 
 _PATH = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
 THROTTLED = "Rate Exceeded."  # whatever the limit was
@@ -26,10 +28,15 @@ class LambdaApi:
     """Invokes functions by name or ARN."""
 
     def __init__(
-        self, account: MotoAccount, functions: Functions, events: Events | None = None
+        self,
+        account: MotoAccount,
+        functions: Functions,
+        telemetry: Telemetry,
+        events: Events | None = None,
     ) -> None:
         self._account = account
         self._functions = functions
+        self._telemetry = telemetry
         self._events = events or Events()
 
     def answer(self, environ: Environ) -> Answer | None:
@@ -42,6 +49,7 @@ class LambdaApi:
         payload = read_body(environ)
         region = credential_scope(environ)[0] or REGION
         if self._account.is_stopped(function, region):
+            self._telemetry.throttled(function, region)
             return _refuse(429, "TooManyRequestsException", THROTTLED)
         version = self._version(function, unquote(qualifier[1]) if qualifier else None, region)
         if version is None:
@@ -63,8 +71,13 @@ class LambdaApi:
         if kind == "Event":
             self._start_event(version, payload or b"{}")
             return 202, {}, b""
-        response = self._functions.invoke(version, payload or b"{}")
-        headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version.version}
+        request_id = str(uuid.uuid4())
+        response = self._invoke(version, payload or b"{}", request_id)
+        headers = {
+            "Content-Type": "application/json",
+            "X-Amz-Executed-Version": version.version,
+            "x-amzn-RequestId": request_id,
+        }
         if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail" and kind == "RequestResponse":
             log = "".join(f"{line}\n" for line in response.log).encode()[-_LOG_LIMIT:]
             headers["X-Amz-Log-Result"] = base64.b64encode(log).decode()
@@ -76,7 +89,7 @@ class LambdaApi:
         def attempt(request_id: str) -> Response | None:
             if not self._exists(version):
                 return None
-            return self._functions.invoke(version, payload, request_id)
+            return self._invoke(version, payload, request_id)
 
         self._events.start(attempt, self._account.event_retries(version.arn))
 
@@ -89,13 +102,19 @@ class LambdaApi:
         """Invoke a function for a task; return the payload and the kind of its error."""
         region = arn.split(":")[3]
         if self._account.is_stopped(arn, region):
+            self._telemetry.throttled(arn, region)
             raise _client_error(429, "TooManyRequestsException", THROTTLED)
         version = self._version(arn, None, region)
         if version is None:
             text = f"Function not found: {arn}"
             raise _client_error(404, "ResourceNotFoundException", text)
-        response = self._functions.invoke(version, payload)
+        response = self._invoke(version, payload, str(uuid.uuid4()))
         return response.payload, "Unhandled" if response.is_error else None
+
+    def _invoke(self, version: Version, payload: bytes, request_id: str) -> Response:
+        with self._telemetry.invocation(version) as invocation:
+            invocation.response = self._functions.invoke(version, payload, request_id)
+        return invocation.response
 
     def end_deleted(self) -> None:
         """End the environments of versions that are deleted."""

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from deployer.local import vtl
+from deployer.local.access_log import Request
 from deployer.local.answers import Answer, Environ, answer_json, message, read_body
 from deployer.local.executions import Busy, Executions, TimedOut
 from deployer.local.http_api import BODY_LIMIT
@@ -26,6 +27,7 @@ from deployer.local.moto_backend.rest_definition import (
     RestDefinition,
     RestIntegration,
 )
+from deployer.local.telemetry import Telemetry
 from deployer.local.throttling import Throttles
 
 PREFIX = "/_aws/execute-api/"  # LocalStack's, and with it moto's
@@ -61,10 +63,17 @@ class _Request:
 class RestApis:
     """Answers requests to all REST APIs of the account."""
 
-    def __init__(self, account: MotoAccount, executions: Executions, throttles: Throttles) -> None:
+    def __init__(
+        self,
+        account: MotoAccount,
+        executions: Executions,
+        throttles: Throttles,
+        telemetry: Telemetry,
+    ) -> None:
         self._account = account
         self._executions = executions
         self._throttles = throttles
+        self._telemetry = telemetry
 
     def answer(self, environ: Environ) -> Answer:
         """Answer a request whose path is `/_aws/execute-api/ID/STAGE/PATH`."""
@@ -91,6 +100,7 @@ class RestApis:
             "path": f"/{stage_name}{path}",
             "responseOverride": {"header": {}},
         }
+        entry = Request(environ, f"/{stage_name}{path}", request_id, apiId=api_id, stage=stage_name)
         try:
             if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
                 raise _Refused("REQUEST_TOO_LARGE")
@@ -98,11 +108,15 @@ class RestApis:
             if not self._throttles.let_pass(api_id, stage.throttle):
                 raise _Refused("THROTTLED")
             request = _Request(context, *_parameters(environ), _body(environ))
-            status, headers, content = self._integrate(integration, request)
+            with entry.integration():
+                answer = self._integrate(integration, request)
         except _Refused as refused:
-            status, headers, content = _gateway_response(
-                stage.definition, str(refused), context, _parameters(environ)[0]
-            )
+            kind = str(refused)
+            entry.error = _OWN[kind][1]
+            entry.integration_error = entry.error if kind == "INTEGRATION_TIMEOUT" else ""
+            answer = _gateway_response(stage.definition, kind, context, _parameters(environ)[0])
+        self._telemetry.requested_rest(stage, stage_name, entry, answer)
+        status, headers, content = answer
         return status, {**headers, **own}, content
 
     def _integrate(self, integration: RestIntegration, request: _Request) -> Answer:

@@ -14,6 +14,7 @@ from typing import Any
 from deployer.files import check_depth
 from deployer.local.answers import Answer, answer_json
 from deployer.local.moto_backend import interpreter
+from deployer.local.telemetry import Telemetry
 
 # Sfn-25: bytes of a state's input or output, in UTF-8.
 DATA_LIMIT = 262_144
@@ -31,15 +32,17 @@ class Refused(Exception):
         self.code = code
 
 
-def answer(account: str, request: Mapping[str, Any]) -> Answer:
+def answer(account: str, request: Mapping[str, Any], telemetry: Telemetry) -> Answer:
     """Answer StartSyncExecution, as Step Functions does over HTTP."""
     try:
-        return answer_json(200, start_sync_execution(account, request))
+        return answer_json(200, start_sync_execution(account, request, telemetry))
     except Refused as error:
         return answer_json(400, {"__type": error.code, "message": str(error)})
 
 
-def start_sync_execution(account: str, request: Mapping[str, Any]) -> dict[str, Any]:
+def start_sync_execution(
+    account: str, request: Mapping[str, Any], telemetry: Telemetry | None = None
+) -> dict[str, Any]:
     """Run a state machine to its end and return the execution record; times are seconds since 1970.
 
     Raises:
@@ -76,7 +79,10 @@ def start_sync_execution(account: str, request: Mapping[str, Any]) -> dict[str, 
             "billedMemoryUsedInMB": 64,
         },
     }
-    return {**record, **_outcome(execution)}
+    record |= _outcome(execution)
+    if telemetry is not None:
+        telemetry.executed(record, execution)
+    return record
 
 
 def _outcome(execution: interpreter.Execution) -> dict[str, Any]:

@@ -43,13 +43,20 @@ def becomes(environment: Environment, state: State) -> bool:
 def make(tmp_path: Path) -> Iterator[Callable[[], Environment]]:
     """Makes environments whose init ends when there is a file `started`."""
     (tmp_path / "app.py").write_text(HANDLER)
-    version = Version("arn", "name", "1", tmp_path, "app.main", {}, 20.0, 512)
+    version = Version(
+        "arn:aws:lambda:us-east-1:123456789012:function:name:1",
+        "name",
+        "1",
+        tmp_path,
+        "app.main",
+        {},
+        20.0,
+        512,
+    )
     made: list[Environment] = []
 
     def make() -> Environment:
-        made.append(
-            Environment(version, standard_library_client(), {}, lambda group, stream, lines: None)
-        )
+        made.append(Environment(version, standard_library_client(), {}, lambda *line: None))
         return made[-1]
 
     yield make

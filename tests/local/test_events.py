@@ -15,6 +15,7 @@ from deployer.local.functions import Functions
 from deployer.local.invocation import Response, Version
 from deployer.local.lambda_api import LambdaApi
 from deployer.local.moto_backend.account import Function, MotoAccount
+from deployer.local.telemetry import Telemetry
 
 ERROR, ANSWER = Response(b"{}", is_error=True), Response(b"1")
 
@@ -66,6 +67,7 @@ class OneFunction:
     def __init__(self) -> None:
         self.invoked: list[tuple[bytes, str]] = []
         self.twice = threading.Event()
+        self.counted: list[Any] = []
 
     def function(self, function: str, qualifier: str | None, region: str) -> Function:
         arn = f"arn:aws:lambda:{region}:123456789012:function:a:1"
@@ -80,6 +82,9 @@ class OneFunction:
     def event_retries(self, arn: str) -> int:
         return 1
 
+    def put_metrics(self, *put: Any) -> None:
+        self.counted.append(put)
+
     def unpack(self, digest: str, layers: list[bytes]) -> Path:
         return Path()
 
@@ -93,7 +98,8 @@ class OneFunction:
 def test_an_event_is_answered_at_once_and_tried_as_often_as_its_function_says() -> None:
     one, waits = OneFunction(), list[float]()
     wait = cast("Callable[[float], bool]", lambda seconds: bool(waits.append(seconds)))
-    api = LambdaApi(cast("MotoAccount", one), cast("Functions", one), Events(wait))
+    telemetry = Telemetry(cast("MotoAccount", one))
+    api = LambdaApi(cast("MotoAccount", one), cast("Functions", one), telemetry, Events(wait))
     environ: dict[str, Any] = {
         "PATH_INFO": "/2015-03-31/functions/a/invocations",
         "REQUEST_METHOD": "POST",

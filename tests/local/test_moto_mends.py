@@ -17,6 +17,8 @@ import tarfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -585,6 +587,61 @@ def tells_revisions(aws: Aws) -> bool:
     return found[:2] == [None, None] and found[2] is not None and len(set(found[2:])) == 1
 
 
+def measured(aws: Aws, statistic: str, *dimensions: str) -> Any:
+    """Return the values of a metric that was put with two dimensions, by those that are named."""
+    now = datetime.now(timezone.utc)
+    aws.call(
+        "cloudwatch",
+        "put_metric_data",
+        Namespace="Probe",
+        MetricData=[
+            {
+                "MetricName": "time",
+                "Dimensions": [{"Name": name, "Value": "x"} for name in ("one", "two")],
+                "Timestamp": now,
+                "Values": [float(number) for number in range(1, 101)],
+            }
+        ],
+    )
+    metric = {
+        "Namespace": "Probe",
+        "MetricName": "time",
+        "Dimensions": [{"Name": name, "Value": "x"} for name in dimensions],
+    }
+    answer = aws.call(
+        "cloudwatch",
+        "get_metric_data",
+        MetricDataQueries=[
+            {"Id": "a", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": statistic}}
+        ],
+        StartTime=now - timedelta(minutes=59),
+        EndTime=now + timedelta(minutes=1),
+    )
+    return answer["MetricDataResults"][0]["Values"]
+
+
+def computes_percentiles(aws: Aws) -> bool:
+    try:
+        return [measured(aws, name, "one", "two") for name in ("p50", "p99")] == [[50], [99]]
+    except AwsError:
+        return False
+
+
+def finds_a_metric_by_all_of_its_dimensions_in_any_order(aws: Aws) -> bool:
+    found = [measured(aws, "Sum", *names) for names in (("two", "one"), ("one",), ())]
+    return found == [[5050], [], []]
+
+
+def counts_what_a_service_does(aws: Aws) -> bool:
+    function(aws)
+    reserve = {"FunctionName": "probe", "ReservedConcurrentExecutions": 0}
+    aws.call("lambda", "put_function_concurrency", **reserve)
+    with suppress(AwsError):
+        aws.call("lambda", "invoke", FunctionName="probe", Payload=b"{}")
+    metrics = aws.call("cloudwatch", "list_metrics", Namespace="AWS/Lambda")["Metrics"]
+    return any(metric["MetricName"] == "Throttles" for metric in metrics)
+
+
 def executed(aws: Aws, definition: dict[str, Any], value: Any = None) -> dict[str, Any]:
     """Run a STANDARD state machine, which moto alone can run too, and return its description."""
     arn = aws.call(
@@ -714,6 +771,9 @@ def finds_nothing_by_a_filter(aws: Aws) -> bool:
 
 
 PROBES = [
+    computes_percentiles,
+    finds_a_metric_by_all_of_its_dimensions_in_any_order,
+    counts_what_a_service_does,
     hashes_manifests,
     ignores_bucket_policies_it_cannot_evaluate,
     never_reuses_a_versions_number,

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from deployer.local import process
 from tests.contract.test_apis import send
+from tests.local.test_telemetry import metric
+from tests.support.accounts import connect
 from tests.support.command_line import deployer
 
 # Its test shares a server, so one worker runs them all.
@@ -24,6 +27,14 @@ def test_a_service_answers_by_a_rest_api_and_goes_back_to_an_http_api(live: Path
     sample = json.loads((live / "samples" / "boston_housing.json").read_text())
     reply = send(url.rstrip("/"), body=json.dumps(sample).encode())
     assert reply.status == 200 and reply.headers["x-models-failed"] is None
+    assert send(url.rstrip("/"), "GET", "/nothing").status == 404
+    server = process.find(live)
+    assert server is not None
+    for stage in ({}, {"Stage": "live"}):
+        own = {"ApiName": "inference-dev", **stage}
+        names = ("Count", "4XXError", "5XXError")
+        counts = [metric(connect(server), "AWS/ApiGateway", name, "Sum", **own) for name in names]
+        assert counts[0] > counts[1] == 1 and counts[2] == 0
     results = deployer(live, "invoke", "--sample", "--local", "--json", environment=REST).json
     assert results == reply.json["results"] and len(results) == 3
     refused = deployer(live, "invoke", "--data", "{}", "--local", environment=REST, code=1)

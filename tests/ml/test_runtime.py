@@ -61,6 +61,20 @@ def leave(event, context):
     return os.getpid()
 
 
+def use(event, context):
+    megabytes, held_s = event
+    used = bytearray(b"x") * (megabytes * 1024 * 1024)
+    time.sleep(held_s)
+    return os.getpid()
+
+
+def reserve(event, context):
+    import mmap
+
+    with mmap.mmap(-1, event * 1024 * 1024):
+        return event
+
+
 def sized(event, context):
     return "x" * (event - 2)
 
@@ -95,7 +109,7 @@ class Log:
         self.written: list[tuple[str, str, str]] = []
         self._changed = threading.Condition()
 
-    def write(self, group: str, stream: str, lines: list[str]) -> None:
+    def write(self, region: str, group: str, stream: str, lines: list[str]) -> None:
         with self._changed:
             self.written += [(group, stream, line) for line in lines]
             self._changed.notify_all()
@@ -125,7 +139,6 @@ class Runner:
         self.functions = Functions(
             code.parent,
             "http://127.0.0.1:9",
-            "eu-west-3",
             self.log.write,
             Credentials("key", "secret"),
             client,
@@ -231,7 +244,13 @@ def test_an_exception_at_import_ends_the_init_and_every_call_tells_it(runner: Ru
         assert (error["errorType"], error["errorMessage"]) == ("ArithmeticError", "at import")
         assert "broken.py" in error["stackTrace"][-1]
     runner.log.wait_for("importing")
-    assert not any(line.startswith("START") for line in runner.log.lines())
+    assert [line.partition(" ")[0] for line in runner.log.lines()[-4:]] == [
+        "INIT_REPORT",
+        "START",
+        "END",
+        "REPORT",
+    ]
+    assert runner.log.lines()[-4].endswith("\tStatus: error\tError Type: ArithmeticError")
 
 
 def test_a_module_mended_after_a_failed_init_answers(runner: Runner) -> None:
@@ -316,9 +335,68 @@ def test_output_reaches_the_functions_log_between_its_marks(runner: Runner) -> N
     found = re.fullmatch(r"START RequestId: ([0-9a-f-]{36}) Version: 4", start)
     assert found is not None
     assert end == f"END RequestId: {found[1]}"
-    expected = rf"REPORT RequestId: {found[1]}\tDuration: \d+\.\d\d ms\tMemory Size: 512 MB"
-    assert re.fullmatch(expected, report)
+    expected = (
+        rf"REPORT RequestId: {found[1]}\tDuration: (\d+\.\d\d) ms\tBilled Duration: (\d+) ms\t"
+        r"Memory Size: 512 MB\tMax Memory Used: (\d+) MB\tInit Duration: (\d+\.\d\d) ms"
+    )
+    fields = re.fullmatch(expected, report)
+    assert fields is not None
+    duration, billed, used, init = map(float, fields.groups())
+    assert duration + init <= billed < duration + init + 1  # Lambda-33
+    assert 5 < used < 512 or sys.platform != "linux"
     assert lines.index(start) < lines.index(end) < lines.index(report)
+
+
+def test_only_the_first_report_of_a_process_tells_of_its_init(runner: Runner) -> None:
+    version = runner.version("app.echo")
+    for _ in range(2):
+        runner.answer(version)
+    first, second = (line for line in runner.log.lines() if line.startswith("REPORT"))
+    assert "Init Duration" in first and "Init Duration" not in second
+
+
+MEMORY_IS_COUNTED = pytest.mark.skipif(
+    sys.platform != "linux", reason="memory is limited on Linux only"
+)
+
+
+@MEMORY_IS_COUNTED
+@pytest.mark.parametrize("held_s", [0, 20])
+def test_memory_that_is_used_beyond_the_limit_ends_the_process_as_on_lambda(
+    runner: Runner, held_s: float
+) -> None:
+    """However short it is held; the next request gets a new process."""
+    version = runner.version("app.use", memory_mb=160)
+    before = runner.answer(version, [10, 0])
+    error = runner.error(version, [400, held_s])
+    assert error["errorType"] == "Runtime.OutOfMemory"
+    text = r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: signal: killed"
+    assert re.fullmatch(text, error["errorMessage"])
+    *_, end, report, exited = runner.log.lines()
+    assert end.startswith("END RequestId") and exited == error["errorMessage"]
+    assert "Max Memory Used: 160 MB" in report
+    assert report.endswith("Status: error\tError Type: Runtime.OutOfMemory")
+    assert not alive(before)
+    assert runner.answer(version, [10, 0]) != before
+
+
+@MEMORY_IS_COUNTED
+def test_memory_that_is_reserved_and_not_used_does_not_count(runner: Runner) -> None:
+    assert runner.answer(runner.version("app.reserve", memory_mb=160), 3000) == 3000
+
+
+@MEMORY_IS_COUNTED
+def test_an_init_that_uses_more_memory_than_there_is_fails_the_request(runner: Runner) -> None:
+    (runner.code / "greedy.py").write_text("x = bytearray(b'x') * 400_000_000\n", encoding="utf-8")
+    error = runner.error(runner.version("greedy.main", memory_mb=160))
+    assert error["errorType"] == "Runtime.OutOfMemory"
+    init, start, end, report, _ = runner.log.lines()[-5:]
+    assert re.fullmatch(
+        r"INIT_REPORT Init Duration: \d+\.\d\d ms\tPhase: init\tStatus: error\t"
+        r"Error Type: Runtime.OutOfMemory",
+        init,
+    )
+    assert [line.partition(" ")[0] for line in (start, end, report)] == ["START", "END", "REPORT"]
 
 
 def test_one_process_writes_to_one_stream_of_the_functions_group(runner: Runner) -> None:
@@ -351,6 +429,8 @@ def test_a_call_that_takes_too_long_is_ended_and_the_next_one_gets_a_new_process
     assert after != before
     assert error["errorMessage"] in runner.log.lines()
     assert f"END RequestId: {found[1]}" in runner.log.lines()
+    reports = [line for line in runner.log.lines() if line.startswith("REPORT")]
+    assert [line.endswith("\tStatus: timeout") for line in reports] == [False, True, False]
 
 
 def test_a_process_that_ends_itself_is_an_exit_error_and_the_next_call_gets_a_new_one(
@@ -364,6 +444,7 @@ def test_a_process_that_ends_itself_is_an_exit_error_and_the_next_call_gets_a_ne
         r"RequestId: [0-9a-f-]{36} Error: Runtime exited with error: exit status 7",
         error["errorMessage"],
     )
+    assert runner.log.lines()[-1] == error["errorMessage"]
     after = runner.answer(version, "stay")
     assert after != before
     assert not alive(before)
@@ -503,8 +584,7 @@ def predicting(
     functions = Functions(
         code,
         endpoint,
-        "eu-west-3",
-        lambda group, stream, lines: None,
+        lambda region, group, stream, lines: None,
         Credentials("key", "secret"),
         client,
     )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from deployer.local.answers import Environ
 from deployer.local.moto_backend import concurrency
 from deployer.local.moto_backend.application import Application
-from deployer.local.moto_backend.rest_definition import RestStage
-from deployer.local.process import ACCOUNT, REGION
+from deployer.local.moto_backend.metrics import Dimensions, MetricStore, Value
+from deployer.local.moto_backend.rest_definition import AccessLog, RestStage
+from deployer.local.process import ACCOUNT
 
 # Lines that are kept of each process of a function; AWS keeps all until their retention ends.
 _LOG_LINES = 5000
@@ -36,6 +37,8 @@ class HttpApi:
     """
 
     api_id: str
+    region: str
+    access_log: AccessLog | None
     cors: Mapping[str, Any] | None
     throttle: tuple[float, int] | None
     routes: Mapping[str, Integration | None]
@@ -63,6 +66,7 @@ class MotoAccount:
         self._application = application
         self._lock = threading.RLock()
         self.layers: dict[str, bytes] = {}  # by digest; moto itself forgets them
+        self.metrics = MetricStore()
 
     def answer(self, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
         """Let moto's server answer a request."""
@@ -76,6 +80,7 @@ class MotoAccount:
 
         with self._lock:
             moto_api_backend.reset()
+            self.metrics.clear()
 
     def function(self, function: str, qualifier: str | None, region: str) -> Function | None:
         """Look a function up by name or ARN, with or without a qualifier."""
@@ -160,7 +165,9 @@ class MotoAccount:
             for backend in apigatewayv2_backends[ACCOUNT].values():
                 if api_id in backend.apis:
                     api = backend.apis[api_id]
-                    return _http_api(api) if "$default" in api.stages else None
+                    if "$default" not in api.stages:
+                        return None
+                    return _http_api(api, backend.region_name)
         return None
 
     def rest_stage(self, api_id: str, stage_name: str) -> RestStage | None:
@@ -177,8 +184,11 @@ class MotoAccount:
                         settings.get(f"throttling{name}Limit") for name in ("Rate", "Burst")
                     )
                     return RestStage(
+                        backend.region_name,
+                        api.name,
                         api.deployments[stage.deployment_id].definition,
                         None if rate is None or burst is None else (rate, burst),
+                        _access_log(stage),
                     )
         return None
 
@@ -220,24 +230,47 @@ class MotoAccount:
 
         return apigatewayv2_backends[ACCOUNT][region].get_stage(api_id, stage_name)
 
-    def write_log(self, group: str, stream: str, lines: list[str]) -> None:
-        """Put lines into a log group of the default region.
+    def write_log(
+        self,
+        region: str,
+        group: str,
+        stream: str,
+        lines: Sequence[str],
+        times_s: Sequence[float] = (),
+    ) -> None:
+        """Put lines into a log group.
 
         Without the group they are lost, as on AWS without logs:CreateLogGroup (Logs-9).
+
+        Args:
+            times_s: when each line was written, in seconds since 1970; by default now.
         """
         from moto.logs.models import logs_backends
 
         with self._lock:
-            groups = logs_backends[ACCOUNT][REGION].groups
+            groups = logs_backends[ACCOUNT][region].groups
             if group not in groups:
                 return
             if stream not in groups[group].streams:
                 groups[group].create_log_stream(stream)
-            now = int(1000 * time.time())
+            times = times_s or [time.time()] * len(lines)
             groups[group].put_log_events(
-                stream, [{"timestamp": now, "message": line} for line in lines]
+                stream,
+                [
+                    {"timestamp": int(1000 * seconds), "message": line}
+                    for seconds, line in zip(times, lines, strict=True)
+                ],
             )
             del groups[group].streams[stream].events[:-_LOG_LINES]
+
+    def put_metrics(
+        self, region: str, namespace: str, values: Sequence[Value], *dimensions: Dimensions
+    ) -> None:
+        """Add each value to its metric, once for each set of dimensions."""
+        with self._lock:
+            for own in dimensions:
+                for value in values:
+                    self.metrics.put(region, namespace, own, value, time.time())
 
     def count_resources(self) -> int:
         """Count the resources of a service, without those that are deleted with their owner."""
@@ -270,11 +303,19 @@ class MotoAccount:
             return total
 
 
-def _http_api(api: Any) -> HttpApi:
+def _access_log(stage: Any) -> AccessLog | None:
+    settings = stage.access_log_settings or {}
+    destination, text = settings.get("destinationArn"), settings.get("format")
+    return AccessLog(destination, text) if destination and text else None
+
+
+def _http_api(api: Any, region: str) -> HttpApi:
     settings = api.stages["$default"].default_route_settings or {}
     rate, burst = settings.get("throttlingRateLimit"), settings.get("throttlingBurstLimit")
     return HttpApi(
         api_id=api.api_id,
+        region=region,
+        access_log=_access_log(api.stages["$default"]),
         cors=api.cors_configuration,
         throttle=None if rate is None or burst is None else (rate, burst),
         routes={

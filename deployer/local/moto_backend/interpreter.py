@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
+
+from deployer.local.moto_backend.execution_log import ExecutionLog, LoggedEvent
 
 
 class NoSuchMachine(Exception):
@@ -19,7 +22,10 @@ class NoSuchMachine(Exception):
 
 @dataclass(frozen=True)
 class Execution:
-    """A finished execution; `started` and `stopped` are seconds since 1970."""
+    """A finished execution; `started` and `stopped` are seconds since 1970.
+
+    `events` are those that its state machine logs, into the group with the ARN `log_group`.
+    """
 
     arn: str
     status: str
@@ -28,6 +34,8 @@ class Execution:
     output: Any
     error: str | None
     cause: str | None
+    log_group: str | None
+    events: Sequence[LoggedEvent]
 
 
 def find_machine(account: str, arn: str) -> Any:
@@ -50,18 +58,20 @@ def run(account: str, machine: Any, arn: str, name: str, text: str) -> Execution
     """Run a state machine to its end; `text` is the input, in JSON."""
     from moto.stepfunctions.parser.backend.execution import SyncExecution
 
+    execution_arn = arn.replace(":stateMachine:", ":express:") + f":{name}:{uuid.uuid4()}"
+    log = ExecutionLog(machine.loggingConfiguration, execution_arn)
     execution = SyncExecution(
         name=name,
         sm_type=machine.type,
         role_arn=machine.roleArn,
-        exec_arn=arn.replace(":stateMachine:", ":express:") + f":{name}:{uuid.uuid4()}",
+        exec_arn=execution_arn,
         account_id=account,
         region_name=arn.split(":")[3],
         state_machine=SimpleNamespace(
             arn=arn, name=machine.name, sm_type=machine.type, definition=machine.definition
         ),
         start_date=datetime.now(timezone.utc),
-        cloud_watch_logging_session=None,
+        cloud_watch_logging_session=log,
         input_data=text,
         activity_store={},
     )
@@ -74,4 +84,6 @@ def run(account: str, machine: Any, arn: str, name: str, text: str) -> Execution
         output=execution.output,
         error=execution.error,
         cause=execution.cause,
+        log_group=log.group,
+        events=tuple(log.events),
     )

@@ -47,11 +47,22 @@ class RestDefinition:
 
 
 @dataclass(frozen=True)
-class RestStage:
-    """A stage: the definition that it serves; `throttle` is rate and burst."""
+class AccessLog:
+    """The ARN of the log group that a stage's requests are written to, and the lines' format."""
 
+    destination: str
+    format: str
+
+
+@dataclass(frozen=True)
+class RestStage:
+    """A stage: its API's region and name, and what it serves; `throttle` is rate and burst."""
+
+    region: str
+    api_name: str
     definition: RestDefinition
     throttle: tuple[float, int] | None
+    access_log: AccessLog | None
 
 
 def definition_of(api: Any) -> RestDefinition:
