@@ -18,7 +18,7 @@ from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
 from deployer.project.answers import MEMBERS
 from deployer.project.settings import Settings
-from deployer.resources.apigateway.apis import Listed
+from deployer.resources.apigateway.apis import Catalogue, Listed
 from deployer.resources.apigateway.http_api import HTTP_APIS
 from deployer.resources.apigateway.rest_api import REST_APIS
 from deployer.resources.base import Ownership
@@ -105,7 +105,13 @@ def _is_entry(entry: Any) -> bool:
 
 
 def find_url(aws: Aws, settings: Settings) -> str:
-    """Return the URL of the deployed API, found by its tags, whatever its kind.
+    """Return the URL of the deployed API; raises what `find_api` raises."""
+    _, api = find_api(aws, settings)
+    return f"{api.endpoint}/"
+
+
+def find_api(aws: Aws, settings: Settings) -> tuple[Catalogue, Listed]:
+    """Return the deployed API and its kind, found by its tags, whatever its kind.
 
     While both kinds stand, it is that of the kind that the settings name.
 
@@ -115,7 +121,9 @@ def find_url(aws: Aws, settings: Settings) -> str:
     kinds = [HTTP_APIS, REST_APIS] if settings.api == "http" else [REST_APIS, HTTP_APIS]
     apis: list[Listed] = []
     for kind in kinds:
-        apis = apis or kind.ours(aws, Ownership(settings.tags))
+        apis = kind.ours(aws, Ownership(settings.tags))
+        if apis:
+            break
     if len(apis) != 1:
         number = f"{len(apis)} APIs" if apis else "no API"
         raise InvocationFailed(
@@ -123,7 +131,7 @@ def find_url(aws: Aws, settings: Settings) -> str:
             f"in account {settings.account}, {settings.region}",
             "delete all but one" if apis else "deploy it first: python -m deployer up",
         )
-    return f"{apis[0].endpoint}/"
+    return kind, apis[0]
 
 
 class Client:

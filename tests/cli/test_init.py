@@ -406,6 +406,7 @@ ARGUMENTS = {
     "image": ("--output", "image.tar"),
     "invoke": ("--sample", "--local"),
     "env": ("--local",),
+    "status": ("--local",),
     "releases": ("--local",),
     "rollback": ("--local", "--yes"),
     "promote": ("--local", "--yes"),

@@ -11,7 +11,16 @@ from tests.support.projects import ROOT
 DOCUMENT = ROOT / "docs" / "aws-behaviours.md"
 # The number of ids in a family. A new id needs a row there and a higher number here.
 FAMILIES = {"GEN": 15, "R": 26, "S3": 18, "ECR": 14, "Img": 17, "Iam": 16, "Logs": 14}
-FAMILIES |= {"Lambda": 37, "Pc": 14, "Sfn": 41, "Api": 34, "PERM": 21, "PRE": 17, "TEST": 26}
+FAMILIES |= {
+    "Cw": 6,
+    "Lambda": 37,
+    "Pc": 14,
+    "Sfn": 41,
+    "Api": 34,
+    "PERM": 21,
+    "PRE": 17,
+    "TEST": 26,
+}
 FAMILIES |= {"Rest": 17}
 ID = r"[A-Z][A-Za-z0-9]*-[0-9]+"
 

@@ -11,6 +11,7 @@ from tests.mutations import (
     functions,
     iam_and_logs,
     images,
+    metrics,
     rest,
     s3,
     transient,
@@ -27,6 +28,7 @@ _SECTIONS = (
     workflow,
     api,
     rest,
+    metrics,
     checks,
 )
 MUTATIONS = list(chain.from_iterable(section.MUTATIONS for section in _SECTIONS))

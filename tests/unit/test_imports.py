@@ -29,7 +29,7 @@ LAYERS = [
     {"commands.session"},
     {"commands.interrupts", "commands.options"},
     {"commands.group"},
-    {"local", "service.check", "service.plan_file"},
+    {"local", "service.check", "service.plan_file", "service.status"},
     {
         "report.cost",
         "report.live",
@@ -46,6 +46,7 @@ LAYERS = [
         "report.initialized",
         "report.layout",
         "report.releases",
+        "report.status",
         "report.values",
         "report.results",
         "service.up",
@@ -57,6 +58,7 @@ LAYERS = [
     {"service.initializing"},
     {"service.adding", "service.listing"},
     {"service.live", "service.validation"},
+    {"service.console", "service.metrics"},
     {"service.account", "service.comparison", "service.pruning"},
     {
         "service.examples",

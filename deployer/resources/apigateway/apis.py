@@ -27,12 +27,22 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class ApiMetrics:
+    """How CloudWatch names an API, and its counts of answers from 400 and from 500 on (Cw-5)."""
+
+    dimensions: Mapping[str, str]
+    client_errors: str
+    server_errors: str
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The APIs of one kind in an account. Their names are not unique (Api-1).
 
     Args:
         title: of the kind, such as "HTTP API".
         deletion: the command that deletes one by hand.
+        metrics: returns how CloudWatch counts an API.
     """
 
     title: str
@@ -41,6 +51,7 @@ class Catalogue:
     exists: Callable[[Aws, str], bool]
     is_served: Callable[[Aws, str], bool]
     remove: Callable[[Aws, str], None]
+    metrics: Callable[[Listed], ApiMetrics]
 
     def ours(self, aws: Aws, ours: Ownership) -> list[Listed]:
         """Return the APIs that carry our tags, oldest first."""

@@ -14,7 +14,7 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
-from deployer.resources.apigateway.apis import Api, Catalogue, Listed
+from deployer.resources.apigateway.apis import Api, ApiMetrics, Catalogue, Listed
 from deployer.resources.apigateway.calls import ABSENT, create, remove, write
 from deployer.resources.apigateway.cors import CorsFields, put_cors, read_cors, write_cors
 from deployer.resources.apigateway.integration import (
@@ -73,8 +73,18 @@ def _remove(aws: Aws, api_id: str) -> None:
     remove(aws, "delete_api", {"ApiId": api_id})
 
 
+def _metrics(api: Listed) -> ApiMetrics:
+    return ApiMetrics({"ApiId": api.api_id}, "4xx", "5xx")
+
+
 HTTP_APIS = Catalogue(
-    "HTTP API", "aws apigatewayv2 delete-api --api-id", _every, _exists, _is_served, _remove
+    "HTTP API",
+    "aws apigatewayv2 delete-api --api-id",
+    _every,
+    _exists,
+    _is_served,
+    _remove,
+    _metrics,
 )
 
 

@@ -14,7 +14,7 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
-from deployer.resources.apigateway.apis import Api, Catalogue, Listed
+from deployer.resources.apigateway.apis import Api, ApiMetrics, Catalogue, Listed
 from deployer.resources.apigateway.calls import ABSENT
 from deployer.resources.apigateway.rest_calls import create, remove, write
 from deployer.resources.apigateway.rest_definition import (
@@ -97,6 +97,10 @@ def _remove(aws: Aws, api_id: str) -> None:
     remove(aws, "delete_rest_api", {"restApiId": api_id})
 
 
+def _metrics(api: Listed) -> ApiMetrics:
+    return ApiMetrics({"ApiName": api.name, "Stage": STAGE}, "4XXError", "5XXError")
+
+
 REST_APIS = Catalogue(
     "REST API",
     "aws apigateway delete-rest-api --rest-api-id",
@@ -104,6 +108,7 @@ REST_APIS = Catalogue(
     _exists,
     _is_served,
     _remove,
+    _metrics,
 )
 
 
