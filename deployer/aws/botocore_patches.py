@@ -20,7 +20,7 @@ from deployer.aws.foreign_answers import refuse_foreign_answer
 # The services that every command calls; their clients are made beforehand.
 SERVICES = ("apigatewayv2", "apigateway", "s3", "iam", "lambda", "ecr", "logs", "stepfunctions")
 # The services that the deployer calls. A service that is missing here works, but slowly.
-KNOWN = ("sts", *SERVICES, "resourcegroupstaggingapi", "cloudwatch")
+KNOWN = ("sts", *SERVICES, "resourcegroupstaggingapi", "cloudwatch", "sns")
 
 
 class NoTerminal(Exception):

@@ -15,6 +15,9 @@ RATES: dict[str, tuple[float, int]] = {
     "apigateway:put_rest_api": (1, 1),
     "apigateway:create_deployment": (1 / 5, 1),
     "apigateway:delete_rest_api": (1 / 30, 1),
+    "cloudwatch:put_metric_alarm": (3, 3),  # Alarm-7
+    "cloudwatch:delete_alarms": (3, 3),
+    "cloudwatch:describe_alarms": (9, 9),
     "lambda": (15, 45),
     "lambda:get_function": (100, 100),
     # Ten times the concurrent executions, of which a new account may have ten (Lambda-28).

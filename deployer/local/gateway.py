@@ -21,7 +21,7 @@ from deployer.local.functions import Functions
 from deployer.local.guard import Guard, access_key
 from deployer.local.http_api import BODY_LIMIT, PREFIX, HttpApis
 from deployer.local.lambda_api import LambdaApi
-from deployer.local.moto_backend import mends, metrics
+from deployer.local.moto_backend import alarm_mends, mends, metrics
 from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.moto_backend.application import Application
 from deployer.local.process import ACCOUNT, HEALTH, RESET, Credentials
@@ -60,6 +60,7 @@ class Gateway:
         self._http_apis = HttpApis(account, self._executions, throttles, telemetry)
         self._rest_apis = RestApis(account, self._executions, throttles, telemetry)
         metrics.mend(account.metrics)
+        alarm_mends.mend(account.metrics)
         mends.apply(
             account.layers, endpoint, credentials.access_key, self._lambda.invoke_for_workflow
         )

@@ -137,6 +137,18 @@ def train_commands(text: str) -> list[list[str]]:
     return commands
 
 
+def topic(text: str) -> str | None:
+    if text and not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]{1,256}", text):
+        raise ValueError("must be the ARN of an SNS topic, or nothing")
+    return text or None
+
+
+def email(text: str) -> str | None:
+    if text and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", text):
+        raise ValueError("must be an address such as ops@example.com, or nothing")
+    return text or None
+
+
 def optional_arn(text: str) -> str | None:
     if text and not re.fullmatch(r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/\S+", text):
         raise ValueError("must be the ARN of an IAM policy, or nothing")

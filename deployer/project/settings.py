@@ -20,6 +20,7 @@ from deployer.project import folder
 from deployer.project.parsers import (
     boolean,
     command,
+    email,
     header_names,
     image,
     integer,
@@ -30,6 +31,7 @@ from deployer.project.parsers import (
     quota,
     retention,
     scopes,
+    topic,
     whole_or_nothing,
     words,
 )
@@ -93,6 +95,9 @@ class Settings:
     burst_limit: int = 200
     permissions_boundary: str | None = None
     keep_releases: int = 10
+    alarm_email: str | None = None
+    alarm_topic: str | None = None
+    alarm_failures: int = 1
     defaults: FunctionSettings = FunctionSettings()
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
     base_image: str | None = None
@@ -105,6 +110,11 @@ class Settings:
     partition: str = "aws"
     dns_suffix: str = "amazonaws.com"
     caller: str = ""
+
+    @property
+    def alarms(self) -> bool:
+        """Whether there are alarms."""
+        return bool(self.alarm_email or self.alarm_topic)
 
     def function(self, name: str) -> FunctionSettings:
         return self.per_function.get(name, self.defaults)
@@ -333,6 +343,14 @@ SETTINGS: dict[str, Setting] = {
     "burst_limit": Setting(integer(1, 5000), "requests that the API accepts at once"),
     "keep_releases": Setting(
         integer(2, 500), "how many releases stay in the account, to go back to"
+    ),
+    "alarm_email": Setting(
+        email,
+        "address that alarms go to (docs/operating.md), which cost: plan --cost; empty: no alarms",
+    ),
+    "alarm_topic": Setting(topic, "SNS topic of yours that alarms go to, by its ARN; empty: none"),
+    "alarm_failures": Setting(
+        integer(1, 1_000_000), "failures within five minutes from which on an alarm rings"
     ),
     "permissions_boundary": Setting(
         optional_arn, "IAM policy that limits the three roles, if your company requires one"

@@ -11,6 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from deployer.report.values import duration_text
+
 if TYPE_CHECKING:
     from deployer.service.metrics import ModelMetrics
     from deployer.service.status import ServedModel, Status
@@ -84,7 +86,7 @@ def _head(status: Status, now: datetime) -> Iterator[tuple[str, Text]]:
         "last hour",
         Text(
             f"{metrics.requests:,} requests, {metrics.client_errors:,} answered with 4xx, "
-            f"{metrics.server_errors:,} with 5xx, p99 {_ms(metrics.p99_ms)}; "
+            f"{metrics.server_errors:,} with 5xx, p99 {duration_text(metrics.p99_ms)}; "
             f"{metrics.executions:,} executions, {metrics.failed:,} failed"
         ),
     )
@@ -179,14 +181,8 @@ def _numbers(metrics: ModelMetrics | None) -> tuple[str, str, str, str, str]:
         cold = _UNKNOWN
     else:
         cold = f"{metrics.cold_starts:,}{' or more' if metrics.more else ''}"
-    percentiles = (_ms(metrics.p50_ms), _ms(metrics.p99_ms))
+    percentiles = (duration_text(metrics.p50_ms), duration_text(metrics.p99_ms))
     return (f"{metrics.requests:,}", f"{metrics.errors:,}", *percentiles, cold)
-
-
-def _ms(milliseconds: float | None) -> str:
-    if milliseconds is None:
-        return "-"
-    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:,.0f} ms"
 
 
 def _tail(status: Status) -> Iterator[tuple[str, Text]]:

@@ -70,3 +70,10 @@ def beginning(text: str, room: int) -> str:
     """Return a text, or its beginning if it has more than `room` characters."""
     room = max(room, _LEAST_ROOM)
     return text if len(text) <= room else f"{text[: room - len(_CUT)]}{_CUT}"
+
+
+def duration_text(milliseconds: float | None) -> str:
+    """Return a duration with two digits or more; "-" where there is none."""
+    if milliseconds is None:
+        return "-"
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:,.0f} ms"

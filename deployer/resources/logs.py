@@ -73,7 +73,7 @@ class LogGroup(Resource):
         self.ours.check(f"log group {self.name}", tags)
         return State(
             {"tags": self.ours.among(tags), **read_members(_SETTINGS, group)},
-            {"arn": _plain_arn(group)},
+            {"arn": _plain_arn(group), "metric_filters": group.get("metricFilterCount", 0)},
         )
 
     def create(self, aws: Aws, desired: Fields) -> Fields:

@@ -16,9 +16,10 @@ from deployer.project.settings import Settings
 from deployer.resources.base import Owned, Resource
 from deployer.resources.provisioned import OwnedProvisionedConcurrency
 from deployer.resources.stepfunctions import function_versions
-from deployer.service.declare import Trial, declare, other_api
+from deployer.service.alarms import alarm_resources
+from deployer.service.declare import Trial, declare, other_api, ownership
 from deployer.service.drift import with_origins
-from deployer.service.inventory import find_functions, undeclared
+from deployer.service.inventory import alarm_parts, find_functions, undeclared
 from deployer.service.provisioning import find_provisioned
 from deployer.service.release import Release
 from deployer.service.releases import PublishedRelease, needing, read_releases, window, workflow_of
@@ -162,8 +163,9 @@ def obsolete(
     served = function_versions(resolve(workflow.fields["definition"], lambda ref: ""))
     held = [held for held in account.provisioned if held.version not in served]
     extra = undeclared(settings, [name for name in account.others if name not in kept])
+    alarms = reversed(former_alarms(settings, account.actual))
     former = other_api(settings)  # deleted last, once the new one stands
-    return [*held, *extra, *([former] if account.actual.get(former.key) else [])]
+    return [*held, *extra, *alarms, *([former] if account.actual.get(former.key) else [])]
 
 
 def read_account(
@@ -181,6 +183,7 @@ def read_account(
     provisioned = find_provisioned(aws, settings, names, pool)
     actual = read_all(aws, resources, pool)
     actual[former.key] = found.result()
+    actual |= find_all(aws, former_alarms(settings, actual), pool)
     others = search()
     held = [*provisioned(), *find_provisioned(aws, settings, others, pool)()]
     actual |= find_all(aws, held, pool)
@@ -190,3 +193,9 @@ def read_account(
     releases = read_releases(aws, settings, versions)
     states = find_all(aws, undeclared(settings, others), pool)
     return Account({**actual, **states}, others, held, releases)
+
+
+def former_alarms(settings: Settings, actual: Actual) -> list[Owned]:
+    """Return what is to go of alarms that the settings do not want any more."""
+    wanted = {one.key for one in alarm_resources(settings, (), ownership(settings))}
+    return [one for one in alarm_parts(settings, actual) if one.key not in wanted]

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from deployer.aws.access import Aws
 from deployer.project.settings import Settings
+from deployer.service.alarms import alarm_arn, topic_arn
 
 
 def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -> list[str]:
@@ -28,11 +29,15 @@ def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -
         settings.workflow_arn,
         *(settings.function_arn(name) for name in functions),
         *(settings.log_group_arn(user) for user in (*functions, "workflow", "api")),
+        topic_arn(settings),
     }
+    alarms = alarm_arn(settings, "")
     arns = (str(mapping["ResourceARN"]) for mapping in mappings)
     # HTTP APIs are found by their tags anyway, and their ids are not ours to choose.
     return sorted(
         arn
         for arn in arns
-        if arn.removesuffix(":*") not in ours and arn.split(":")[2] != "apigateway"
+        if arn.removesuffix(":*") not in ours
+        and not arn.startswith(alarms)
+        and arn.split(":")[2] != "apigateway"
     )

@@ -109,10 +109,12 @@ def bill(
     requests: int,
     table: Any = None,
     api: str = "http",
+    alarms: int = 0,
 ) -> Bill:
     """Price a service.
 
     Args:
+        alarms: how many there are, for which one metric of the service's own is kept.
         api: its kind. Of a REST API, some regions' prices are those of the first 333 million calls.
 
     Raises:
@@ -136,6 +138,7 @@ def bill(
         _stored("S3", f"models, {stored:.1f} MB", stored, prices["s3_gb_month"]),
         _stored("ECR", f"an image of {IMAGE_MB} MB", IMAGE_MB, prices["ecr_gb_month"]),
         *(_ready(prices, architecture, model) for model in models if model.provisioned),
+        *([_watched(prices, alarms)] if alarms else []),
     ]
     return Bill(
         region,
@@ -203,6 +206,11 @@ def _ready(prices: Any, architecture: str, model: Model) -> Item:
         return Item(model.name, f"{detail}: no price of {architecture} is known here", 0.0, 0.0)
     gb_seconds = model.provisioned * model.memory_mb / _GB * SECONDS_A_MONTH
     return Item(model.name, detail, 0.0, tiered(gb_seconds, tiers))
+
+
+def _watched(prices: Any, alarms: int) -> Item:
+    month = tiered(alarms, prices["alarm_month"]) + tiered(1, prices["metric_month"])
+    return Item("alarms", f"{alarms} alarms, 1 metric", 0.0, month)
 
 
 def tiered(amount: float, tiers: Iterable[Sequence[Any]]) -> float:

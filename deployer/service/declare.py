@@ -31,6 +31,7 @@ from deployer.resources.provisioned import ProvisionedConcurrency, ProvisionedFi
 from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFields
 from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateMachineFields
 from deployer.service import rest_contract
+from deployer.service.alarms import alarm_resources
 from deployer.service.permissions import (
     api_policies,
     functions_policies,
@@ -80,6 +81,7 @@ def declare(
         *(provisioned(settings, served) for served in kept_ready(settings, release)),
         workflow(settings, release, trial),
         api(settings),
+        *alarm_resources(settings, names, ownership(settings)),
     ]
 
 

@@ -15,6 +15,7 @@ from deployer.resources.lambda_ import OwnedFunction, our_function_names
 from deployer.resources.logs import our_group_names
 from deployer.resources.s3 import ModelFiles, model_names
 from deployer.resources.stepfunctions import OwnedStateMachine
+from deployer.service.alarms import owned_alarm_resources
 from deployer.service.declare import api, bucket, logs, other_api, ownership, repository, roles
 from deployer.service.provisioning import find_provisioned
 
@@ -76,11 +77,25 @@ def take_inventory(
     found = others()
     names = tuple(sorted({*known, *found}))
     provisioned_too = find_provisioned(aws, settings, found, pool)
-    resources = [*everything(settings, names), *provisioned(), *provisioned_too()]
+    alarms = alarm_parts(settings, states)
+    resources = [*everything(settings, names), *provisioned(), *provisioned_too(), *alarms]
     new = [resource for resource in resources if resource.key not in states]
     states |= _find(aws, new, pool, foreign, keep_data)
     kept = frozenset(_kept(resources) if keep_data else ())
     return Inventory(names, resources, states, foreign, kept)
+
+
+def alarm_parts(settings: Settings, states: Actual) -> list[Owned]:
+    """Return what there may be of alarms.
+
+    None if the settings want none and the workflow's log group has no metric filter, which is
+    deleted after the others.
+    """
+    group = states.get("logs/workflow")
+    has_filter = group is not None and group.outputs.get("metric_filters", 0) > 0
+    if not (settings.alarms or has_filter):
+        return []
+    return owned_alarm_resources(settings, ownership(settings))
 
 
 def _find(

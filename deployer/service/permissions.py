@@ -9,6 +9,7 @@ from typing import Any
 
 from deployer.engine.compare import canonical_policy
 from deployer.project.settings import Settings
+from deployer.resources.alarms import Alarms
 from deployer.resources.apigateway.http_api import HttpApi
 from deployer.resources.apigateway.rest_api import RestApi
 from deployer.resources.base import LOG_DELIVERY, Resource
@@ -16,8 +17,10 @@ from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
 from deployer.resources.lambda_ import Function
 from deployer.resources.logs import LogGroup
+from deployer.resources.metric_filters import MetricFilter
 from deployer.resources.provisioned import ProvisionedConcurrency
 from deployer.resources.s3 import Bucket, ModelFile
+from deployer.resources.sns import Topic
 from deployer.resources.stepfunctions import StateMachine
 
 KINDS: tuple[type[Resource], ...] = (
@@ -32,6 +35,9 @@ KINDS: tuple[type[Resource], ...] = (
     StateMachine,
     HttpApi,
     RestApi,
+    MetricFilter,
+    Topic,
+    Alarms,
 )
 CENSUS = ("tag:GetResources",)
 # `check` does without these, and says so; so does `up`, which asks the last.
@@ -104,9 +110,10 @@ def to_read() -> list[str]:
 def to_write() -> list[str]:
     """Return the IAM actions that `up` needs besides those of `plan`.
 
-    It deletes the functions that are no longer declared.
+    It deletes functions and alarms that are no longer declared.
     """
-    actions = (*(kind.writes for kind in KINDS), Function.deletes, LogGroup.deletes)
+    undeclared = (Function, LogGroup, MetricFilter, Topic, Alarms)
+    actions = (*(kind.writes for kind in KINDS), *(kind.deletes for kind in undeclared))
     return [action for action in _ordered([*actions, ModelFile.deletes]) if action not in to_read()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deployer.project.settings import Settings
+from deployer.service.alarms import number_of_alarms
 from deployer.service.cost import DEFAULT_MILLISECONDS, Bill, Model, Unpriced, bill, calls_of
 from deployer.service.release import Release
 
@@ -35,4 +36,5 @@ def priced(settings: Settings, release: Release, times: Mapping[str, int], reque
     ]
     region = settings.region or ""
     architecture, definition = settings.architecture, release.definition
-    return bill(region, architecture, definition, models, requests, api=settings.api)
+    alarms = number_of_alarms(settings, release.names)
+    return bill(region, architecture, definition, models, requests, api=settings.api, alarms=alarms)

@@ -411,7 +411,8 @@ def test_permissions_named_in_the_documentation_are_those_of_the_calls(service: 
     service.overrides = {"per_function": {"random_forest": limits}}
     service.up()
     service.up(tracing=True, log_retention_days=None, cors_origins=())
-    service.up(per_function={})
+    service.up(alarm_email="ops@example.com")
+    service.up(per_function={}, alarm_email="other@example.com", alarm_failures=5)
     service.up()
     assert actions(service) - reading - set(permissions.to_write()) == set()
     service.plan()

@@ -642,6 +642,75 @@ def counts_what_a_service_does(aws: Aws) -> bool:
     return any(metric["MetricName"] == "Throttles" for metric in metrics)
 
 
+def filtered(aws: Aws, *lines: str) -> None:
+    """Make a metric filter of failed tasks, and write lines into its log group."""
+    group = {"logGroupName": "probe"}
+    aws.call("logs", "create_log_group", **group)
+    aws.call("logs", "create_log_stream", **group, logStreamName="one")
+    counted = {"metricName": "failed", "metricNamespace": "Probe", "metricValue": "1"}
+    aws.call(
+        "logs",
+        "put_metric_filter",
+        **group,
+        filterName="probe",
+        filterPattern='{ ($.type = "TaskFailed") || ($.type = "TaskTimedOut") }',
+        metricTransformations=[counted],
+    )
+    now = int(time.time() * 1000)
+    events = [{"message": line, "timestamp": now} for line in lines]
+    if events:
+        aws.call("logs", "put_log_events", **group, logStreamName="one", logEvents=events)
+
+
+def counts_metric_filters_of_a_log_group(aws: Aws) -> bool:
+    filtered(aws)
+    aws.call("logs", "create_log_group", logGroupName="probe2")
+    groups = aws.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix="probe")
+    return [group["metricFilterCount"] for group in groups] == [1, 0]
+
+
+def counts_lines_that_a_metric_filter_matches(aws: Aws) -> bool:
+    filtered(
+        aws, '{"type": "TaskFailed"}', '{"type": "TaskTimedOut"}', '{"type": "x"}', "TaskFailed"
+    )
+    now = datetime.now(timezone.utc)
+    metric = {"Namespace": "Probe", "MetricName": "failed", "Dimensions": []}
+    stat = {"Metric": metric, "Period": 3600, "Stat": "Sum"}
+    answer = aws.call(
+        "cloudwatch",
+        "get_metric_data",
+        MetricDataQueries=[{"Id": "a", "MetricStat": stat}],
+        StartTime=now - timedelta(minutes=59),
+        EndTime=now + timedelta(minutes=1),
+    )
+    return bool(answer["MetricDataResults"][0]["Values"] == [2])
+
+
+def evaluates_alarms(aws: Aws) -> bool:
+    def states() -> list[str]:
+        alarms = aws.pages("cloudwatch", "describe_alarms", "MetricAlarms")
+        return [alarm["StateValue"] for alarm in alarms]
+
+    for number, missing in enumerate(("missing", "notBreaching", "breaching")):
+        aws.call(
+            "cloudwatch",
+            "put_metric_alarm",
+            AlarmName=f"probe{number}",
+            Namespace="Probe",
+            MetricName="number",
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=5,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData=missing,
+        )
+    before = states()
+    datum = {"MetricName": "number", "Timestamp": datetime.now(timezone.utc), "Value": 5.5}
+    aws.call("cloudwatch", "put_metric_data", Namespace="Probe", MetricData=[datum])
+    return (before, states()) == (["INSUFFICIENT_DATA", "OK", "ALARM"], ["ALARM"] * 3)
+
+
 def executed(aws: Aws, definition: dict[str, Any], value: Any = None) -> dict[str, Any]:
     """Run a STANDARD state machine, which moto alone can run too, and return its description."""
     arn = aws.call(
@@ -771,6 +840,9 @@ def finds_nothing_by_a_filter(aws: Aws) -> bool:
 
 
 PROBES = [
+    counts_metric_filters_of_a_log_group,
+    counts_lines_that_a_metric_filter_matches,
+    evaluates_alarms,
     computes_percentiles,
     finds_a_metric_by_all_of_its_dimensions_in_any_order,
     counts_what_a_service_does,

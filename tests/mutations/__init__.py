@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import chain
 
 from tests.mutations import (
+    alarms,
     api,
     checks,
     every_service,
@@ -29,6 +30,7 @@ _SECTIONS = (
     api,
     rest,
     metrics,
+    alarms,
     checks,
 )
 MUTATIONS = list(chain.from_iterable(section.MUTATIONS for section in _SECTIONS))

@@ -206,7 +206,7 @@ MUTATIONS = [
     Mutation(
         "Pc-8",
         "service/inventory.py",
-        "*provisioned(), *provisioned_too()]",
-        "]",
+        "*provisioned(), *provisioned_too(), *alarms]",
+        "*alarms]",
     ),
 ]

@@ -130,6 +130,14 @@ def test_what_is_kept_ready_costs_while_idle(architecture: str, detail: str, mon
     assert ready.month == pytest.approx(month, abs=0.005)
 
 
+def test_alarms_cost_while_idle_and_nothing_without_them() -> None:
+    task = {"StartAt": "a", "States": {"a": {"Type": "Task", "Resource": "${x}", "End": True}}}
+    model = Model("x", 1024, 20, 1, 1.0)
+    quiet, watched = (bill("us-east-1", "x86_64", task, [model], 0, alarms=n) for n in (0, 12))
+    assert watched.idle[-1].detail == "12 alarms, 1 metric"
+    assert watched.idle_month - quiet.idle_month == pytest.approx(12 * 0.10 + 0.30)
+
+
 def test_an_unknown_region_says_so() -> None:
     with pytest.raises(
         Unpriced, match="no prices of mars-1 are known here, only those of us-east-1"

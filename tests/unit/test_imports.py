@@ -29,9 +29,11 @@ LAYERS = [
     {"commands.session"},
     {"commands.interrupts", "commands.options"},
     {"commands.group"},
-    {"local", "service.check", "service.plan_file", "service.status"},
+    {"local", "service.check", "service.plan_file", "service.status", "service.load"},
     {
         "report.cost",
+        "report.load",
+        "report.status",
         "report.live",
         "report.markdown",
         "report.mermaid",
@@ -46,7 +48,6 @@ LAYERS = [
         "report.initialized",
         "report.layout",
         "report.releases",
-        "report.status",
         "report.values",
         "report.results",
         "service.up",
@@ -75,17 +76,20 @@ LAYERS = [
     {"service.drift"},
     {"service.releases"},
     {"service.declare"},
+    {"service.alarms"},
     {"service.rest_contract"},
     {"service.rest_templates"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
     {"service.provisioning"},
     {"resources.apigateway.http_api", "resources.apigateway.rest_api", "resources.ecr"}
     | {"resources.iam", "resources.lambda_"}
-    | {"resources.logs", "resources.provisioned", "resources.s3", "resources.stepfunctions"}
+    | {"resources.alarms", "resources.metric_filters", "resources.sns"}
+    | {"resources.provisioned", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
     {"resources.apigateway.rest_stage"},
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")}
     | {f"resources.apigateway.{part}" for part in ("apis", "rest_calls", "rest_definition")},
+    {"resources.logs"},
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
     {"project.samples", "project.last_seen"},

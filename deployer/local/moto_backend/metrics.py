@@ -162,16 +162,16 @@ def answer_metric_data(store: MetricStore) -> None:
             stat = query["MetricStat"]["Stat"]
             if stat not in _STATISTICS and not _PERCENTILE.fullmatch(stat):
                 raise ValidationError(f"The value {stat} for parameter Stat is not supported.")
-            points = _points(self, store, query["MetricStat"], start_time, end_time)
+            found = points(self, store, query["MetricStat"], start_time, end_time)
             if scan_by == "TimestampDescending":
-                points.reverse()
+                found.reverse()
             label = query.get("Label") or f"{query['MetricStat']['Metric']['MetricName']}"
-            results.append(_result(query, label, points))
+            results.append(_result(query, label, found))
         for query in queries:
             if "MetricStat" not in query:
                 values, times = parse_expression(query["Expression"], results)
-                points = list(zip(times, values, strict=True))
-                results.append(_result(query, query.get("Label") or query["Id"], points))
+                found = list(zip(times, values, strict=True))
+                results.append(_result(query, query.get("Label") or query["Id"], found))
         hidden = {query["Id"] for query in queries if not query.get("ReturnData", True)}
         return [result for result in results if result["id"] not in hidden]
 
@@ -189,7 +189,7 @@ def _result(query: Mapping[str, Any], label: str, points: list[Any]) -> dict[str
     }
 
 
-def _points(
+def points(
     backend: Any, store: MetricStore, stat: Mapping[str, Any], start: datetime, end: datetime
 ) -> list[tuple[datetime, float]]:
     """Return time and value of each period that has one, the oldest first."""
@@ -200,12 +200,12 @@ def _points(
         if first <= moment < _naive(end):
             number = int((moment - first).total_seconds() // period_s)
             periods.setdefault(number, Sample()).add(sample)
-    points = []
+    found = []
     for number, sample in sorted(periods.items()):
         value = sample.statistic(stat["Stat"])
         if value is not None:
-            points.append((first + timedelta(seconds=number * period_s), value))
-    return points
+            found.append((first + timedelta(seconds=number * period_s), value))
+    return found
 
 
 def _samples(
