@@ -711,6 +711,26 @@ def evaluates_alarms(aws: Aws) -> bool:
     return (before, states()) == (["INSUFFICIENT_DATA", "OK", "ALARM"], ["ALARM"] * 3)
 
 
+def lists_alarms_by_prefix_and_state(aws: Aws) -> bool:
+    for name, missing in (("probe-quiet", "notBreaching"), ("probe-loud", "breaching")):
+        aws.call(
+            "cloudwatch",
+            "put_metric_alarm",
+            AlarmName=name,
+            Namespace="Probe",
+            MetricName="number",
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=5,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData=missing,
+        )
+    given = {"AlarmNamePrefix": "probe", "StateValue": "ALARM"}
+    listed = aws.call("cloudwatch", "describe_alarms", **given)["MetricAlarms"]
+    return [alarm["AlarmName"] for alarm in listed] == ["probe-loud"]
+
+
 def executed(aws: Aws, definition: dict[str, Any], value: Any = None) -> dict[str, Any]:
     """Run a STANDARD state machine, which moto alone can run too, and return its description."""
     arn = aws.call(
@@ -843,6 +863,7 @@ PROBES = [
     counts_metric_filters_of_a_log_group,
     counts_lines_that_a_metric_filter_matches,
     evaluates_alarms,
+    lists_alarms_by_prefix_and_state,
     computes_percentiles,
     finds_a_metric_by_all_of_its_dimensions_in_any_order,
     counts_what_a_service_does,

@@ -83,7 +83,10 @@ def _member(document: Any, path: str) -> Any:
 
 
 def evaluate_alarms(store: MetricStore) -> None:
-    """moto leaves an alarm as it was created; AWS evaluates it each minute."""
+    """moto leaves an alarm as it was created; AWS evaluates it each minute.
+
+    Of a prefix and a state, moto's listing regards the prefix alone.
+    """
     from moto.cloudwatch.responses import CloudWatchResponse
 
     @around(CloudWatchResponse, "describe_alarms")
@@ -92,7 +95,11 @@ def evaluate_alarms(store: MetricStore) -> None:
         for alarm in list(backend.alarms.values()):
             if not (alarm.metric_data_queries or alarm.rule):
                 _evaluate(backend, store, alarm)
-        return original(self)
+        answer = original(self)
+        state, listed = self._get_param("StateValue"), answer.result["MetricAlarms"]
+        wanted = [alarm for alarm in listed if state in (None, alarm.state_value)]
+        answer.result["MetricAlarms"] = wanted
+        return answer
 
 
 def _evaluate(backend: Any, store: MetricStore, alarm: Any) -> None:
