@@ -6,6 +6,7 @@
     SIGNATURE_KEY     the object of the same bucket that says what the model takes and gives
     SIGNATURE_SHA256  the hash that this object must have
     FAST_PATHS        on or off, see loading.py; set in the Dockerfile
+    LOG_INPUTS        yes: the line that is logged about a request holds the request, too
 
 Everything that does not depend on a request is done once, at import. Lambda imports the module
 before the first request and keeps the process for later ones. A problem found at import ends the
@@ -18,11 +19,12 @@ import gc
 import json
 import math
 import os
+import time
 
 import loading
 import signature
 import storage
-from contract import Features, ModelError, instances
+from contract import ENVELOPE, Features, InvalidInput, ModelError, instances
 
 TYPE_CHECKING = False  # see contract.py
 if TYPE_CHECKING:
@@ -158,6 +160,57 @@ if "AWS_LAMBDA_RUNTIME_API" in os.environ:
     gc.enable()
 
 
+LOG_INPUTS = os.environ.get("LOG_INPUTS") == "yes"
+
+
 def handler(event: Any, context: object) -> dict[str, Any]:
-    """Answer one request (see contract.instances) with {"model", "version", "predictions", ...}."""
-    return PREDICTOR.answer(event)  # type: ignore[union-attr]  # no branch in a request's path
+    """Answer one request (see contract.instances) with {"model", "version", "predictions", ...}.
+
+    Logs one line of JSON about it.
+    """
+    began = time.perf_counter()
+    try:
+        answer = PREDICTOR.answer(event)  # type: ignore[union-attr]  # no branch in a request's path
+    except Exception as error:
+        log(event, context, began, described(error))
+        raise
+    log(event, context, began, {"outcome": "skipped" if "skipped" in answer else "answered"})
+    return answer
+
+
+def log(event: Any, context: object, began: float, outcome: dict[str, Any]) -> None:
+    """Print the line about a request: its ids, the model, records, time and outcome.
+
+    Values of the request are in it only with LOG_INPUTS.
+    """
+    wrapped = isinstance(event, dict) and event.keys() == ENVELOPE
+    request = event["input"] if wrapped else event
+    batch = request.get("instances", [request]) if isinstance(request, dict) else None
+    line = {
+        "execution": event["execution"] if wrapped else None,
+        "request": getattr(context, "aws_request_id", None),
+        "model": PREDICTOR.name,  # type: ignore[union-attr]
+        "version": PREDICTOR.version,  # type: ignore[union-attr]
+        "records": len(batch) if isinstance(batch, list) else 0,
+        "ms": round(1000 * (time.perf_counter() - began), 2),
+        **outcome,
+    }
+    if LOG_INPUTS:
+        line["input"] = request
+    print(json.dumps(line))
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """Return how a request failed: a refusal without its message, which can quote the request.
+
+    A traceback holds the message of a ModelError, which is this code's own. The messages of other
+    libraries quote values, so they are left out, unless LOG_INPUTS allows them.
+    """
+    kind = type(error).__name__
+    message = {"message": str(error)} if LOG_INPUTS or isinstance(error, ModelError) else {}
+    if isinstance(error, InvalidInput):
+        return {"outcome": "refused", "error": kind, **message}
+    import traceback  # only when something fails
+
+    frames = "".join(traceback.format_tb(error.__traceback__, limit=-30))
+    return {"outcome": "failed", "error": kind, **message, "traceback": frames}

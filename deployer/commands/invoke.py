@@ -68,7 +68,8 @@ def command(
         if not last.succeeded:
             failure = last.failure()
             failure.document = {
-                "execution": {name: last.record.get(name) for name in ("status", "error", "cause")}
+                "execution": {name: last.record.get(name) for name in ("status", "error", "cause")},
+                "request": last.request,
             }
             raise failure
         results = last.results
@@ -79,6 +80,8 @@ def command(
             print_output(stdout_console(color=options.color), last.output, latencies_s)
         else:
             print_results(stdout_console(color=options.color), results, latencies_s)
+        if not options.as_json and repeat == 1 and last.request:
+            click.echo(f"request {last.request}")
     answered, asked = fewest_answered(answers)
     if answered < asked and not allow_partial:
         click.echo(f"{answered} of {asked} models answered", err=True)

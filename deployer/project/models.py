@@ -108,8 +108,12 @@ class Model:
         """The key of its signature's S3 object, content-addressed as well."""
         return f"models/{self.name}/{self.signature_sha256}.json"
 
-    def environment(self, bucket: str) -> dict[str, str]:
-        """Return the variables by which the handler finds and checks the model (lambda_src/)."""
+    def environment(self, bucket: str, *, log_inputs: bool = False) -> dict[str, str]:
+        """Return the variables by which the handler finds and checks the model (lambda_src/).
+
+        Args:
+            log_inputs: whether it logs its requests.
+        """
         return {
             "MODEL": self.name,
             "BUCKET": bucket,
@@ -117,6 +121,7 @@ class Model:
             "SHA256": self.sha256,
             "SIGNATURE_KEY": self.signature_key,
             "SIGNATURE_SHA256": self.signature_sha256,
+            **({"LOG_INPUTS": "yes"} if log_inputs else {}),
         }
 
 

@@ -7,7 +7,6 @@ at once, each with its place. Knows no AWS.
 
 from __future__ import annotations
 
-import configparser
 import difflib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from deployer.errors import ConfigError
-from deployer.files import Unreadable, read_text
 from deployer.project import folder
 from deployer.project.parsers import (
     boolean,
@@ -35,6 +33,7 @@ from deployer.project.parsers import (
     whole_or_nothing,
     words,
 )
+from deployer.project.sections import read_sections
 
 SECTION = "deployer"
 VARIABLE = "DEPLOYER_"
@@ -49,7 +48,6 @@ AUTHS = {
     "jwt": ("http",),
     "key": ("rest",),
 }
-_LIKE = 0.86  # similarity above which a section is [deployer] misspelt; that of [deploy] is below
 MANAGED_BY = "python -m deployer"
 
 
@@ -79,6 +77,8 @@ class Settings:
     region: str | None = None
     architecture: str = "x86_64"
     log_retention_days: int | None = 14
+    log_inputs: bool = False
+    workflow_log: str = "errors"
     tracing: bool = False
     api: str = "http"
     auth: str = "none"
@@ -303,6 +303,11 @@ SETTINGS: dict[str, Setting] = {
         "empty; several are joined by &&",
     ),
     "log_retention_days": Setting(retention, "days until logs are deleted; never: they are kept"),
+    "log_inputs": Setting(boolean, "the functions log their requests with all values"),
+    "workflow_log": Setting(
+        pattern("errors|all", "errors or all"),
+        "events of executions that are logged: errors, or all, with the times of each state",
+    ),
     "tracing": Setting(boolean, "X-Ray traces of workflow and functions"),
     "api": Setting(
         pattern("http|rest", "http or rest"),
@@ -374,7 +379,7 @@ def load_settings(
     """
     problems: list[str] = []
     folder.refuse_absent(project)
-    sections = _read_sections(project / folder.CONFIG, problems)
+    sections = read_sections(project / folder.CONFIG, SECTION, problems)
     given: dict[str, tuple[str, str]] = {}  # setting -> (place, text)
     _collect(given, sections.pop(SECTION, {}), f"setup.cfg [{SECTION}] ", SETTINGS, problems)
     variables = {
@@ -430,24 +435,6 @@ def _contradictions(settings: Settings, given: Mapping[str, tuple[str, str]]) ->
         for name, example in examples.items():
             if not getattr(settings, name):
                 yield f"{place}: 'jwt' needs {name}, such as {name} = {example}"
-
-
-def _read_sections(path: Path, problems: list[str]) -> dict[str, Mapping[str, str]]:
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(read_text(path), source=path.name)
-    except Unreadable as error:
-        problems.append(f"{path.name} {error}")
-    except configparser.Error as error:
-        problems.append(f"{path.name}: {' '.join(str(error).split())}")
-        return {}  # the parser is left with half a file
-    for name in parser.sections():
-        kind, _, function = name.partition(":")
-        alike = difflib.SequenceMatcher(None, kind.strip().lower(), SECTION).ratio() > _LIKE
-        if alike and (kind != SECTION or function != function.strip()):
-            meant = f"{SECTION}:{function.strip()}" if function else SECTION
-            problems.append(f"setup.cfg [{name}]: did you mean [{meant}]?")
-    return {name: parser[name] for name in parser.sections() if name.split(":")[0] == SECTION}
 
 
 def _collect(

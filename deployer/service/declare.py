@@ -254,7 +254,7 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
             memory_mb=limits.memory_mb,
             timeout_s=limits.timeout_s,
             ephemeral_storage_mb=limits.ephemeral_storage_mb,
-            environment=served.model.environment(settings.bucket),
+            environment=served.model.environment(settings.bucket, log_inputs=settings.log_inputs),
             tracing="Active" if settings.tracing else "PassThrough",
             command=None,
             reserved_concurrency=limits.reserved_concurrency,
@@ -323,7 +323,8 @@ def workflow(settings: Settings, release: Release, trial: Trial | None = None) -
             definition=definition,
             role_arn=settings.role_arn("workflow"),
             logging=LoggingFields(
-                level="ERROR",  # Sfn-6: an express execution leaves no other trace
+                # Sfn-6: an express execution leaves no other trace
+                level="ALL" if settings.workflow_log == "all" else "ERROR",
                 include_execution_data=False,
                 destination=f"{settings.log_group_arn('workflow')}:*",  # Logs-5
             ),

@@ -37,11 +37,13 @@ class Answer:
             what a REST API tells of it.
         seconds: from sending the request until the answer was read.
         http_status: tells how a REST API ends.
+        request: the id that API Gateway gave the request; its execution has it for a name.
     """
 
     record: dict[str, Any]
     seconds: float
     http_status: int = 200
+    request: str | None = None
 
     @property
     def succeeded(self) -> bool:
@@ -70,9 +72,10 @@ class Answer:
         error = self.record.get("error") or "no error name"
         cause = self.record.get("cause") or "no cause given"
         if self.http_status != 200:
-            text = f"HTTP {self.http_status}: {error}: {cause}"
+            text = f"HTTP {self.http_status}: {error}: {cause}{_named(self.request)}"
             return InvocationFailed(text, _advice(self.http_status))
-        return InvocationFailed(f"the execution {status}: {error}: {cause}")
+        text = f"the execution {status}: {error}: {cause}{_named(self.request)}"
+        return InvocationFailed(text)
 
 
 def fewest_answered(answers: Sequence[Answer]) -> tuple[int, int]:
@@ -167,12 +170,12 @@ class Client:
             ) from error
         seconds = self._clock() - started
         record = _record(response.status, response.getheader(REQUEST_ID), content)
+        names = (REQUEST_ID, "apigw-requestid", "x-amzn-requestid")
+        request = next(filter(None, map(response.getheader, names)), None)
         if record is None:
-            raise InvocationFailed(
-                f"{self.url} answered HTTP {response.status}: {_message(content)}",
-                _advice(response.status),
-            )
-        return Answer(record, seconds, response.status)
+            text = f"HTTP {response.status}: {_message(content)}{_named(request)}"
+            raise InvocationFailed(f"{self.url} answered {text}", _advice(response.status))
+        return Answer(record, seconds, response.status, request)
 
 
 def _record(status: int, request_id: str | None, content: bytes) -> dict[str, Any] | None:
@@ -195,6 +198,10 @@ def _record(status: int, request_id: str | None, content: bytes) -> dict[str, An
         return None
     ending = "TIMED_OUT" if status == 504 else "FAILED"
     return {"status": ending, "error": error.get("type"), "cause": error.get("message")}
+
+
+def _named(request: str | None) -> str:
+    return f" (request {request})" if request else ""
 
 
 _NOT_JSON = object()

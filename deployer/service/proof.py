@@ -23,7 +23,10 @@ _IAM_DEADLINE_S = 60.0
 _FAILURE_DEADLINE_S = 60.0
 _STATE_DEADLINE_S = 300.0
 _LOG_LINES = 10
-_NOISE = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START", "INIT_REPORT")
+# Lambda's own lines, and the handler's line about a request (lambda_src/predict.py).
+_NOISE = ("START RequestId", "END RequestId", "REPORT RequestId", "INIT_START", "INIT_REPORT") + (
+    '{"execution": ',
+)
 # How lambda_src/storage.py says that S3 answered 403 or 404.
 _NOT_READABLE = "is missing or forbidden"
 

@@ -264,7 +264,7 @@ def test_invoke_returns_the_end_of_its_own_log_where_it_is_asked_for(deployed: P
 
     first, second = (invoke(LogType="Tail") for _ in range(2))
     lines = base64.b64decode(second["LogResult"]).decode().splitlines()
-    assert [line.partition(" ")[0] for line in lines] == ["START", "END", "REPORT"]
+    assert [line.partition(" ")[0] for line in lines] == ["START", '{"execution":', "END", "REPORT"]
     assert first["LogResult"] != second["LogResult"]
     assert "LogResult" not in invoke()
     dry = {"InvocationType": "DryRun", "LogType": "Tail"}

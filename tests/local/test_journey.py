@@ -87,6 +87,11 @@ def test_the_answer_is_a_table_with_model_version_prediction_and_latency(deploye
     for name in MODELS:
         assert f"{name}" in ran.out and manifest["models"][name]["sha256"][:12] in ran.out
     assert "answered in" in ran.out and ran.err == ""
+    request = ran.out.splitlines()[-1].removeprefix("request ")
+    lines = function_log(deployed)
+    (line,) = (json.loads(line) for line in lines if f'"execution": "{request}"' in line)
+    assert (line["model"], line["records"], line["outcome"]) == ("random_forest", 1, "answered")
+    assert f"END RequestId: {line['request']}" in lines
 
 
 def test_a_second_up_makes_no_writing_call(deployed: Path) -> None:
@@ -205,15 +210,19 @@ def test_a_failing_json_invocation_prints_the_record_and_exits_with_1(deployed: 
     )
 
 
-def test_output_of_handlers_is_in_the_log_group(deployed: Path) -> None:
-    deployer(deployed, "invoke", "--sample", "--local")
+def function_log(deployed: Path) -> list[str]:
     events = account(deployed).pages(
         "logs",
         "filter_log_events",
         "events",
         logGroupName="/aws/lambda/inference-dev-random-forest",
     )
-    lines = [event["message"] for event in events]
+    return [event["message"] for event in events]
+
+
+def test_output_of_handlers_is_in_the_log_group(deployed: Path) -> None:
+    deployer(deployed, "invoke", "--sample", "--local")
+    lines = function_log(deployed)
     assert any(line.startswith("START RequestId") for line in lines)
     assert any(line.startswith("REPORT RequestId") for line in lines)
 

@@ -11,6 +11,7 @@ import math
 import os
 import pickle
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -546,6 +547,87 @@ def test_the_environment_makes_the_predictor_that_it_describes(
     assert storage.connections == 1
     assert (answer["model"], answer["version"]) == ("linear_regression", digest[:12])
     assert answer["predictions"] == pytest.approx([30.0], abs=1.5)
+
+
+@pytest.fixture
+def said(
+    handler: ModuleType, small: Any, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Any], Any]:
+    """Asks the handler, and returns the line that it logs."""
+    handler.__dict__["PREDICTOR"] = small
+    context = SimpleNamespace(aws_request_id="1-2")
+
+    def ask(event: Any) -> Any:
+        with contextlib.suppress(Exception):
+            handler.handler(event, context)
+        (line,) = capsys.readouterr().out.splitlines()
+        return json.loads(line)
+
+    return ask
+
+
+def test_one_line_is_logged_about_a_request_without_its_values(
+    said: Callable[[Any], Any], small: Any
+) -> None:
+    record = {"A": 8512.5, "B": 2, "C": 3}
+    line = said({"execution": "name", "input": {"instances": [record] * 3}})
+    milliseconds = line.pop("ms")
+    assert line == {
+        "execution": "name",
+        "request": "1-2",
+        "model": small.name,
+        "version": small.version,
+        "records": 3,
+        "outcome": "answered",
+    }
+    assert 0 < milliseconds < 60_000
+    bare = said(record)
+    assert (bare["execution"], bare["records"], bare["outcome"]) == (None, 1, "answered")
+
+
+@pytest.mark.parametrize(
+    ("event", "records"),
+    [({"A": "secret"}, 1), (["secret"], 0), ({"instances": "secret"}, 0), (None, 0)],
+)
+def test_a_refusal_is_logged_without_what_was_refused(
+    said: Callable[[Any], Any], event: Any, records: int
+) -> None:
+    line = said({"execution": "name", "input": event})
+    assert (line["outcome"], line["error"]) == ("refused", "InvalidInput")
+    assert line["records"] == records
+    assert "secret" not in json.dumps(line) and "traceback" not in line
+
+
+def test_a_failure_is_logged_with_its_traceback_and_no_foreign_words(
+    said: Callable[[Any], Any], handler: ModuleType, small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(rows: Any) -> Any:
+        raise LookupError("no town secret")
+
+    monkeypatch.setattr(small, "evaluate", fail)
+    line = said({"A": 1, "B": 2, "C": 3})
+    assert (line["outcome"], line["error"]) == ("failed", "LookupError")
+    assert "in predict" in line["traceback"] and "in fail" in line["traceback"]
+    assert "secret" not in json.dumps({**line, "traceback": ""})
+    monkeypatch.setattr(small, "evaluate", lambda rows: handler.math.nan * rows[:, 0])
+    line = said({"A": 1, "B": 2, "C": 3})
+    assert (line["error"], line["message"]) == (
+        "ModelError",
+        "the model's prediction is not a finite number",
+    )
+
+
+def test_a_request_is_logged_with_its_values_if_that_is_set(
+    said: Callable[[Any], Any], handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler, "LOG_INPUTS", True)
+    assert (
+        said({"execution": "e", "input": {"A": "x"}}).items()
+        >= {
+            "input": {"A": "x"},
+            "message": "A: must be a number, not string; B: missing; C: missing",
+        }.items()
+    )
 
 
 def test_a_name_that_utf8_cannot_hold_is_refused_like_any_other(small: Any) -> None:

@@ -36,7 +36,7 @@ MUTATIONS = [
         "destination=f\"{settings.log_group_arn('workflow')}:*\"",
         "destination=settings.log_group_arn('workflow')",
     ),
-    Mutation("Sfn-6", "service/declare.py", 'level="ERROR",  # Sfn-6', 'level="FATAL",  # Sfn-6'),
+    Mutation("Sfn-6", "service/declare.py", 'else "ERROR",', 'else "FATAL",'),
     Mutation(
         "Sfn-7", "project/workflow.py", '(".sync", ".sync:2", ".waitForTaskToken")', '(".sync",)'
     ),

@@ -111,7 +111,7 @@ LAYERS = [
     {"project.settings", "engine.graph"},
     {"images.context", "images.pip_command", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.saved", "project.folder"},
-    {"engine.plan"},
+    {"engine.plan", "project.sections"},
     {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {
         "engine.compare",

@@ -81,7 +81,15 @@ def test_the_error_of_a_rest_api_is_read(status: int, kind: str, ending: str) ->
     answer = told(status, {"error": {"type": kind, "message": "RM: missing"}}, REST)
     assert not answer.succeeded
     assert answer.record == {"status": ending, "error": kind, "cause": "RM: missing"}
-    assert answer.failure().message == f"HTTP {status}: {kind}: RM: missing"
+    assert answer.failure().message == f"HTTP {status}: {kind}: RM: missing (request 1)"
+
+
+def test_an_answer_and_an_error_name_their_request() -> None:
+    answer = told(200, {"status": "FAILED", "error": "E", "cause": "c"}, {"apigw-requestid": "a="})
+    assert answer.request == "a="
+    assert answer.failure().message == "the execution FAILED: E: c (request a=)"
+    with pytest.raises(InvocationFailed, match=r"HTTP 500: no \(request 7\)"):
+        told(500, {"message": "no"}, {"x-amzn-requestid": "7"})
 
 
 @pytest.mark.parametrize(

@@ -489,3 +489,5 @@ def test_a_models_key_and_environment_say_which_file_it_is(tmp_path):
         "SIGNATURE_KEY": f"models/forest/{digest}.json",
         "SIGNATURE_SHA256": digest,
     }
+    logging = model.environment("bucket", log_inputs=True)
+    assert logging == {**model.environment("bucket"), "LOG_INPUTS": "yes"}

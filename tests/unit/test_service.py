@@ -124,10 +124,15 @@ def test_the_api_may_start_this_workflow_and_nothing_else(resources: list[Resour
     assert start["Resource"] == [arn]
 
 
-def test_the_workflow_logs_its_errors(resources: list[Resource]) -> None:
+def test_the_workflow_logs_its_errors(settings: Settings, resources: list[Resource]) -> None:
     """Sfn-6: an express execution leaves no other trace; data of users stays out of it."""
     logging = field(resources, "workflow", "logging")
     assert (logging["level"], logging["include_execution_data"]) == ("ERROR", False)
+    release = load_release(settings)
+    whole = declare.declare(replace(settings, workflow_log="all", log_inputs=True), release)
+    assert field(whole, "workflow", "logging")["level"] == "ALL"
+    assert field(whole, "function/random_forest", "environment")["LOG_INPUTS"] == "yes"
+    assert "LOG_INPUTS" not in field(resources, "function/random_forest", "environment")
 
 
 def test_only_this_account_uses_the_roles_and_only_its_functions_pull(

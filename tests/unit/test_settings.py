@@ -96,6 +96,8 @@ def test_every_setting_can_be_set_in_the_file(load):
         reserved_concurrency = 4
         architecture = arm64
         log_retention_days = never
+        log_inputs = yes
+        workflow_log = all
         tracing = yes
         api = rest
         auth = key
@@ -120,6 +122,8 @@ def test_every_setting_can_be_set_in_the_file(load):
         region="eu-central-1",
         architecture="arm64",
         log_retention_days=None,
+        log_inputs=True,
+        workflow_log="all",
         tracing=True,
         api="rest",
         auth="key",
@@ -241,6 +245,8 @@ def test_other_tools_sections_are_left_alone(load):
         ("log_retention_days", "0"),
         ("log_retention_days", "None"),
         ("tracing", "perhaps"),
+        ("log_inputs", "maybe"),
+        ("workflow_log", "ALL"),
         ("cors_origins", "example.com"),
         ("cors_origins", "https://a.example/path"),
         ("cors_origins", "* ftp://x"),
