@@ -15,6 +15,7 @@ DeployerError             one line for the user, and one of advice
 +-- TrainingFailed        the user's training program failed
 +-- LocalError            the local AWS does not start or answer
 +-- InvocationFailed      the API could not be called
++-- LogsUnavailable       there are no such logs
 +-- MachineFailed         this machine refused: disk, rights, memory, threads, a missing package
 +-- Defect                none of these: a fault of the deployer
 +-- AwsError              AWS refused a call
@@ -120,6 +121,10 @@ class LocalError(DeployerError):
 
 class InvocationFailed(DeployerError):
     """The deployed API gave no usable answer."""
+
+
+class LogsUnavailable(DeployerError):
+    """Nothing is deployed, a name or a request is not known, or its logs are gone."""
 
 
 class MachineFailed(DeployerError):

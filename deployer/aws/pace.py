@@ -25,7 +25,7 @@ RATES: dict[str, tuple[float, int]] = {
     "logs:create_log_group": (5, 12),
     "logs:delete_log_group": (5, 12),
     "logs:describe_log_groups": (5, 15),
-    "logs:filter_log_events": (5, 10),
+    "logs:filter_log_events": (5, 10),  # Logs-15
 }
 # Both of API Gateway's services count as one.
 _ONE_SERVICE = {"apigateway": "apigatewayv2"}

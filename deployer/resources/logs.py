@@ -67,7 +67,7 @@ class LogGroup(Resource):
         group = next((group for group in groups if group["logGroupName"] == self.name), None)
         if group is None:
             return None
-        tags = _tags(aws, group)
+        tags = group_tags(aws, group)
         if tags is None:
             return None
         self.ours.check(f"log group {self.name}", tags)
@@ -120,7 +120,7 @@ def not_ready(error: AwsError) -> str | None:
     return "for CloudWatch Logs: the new log group is not seen yet" if new else None
 
 
-def _tags(aws: Aws, group: dict[str, Any]) -> Tags | None:
+def group_tags(aws: Aws, group: dict[str, Any]) -> Tags | None:
     """Return a group's tags; None for a deleted group that is still listed."""
     answer = aws.find(_ABSENT, "logs", "list_tags_for_resource", resourceArn=_plain_arn(group))
     return tags_from(answer["tags"]) if answer else None
@@ -150,5 +150,5 @@ def our_group_names(
 ) -> Iterator[str]:
     """Yield the names of our log groups with this prefix, except the known ones."""
     for group in listed(aws, prefix, prefix):
-        if group["logGroupName"] not in known and ours.marks(_tags(aws, group) or {}):
+        if group["logGroupName"] not in known and ours.marks(group_tags(aws, group) or {}):
             yield group["logGroupName"]

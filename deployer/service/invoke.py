@@ -73,9 +73,9 @@ class Answer:
         cause = self.record.get("cause") or "no cause given"
         if self.http_status != 200:
             text = f"HTTP {self.http_status}: {error}: {cause}{_named(self.request)}"
-            return InvocationFailed(text, _advice(self.http_status))
+            return InvocationFailed(text, _advice(self.http_status) or _logged(self.request))
         text = f"the execution {status}: {error}: {cause}{_named(self.request)}"
-        return InvocationFailed(text)
+        return InvocationFailed(text, _logged(self.request))
 
 
 def fewest_answered(answers: Sequence[Answer]) -> tuple[int, int]:
@@ -198,6 +198,10 @@ def _record(status: int, request_id: str | None, content: bytes) -> dict[str, An
         return None
     ending = "TIMED_OUT" if status == 504 else "FAILED"
     return {"status": ending, "error": error.get("type"), "cause": error.get("message")}
+
+
+def _logged(request: str | None) -> str:
+    return f"what was logged of it: python -m deployer logs --request={request}" if request else ""
 
 
 def _named(request: str | None) -> str:

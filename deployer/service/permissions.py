@@ -46,6 +46,7 @@ CHECK = (
     "lambda:GetAccountSettings",
     "states:ValidateStateMachineDefinition",
 )
+LOGS = ("logs:FilterLogEvents",)
 _ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
 
 
@@ -157,6 +158,11 @@ provisioned concurrency are on the same (PERM-20), the one that lists them on th
 its first write:
 
 {_listed(CHECK)}
+
+`logs` needs `logs:DescribeLogGroups` and `states:DescribeStateMachine` of those of `plan`, and adds
+this, on the service's log groups:
+
+{_listed(LOGS)}
 """
 
 

@@ -407,6 +407,7 @@ ARGUMENTS = {
     "invoke": ("--sample", "--local"),
     "env": ("--local",),
     "status": ("--local",),
+    "logs": ("--local",),
     "releases": ("--local",),
     "rollback": ("--local", "--yes"),
     "promote": ("--local", "--yes"),

@@ -264,7 +264,7 @@ def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:
 
     def shape(text: str) -> list[str]:
         return [
-            re.sub(r"\b[0-9a-f]{12}\b|[0-9.]+", "#", line.rstrip())
+            re.sub(r"(?<=^request )\S+|\b[0-9a-f]{12}\b|[0-9.]+", "#", line.rstrip())
             for line in text.strip().splitlines()
         ]
 

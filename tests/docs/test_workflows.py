@@ -98,7 +98,9 @@ def deploy(folder: Path, name: str) -> str:
 
 def shape(text: str) -> list[str]:
     """Return lines without versions and digits, which depend on the libraries that trained."""
-    return re.sub(r"\b[0-9a-f]{12}\b|\d[\d.]*", "#", text).splitlines()
+    return re.sub(
+        r"(?<=^request )\S+|\b[0-9a-f]{12}\b|\d[\d.]*", "#", text, flags=re.M
+    ).splitlines()
 
 
 def post(folder: Path, request: Any) -> Any:

@@ -731,6 +731,19 @@ def lists_alarms_by_prefix_and_state(aws: Aws) -> bool:
     return [alarm["AlarmName"] for alarm in listed] == ["probe-loud"]
 
 
+def merges_the_streams_of_a_group(aws: Aws) -> bool:
+    now = int(1000 * time.time())
+    aws.call("logs", "create_log_group", logGroupName="probe")
+    for stream, offset in (("one", 1), ("two", 0)):
+        aws.call("logs", "create_log_stream", logGroupName="probe", logStreamName=stream)
+        events = [{"timestamp": now + offset + more, "message": "x"} for more in (0, 2)]
+        place = {"logGroupName": "probe", "logStreamName": stream}
+        aws.call("logs", "put_log_events", **place, logEvents=events)
+    answer = aws.call("logs", "filter_log_events", logGroupName="probe")
+    times = [event["timestamp"] for event in answer["events"]]
+    return times == sorted(times)
+
+
 def executed(aws: Aws, definition: dict[str, Any], value: Any = None) -> dict[str, Any]:
     """Run a STANDARD state machine, which moto alone can run too, and return its description."""
     arn = aws.call(
@@ -867,6 +880,7 @@ PROBES = [
     computes_percentiles,
     finds_a_metric_by_all_of_its_dimensions_in_any_order,
     counts_what_a_service_does,
+    merges_the_streams_of_a_group,
     hashes_manifests,
     ignores_bucket_policies_it_cannot_evaluate,
     never_reuses_a_versions_number,

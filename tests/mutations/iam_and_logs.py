@@ -79,4 +79,16 @@ MUTATIONS = [
         '"logs:create_log_group": (5, 12)',
         '"logs:create_log_group": (500, 500)',
     ),
+    Mutation(
+        "Logs-15",
+        "aws/pace.py",
+        '"logs:filter_log_events": (5, 10)',
+        '"logs:filter_log_events": (500, 500)',
+    ),
+    Mutation(
+        "Logs-16",
+        "service/logs.py",
+        "# Logs-16: a page can be empty although there are more.",
+        'if not answer["events"]: return',
+    ),
 ]

@@ -41,7 +41,7 @@ LAYERS = [
         "report.tree",
     },
     {"report.plan"},
-    {"report.documents"},
+    {"report.documents", "report.logs"},
     {
         "report.added",
         "report.console",
@@ -57,7 +57,8 @@ LAYERS = [
         "service.switching",
     },
     {"service.initializing"},
-    {"service.adding", "service.listing"},
+    {"service.adding", "service.listing", "service.request_logs"},
+    {"service.logs"},
     {"service.live", "service.validation"},
     {"service.console", "service.metrics"},
     {"service.account", "service.comparison", "service.pruning"},
@@ -125,7 +126,7 @@ LAYERS = [
         "project.provenance",
         "aws.signin",
     },
-    {"project.conditions"},
+    {"project.conditions", "service.log_lines"},
     {"project.expressions"},
     {"files", "machine", "project.parsers", "project.state_rules"},
     {"aws.botocore_patches"},
@@ -176,6 +177,7 @@ PURE = {
     "project.state_rules",
     "project.workflow",
     "report.layout",
+    "service.log_lines",
     "service.rest_templates",
 }
 PURE_MAY = {
@@ -183,6 +185,7 @@ PURE_MAY = {
     "collections",
     "difflib",
     "dataclasses",
+    "datetime",
     "enum",
     "hashlib",
     "json",

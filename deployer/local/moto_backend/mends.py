@@ -41,6 +41,7 @@ def apply(layers: Layers, endpoint: str, access_key: str, invoke: InvokeFunction
     concurrency.mend_reservations()
     name_this_machine(endpoint)
     refuse_second_route()
+    merge_streams()
     rest_mends.apply()
     state_machine_versions.apply()
     remember_where_to()
@@ -197,6 +198,18 @@ def refuse_second_route() -> None:
         if config["stageName"] in self.stages:
             raise Conflict("Stage already exists")
         return original(self, config)
+
+
+def merge_streams() -> None:
+    """moto's FilterLogEvents lists stream after stream, unless it is asked not to; AWS never does.
+
+    AWS's parameter for it has no effect any more.
+    """
+    from moto.logs.models import LogGroup
+
+    @around(LogGroup, "filter_log_events")
+    def merge(original: Any, self: Any, *args: Any) -> Any:
+        return original(self, *args[:-1], True)
 
 
 def remember_where_to() -> None:

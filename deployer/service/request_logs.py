@@ -1,0 +1,126 @@
+"""All lines of one request: of the API, the workflow, and the functions that it invoked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from deployer.aws.access import Aws, tell_nobody
+from deployer.errors import AwsError, LogsUnavailable
+from deployer.project.settings import Settings
+from deployer.resources.base import Ownership
+from deployer.resources.logs import group_tags, listed
+from deployer.service.log_lines import Event, execution_name, invocations, named_in_causes
+from deployer.service.logs import DENIED, VENDED, Reader, Source
+
+# What API Gateway, Step Functions and Lambda give for ids, and ARNs of executions.
+_ID = re.compile(r"[\w.:/+=-]{1,256}")
+# A request takes 30 s at most (Api-13); the access log has a line at its end, in whole seconds.
+_BEFORE, _AFTER = timedelta(seconds=32), timedelta(seconds=5)
+_OTHER_STAGES = 10  # that are looked into for a request
+
+
+def check_id(text: str) -> str:
+    """Return the id in a text, of which an execution's ARN is one; raise ValueError for others."""
+    if not _ID.fullmatch(text.strip()):
+        raise ValueError(
+            f"{text!r} is no id of a request: invoke prints it, as the header apigw-requestid or "
+            "x-request-id of an answer does"
+        )
+    return execution_name(text.strip())
+
+
+def of_request(
+    aws: Aws, reader: Reader, sources: Sequence[Source], request: str, start: datetime
+) -> list[Event]:
+    """Return the lines of one request in the order of time; none if nothing names it.
+
+    Args:
+        request: the API's id of it, which is the execution's name, or Lambda's of an invocation.
+    """
+    naming = _naming(aws, reader, sources, request, start)
+    executions = {event.request for event in naming if event.is_handlers} - {None, request}
+    if executions:  # `request` is Lambda's
+        naming = _naming(aws, reader, sources, executions.pop() or "", start)
+    if not naming:
+        reader.refuse_if_none(sources)
+        return []
+    first, last = naming[0].time - _BEFORE, naming[-1].time + _AFTER
+    functions = [source for source in sources if source.name not in VENDED]
+    nearby = _sorted(
+        event
+        for lines in aws.together(
+            *(partial(_read, reader, source, first, last) for source in functions)
+        )
+        for event in lines
+    )
+    wanted = {event.invocation for event in naming if event.source not in VENDED}
+    wanted |= named_in_causes(naming)
+    own = [
+        event
+        for lines in invocations(nearby)
+        if wanted & {line.invocation for line in lines if line.invocation}
+        for event in lines
+    ]
+    vended = [event for event in naming if event.source in VENDED]
+    return _sorted([*vended, *own])
+
+
+def _naming(
+    aws: Aws, reader: Reader, sources: Sequence[Source], request: str, start: datetime
+) -> list[Event]:
+    """Return the lines that name a request."""
+    groups = aws.together(
+        *(partial(_read, reader, source, start, None, request) for source in sources)
+    )
+    return _sorted(event for lines in groups for event in lines)
+
+
+def _read(
+    reader: Reader, source: Source, start: datetime, end: datetime | None, containing: str = ""
+) -> list[Event]:
+    return list(reader.lines(source, start, end, containing))
+
+
+def _sorted(events: Iterable[Event]) -> list[Event]:
+    return sorted(events, key=lambda event: event.time_ms)
+
+
+def not_found(aws: Aws, settings: Settings, request: str, start: datetime) -> LogsUnavailable:
+    """Return the error for a request that nothing names here: it may be of another stage."""
+    stage = _stage_of(aws, settings, request, start)
+    if stage is not None:
+        return LogsUnavailable(
+            f"request {request} is of stage {stage}, not of {settings.stage}",
+            f"to see it: add --stage {stage}",
+        )
+    return LogsUnavailable(
+        f"no line of service {settings.service}, stage {settings.stage}, names request {request} "
+        f"since {start:%Y-%m-%d %H:%M} UTC",
+        "lines arrive some seconds late; for an older request, add --since 7d; of a request that "
+        "the API refused, only its access log tells",
+    )
+
+
+def _stage_of(aws: Aws, settings: Settings, request: str, start: datetime) -> str | None:
+    """Return another stage of this service whose API's log names a request.
+
+    None as well if the caller may not read the others' logs.
+    """
+    own = settings.log_group("api")
+    prefix = own.removesuffix(settings.stage)
+    ours = Ownership({"deployer:service": settings.service})
+    reader = Reader(aws, tell_nobody)
+    try:
+        others = [group for group in listed(aws, prefix, prefix) if group["logGroupName"] != own]
+        for group in others[:_OTHER_STAGES]:
+            tags = group_tags(aws, group) or {}
+            source = Source("api", group["logGroupName"], None)
+            if ours.marks(tags) and any(reader.lines(source, start, containing=request)):
+                return tags.get("deployer:stage")
+    except AwsError as error:
+        if error.code not in DENIED:
+            raise
+    return None

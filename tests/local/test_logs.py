@@ -1,0 +1,174 @@
+"""`logs` by the command line, against a service in a local AWS."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deployer.local import process
+from tests.support.accounts import connect
+from tests.support.command_line import deployer
+from tests.support.projects import ROOT
+
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local logs")
+
+
+@pytest.fixture(scope="module")
+def ids(deployed: Path) -> tuple[str, str]:
+    """The ids of a request that was answered, and of one that was refused."""
+    answered = deployer(deployed, "invoke", "--sample", "--local").out.splitlines()[-1]
+    refused = deployer(
+        deployed, "invoke", "--data", '{"CRIM": "secret"}', "--local", "--json", code=1
+    ).json["request"]
+    return answered.removeprefix("request "), refused
+
+
+def test_all_lines_are_merged_by_time_under_the_workflows_names(
+    deployed: Path, ids: tuple[str, str]
+) -> None:
+    ran = deployer(deployed, "logs", "--local", "--json")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    times = [line["time"] for line in lines]
+    assert times == sorted(times)
+    functions = {"linear_regression", "random_forest", "support_vector"}
+    assert {line["source"] for line in lines} == functions | {"workflow", "api"}
+    assert {line["request"] for line in lines if line["source"] == "api"} >= {*ids}
+    some = deployer(deployed, "logs", "--local", "random_forest", "api").out.splitlines()
+    assert {line.split()[1] for line in some if line.startswith("20")} == {"random_forest", "api"}
+
+
+def test_the_lines_of_one_request_are_of_each_part_and_of_no_other_request(
+    deployed: Path, ids: tuple[str, str]
+) -> None:
+    answered, refused = ids
+    # An id may begin with a dash.
+    ran = deployer(deployed, "logs", "--local", "--json", f"--request={answered}")
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    marks = [line["message"].split()[0] for line in lines if line["source"] == "random_forest"]
+    assert marks[-4:] == ["START", '{"execution":', "END", "REPORT"]
+    assert {line["request"] for line in lines if "request" in line} == {answered}
+    shown = deployer(deployed, "logs", "--local", f"--request={refused}", "workflow").out
+    assert "ExecutionFailed  InvalidInput: CRIM: must be a number, not string" in shown
+    assert "random_forest refused" not in shown and answered not in shown
+
+
+def test_errors_and_texts_are_filtered(deployed: Path, ids: tuple[str, str]) -> None:
+    errors = deployer(deployed, "logs", "--local", "--errors").out
+    assert "refused  1 record" in errors and "answered" not in errors and "REPORT" not in errors
+    reports = deployer(deployed, "logs", "--local", "--filter", "max memory used").out
+    assert reports.splitlines() and all("REPORT" in line for line in reports.splitlines())
+    nothing = deployer(deployed, "logs", "--local", "--filter", "no such text", "--since", "30d")
+    assert nothing.out == "" and "no such lines since" in nothing.err
+    assert "older lines than 14 days are deleted" in nothing.err
+
+
+def test_no_value_of_a_request_is_logged(deployed: Path, ids: tuple[str, str]) -> None:
+    assert "secret" not in deployer(deployed, "logs", "--local").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["random_fores"], "nothing here is called 'random_fores'; did you mean random_forest?"),
+        (["--request", "nobody"], "no line of service inference, stage dev, names request nobody"),
+        (["--stage", "prod"], "nothing of service inference, stage prod, is deployed in account"),
+    ],
+)
+def test_what_is_not_there_is_one_clear_line(
+    deployed: Path, ids: tuple[str, str], arguments: list[str], text: str
+) -> None:
+    ran = deployer(deployed, "logs", "--local", *arguments, code=1)
+    assert text in ran.err and ran.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--since", "10"], ["--request", "a b"], ["--request", "a", "--follow"]],
+)
+def test_wrong_usage_is_said_before_anything_is_read(deployed: Path, arguments: list[str]) -> None:
+    deployer(deployed, "logs", "--local", *arguments, code=2)
+
+
+def test_a_request_of_another_stage_is_told_with_that_stage(
+    deployed: Path, ids: tuple[str, str]
+) -> None:
+    server = process.find(deployed)
+    assert server is not None
+    aws = connect(server)
+    group = "/aws/vendedlogs/apigateway/inference-prod"
+    tags = {"deployer:service": "inference", "deployer:stage": "prod"}
+    aws.call("logs", "create_log_group", logGroupName=group, tags=tags)
+    aws.call("logs", "create_log_stream", logGroupName=group, logStreamName="a")
+    (event, *_) = aws.call(
+        "logs", "filter_log_events", logGroupName="/aws/vendedlogs/apigateway/inference-dev"
+    )["events"]
+    moved = [{"timestamp": event["timestamp"], "message": '{"requestId":"theirs="}'}]
+    place = {"logGroupName": group, "logStreamName": "a"}
+    aws.call("logs", "put_log_events", **place, logEvents=moved)
+    ran = deployer(deployed, "logs", "--local", "--request", "theirs=", code=1)
+    assert "request theirs= is of stage prod, not of dev" in ran.err
+    assert "add --stage prod" in ran.err
+    aws.call("logs", "delete_log_group", logGroupName=group)
+
+
+def test_following_ends_with_ctrl_c(deployed: Path, ids: tuple[str, str]) -> None:
+    command = [sys.executable, "-m", "deployer", "logs", "--local", "--follow", "--json"]
+    with subprocess.Popen(
+        command, cwd=deployed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as following:
+        assert following.stdout is not None and following.stderr is not None
+        json.loads(following.stdout.readline())
+        following.send_signal(signal.SIGINT)
+        following.stdout.read()
+        errors = following.stderr.read()
+    assert following.returncode == 130
+    assert "Traceback" not in errors and "interrupted" in errors
+
+
+def test_the_commands_of_the_page_run(deployed: Path, ids: tuple[str, str]) -> None:
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    shell = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    lines = [shlex.split(line) for line in shell.splitlines() if "--follow" not in line]
+    assert len(lines) >= 4
+    for words in lines:
+        arguments = [re.sub(r"^--request=.*", f"--request={ids[0]}", word) for word in words[3:]]
+        deployer(deployed, *arguments, "--local")
+
+
+def test_a_function_that_is_throttled_is_found_by_the_workflows_errors(
+    deployed: Path, ids: tuple[str, str]
+) -> None:
+    server = process.find(deployed)
+    assert server is not None
+    aws, name = connect(server), "inference-dev-linear-regression"
+    stop = {"FunctionName": name, "ReservedConcurrentExecutions": 0}
+    aws.call("lambda", "put_function_concurrency", **stop)
+    deployer(deployed, "invoke", "--sample", "--local", code=1)
+    aws.call("lambda", "delete_function_concurrency", FunctionName=name)
+    found = deployer(deployed, "logs", "workflow", "--errors", "--local").out
+    assert "Lambda.TooManyRequestsException" in found
+
+
+def test_a_log_group_that_is_gone_is_told_and_the_others_are_shown(
+    deployed: Path, ids: tuple[str, str]
+) -> None:
+    server = process.find(deployed)
+    assert server is not None
+    group = "/aws/lambda/inference-dev-support-vector"
+    connect(server).call("logs", "delete_log_group", logGroupName=group)
+    ran = deployer(deployed, "logs", "--local")
+    assert f"the log group {group} of support_vector is gone" in ran.err
+    assert "random_forest" in ran.out
+    alone = deployer(deployed, "logs", "--local", "support_vector", code=1)
+    assert "is gone" in alone.err and "deployer up" in alone.err
+    deployer(deployed, "up", "--local")
+    deployer(deployed, "invoke", "--sample", "--local")
+    assert "REPORT" in deployer(deployed, "logs", "--local", "support_vector").out
