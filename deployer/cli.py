@@ -12,7 +12,7 @@ from deployer.commands.group import Cli
 
 VERBS = (
     *("up", "plan", "check", "down"),
-    *("status", "logs", "releases", "rollback", "promote"),
+    *("status", "logs", "trace", "releases", "rollback", "promote"),
     *("init", "add", "remove", "image", "invoke", "env", "graph"),
 )
 

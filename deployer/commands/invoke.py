@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +13,16 @@ import click
 from deployer.commands.group import FAILED
 from deployer.commands.options import Options, common
 from deployer.commands.session import session
-from deployer.errors import ConfigError
+from deployer.commands.tracing import traced
+from deployer.errors import ConfigError, LogsUnavailable
 from deployer.project.folder import refuse_foreign
 
 if TYPE_CHECKING:
+    from deployer.commands.session import Session
+    from deployer.commands.tracing import Priced
     from deployer.service.invoke import Answer
+
+_JUST_NOW = timedelta(minutes=2)
 
 
 @click.command("invoke")
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     default=1,
     help="Send it this many times, and show how the latency spreads.",
 )
+@click.option("--trace", is_flag=True, help="Show where its time went, and what it cost.")
 @click.option("--allow-partial", is_flag=True, help="Exit with 0 even if some models failed.")
 def command(
     options: Options,
@@ -42,6 +50,7 @@ def command(
     data: str | None,
     path: Path | None,
     repeat: int,
+    trace: bool,
     allow_partial: bool,
 ) -> None:
     """Ask the deployed models for predictions.
@@ -50,10 +59,10 @@ def command(
     Example:
         python -m deployer invoke --data '{"instances": [...]}'
     """
-    from deployer.report.console import print_json, stdout_console
-    from deployer.report.results import print_output, print_results
     from deployer.service.invoke import Client, fewest_answered, find_url
 
+    if trace and repeat > 1:
+        raise click.UsageError("--trace is for one request: it goes without --repeat")
     refuse_foreign(options.project.resolve())
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
@@ -63,8 +72,9 @@ def command(
                 answers.append(client.post(body))
                 if not answers[-1].succeeded:
                     break
-        now.reporter.pause()
         last = answers[-1]
+        found = _traced(now, last) if trace and last.succeeded else None
+        now.reporter.pause()
         if not last.succeeded:
             failure = last.failure()
             failure.document = {
@@ -72,20 +82,44 @@ def command(
                 "request": last.request,
             }
             raise failure
-        results = last.results
-        latencies_s = [answer.seconds for answer in answers]
-        if options.as_json:
-            print_json(sys.stdout, last.output)
-        elif results is None:  # a workflow of the user's own shape
-            print_output(stdout_console(color=options.color), last.output, latencies_s)
-        else:
-            print_results(stdout_console(color=options.color), results, latencies_s)
-        if not options.as_json and repeat == 1 and last.request:
-            click.echo(f"request {last.request}")
+        _show(options, answers, found)
     answered, asked = fewest_answered(answers)
     if answered < asked and not allow_partial:
         click.echo(f"{answered} of {asked} models answered", err=True)
         sys.exit(FAILED)
+
+
+def _show(options: Options, answers: Sequence[Answer], found: Priced | None) -> None:
+    """Print the last answer, with the latency of all, and the trace if there is one."""
+    from deployer.report.console import print_json, stdout_console
+    from deployer.report.results import print_output, print_results
+    from deployer.report.trace import print_trace
+
+    last = answers[-1]
+    if options.as_json:
+        traced_output = found and {"results": last.output, "trace": found.document()}
+        print_json(sys.stdout, traced_output or last.output)
+        return
+    console = stdout_console(color=options.color)
+    latencies_s = [answer.seconds for answer in answers]
+    if last.results is None:  # a workflow of the user's own shape
+        print_output(console, last.output, latencies_s)
+    else:
+        print_results(console, last.results, latencies_s)
+    if found is not None:
+        click.echo()
+        print_trace(console, found.trace, found.items, found.remarks)
+    elif len(answers) == 1 and last.request:
+        click.echo(f"request {last.request}")
+
+
+def _traced(now: Session, answer: Answer) -> Priced:
+    """Return the trace of the request that an answer is of."""
+    from deployer.service.invoke import answered_models
+
+    if answer.request is None:
+        raise LogsUnavailable("the answer names no request, so it cannot be traced")
+    return traced(now, answer.request, _JUST_NOW, answered_models(answer))
 
 
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:

@@ -121,10 +121,7 @@ def bill(
         Unpriced: the table has no prices of this region.
     """
     table = table or price_table()
-    prices = table["regions"].get(region)
-    if prices is None:
-        known = ", ".join(table["regions"])
-        raise Unpriced(f"no prices of {region} are known here, only those of {known}")
+    prices = _prices(table, region)
     calls = sum(model.calls for model in models)
     log_gb = _LOG_KB * (1 + calls) / 1024 / 1024
     items = [
@@ -151,6 +148,43 @@ def bill(
     )
 
 
+def request_items(
+    region: str,
+    architecture: str,
+    definition: Mapping[str, Any],
+    models: Sequence[Model],
+    workflow_ms: float,
+    log_kb: float,
+    api: str = "http",
+) -> tuple[Item, ...]:
+    """Price one request that was measured.
+
+    Args:
+        models: with the billed milliseconds of a call.
+        workflow_ms: how long the execution lasted.
+        log_kb: what the request wrote into all logs.
+
+    Raises:
+        Unpriced: the table has no prices of this region.
+    """
+    prices = _prices(price_table(), region)
+    logs = [(log_kb / 1024 / 1024, prices["logs_gb"])]
+    return (
+        _api(prices, api, 1),
+        _executed(prices, definition, models, 1, workflow_ms),
+        *(_function(prices, architecture, model, 1) for model in models),
+        _item("logs", f"{log_kb:.1f} KB", 1, logs),
+    )
+
+
+def _prices(table: Any, region: str) -> Any:
+    prices = table["regions"].get(region)
+    if prices is None:
+        known = ", ".join(table["regions"])
+        raise Unpriced(f"no prices of {region} are known here, only those of {known}")
+    return prices
+
+
 def _api(prices: Any, kind: str, requests: int) -> Item:
     if kind == "rest":
         return _item("API", "a request to a REST API", requests, [(1, prices["rest_api_request"])])
@@ -162,6 +196,16 @@ def _workflow(
 ) -> Item:
     times = {model.name: model.milliseconds for model in models}
     lasting = longest(drawing(definition), _state_times(definition, times))
+    return _executed(prices, definition, models, requests, lasting)
+
+
+def _executed(
+    prices: Any,
+    definition: Mapping[str, Any],
+    models: Sequence[Model],
+    requests: int,
+    lasting: float,
+) -> Item:
     billed_ms = max(1, math.ceil(lasting / _CHUNK_MS)) * _CHUNK_MS
     size_mb = len(json.dumps(definition)) / 1024 / 1024
     used_mb = _WORKFLOW_MB + size_mb + _PAYLOAD_MB * sum(model.calls for model in models)

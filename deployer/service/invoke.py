@@ -90,6 +90,11 @@ def fewest_answered(answers: Sequence[Answer]) -> tuple[int, int]:
     return max(counts, key=lambda count: count[1] - count[0])
 
 
+def answered_models(answer: Answer) -> set[str]:
+    """Return the models that an answer names as having answered or skipped."""
+    return {str(entry["model"]) for entry in answer.results or () if "error" not in entry}
+
+
 def _shaped(output: Any) -> bool:
     """Return whether an output has one entry per model."""
     return isinstance(output, list) and output != [] and all(_is_entry(entry) for entry in output)

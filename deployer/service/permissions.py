@@ -159,8 +159,8 @@ its first write:
 
 {_listed(CHECK)}
 
-`logs` needs `logs:DescribeLogGroups` and `states:DescribeStateMachine` of those of `plan`, and adds
-this, on the service's log groups:
+`logs` and `trace` need `logs:DescribeLogGroups` and `states:DescribeStateMachine` of those of
+`plan`, and add this, on the service's log groups:
 
 {_listed(LOGS)}
 """

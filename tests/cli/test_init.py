@@ -408,6 +408,7 @@ ARGUMENTS = {
     "env": ("--local",),
     "status": ("--local",),
     "logs": ("--local",),
+    "trace": ("gS3PvE5xIAMEJQw=", "--local"),
     "releases": ("--local",),
     "rollback": ("--local", "--yes"),
     "promote": ("--local", "--yes"),

@@ -139,8 +139,9 @@ def test_the_commands_of_the_page_run(deployed: Path, ids: tuple[str, str]) -> N
     lines = [shlex.split(line) for line in shell.splitlines() if "--follow" not in line]
     assert len(lines) >= 4
     for words in lines:
-        arguments = [re.sub(r"^--request=.*", f"--request={ids[0]}", word) for word in words[3:]]
-        deployer(deployed, *arguments, "--local")
+        verb, *others = (word.replace("gS3PvE5xIAMEJQw=", ids[0]) for word in words[3:])
+        dashes = ["--"] if others == [ids[0]] else []  # an id may begin with a dash
+        deployer(deployed, verb, "--local", *dashes, *others)
 
 
 def test_a_function_that_is_throttled_is_found_by_the_workflows_errors(
@@ -172,3 +173,28 @@ def test_a_log_group_that_is_gone_is_told_and_the_others_are_shown(
     deployer(deployed, "up", "--local")
     deployer(deployed, "invoke", "--sample", "--local")
     assert "REPORT" in deployer(deployed, "logs", "--local", "support_vector").out
+
+
+def test_a_trace_tells_of_api_and_every_model(deployed: Path) -> None:
+    both = deployer(deployed, "invoke", "--sample", "--local", "--trace", "--json").json
+    assert [entry["model"] for entry in both["results"]] == sorted(both["trace"]["models"])
+    trace = both["trace"]
+    assert trace["api"]["status"] == "200" and trace["missing"] == []
+    for model in trace["models"].values():
+        assert model["outcome"] == "answered" and model["memory_mb"] == 1024
+        assert 0 < model["duration_ms"] <= model["billed_ms"]
+    assert trace["cost"]["request"] == pytest.approx(sum(trace["cost"]["items"].values()))
+    again = deployer(deployed, "trace", "--local", "--json", "--", trace["request"]).json
+    assert again == trace
+    shown = deployer(deployed, "trace", "--local", "--", trace["request"]).out
+    assert f"request {trace['request']}" in shown and "random_forest  answered" in shown
+    assert "no line of service" in deployer(deployed, "trace", "nobody", "--local", code=1).err
+    deployer(deployed, "trace", "a b", "--local", code=2)
+    deployer(deployed, "invoke", "--sample", "--local", "--trace", "--repeat", "2", code=2)
+
+
+def test_with_the_whole_execution_log_a_trace_tells_of_the_workflow(deployed: Path) -> None:
+    deployer(deployed, "up", "--local", environment={"DEPLOYER_WORKFLOW_LOG": "all"})
+    shown = deployer(deployed, "invoke", "--sample", "--local", "--trace").out
+    assert "workflow  succeeded" in shown and "handler" in shown and "cost $" in shown
+    deployer(deployed, "up", "--local")

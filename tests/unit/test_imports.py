@@ -24,12 +24,13 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {f"commands.{verb}" for verb in VERBS},
-    {"commands.switching"},
+    {"commands.switching", "commands.tracing"},
     {"commands.asking", "commands.changes"},
     {"commands.session"},
     {"commands.interrupts", "commands.options"},
     {"commands.group"},
     {"local", "service.check", "service.plan_file", "service.status", "service.load"},
+    {"report.trace"},
     {
         "report.cost",
         "report.load",
@@ -57,7 +58,8 @@ LAYERS = [
         "service.switching",
     },
     {"service.initializing"},
-    {"service.adding", "service.listing", "service.request_logs"},
+    {"service.traces"},
+    {"service.adding", "service.listing", "service.request_logs", "service.tracing"},
     {"service.logs"},
     {"service.live", "service.validation"},
     {"service.console", "service.metrics"},
@@ -179,6 +181,7 @@ PURE = {
     "report.layout",
     "service.log_lines",
     "service.rest_templates",
+    "service.tracing",
 }
 PURE_MAY = {
     "__future__",

@@ -1,0 +1,98 @@
+"""Reading the trace of a request, and what the request cost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from deployer.aws.access import Aws
+from deployer.errors import AwsError
+from deployer.project.settings import Settings
+from deployer.service.cost import Item, Model, request_items
+from deployer.service.logs import Reader, Source
+from deployer.service.releases import workflow_of
+from deployer.service.request_logs import of_request
+from deployer.service.tracing import Trace, trace_of
+
+# Lambda and API Gateway deliver lines within seconds, as a rule.
+_ARRIVAL_S = 30.0
+
+
+def read_trace(
+    aws: Aws,
+    settings: Settings,
+    reader: Reader,
+    sources: Sequence[Source],
+    request: str,
+    start: datetime,
+) -> Trace | None:
+    """Return the trace of a request; None if no line names it."""
+    events = of_request(aws, reader, sources, request, start)
+    if not events:
+        return None
+    functions = {settings.function_name(source.name): source.name for source in sources}
+    name = next((event.request for event in events if event.request), request)
+    return trace_of(name, events, functions)
+
+
+def await_trace(
+    aws: Aws,
+    settings: Settings,
+    reader: Reader,
+    sources: Sequence[Source],
+    request: str,
+    start: datetime,
+    models: Collection[str],
+) -> Trace | None:
+    """Return the trace of a request that has just ended, once all of its lines have arrived.
+
+    After half a minute, return what has arrived.
+
+    Args:
+        models: that answered, so that each has an invocation.
+    """
+    found: list[Trace | None] = []
+
+    def check() -> Trace | None:
+        trace = read_trace(aws, settings, reader, sources, request, start)
+        found[:] = [trace]
+        if trace is None or trace.missing or not set(models) <= trace.models.keys():
+            return None
+        return trace
+
+    try:
+        return aws.wait_until(
+            check,
+            reason="for CloudWatch: lines of the request have not arrived yet",
+            deadline_s=_ARRIVAL_S,
+        )
+    except AwsError as error:
+        if error.code != "TimedOut":
+            raise
+        return found[0]
+
+
+def cost_of(aws: Aws, settings: Settings, trace: Trace) -> tuple[Item, ...]:
+    """Price a request by what its trace measured.
+
+    Raises:
+        Unpriced: the table has no prices of the region.
+    """
+    definition = workflow_of(settings).definition(aws)
+    models = [
+        Model(name, report.memory_mb, report.billed_ms, 1, 0.0)
+        for name, several in trace.models.items()
+        for report in (one.report for one in several)
+        if report is not None
+    ]
+    begin, end = trace.workflow[:2] if trace.workflow else (None, None)
+    lasted = end - begin if begin is not None and end is not None else trace.end_ms - trace.begin_ms
+    return request_items(
+        settings.region or "",
+        settings.architecture,
+        definition.workflow if definition else {},
+        models,
+        lasted,
+        trace.log_kb,
+        settings.api,
+    )
