@@ -6,6 +6,8 @@ import io
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +15,11 @@ from rich.console import Console
 
 from deployer.aws.access import Aws, tell_nobody
 from deployer.aws.pace import Paces
-from deployer.errors import AwsError
+from deployer.errors import AwsError, LogsUnavailable
+from deployer.project.settings import Settings
 from deployer.report.logs import LogView, said
 from deployer.service.log_lines import Event, execution_name, invocations, named_in_causes
-from deployer.service.logs import Reader, Source, beyond_retention, since
+from deployer.service.logs import Reader, Source, beyond_retention, find_sources, since
 from deployer.service.request_logs import check_id, of_request
 from tests.support.clock import Clock
 
@@ -365,3 +368,88 @@ def test_an_id_may_be_an_executions_arn(text: str, name: str) -> None:
 def test_what_is_no_id_is_refused_before_it_becomes_a_pattern(text: str) -> None:
     with pytest.raises(ValueError, match="no id of a request"):
         check_id(text)
+
+
+def service_of(
+    tmp_path: Path, groups: list[str], *, date: datetime = START, deployed: bool = True
+) -> tuple[Aws, Settings]:
+    """Return an account with a workflow of two functions, and AWS's time.
+
+    Args:
+        groups: the log groups that exist.
+        date: what AWS's answers say; the machine's clock says START.
+    """
+    clock = Clock()
+    settings = Settings(tmp_path, service="a", account="1" * 12, region="us-east-1")
+
+    def answer(service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "describe_state_machine":
+            if not deployed:
+                raise AwsError("StateMachineDoesNotExist", "no")
+            arns = [f"{settings.function_arn(name)}:1" for name in ("big_forest", "tree")]
+            return {"definition": json.dumps({"States": {arn: {"Resource": arn} for arn in arns}})}
+        assert operation == "describe_log_groups"
+        prefix = parameters["logGroupNamePrefix"]
+        named = [name for name in groups if name.startswith(prefix)]
+        first = int(parameters.get("nextToken", 0))
+        more = {"nextToken": str(first + 1)} if first + 1 < len(named) else {}
+        page = [{"logGroupName": name, "retentionInDays": 14} for name in named[first : first + 1]]
+        headers = {"date": format_datetime(date, usegmt=True)}
+        return {"logGroups": page, "ResponseMetadata": {"HTTPHeaders": headers}, **more}
+
+    aws = Aws(
+        region="us-east-1",
+        credentials=("a", "b"),
+        clock=clock,
+        sleep=clock.sleep,
+        now=lambda: START,
+    )
+    return aws.calling(answer), settings
+
+
+GROUPS = ["/aws/lambda/a-dev-big-forest", "/aws/lambda/a-dev-tree", "/aws/lambda/a-dev-gone-one"]
+VENDED_GROUPS = ["/aws/vendedlogs/states/a-dev", "/aws/vendedlogs/apigateway/a-dev"]
+
+
+def test_sources_are_called_as_the_workflow_calls_them(tmp_path: Path) -> None:
+    aws, settings = service_of(tmp_path, GROUPS + VENDED_GROUPS)
+    sources = find_sources(aws, settings)
+    assert [(one.name, one.group) for one in sources.groups] == [
+        ("big_forest", GROUPS[0]),
+        ("tree", GROUPS[1]),
+        ("workflow", VENDED_GROUPS[0]),
+        ("api", VENDED_GROUPS[1]),
+    ]
+    assert (sources.now, list(sources.remarks)) == (START, [])
+    former = find_sources(aws, settings, ["gone_one", "api", "api"])  # no longer in the workflow
+    assert [one.name for one in former.groups] == ["gone_one", "api"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (90, "this machine's clock is 90 s behind AWS's; the times here are AWS's"),
+        (-45, "this machine's clock is 45 s ahead of AWS's; the times here are AWS's"),
+    ],
+)
+def test_clocks_that_differ_are_told_and_awss_counts(
+    tmp_path: Path, seconds: int, text: str
+) -> None:
+    moment = START + timedelta(seconds=seconds)
+    sources = find_sources(*service_of(tmp_path, GROUPS + VENDED_GROUPS, date=moment))
+    assert (sources.now, list(sources.remarks)) == (moment, [text])
+
+
+def test_a_group_that_is_gone_is_a_remark_and_all_of_them_an_error(tmp_path: Path) -> None:
+    (remark,) = find_sources(*service_of(tmp_path, GROUPS[1:] + VENDED_GROUPS)).remarks
+    assert f"the log group {GROUPS[0]} of big_forest is gone; to make it again" in remark
+    with pytest.raises(LogsUnavailable, match="of tree is gone"):
+        find_sources(*service_of(tmp_path, []), ["tree"])
+
+
+def test_nothing_deployed_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(LogsUnavailable, match="nothing of service a, stage dev, is deployed in"):
+        find_sources(*service_of(tmp_path, [], deployed=False))
+    # After `down --keep-data` the logs stand still, and can be read.
+    kept = find_sources(*service_of(tmp_path, VENDED_GROUPS, deployed=False))
+    assert [one.name for one in kept.groups] == ["workflow", "api"]
