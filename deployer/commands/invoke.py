@@ -14,7 +14,7 @@ from deployer.commands.group import FAILED
 from deployer.commands.options import Options, common
 from deployer.commands.session import session
 from deployer.commands.tracing import traced
-from deployer.errors import ConfigError, LogsUnavailable
+from deployer.errors import ConfigError, DeployerError, LogsUnavailable
 from deployer.project.folder import refuse_foreign
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def command(
                 if not answers[-1].succeeded:
                     break
         last = answers[-1]
-        found = _traced(now, last) if trace and last.succeeded else None
+        found = _traced(now, answers) if trace and last.succeeded else None
         now.reporter.pause()
         if not last.succeeded:
             failure = last.failure()
@@ -113,13 +113,21 @@ def _show(options: Options, answers: Sequence[Answer], found: Priced | None) -> 
         click.echo(f"request {last.request}")
 
 
-def _traced(now: Session, answer: Answer) -> Priced:
-    """Return the trace of the request that an answer is of."""
+def _traced(now: Session, answers: Sequence[Answer]) -> Priced:
+    """Return the trace of the last request; if there is none, the answer is shown all the same."""
     from deployer.service.invoke import answered_models
 
-    if answer.request is None:
-        raise LogsUnavailable("the answer names no request, so it cannot be traced")
-    return traced(now, answer.request, _JUST_NOW, answered_models(answer))
+    last = answers[-1]
+    try:
+        if last.request is None:
+            raise LogsUnavailable("the answer names no request, so it cannot be traced")
+        return traced(now, last.request, _JUST_NOW, answered_models(last))
+    except DeployerError as error:
+        now.reporter.pause()
+        error.document = {"results": last.output}
+        if not now.options.as_json:
+            _show(now.options, answers, None)
+        raise
 
 
 def request_body(project: Path, sample: bool, data: str | None, path: Path | None) -> bytes:

@@ -55,18 +55,23 @@ def traced(
     for remark in (*sources.remarks, *logs.beyond_retention(sources.groups, span)):
         tell(remark)
     reader = logs.Reader(now.aws, tell)
-    place = (now.aws, now.settings, reader, sources.groups, request, sources.now - span)
+    api_logs = traces.logs_requests(now.aws, now.settings)
+    start = sources.now - span
+    place = (now.aws, now.settings, reader, sources.groups, request, start, api_logs)
     trace = traces.read_trace(*place) if models is None else traces.await_trace(*place, models)
     if trace is None:
-        raise request_logs.not_found(now.aws, now.settings, request, sources.now - span)
+        raise request_logs.not_found(now.aws, now.settings, request, start)
     return _priced(now, trace)
 
 
 def _priced(now: Session, trace: Trace) -> Priced:
+    from deployer.resources.apigateway.rest_api import UNLOGGED
     from deployer.service.cost import Unpriced
     from deployer.service.traces import cost_of
 
     remarks = [f"{line} has not arrived; repeat it in some seconds" for line in trace.missing]
+    if not trace.api_logs:
+        remarks.append(UNLOGGED)
     if trace.workflow is None or trace.workflow[0] is None:
         remarks.append(
             "with workflow_log = all it shows the workflow's own times, and queues exactly"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from deployer.aws.access import Aws
 from deployer.errors import AwsError
 from deployer.project.settings import Settings
+from deployer.resources.apigateway.rest_stage import account_may_log
 from deployer.service.cost import Item, Model, request_items
 from deployer.service.logs import Reader, Source
 from deployer.service.releases import workflow_of
@@ -25,14 +27,24 @@ def read_trace(
     sources: Sequence[Source],
     request: str,
     start: datetime,
+    api_logs: bool,
 ) -> Trace | None:
-    """Return the trace of a request; None if no line names it."""
+    """Return the trace of a request; None if no line names it.
+
+    Args:
+        api_logs: see `logs_requests`.
+    """
     events = of_request(aws, reader, sources, request, start)
     if not events:
         return None
     functions = {settings.function_name(source.name): source.name for source in sources}
     name = next((event.request for event in events if event.request), request)
-    return trace_of(name, events, functions)
+    return replace(trace_of(name, events, functions), api_logs=api_logs)
+
+
+def logs_requests(aws: Aws, settings: Settings) -> bool:
+    """Tell whether the API writes an access log; a REST API needs a role of the account's."""
+    return settings.api == "http" or account_may_log(aws)
 
 
 def await_trace(
@@ -42,6 +54,7 @@ def await_trace(
     sources: Sequence[Source],
     request: str,
     start: datetime,
+    api_logs: bool,
     models: Collection[str],
 ) -> Trace | None:
     """Return the trace of a request that has just ended, once all of its lines have arrived.
@@ -54,7 +67,7 @@ def await_trace(
     found: list[Trace | None] = []
 
     def check() -> Trace | None:
-        trace = read_trace(aws, settings, reader, sources, request, start)
+        trace = read_trace(aws, settings, reader, sources, request, start, api_logs)
         found[:] = [trace]
         if trace is None or trace.missing or not set(models) <= trace.models.keys():
             return None

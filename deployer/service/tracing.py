@@ -93,6 +93,7 @@ class Trace:
         workflow: begin and end, and how it ended; None where no event of it is logged.
         failures: errors of tasks that came to no invocation, such as throttles.
         log_kb: what the request wrote into all logs.
+        api_logs: whether the API writes an access log.
     """
 
     request: str
@@ -101,6 +102,7 @@ class Trace:
     invocations: Sequence[Invocation]
     failures: Sequence[str]
     log_kb: float
+    api_logs: bool = True
 
     @property
     def begin_ms(self) -> float:
@@ -128,7 +130,7 @@ class Trace:
     def missing(self) -> list[str]:
         """The lines that have not arrived, which takes some seconds."""
         lines = [f"REPORT of {one.model}" for one in self.invocations if one.report is None]
-        return ([] if self.api else ["the API's line"]) + lines
+        return (["the API's line"] if self.api_logs and not self.api else []) + lines
 
     def document(self) -> dict[str, Any]:
         """Return the trace as plain JSON values."""

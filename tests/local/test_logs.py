@@ -193,6 +193,36 @@ def test_a_trace_tells_of_api_and_every_model(deployed: Path) -> None:
     deployer(deployed, "invoke", "--sample", "--local", "--trace", "--repeat", "2", code=2)
 
 
+def test_an_answer_is_shown_even_if_its_trace_cannot_be_read(deployed: Path) -> None:
+    server = process.find(deployed)
+    assert server is not None
+    aws = connect(server)
+    kept = {
+        group["logGroupName"]: list(
+            aws.pages("logs", "filter_log_events", "events", logGroupName=group["logGroupName"])
+        )
+        for group in aws.call("logs", "describe_log_groups")["logGroups"]
+    }
+    for group in kept:
+        aws.call("logs", "delete_log_group", logGroupName=group)
+    command = ["invoke", "--sample", "--local", "--trace"]
+    shown = deployer(deployed, *command, code=1)
+    assert "random_forest" in shown.out and "is gone" in shown.err
+    document = deployer(deployed, *command, "--json", code=1).json
+    assert len(document["results"]) == 3 and document["error"]["type"] == "LogsUnavailable"
+    deployer(deployed, "up", "--local")
+    for group, events in kept.items():  # the other tests look for them
+        for stream in {event["logStreamName"] for event in events}:
+            place = {"logGroupName": group, "logStreamName": stream}
+            aws.call("logs", "create_log_stream", **place)
+            lines = [
+                {"timestamp": event["timestamp"], "message": event["message"]}
+                for event in events
+                if event["logStreamName"] == stream
+            ]
+            aws.call("logs", "put_log_events", **place, logEvents=lines)
+
+
 def test_with_the_whole_execution_log_a_trace_tells_of_the_workflow(deployed: Path) -> None:
     deployer(deployed, "up", "--local", environment={"DEPLOYER_WORKFLOW_LOG": "all"})
     shown = deployer(deployed, "invoke", "--sample", "--local", "--trace").out

@@ -37,6 +37,8 @@ def test_a_service_answers_by_a_rest_api_and_goes_back_to_an_http_api(live: Path
         assert counts[0] > counts[1] == 1 and counts[2] == 0
     results = deployer(live, "invoke", "--sample", "--local", "--json", environment=REST).json
     assert results == reply.json["results"] and len(results) == 3
+    traced = deployer(live, "invoke", "--sample", "--local", "--trace", environment=REST).out
+    assert "requests are not logged" in traced and "has not arrived" not in traced
     refused = deployer(live, "invoke", "--data", "{}", "--local", environment=REST, code=1)
     assert "HTTP 400: InvalidInput: " in refused.err
     record = deployer(

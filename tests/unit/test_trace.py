@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -168,6 +169,7 @@ def test_a_throttle_is_a_failure_without_an_invocation() -> None:
 def test_lines_that_have_not_arrived_are_named() -> None:
     trace = traced(*invoked("forest", 1, ONE, 1)[:2])
     assert trace.missing == ["the API's line", "REPORT of forest"]
+    assert replace(trace, api_logs=False).missing == ["REPORT of forest"]
     document = trace.document()
     assert document["api"] is None and document["models"]["forest"]["memory_mb"] is None
 
