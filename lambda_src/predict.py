@@ -183,14 +183,15 @@ def log(event: Any, context: object, began: float, outcome: dict[str, Any]) -> N
 
     Values of the request are in it only with LOG_INPUTS.
     """
+    assert PREDICTOR is not None  # it has just answered
     wrapped = isinstance(event, dict) and event.keys() == ENVELOPE
     request = event["input"] if wrapped else event
     batch = request.get("instances", [request]) if isinstance(request, dict) else None
     line = {
         "execution": event["execution"] if wrapped else None,
         "request": getattr(context, "aws_request_id", None),
-        "model": PREDICTOR.name,  # type: ignore[union-attr]
-        "version": PREDICTOR.version,  # type: ignore[union-attr]
+        "model": PREDICTOR.name,
+        "version": PREDICTOR.version,
         "records": len(batch) if isinstance(batch, list) else 0,
         "ms": round(1000 * (time.perf_counter() - began), 2),
         **outcome,

@@ -118,12 +118,13 @@ def _show(
     view = LogView(
         stdout_console(color=now.options.color), [source.name for source in sources.groups]
     )
-    number = 0
-    for number, event in enumerate(shown(events), 1):  # noqa: B007
+    found_any = False
+    for event in shown(events):
+        found_any = True
         if now.options.as_json:
             sys.stdout.write(json.dumps(event.document()) + "\n")
         else:
             view.print(event)
         sys.stdout.flush()
-    if not number and not now.options.as_json:
+    if not found_any and not now.options.as_json:
         tell("no such lines" if request else f"no such lines since {start:%Y-%m-%d %H:%M:%S} UTC")
