@@ -10,10 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from typing import Any
 
+from deployer.aws.access import Aws
 from deployer.errors import InvocationFailed
+from deployer.project.settings import Settings
 from deployer.service.invoke import Answer, Client
+from deployer.service.metrics import cold_starts as count_starts
 
 _BINS = 10  # of the histogram
 
@@ -165,3 +170,15 @@ def _count(load: Load, outcome: Answer | str) -> None:
 
 def _failures(answer: Answer) -> Sequence[Mapping[str, Any]]:
     return [entry for entry in answer.results or () if "error" in entry]
+
+
+def cold_starts(aws: Aws, settings: Settings, load: Load, since: datetime) -> dict[str, int] | None:
+    """Count the cold starts since a time by model, as far as the lines of the logs have arrived.
+
+    None for a workflow of another shape, and where the logs may not be read.
+    """
+    results = load.last.results if load.last else None
+    names = [str(entry["model"]) for entry in results or ()]
+    counts = aws.together(*(partial(count_starts, aws, settings, name, since) for name in names))
+    found = {name: count[0] for name, count in zip(names, counts, strict=True) if count is not None}
+    return found if names and len(found) == len(names) else None

@@ -100,7 +100,7 @@ def read_metrics(
     queries = [*(query for some in functions.values() for query in some), *workflow, *gateway]
     numbers, *starts = aws.together(
         partial(_numbers, aws, queries, now),
-        *(partial(_cold_starts, aws, settings, name, now) for name in names),
+        *(partial(cold_starts, aws, settings, name, now - WINDOW) for name in names),
     )
     models = {
         name: _model([numbers[query] for query in some], started)
@@ -174,12 +174,14 @@ def _values(aws: Aws, queries: Sequence[Query], now: datetime) -> dict[str, list
     return values
 
 
-def _cold_starts(aws: Aws, settings: Settings, name: str, now: datetime) -> tuple[int, bool] | None:
+def cold_starts(
+    aws: Aws, settings: Settings, name: str, since: datetime
+) -> tuple[int, bool] | None:
     """Count cold starts; tell whether there may be more. None where the log may not be read."""
     parameters: dict[str, Any] = {
         "logGroupName": settings.log_group(name),
         "filterPattern": _COLD,
-        "startTime": int((now - WINDOW).timestamp() * 1000),
+        "startTime": int(since.timestamp() * 1000),
     }
     count = 0
     for _ in range(_PAGES):

@@ -24,7 +24,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {f"commands.{verb}" for verb in VERBS},
-    {"commands.switching", "commands.tracing"},
+    {"commands.switching", "commands.tracing", "commands.measuring"},
     {"commands.asking", "commands.changes"},
     {"commands.session"},
     {"commands.interrupts", "commands.options"},
