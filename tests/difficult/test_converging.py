@@ -26,6 +26,7 @@ from deployer.errors import ReleaseUnavailable
 from deployer.project.settings import FunctionSettings
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
+from tests.support.snapshots import Snapshot
 from tests.support.thinning import thinned
 from tests.support.wire import Account, Answer, Call, Forward, Killed, broken, refusal
 
@@ -107,6 +108,21 @@ def edit_handler(project: Path) -> None:
 Scenario = tuple[Callable[[], None], Callable[[], Any]]
 
 
+def once(account: Account, begin: Callable[[], Any]) -> Callable[[], None]:
+    """Return a function that brings the account to where `begin` leaves it, which runs once."""
+    begun: list[Snapshot] = []
+
+    def prepare() -> None:
+        if begun:
+            account.restore(begun[0])
+        else:
+            account.reset()
+            begin()
+            begun.append(account.snapshot())
+
+    return prepare
+
+
 @pytest.fixture
 def scenario(
     request: pytest.FixtureRequest, account: Account, one_project: Path, tmp_path: Path
@@ -117,11 +133,7 @@ def scenario(
         return account.reset, first.up
     if request.param == "down":
 
-        def deployed() -> None:
-            account.reset()
-            first.up()
-
-        return deployed, first.down
+        return once(account, first.up), first.down
     folder = tmp_path / "changed"
     shutil.copytree(one_project, folder)
     edit_handler(folder)
@@ -131,11 +143,7 @@ def scenario(
         first.overrides = KEPT_READY
         changed.overrides = {**KEPT_READY, "tracing": True}
 
-    def deployed_before() -> None:
-        account.reset()
-        first.up()
-
-    return deployed_before, changed.up
+    return once(account, first.up), changed.up
 
 
 SCENARIOS = pytest.mark.parametrize(
@@ -239,8 +247,10 @@ class Switching:
     project: Path
     verb: str
 
-    def prepare(self) -> None:
-        self.account.reset()
+    def __post_init__(self) -> None:
+        self.prepare = once(self.account, self.begin)
+
+    def begin(self) -> None:
         self.up(1)
         self.up(2)
         if self.verb == "promote":

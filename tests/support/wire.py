@@ -26,6 +26,7 @@ from deployer.aws.access import WORKERS, Aws, Recorder
 from deployer.aws.clients import READ_TIMEOUT_S, Clients
 from deployer.local.process import RESET, Credentials
 from tests.support.clock import Clock
+from tests.support.snapshots import Snapshot
 
 CREDENTIALS = Credentials("local", "local")
 REGION = "us-east-1"
@@ -156,9 +157,13 @@ class Account:
         # Answers Invoke in place of the functions' processes, each of which takes a second.
         self.functions: Callable[[Call], Answer] | None = None
         self.calls: list[Call] = []
+        self.is_new = True  # nothing has been asked since it was emptied
+        self.first_ups: dict[Any, Any] = {}  # see tests/support/first_ups.py
+        self._snapshots: list[Snapshot] = []
         self._lock = threading.Lock()
 
     def _serve(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        self.is_new = False
         return self._gateway(environ, start_response)
 
     def close(self) -> None:
@@ -166,6 +171,9 @@ class Account:
         self._server.server_close()
         self._thread.join()
         self._gateway.close()
+        self.reset()
+        for snapshot in self._snapshots:
+            snapshot.close()
 
     def reset(self) -> None:
         """Empty the account and forget every trouble."""
@@ -176,6 +184,18 @@ class Account:
             b"",
             {"Authorization": "AWS4-HMAC-SHA256 Credential=local/"},
         )
+        self.is_new = True
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all that the account holds, for `restore`; it is kept to the end."""
+        self._snapshots.append(Snapshot())
+        return self._snapshots[-1]
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Reset the account, and fill it as it was when the snapshot was taken."""
+        self.reset()
+        snapshot.restore()
+        self.is_new = False
 
     def aws(
         self,
@@ -234,6 +254,7 @@ class Account:
         return self._ask(call.method, call.url, call.body, call.headers)
 
     def _ask(self, method: str, url: str, body: bytes, headers: Any) -> Answer:
+        self.is_new = False
         parts = urlsplit(url)
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
