@@ -410,9 +410,21 @@ class World:
         self.before = [by_key[each] for each in in_order(needs) if each in wanted - {key}]
         self.pool = ThreadPoolExecutor(4)
         assert self.apply(self.before).count(Action.CREATE) == len(self.before)
+        # The subject alone changes: what it depends on is read once.
+        self.found = read_all(self.aws, self.before, self.pool)
 
     def apply(self, resources: list[Resource]) -> Plan:
-        actual = read_all(self.aws, resources, self.pool)
+        """Read, plan and apply; raise the error of a step that failed."""
+        return self._perform(resources, read_all(self.aws, resources, self.pool))
+
+    def bring(self, subject: Resource) -> Plan:
+        """Apply the subject, without reading what it depends on again."""
+        return self._perform([*self.before, subject], self._read(subject))
+
+    def _read(self, subject: Resource) -> dict[str, Any]:
+        return {**self.found, **read_all(self.aws, [subject], self.pool)}
+
+    def _perform(self, resources: list[Resource], actual: dict[str, Any]) -> Plan:
         plan = plan_changes(resources, actual)
         result = Run(self.aws, lambda event: None, self.pool).up(plan, resources, actual, [])
         errors = [outcome.error for outcome in result.outcomes.values() if outcome.error]
@@ -427,8 +439,7 @@ class World:
         return edited
 
     def plan(self, subject: Resource) -> Plan:
-        resources = [*self.before, subject]
-        return plan_changes(resources, read_all(self.aws, resources, self.pool))
+        return plan_changes([*self.before, subject], self._read(subject))
 
 
 def located(project: Any) -> Settings:
@@ -472,7 +483,7 @@ def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
 def test_a_created_resource_needs_nothing_more(world: World, calls: Any) -> None:
     first = world.plan(world.subject)
     assert change_of(first, world.subject.key).action is Action.CREATE
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     calls.clear()
     assert world.apply([*world.before, world.subject]).is_empty
     assert calls and not calls.writing()
@@ -481,7 +492,7 @@ def test_a_created_resource_needs_nothing_more(world: World, calls: Any) -> None
 @subjects
 def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
     key = world.subject.key
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     for edit, expected in CHANGES[world.name]:
         fields = copy.deepcopy(dict(world.subject.fields))
         edit(fields)
@@ -494,27 +505,27 @@ def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
         assert forced == bool(
             {field.name for field in shown.fields} & set(world.subject.replace_on)
         )
-        world.apply([*world.before, edited])
+        world.bring(edited)
         assert world.plan(edited).is_empty, expected
-        world.apply([*world.before, world.subject])
+        world.bring(world.subject)
         assert world.plan(world.subject).is_empty, expected
 
 
 @subjects
 def test_drift_is_shown_and_put_right(world: World) -> None:
     key = world.subject.key
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     for act, expected in DRIFTS[world.name]:
         act(world.aws, world.subject)
         assert paths(world.plan(world.subject), key) == expected
-        world.apply([*world.before, world.subject])
+        world.bring(world.subject)
         assert world.plan(world.subject).is_empty, expected
 
 
 @subjects
 def test_a_deleted_resource_is_gone_and_may_be_deleted_again(world: World) -> None:
     assert world.subject.find(world.aws) is None
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     assert world.subject.find(world.aws) is not None
     world.subject.delete(world.aws)
     if world.subject.key != "image":  # images go with their repository
@@ -528,7 +539,7 @@ def test_a_role_goes_with_the_policies_that_somebody_added_to_it(world: World) -
     """Iam-9: the declared ones are deleted without looking; what else is there is looked for when
     IAM says so.
     """
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     allow = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*"}],
@@ -553,7 +564,7 @@ def test_a_role_goes_with_the_policies_that_somebody_added_to_it(world: World) -
 def test_a_resource_without_our_tags_is_refused_by_name(world: World) -> None:
     from deployer.errors import ForeignResource
 
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     stranger = copy.copy(world.subject)
     tags = {**world.subject.ours.tags, "deployer:service": "other"}
     stranger.ours = Ownership(tags, adopt=True)
@@ -572,7 +583,7 @@ def version_arn(aws: Aws, function: Any) -> str:
 def test_two_apis_with_our_tags_are_an_error_that_lists_both(world: World) -> None:
     from deployer.errors import ForeignResource
 
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     tags = world.subject.ours.tags
     world.aws.call("apigatewayv2", "create_api", Name="other", ProtocolType="HTTP", Tags=tags)
     with pytest.raises(ForeignResource, match="2 HTTP APIs") as error:
@@ -586,7 +597,7 @@ def test_an_api_that_another_run_created_at_the_same_time_is_the_one_that_stays(
 ) -> None:
     from deployer.errors import DeployerError
 
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     first = api_id(world.aws)
     created = int(time.time())
     while (
@@ -600,7 +611,7 @@ def test_an_api_that_another_run_created_at_the_same_time_is_the_one_that_stays(
 
 @pytest.mark.parametrize("world", ["workflow"], indirect=True)
 def test_a_function_that_is_still_to_change_makes_the_pinned_version_unknown(world: World) -> None:
-    world.apply([*world.before, world.subject])
+    world.bring(world.subject)
     function = next(each for each in world.before if each.key == "function/random_forest")
     function.fields = {**function.fields, "memory_mb": 2048}
     change = change_of(world.plan(world.subject), "workflow")
@@ -616,5 +627,5 @@ def test_a_bucket_that_was_only_just_created_is_finished(world: World) -> None:
     world.aws.call("s3", "create_bucket", Bucket=world.subject.name)
     change = change_of(world.plan(world.subject), "bucket")
     assert change.action is Action.UPDATE and "tags" in {field.name for field in change.fields}
-    world.apply([world.subject])
+    world.bring(world.subject)
     assert world.plan(world.subject).is_empty
