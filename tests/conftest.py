@@ -152,9 +152,12 @@ def live(live_empty: Path, trained: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
+def deployed(
+    tmp_path_factory: pytest.TempPathFactory, trained: Path, programs: Programs
+) -> Iterator[Path]:
     """Deploy a project into a local AWS of its own, for the tests of one module."""
     folder = make_project(tmp_path_factory.mktemp("deployed") / "project", trained)
-    deployer(folder, "up", "--local")
+    with started_by(programs):
+        deployer(folder, "up", "--local")
     yield folder
     process.stop(folder)

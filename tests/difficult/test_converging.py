@@ -132,7 +132,6 @@ def scenario(
     if request.param == "first up":
         return account.reset, first.up
     if request.param == "down":
-
         return once(account, first.up), first.down
     folder = tmp_path / "changed"
     shutil.copytree(one_project, folder)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from deployer.local import process
 from tests.support.accounts import Calls, connect
 from tests.support.command_line import deployer as deploy
 from tests.support.processes import children_of, deployer, ends
-from tests.support.projects import ROOT
+from tests.support.projects import ROOT, train
 
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("local journey")
@@ -72,7 +70,7 @@ def test_the_last_line_of_up_is_the_url(deployed: Path, url: str) -> None:
 
 
 def test_the_sample_is_answered_as_the_saved_models_predict(deployed: Path) -> None:
-    results = deployer(deployed, "invoke", "--sample", "--local", "--json").json
+    results = deploy(deployed, "invoke", "--sample", "--local", "--json").json
     sample = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
     assert [entry["model"] for entry in results] == list(MODELS)
     for entry in results:
@@ -106,7 +104,7 @@ def test_a_second_up_makes_no_writing_call(deployed: Path) -> None:
 
 
 def test_the_plan_after_up_is_empty(deployed: Path) -> None:
-    document = deployer(deployed, "plan", "--local", "--json", "--exit-code").json
+    document = deploy(deployed, "plan", "--local", "--json", "--exit-code").json
     assert document["changes"] == []
     assert {
         "service",
@@ -194,12 +192,12 @@ def test_what_step_functions_itself_refuses_is_http_400(
 
 
 def test_repeated_requests_show_how_latency_spreads(deployed: Path) -> None:
-    ran = deployer(deployed, "invoke", "--sample", "--local", "--repeat", "5")
+    ran = deploy(deployed, "invoke", "--sample", "--local", "--repeat", "5")
     assert "5 requests: first" in ran.out and "median" in ran.out and "slowest" in ran.out
 
 
 def test_a_failing_json_invocation_prints_the_record_and_exits_with_1(deployed: Path) -> None:
-    ran = deployer(deployed, "invoke", "--local", "--json", "--data", "{}", code=1)
+    ran = deploy(deployed, "invoke", "--local", "--json", "--data", "{}", code=1)
     assert (
         ran.json["execution"]["status"] == "FAILED"
         and ran.json["execution"]["error"] == "InvalidInput"
@@ -237,7 +235,7 @@ def test_memory_changed_behind_our_back_is_shown_and_put_right(deployed: Path) -
     assert (fields["memory_mb"]["before"], fields["memory_mb"]["after"]) == (512, 1024)
     shown = deploy(deployed, "plan", "--local").out
     assert "function/random_forest" in shown and "memory_mb: 512 -> 1024" in shown
-    deployer(deployed, "up", "--local")
+    deploy(deployed, "up", "--local")
     assert (
         aws.call("lambda", "get_function", FunctionName=name)["Configuration"]["MemorySize"] == 1024
     )
@@ -250,11 +248,11 @@ def test_an_edited_handler_is_live_only_after_the_next_up(deployed: Path) -> Non
     before = deploy(deployed, "invoke", "--sample", "--local", "--json").json
     handler.write_text(source.replace('"version": self.version', '"version": "edited"'))
     assert deploy(deployed, "invoke", "--sample", "--local", "--json").json == before
-    deployer(deployed, "up", "--local")
+    deploy(deployed, "up", "--local")
     after = deploy(deployed, "invoke", "--sample", "--local", "--json").json
     assert {entry["version"] for entry in after} == {"edited"}
     handler.write_text(source)
-    deployer(deployed, "up", "--local")
+    deploy(deployed, "up", "--local")
     assert deploy(deployed, "invoke", "--sample", "--local", "--json").json == before
 
 
@@ -263,8 +261,8 @@ def test_a_retrained_model_is_one_object_one_function_one_workflow_and_no_image(
 ) -> None:
     script = deployed / "train.py"
     script.write_text(script.read_text().replace("min_samples_leaf=2", "min_samples_leaf=3"))
-    subprocess.run([sys.executable, "train.py"], cwd=deployed, check=True, capture_output=True)
-    document = deployer(deployed, "up", "--local", "--json").json
+    train(deployed)
+    document = deploy(deployed, "up", "--local", "--json").json
     changed = {change["resource"]: change["action"] for change in document["changes"]}
     assert changed == {
         "model/random_forest": "create",
@@ -295,7 +293,7 @@ def add_model(folder: Path) -> None:
     branches = definition["States"]["Predict"]["Branches"]
     branches.append(json.loads(json.dumps(branches[0]).replace("linear_regression", "nearest")))
     workflow.write_text(json.dumps(definition))
-    subprocess.run([sys.executable, "train.py"], cwd=folder, check=True, capture_output=True)
+    train(folder)
 
 
 def test_a_fourth_model_is_added_and_removed_again(
@@ -305,7 +303,7 @@ def test_a_fourth_model_is_added_and_removed_again(
     kept = {name: (deployed / name).read_text() for name in ("train.py", "state_machine.json")}
     shutil.copytree(deployed / "models", deployed / "before")
     add_model(deployed)
-    deployer(deployed, "up", "--local")
+    deploy(deployed, "up", "--local")
     results = deploy(deployed, "invoke", "--sample", "--local", "--json").json
     assert [entry["model"] for entry in results] == [*MODELS, "nearest"]
     for name, text in kept.items():
@@ -318,7 +316,7 @@ def test_a_fourth_model_is_added_and_removed_again(
     workflow.write_text(kept["state_machine.json"].replace("Ask every", "Now ask every"))
     refused = deploy(deployed, "up", "--local", code=1)
     assert "--yes" in refused.err and "function/nearest" in refused.err
-    document = deployer(deployed, "up", "--local", "--yes", "--json").json
+    document = deploy(deployed, "up", "--local", "--yes", "--json").json
     deleted = [change["resource"] for change in document["changes"] if change["action"] == "delete"]
     assert deleted == ["function/nearest", "logs/nearest", "model/nearest"]
     deploy(deployed, "plan", "--local", "--exit-code")
@@ -332,50 +330,39 @@ def test_a_fourth_model_is_added_and_removed_again(
     assert len(deploy(deployed, "invoke", "--sample", "--local", "--json").json) == 3
 
 
-def test_a_foreign_role_of_our_name_is_refused_by_name_and_left_alone(project: Path) -> None:
-    process.start(project)
-    try:
-        aws = account(project)
-        name = "inference-dev-us-east-1-api"
-        aws.call("iam", "create_role", RoleName=name, AssumeRolePolicyDocument="{}")
-        ran = deploy(project, "up", "--local", code=1)
-        assert f"IAM role {name} already exists" in ran.err and "left alone" in ran.err
-        assert aws.call("lambda", "list_functions")["Functions"] == []
-        down = deploy(project, "down", "--local", "--yes", code=1)
-        assert name in down.err
-        assert [role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]] == [name]
-    finally:
-        process.stop(project)
+def test_a_foreign_role_of_our_name_is_refused_by_name_and_left_alone(live: Path) -> None:
+    aws = account(live)
+    name = "inference-dev-us-east-1-api"
+    aws.call("iam", "create_role", RoleName=name, AssumeRolePolicyDocument="{}")
+    ran = deploy(live, "up", "--local", code=1)
+    assert f"IAM role {name} already exists" in ran.err and "left alone" in ran.err
+    assert aws.call("lambda", "list_functions")["Functions"] == []
+    down = deploy(live, "down", "--local", "--yes", code=1)
+    assert name in down.err
+    assert [role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]] == [name]
 
 
-def test_two_stages_live_side_by_side_and_down_takes_only_its_own(project: Path) -> None:
-    try:
-        first = deploy(project, "up", "--local").out.strip()
-        second = deploy(project, "up", "--local", "--stage", "other").out.strip()
-        assert first != second
-        ran = deploy(project, "down", "--local", "--yes")
-        assert "keeps running" in ran.err
-        assert (
-            len(
-                deployer(
-                    project, "invoke", "--sample", "--local", "--stage", "other", "--json"
-                ).json
-            )
-            == 3
-        )
-        assert "no API of service" in deploy(project, "invoke", "--sample", "--local", code=1).err
-    finally:
-        process.stop(project)
+def test_two_stages_live_side_by_side_and_down_takes_only_its_own(live: Path) -> None:
+    first = deploy(live, "up", "--local").out.strip()
+    second = deploy(live, "up", "--local", "--stage", "other").out.strip()
+    assert first != second
+    ran = deploy(live, "down", "--local", "--yes")
+    assert "keeps running" in ran.err
+    assert (
+        len(deploy(live, "invoke", "--sample", "--local", "--stage", "other", "--json").json) == 3
+    )
+    assert "no API of service" in deploy(live, "invoke", "--sample", "--local", code=1).err
 
 
 def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Path) -> None:
-    deploy(project, "up", "--local")
+    """Without the proof, which starts a process for each function and is not the point here."""
+    deploy(project, "up", "--local", "--no-proof")
     server = process.find(project)
     assert server is not None
     role = "inference-dev-us-east-1-api"
     tags = ["deployer:service", "deployer:stage", "deployer:managed-by"]
     connect(server).call("iam", "untag_role", RoleName=role, TagKeys=tags)
-    refused = deploy(project, "up", "--local", code=1).err
+    refused = deploy(project, "up", "--local", "--no-proof", code=1).err
     assert (
         f"IAM role {role} already exists and does not carry this service's tags" in refused
         and "--adopt" in refused
@@ -384,13 +371,13 @@ def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Pa
         'tags.deployer:service: null -> "inference"'
         in deploy(project, "plan", "--local", "--adopt").out
     )
-    asked = deploy(project, "up", "--local", "--adopt", code=1).err
+    asked = deploy(project, "up", "--local", "--no-proof", "--adopt", code=1).err
     assert "refusing to adopt role/api without a terminal to confirm" in asked and "--yes" in asked
-    deploy(project, "up", "--local", "--adopt", "--yes")
+    deploy(project, "up", "--local", "--no-proof", "--adopt", "--yes")
     kept = deploy(project, "down", "--local", "--keep-data", "--yes").err
     assert "kept, with all that is in it: S3 bucket inference-dev-123456789012-us-east-1" in kept
     assert "the local AWS keeps running" in kept
-    again = deploy(project, "up", "--local").err
+    again = deploy(project, "up", "--local", "--no-proof").err
     assert "bucket: creating" not in again and "logs/api: creating" not in again
     assert "the local AWS has ended" in deploy(project, "down", "--local", "--yes").err
 
@@ -415,10 +402,7 @@ def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     assert "nothing to delete" in deployer(project, "down", "--local", "--yes").err
 
 
-def test_up_trains_first_when_there_are_no_models(project: Path) -> None:
-    shutil.rmtree(project / "models")
-    try:
-        ran = deployer(project, "up", "--local")
-        assert "python train.py" in ran.err and (project / "models" / "manifest.json").is_file()
-    finally:
-        process.stop(project)
+def test_up_trains_first_when_there_are_no_models(live: Path) -> None:
+    shutil.rmtree(live / "models")
+    ran = deploy(live, "up", "--local")
+    assert "python train.py" in ran.err and (live / "models" / "manifest.json").is_file()

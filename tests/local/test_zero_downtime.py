@@ -36,6 +36,7 @@ pytestmark = pytest.mark.xdist_group("live")
 
 NAMES = ("one", "other")
 RELEASES = 10 if WHOLE else 4
+PAUSE_S = 0.01  # of the client between two requests, so that the runs get on
 
 
 def of_release(number: int) -> LinearRegression:
@@ -76,6 +77,7 @@ class Client:
             assert [entry["model"] for entry in entries] == list(NAMES)
             releases = {round(entry["predictions"][0]) for entry in entries}
             self.answers.append((begun, time.monotonic(), releases))
+            self.stopped.wait(PAUSE_S)
         connection.close()
 
     def wait_for(self, count: int) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from deployer.children import child
 from deployer.project.template import copy_template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,3 +32,12 @@ def make_project(folder: Path, trained: Path) -> Path:
     base = f"public.ecr.aws/lambda/python:{sys.version_info.major}.{sys.version_info.minor}"
     (folder / "lambda_src" / "base.lock").write_text(json.dumps({base: f"sha256:{'0' * 64}"}))
     return folder.resolve()
+
+
+def train(folder: Path, *arguments: str) -> None:
+    """Run a project's train.py, in a warm Python if programs are started by one."""
+    command = [sys.executable, "train.py", *arguments]
+    pipe = subprocess.PIPE
+    with child(command, folder, dict(os.environ), stdout=pipe, stderr=pipe) as program:
+        _, err = program.communicate()
+    assert program.returncode == 0, err
