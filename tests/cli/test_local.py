@@ -80,7 +80,7 @@ def test_the_users_training_program_sees_the_users_configuration(live: Path) -> 
 
 def test_a_silent_local_aws_is_told_kept_and_can_be_ended(project: Path) -> None:
     server = process.start(project)
-    deployer(project, "up", "--local")
+    deployer(project, "up", "--local", "--no-proof")
     os.kill(server.pid, signal.SIGSTOP)
     commands = (("plan",), ("down", "--yes"), ("up",), ("check",))
     try:
@@ -134,9 +134,13 @@ def test_without_file_descriptors_the_local_aws_lives_on(project: Path) -> None:
 
 
 def test_five_versions_of_every_function_and_then_down(live: Path) -> None:
-    """The local AWS once forgot the number of a version that an alias or a workflow still needs."""
+    """The local AWS once forgot the number of a version that an alias or a workflow still needs.
+
+    Without the proof, which starts a process for each version.
+    """
     for memory in range(1024, 1030):
-        deployer(live, "up", "--local", environment={"DEPLOYER_MEMORY_MB": str(memory)})
+        variables = {"DEPLOYER_MEMORY_MB": str(memory)}
+        deployer(live, "up", "--local", "--no-proof", environment=variables)
     assert deployer(live, "plan", "--local", "--json").json["changes"] != []
     assert "the local AWS has ended" in deployer(live, "down", "--local", "--yes").err
 

@@ -17,7 +17,8 @@ from tests.support.wire import Account
 @pytest.fixture(scope="session")
 def one_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     environment = pytest.MonkeyPatch()
-    environment.setenv("MOTO_LAMBDA_STUB_ECR", "false")  # as in the local AWS
+    for name in ("MOTO_LAMBDA_STUB_ECR", "MOTO_DISABLE_GLOBAL_CORS", "MOTO_PORT"):
+        environment.setenv(name, "")  # the local AWS sets them; at the end they go
     account = Account(tmp_path_factory.mktemp("difficult"))
     yield account
     account.close()

@@ -19,7 +19,7 @@ from deployer.service.release import read_release
 from deployer.service.releases import read_history
 from deployer.service.switching import plan_promotion, plan_rollback
 from deployer.service.up import Deployment, plan_release, plan_up
-from tests.support.first_ups import first_up
+from tests.support.beginnings import begin
 from tests.support.serial import SerialExecutor
 from tests.support.wire import REGION, Account, Answer, Call
 
@@ -52,10 +52,11 @@ class Service:
     def up(self, aws: Aws | None = None, *, canary: int | None = None, **overrides: Any) -> Any:
         """Plan and apply; return the plan and the outputs.
 
-        The first run into a new account takes place once for each project and settings.
+        The runs that a test begins with take place once for each project and settings.
         """
-        if self.account.is_new and not self.account.troubles and aws is None and canary is None:
-            return first_up(self, overrides)
+        undisturbed = self.account.runs is not None and not self.account.troubles
+        if undisturbed and aws is None and canary is None:
+            return begin(self, overrides)
         return self.whole_up(aws, canary=canary, **overrides)
 
     def whole_up(

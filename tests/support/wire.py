@@ -133,21 +133,17 @@ class Account:
     """An account of the local AWS in this process, and the way of calls into it."""
 
     def __init__(self, folder: Path) -> None:
-        from moto.core.config import default_user_config
-        from moto.server import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
 
         from deployer.local.gateway import Gateway
+        from deployer.local.moto_backend import application
 
-        default_user_config["stepfunctions"] = {"execute_state_machine": True}
         self._server = make_server(
             "127.0.0.1", 0, self._serve, threaded=True
         )  # for the layers, which are read by plain HTTP
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         port = self._server.server_port
-        self._gateway = Gateway(
-            DomainDispatcherApplication(create_backend_app), folder, 0, port, CREDENTIALS
-        )
+        self._gateway = Gateway(application.load(port), folder, 0, port, CREDENTIALS)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.05,), daemon=True
         )
@@ -157,13 +153,14 @@ class Account:
         # Answers Invoke in place of the functions' processes, each of which takes a second.
         self.functions: Callable[[Call], Answer] | None = None
         self.calls: list[Call] = []
-        self.is_new = True  # nothing has been asked since it was emptied
-        self.first_ups: dict[Any, Any] = {}  # see tests/support/first_ups.py
+        # The runs since it was emptied, if nothing else was asked: see tests/support/beginnings.py.
+        self.runs: tuple[str, ...] | None = None
+        self.beginnings: dict[tuple[str, ...], Any] = {}
         self._snapshots: list[Snapshot] = []
         self._lock = threading.Lock()
 
     def _serve(self, environ: Any, start_response: Any) -> Iterable[bytes]:
-        self.is_new = False
+        self.runs = None
         return self._gateway(environ, start_response)
 
     def close(self) -> None:
@@ -184,7 +181,7 @@ class Account:
             b"",
             {"Authorization": "AWS4-HMAC-SHA256 Credential=local/"},
         )
-        self.is_new = True
+        self.runs = ()
 
     def snapshot(self) -> Snapshot:
         """Return a copy of all that the account holds, for `restore`; it is kept to the end."""
@@ -195,7 +192,7 @@ class Account:
         """Reset the account, and fill it as it was when the snapshot was taken."""
         self.reset()
         snapshot.restore()
-        self.is_new = False
+        self.runs = None
 
     def aws(
         self,
@@ -254,7 +251,7 @@ class Account:
         return self._ask(call.method, call.url, call.body, call.headers)
 
     def _ask(self, method: str, url: str, body: bytes, headers: Any) -> Answer:
-        self.is_new = False
+        self.runs = None
         parts = urlsplit(url)
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
