@@ -21,6 +21,9 @@ from deployer.local import process
 from tests.support import processes
 from tests.support.command_line import deployer
 
+# Its tests share a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("cli local")
+
 
 def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

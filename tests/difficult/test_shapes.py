@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from deployer.project.settings import FunctionSettings
 from tests.support.deployments import Service
-from tests.support.thinning import WHOLE
+from tests.support.thinning import WHOLE, thinned
 from tests.support.wire import Answer, Call, Forward
 
 
@@ -266,10 +266,11 @@ def deployed(service: Service) -> Service:
 
 
 @settings(
-    max_examples=100 if WHOLE else 30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100 if WHOLE else 12, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(seed=st.integers(0, 2**32))
 def test_no_shape_of_an_answer_shows_as_a_difference(deployed: Service, seed: int) -> None:
+    """By default twelve seeds, with TESTS=all a hundred."""
     deployed.account.troubles = [reshaped := Reshaped(random.Random(seed))]
     assert deployed.plan().effective == ()
     wanted = {name[1:] for name in vars(Reshaped) if re.match("_[A-Z]", name)}
@@ -277,13 +278,14 @@ def test_no_shape_of_an_answer_shows_as_a_difference(deployed: Service, seed: in
 
 
 def test_a_difference_shows_in_every_shape(deployed: Service) -> None:
+    """By default with four seeds, with TESTS=all with ten."""
     deployed.account.aws().call(
         "lambda",
         "update_function_configuration",
         FunctionName="inference-dev-random-forest",
         Timeout=7,
     )
-    for seed in range(10):
+    for seed in thinned(range(10), every=3):
         deployed.account.troubles = [Reshaped(random.Random(seed))]
         shown = [
             change for change in deployed.plan().effective if change.key == "function/random_forest"

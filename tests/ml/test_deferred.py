@@ -18,15 +18,21 @@ import joblib
 import pytest
 from sklearn.linear_model import LinearRegression
 
-from tests.support.made_zoo import VERIFY, check_zoo, made_zoo, run
+from tests.support.made_zoo import VERIFY, check_zoo, checked, made_zoo, run
 from tests.support.projects import ROOT
 from tests.support.thinning import thinned
+
+# Its tests share what is made once for them, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("deferred")
+COUNTED_MODELS = thinned(["neighbours", "grid", "network", "poisson"], every=2)
 
 
 @pytest.fixture(scope="module")
 def animals(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models of the zoo, by the scikit-learn at hand."""
-    return made_zoo(tmp_path_factory.mktemp("zoo") / "models")
+    """The models of the zoo that the tests here name, by the scikit-learn at hand."""
+    return made_zoo(
+        tmp_path_factory.mktemp("zoo") / "models", chosen=[*{*checked(), *COUNTED_MODELS}]
+    )
 
 
 def test_every_kind_of_model_predicts_the_same_and_none_imports_all_of_scikit_learn(
@@ -52,7 +58,7 @@ print(len(sys.modules), *sorted(sys.modules))
 """
 
 
-@pytest.mark.parametrize("name", thinned(["neighbours", "grid", "network", "poisson"], every=2))
+@pytest.mark.parametrize("name", COUNTED_MODELS)
 def test_half_of_the_modules_are_imported(animals: Path, name: str) -> None:
     """These are the modules that cost the time. Two models by default."""
     counts = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.containers import unavailable
-from tests.support.made_zoo import check_zoo, made_zoo
+from tests.support.made_zoo import check_zoo, checked, made_zoo
 from tests.support.projects import ROOT
 from tests.support.thinning import thinned
 
@@ -27,7 +27,7 @@ TABLES = Path(__file__).with_name("test_tables.py")
 @pytest.mark.parametrize("version", thinned(VERSIONS, every=2))
 def test_every_kind_of_model_predicts_the_same(version: str, tmp_path: Path) -> None:
     site = installed(version, tmp_path / "site")
-    check_zoo(made_zoo(tmp_path / "models", site), site)
+    check_zoo(made_zoo(tmp_path / "models", site, checked()), site)
 
 
 @pytest.mark.parametrize("version", thinned(VERSIONS, every=1, first=len(VERSIONS)))

@@ -119,6 +119,13 @@ class Hooked(Clients):
     def new_client(self, service: str, read_timeout_s: float = READ_TIMEOUT_S) -> Any:
         client = super().new_client(service, read_timeout_s)
         client.meta.events.register_first("before-send", partial(self._send, service))
+        # A signature is a tenth of a call, and the local AWS reads nothing of it but this.
+        signer = client._request_signer
+        scope = f"{CREDENTIALS.access_key}/20260101/{REGION}/{signer.signing_name}/aws4_request"
+        header = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
+        signer.sign = lambda operation, request, **_: request.headers.add_header(
+            "Authorization", header
+        )
         return client
 
 

@@ -126,7 +126,8 @@ OTHERS = {
 }
 
 
-def main(data: Path, folder: Path) -> None:
+def main(data: Path, folder: Path, chosen: list[str]) -> None:
+    """Train the chosen models, or all of them, and write them and their manifest."""
     table = np.loadtxt(data, delimiter=",", skiprows=1)
     names = data.read_text(encoding="utf-8").splitlines()[0].split(",")[:-1]
     x, y = table[:, :-1], table[:, -1]
@@ -137,7 +138,9 @@ def main(data: Path, folder: Path) -> None:
     ]
     folder.mkdir(parents=True)
     models = {}
-    for name, model in {**KNOWN, **OTHERS}.items():
+    zoo = {**KNOWN, **OTHERS}
+    for name in chosen or zoo:
+        model = zoo[name]
         path = folder / f"{name}.joblib"
         joblib.dump(model.fit(x, labels if is_classifier(model) else y), path, compress=3)
         models[name] = {
@@ -152,4 +155,4 @@ def main(data: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

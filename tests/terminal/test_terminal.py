@@ -20,6 +20,8 @@ from tests.support.stub import serve, slowing
 from tests.support.terminal import Terminal, deployer
 from tests.support.thinning import WHOLE
 
+# Its tests share what is made once for them, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("terminal")
 ROUNDS = 5 if WHOLE else 1  # of the journey, at each width
 SHOWN_CURSOR, HIDDEN_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
