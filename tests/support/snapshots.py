@@ -5,14 +5,20 @@ from __future__ import annotations
 import copy
 import copyreg
 import threading
+from collections.abc import Callable
 from typing import Any
 
 # Each with the service, the account and the region that it belongs to.
 Backends = list[tuple[Any, str, str, Any]]
 
-# A copy of what a lock guards gets a lock of its own.
-for _make in (threading.Lock, threading.RLock):
-    copyreg.pickle(type(_make()), lambda lock, make=_make: (make, ()))  # type: ignore[misc]
+
+def _copy_by(make: Callable[[], Any]) -> None:
+    """Let a copy of what a lock guards have a new lock."""
+    copyreg.pickle(type(make()), lambda lock: (make, ()))
+
+
+_copy_by(threading.Lock)
+_copy_by(threading.RLock)
 
 
 class Snapshot:
