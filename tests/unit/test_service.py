@@ -256,6 +256,7 @@ def test_every_value_that_is_sent_is_within_botocores_limits(project: Path, serv
             account="123456789012", partition="aws", region="us-east-1"
         ),
         bare=True,
+        proof=False,
     )
     with ThreadPoolExecutor(4) as pool:
         plan_up(aws, settings, pool, lambda event: None).apply(lambda: False)
