@@ -19,6 +19,7 @@ from deployer.children import started_by
 from deployer.local import process
 from tests.support.accounts import Calls, connect, reset
 from tests.support.command_line import deployer
+from tests.support.once import made_once
 from tests.support.projects import ROOT, make_project
 from tests.support.warm import Programs
 
@@ -73,13 +74,15 @@ def only_loopback() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped models, trained once; do not write here."""
+    """The shipped models, trained once for all workers; do not write here."""
     if "TRAINED_MODELS" in os.environ:  # tests.mutations starts pytest many times
         return Path(os.environ["TRAINED_MODELS"])
-    folder = tmp_path_factory.mktemp("trained") / "models"
-    command = [sys.executable, str(ROOT / "train.py"), "--output", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
+
+    def train(folder: Path) -> None:
+        command = [sys.executable, str(ROOT / "train.py"), "--output", str(folder / "models")]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return made_once(tmp_path_factory, "trained", train) / "models"
 
 
 @pytest.fixture(scope="session")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.projects import ROOT, make_project
+from tests.support.once import made_once
+from tests.support.projects import ROOT, make_project, train
 
 TABLE = "table.csv"
 
@@ -18,11 +17,13 @@ TABLE = "table.csv"
 @pytest.fixture(scope="session")
 def trained_on_another_table(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
     """A project whose models were trained on tests/cases/other_table.csv; do not write here."""
-    folder = make_project(tmp_path_factory.mktemp("other") / "project", trained)
-    shutil.copy(ROOT / "tests" / "cases" / "other_table.csv", folder / TABLE)
-    command = [sys.executable, "train.py", "--data", TABLE, "--target", "y"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
+
+    def make(folder: Path) -> None:
+        make_project(folder, trained)
+        shutil.copy(ROOT / "tests" / "cases" / "other_table.csv", folder / TABLE)
+        train(folder, "--data", TABLE, "--target", "y")
+
+    return made_once(tmp_path_factory, "another_table", make)
 
 
 @pytest.fixture
