@@ -129,6 +129,11 @@ def test_an_up_under_other_circumstances_is_made(
     assert is_made()
     account.troubles = [lambda call, forward: None]
     assert is_made()
+    service = Watched(account, one_project)
+    account.functions = lambda call: service._invoked(call)  # as a test that answers otherwise
+    service.up()
+    account.reset()
+    assert service.made == 1
     monkeypatch.setenv("GITHUB_SHA", "0" * 40)
     assert is_made()
     Service(account, one_project).up()

@@ -3,7 +3,7 @@
 The runs are `up` into an empty account, `up` with one change of each kind, `up` that moves
 provisioned concurrency, and `down`. Only writing
 calls are counted: a run killed after a reading call leaves the same account as one killed after the
-write before it. By default every twenty-fourth writing call is tried; with TESTS=all, every one.
+write before it. By default every thirty-sixth writing call is tried; with TESTS=all, every one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tests.support.snapshots import Snapshot
 from tests.support.thinning import thinned
 from tests.support.wire import Account, Answer, Call, Forward, Killed, broken, refusal
 
-EVERY = 24
+EVERY = 36
 CHANGED = {
     "log_retention_days": 30,  # every log group
     "tracing": True,  # role policies, functions, workflow
@@ -235,7 +235,7 @@ def test_a_lost_answer_changes_nothing_in_the_end(
 
 
 # Each of these is few calls, so more of them are tried by default.
-EVERY_OF_FEW = 12
+EVERY_OF_FEW = 18
 
 
 @dataclass
@@ -306,7 +306,7 @@ def switching(request: pytest.FixtureRequest, account: Account, one_project: Pat
 def test_a_switch_killed_after_any_of_its_calls_is_completed_by_the_next(
     account: Account, switching: Switching
 ) -> None:
-    """By default, every twelfth writing call is tried, and the last."""
+    """By default, every eighteenth writing call is tried, and the last."""
     expected, writes = switching.undisturbed()
     for after in thinned(range(writes + 1), every=EVERY_OF_FEW, first=writes % EVERY_OF_FEW):
         switching.prepare()
@@ -324,7 +324,7 @@ def test_a_switch_killed_after_any_of_its_calls_is_completed_by_the_next(
 def test_an_answer_that_is_lost_during_a_switch_changes_nothing(
     account: Account, switching: Switching
 ) -> None:
-    """By default, every twelfth writing call is tried, and the last."""
+    """By default, every eighteenth writing call is tried, and the last."""
     expected, writes = switching.undisturbed()
     first = (writes - 1) % EVERY_OF_FEW
     for after in thinned(range(1, writes + 1), every=EVERY_OF_FEW, first=first):

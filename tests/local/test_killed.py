@@ -69,8 +69,12 @@ def state_of(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Path]:
-    """A project folder with a local AWS; the tests change neither."""
+    """A project folder with a local AWS; the tests change neither.
+
+    It has no verify.py, which takes each process a second and has tests of its own.
+    """
     folder = make_project(tmp_path_factory.mktemp("killed") / "project", trained)
+    (folder / "lambda_src" / "verify.py").unlink()
     yield folder
     process.stop(folder)
 

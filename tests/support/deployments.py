@@ -54,8 +54,9 @@ class Service:
 
         The runs that a test begins with take place once for each project and settings.
         """
-        undisturbed = self.account.runs is not None and not self.account.troubles
-        if undisturbed and aws is None and canary is None:
+        account = self.account
+        usual = not account.troubles and account.functions == self._invoked
+        if usual and account.runs is not None and aws is None and canary is None:
             return begin(self, overrides)
         return self.whole_up(aws, canary=canary, **overrides)
 
