@@ -90,7 +90,8 @@ def _outcome(execution: interpreter.Execution) -> dict[str, Any]:
     if execution.status == "TIMED_OUT":
         return {"error": "States.Timeout"}
     if execution.status != "SUCCEEDED":
-        return {"error": execution.error, "cause": execution.cause}
+        told = {"error": execution.error, "cause": execution.cause}
+        return {name: text for name, text in told.items() if text is not None}
     output = json.dumps(execution.output, separators=(",", ":"))
     if len(output.encode()) <= DATA_LIMIT:
         return {"output": output, "outputDetails": {"included": True}}

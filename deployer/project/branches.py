@@ -40,6 +40,32 @@ def _template() -> dict[str, Any]:
     return template
 
 
+def is_shipped(definition: Mapping[str, Any]) -> bool:
+    """Tell whether a workflow answers as the shipped one: a list with one entry per model.
+
+    Comments, retries and timeouts may differ from the shipped workflow's.
+    """
+    names = [name for _, name in _model_branches(definition)]
+    template = _template()
+    for state in template["States"].values():
+        if "Branches" in state:
+            (branch,) = state["Branches"]
+            state["Branches"] = [renamed(branch, "MODEL", name) for name in names]
+    return bool(names) and _essence(template) == _essence(definition)
+
+
+def _essence(value: Any) -> Any:
+    """Return a definition without the members that do not change what it answers."""
+    if isinstance(value, Mapping):
+        return {
+            name: _essence(member)
+            for name, member in value.items()
+            if name not in ("Comment", "Retry", "TimeoutSeconds")
+            and (name, member) != ("QueryLanguage", "JSONPath")
+        }
+    return [_essence(item) for item in value] if isinstance(value, list) else value
+
+
 def with_branch(text: str, name: str) -> str:
     """Return a workflow's text with one more branch, a copy of another with the name replaced.
 

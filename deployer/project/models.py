@@ -139,11 +139,11 @@ def described_metric(description: str) -> tuple[str, float] | None:
     return (match[1], float(match[2])) if match else None
 
 
-def load_models(
-    settings: Settings, manifest: Mapping[str, Any], functions: Iterable[str], problems: list[str]
-) -> dict[str, Model]:
-    """Return the model of each function, by name; faults are added to the list."""
-    models = {}
+def entries(
+    manifest: Mapping[str, Any], functions: Iterable[str], problems: list[str]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the manifest's entry of each function's model, by name; missing ones are problems."""
+    known_entries = {}
     for name in functions:
         entry = manifest.get("models", {}).get(name)
         if entry is None:
@@ -154,8 +154,16 @@ def load_models(
                 f"take it out: python -m deployer remove {name}"
             )
             continue
-        if manifest.get("format") != 2:
-            entry = _of_format_1(entry)
+        known_entries[name] = entry if manifest.get("format") == 2 else _of_format_1(entry)
+    return known_entries
+
+
+def load_models(
+    settings: Settings, manifest: Mapping[str, Any], functions: Iterable[str], problems: list[str]
+) -> dict[str, Model]:
+    """Return the model of each function, by name; faults are added to the list."""
+    models = {}
+    for name, entry in entries(manifest, functions, problems).items():
         path = settings.project / "models" / f"{name}.joblib"
         libraries = {**manifest.get("libraries", {}), **entry.get("libraries", {})}
         models[name] = Model(name, path, entry["sha256"], entry, libraries, {})

@@ -104,4 +104,5 @@ def _middle(span: Any) -> float:
         or not all(isinstance(bound, (int, float)) for bound in span)
     ):
         return 0.0
-    return float(f"{span[0] + (span[1] - span[0]) / 2:.6g}")
+    rounded = float(f"{span[0] + (span[1] - span[0]) / 2:.6g}")
+    return min(max(rounded, float(span[0])), float(span[1]))

@@ -98,6 +98,7 @@ class Settings:
     alarm_email: str | None = None
     alarm_topic: str | None = None
     alarm_failures: int = 1
+    publish_example: bool = False
     defaults: FunctionSettings = FunctionSettings()
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
     base_image: str | None = None
@@ -356,6 +357,11 @@ SETTINGS: dict[str, Setting] = {
     "alarm_topic": Setting(topic, "SNS topic of yours that alarms go to, by its ARN; empty: none"),
     "alarm_failures": Setting(
         integer(1, 1_000_000), "failures within five minutes from which on an alarm rings"
+    ),
+    "publish_example": Setting(
+        boolean,
+        "openapi and page show the examples of the manifest; no: made-up ones, since a record of "
+        "the training may be a person's",
     ),
     "permissions_boundary": Setting(
         optional_arn, "IAM policy that limits the three roles, if your company requires one"

@@ -413,6 +413,8 @@ ARGUMENTS = {
     "rollback": ("--local", "--yes"),
     "promote": ("--local", "--yes"),
     "graph": (),
+    "openapi": (),
+    "page": ("--output", "try.html"),
 }
 
 

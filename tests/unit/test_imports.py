@@ -78,6 +78,11 @@ LAYERS = [
     },
     {"service.drift"},
     {"service.releases"},
+    {"service.interface.openapi", "service.interface.page"},
+    {"service.interface.files", "service.interface.responses"},
+    {"service.interface.results", "service.interface.security"},
+    {"service.interface.schemas"},
+    {"service.interface.reading"},
     {"service.declare"},
     {"service.alarms"},
     {"service.rest_contract"},
@@ -146,6 +151,7 @@ LAYERS = [
         "project.inspection",
         "report",
         "service",
+        "service.interface",
     },
 ]
 RANK = {name: number for number, names in enumerate(LAYERS) for name in names}
@@ -161,6 +167,7 @@ ONLY_IN = {
     "docker": {"images.engine", "images.context", "images.registry"},
     "requests": {"images.engine", "images.ecr", "images.registry"},
     "jsonschema": {"project.manifest"},
+    "yaml": {"project.model_files", "service.interface.files"},
     "packaging": {"images.requirements", "images.packages", "images.installed"},
 }
 PURE = {
