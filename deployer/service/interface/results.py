@@ -9,6 +9,7 @@ from deployer.service.interface.reading import Entry, Interface
 from deployer.service.interface.schemas import Schema, references
 
 _VERSION = "0123456789ab"
+_HALF = 0.5  # stands for any number
 # The methods of an estimator, and the members of the answer that they fill (lambda_src/outputs.py).
 _MEMBER_OF = {
     "predict": "predictions",
@@ -56,7 +57,7 @@ def made_results(interface: Interface) -> list[dict[str, Any]]:
         {
             "model": name,
             "version": _VERSION,
-            **{member: _made(entry, member) for member in _members(entry) or ["predictions"]},
+            **{member: [_made(entry, member)] for member in _members(entry) or ["predictions"]},
             **({"classes": entry["classes"]} if entry.get("classes") else {}),
             **({"targets": entry["targets"]} if len(entry.get("targets") or ()) > 1 else {}),
         }
@@ -64,18 +65,35 @@ def made_results(interface: Interface) -> list[dict[str, Any]]:
     ]
 
 
-def _made(entry: Entry, member: str) -> list[Any]:
-    """Return a made-up member of an answer to one record."""
-    if entry.get("example", {}).get("answer", {}).get(member) and not entry.get("classes"):
-        return [_blank(entry["example"]["answer"][member][0])]
-    classes = entry.get("classes") or []
-    nested = bool(classes) and isinstance(classes[0], list)
+def _made(entry: Entry, member: str) -> Any:
+    """Return a made-up member of an answer, for one record."""
+    classes = entry.get("classes")
+    recorded = entry.get("example", {}).get("answer", {}).get(member)
+    if recorded and not classes:
+        return _blank(recorded[0])
     if member == "predictions":
-        return [[labels[0] for labels in classes] if nested else classes[0] if classes else 0.5]
-    shares = [[round(1 / len(labels), 3)] * len(labels) for labels in classes] if nested else None
-    if shares is not None:
-        return [shares]
-    return [[round(1 / len(classes), 3)] * len(classes)] if classes else [0.5]
+        return _made_prediction(entry)
+    if member == "transformed":
+        return [_HALF]
+    if member == "scores" or not classes:
+        return _HALF
+    return [_shares(labels) for labels in classes] if _nested(classes) else _shares(classes)
+
+
+def _made_prediction(entry: Entry) -> Any:
+    classes, targets = entry.get("classes"), entry.get("targets") or ()
+    if classes:
+        return [labels[0] for labels in classes] if _nested(classes) else classes[0]
+    return [_HALF] * len(targets) if len(targets) > 1 else _HALF
+
+
+def _nested(classes: list[Any]) -> bool:
+    """Tell whether there is a list of classes for each of several targets."""
+    return isinstance(classes[0], list)
+
+
+def _shares(labels: list[Any]) -> list[float]:
+    return [round(1 / len(labels), 3)] * len(labels)
 
 
 def _blank(value: Any) -> Any:
@@ -86,7 +104,7 @@ def _blank(value: Any) -> Any:
         return False
     if isinstance(value, str):
         return "label"
-    return 0.5
+    return _HALF
 
 
 def _members(entry: Entry) -> list[str]:
@@ -150,13 +168,13 @@ def _part(entry: Entry) -> Schema:
     classes = entry.get("classes")
     if classes is None:
         return {"anyOf": [share, {"type": "array", "items": share}]}
-    return {"type": "array", "items": share} if isinstance(classes[0], list) else share
+    return {"type": "array", "items": share} if _nested(classes) else share
 
 
 def _prediction(entry: Entry) -> Schema:
     classes, targets = entry.get("classes"), entry.get("targets") or ()
     if classes:
-        if isinstance(classes[0], list):
+        if _nested(classes):
             return {"type": "array", "items": _LABEL}
         return _label(classes)
     recorded = entry.get("example", {}).get("answer", {}).get("predictions")
@@ -171,8 +189,7 @@ def _classes(classes: list[Any] | None) -> Schema:
     told: Schema = {"description": "The labels, in the order of probabilities and decisions."}
     if not classes:
         return {"type": "array", **told, "items": {}}
-    is_nested = isinstance(classes[0], list)
-    item: Schema = {"type": "array", "items": _LABEL} if is_nested else _label(classes)
+    item: Schema = {"type": "array", "items": _LABEL} if _nested(classes) else _label(classes)
     return {"type": "array", **told, "items": item, "examples": [classes]}
 
 

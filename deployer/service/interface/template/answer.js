@@ -33,7 +33,7 @@ function outcome(service, {status, text}) {
   const body = parsed(text);
   if (service.api === "http" && status === 200 && body?.status) {
     if (body.status === "SUCCEEDED") return {output: parsed(body.output)};
-    return {problem: inWords(body.error || "", 200, body.status), detail: body.cause || ""};
+    return {problem: inWords(body.error || "", 200), detail: body.cause || ""};
   }
   if (service.api === "rest" && status === 200 && body !== undefined) {
     return {output: isWrapped(body) ? body.results : body};
@@ -41,12 +41,12 @@ function outcome(service, {status, text}) {
   if (status === 200) return {problem: "This is no answer of the service: is the URL right?", detail: ""};
   const type = body?.error?.type || body?.__type?.split("#").pop() || "";
   const detail = body?.error?.message || body?.message || body?.Message || "";
-  return {problem: `${inWords(type, status, type)} (HTTP ${status})`, detail};
+  return {problem: `${inWords(type, status)} (HTTP ${status})`, detail};
 }
 
-function inWords(type, status, otherwise) {
+function inWords(type, status) {
   if (Object.hasOwn(WORDS, type)) return WORDS[type];
-  return BY_STATUS[status] || `The workflow failed${otherwise ? `: ${otherwise}` : ""}.`;
+  return BY_STATUS[status] || `The workflow failed${type ? `: ${type}` : ""}.`;
 }
 
 function parsed(text) {

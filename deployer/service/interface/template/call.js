@@ -93,7 +93,7 @@ async function sign(url, body, controls, now) {
   const signed = {"content-type": "application/json", host, "x-amz-date": stamp};
   if (value("session")) signed["x-amz-security-token"] = value("session");
   const names = Object.keys(signed).sort();
-  const path = pathname.split("/").map(encodeURIComponent).join("/"); // encoded twice
+  const path = pathname.split("/").map(encoded).join("/"); // a second time
   const canonical = ["POST", path, "", ...names.map((name) => `${name}:${signed[name]}`), "", names.join(";"), await digest(body)];
   const text = ["AWS4-HMAC-SHA256", stamp, scope.join("/"), await digest(canonical.join("\n"))].join("\n");
   let key = new TextEncoder().encode(`AWS4${value("secret")}`);
@@ -102,6 +102,11 @@ async function sign(url, body, controls, now) {
   const credential = `${value("access")}/${scope.join("/")}`;
   const {host: _, "content-type": __, ...sent} = signed;
   return {...sent, authorization: `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${names.join(";")}, Signature=${signature}`};
+}
+
+// As AWS encodes: everything but letters, digits and -_.~
+function encoded(text) {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 async function digest(text) {

@@ -71,7 +71,7 @@ function failure(error) {
   if (error.name === "TimeoutError") return "The service did not answer within 35 seconds.";
   if (error.name === "TypeError") {
     const origin = location.origin === "null" || location.protocol === "file:" ? "files on this machine" : location.origin;
-    return `The service cannot be reached from this page. Either it is not there, or it does not let pages from ${origin} read its answers (cors_origins, cors_headers).`;
+    return `The service cannot be reached from this page. Either there is none at this URL, or it does not let pages from ${origin} read its answers (cors_origins, cors_headers).`;
   }
   return `The request could not be made: ${error.message}`;
 }
