@@ -94,6 +94,8 @@ def test_an_installed_wheel_begins_a_project_that_its_workflow_deploys(
         assert step.startswith(MODULE)
         printed += run("sh", "-c", step, cwd=folder, env=environment).stdout
     check_answers(example, printed)
+    run("deployer", "page", "--output", "try.html", cwd=folder, env=environment)
+    assert (folder / "try.html").read_text().endswith(" -->\n")
     update = run("deployer", "init", "--update", cwd=folder, env=environment)
     assert (update.stdout, update.stderr) == ("", "nothing is to be written\n")
 

@@ -145,6 +145,7 @@ def test_links_lead_somewhere() -> None:
         "README",
         "CONTRIBUTING",
         "docs/architecture",
+        "docs/clients",
         "docs/images",
         "docs/performance",
         "docs/plan",

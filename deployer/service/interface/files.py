@@ -66,10 +66,7 @@ def document_text(document: Mapping[str, Any], form: str) -> str:
             f"python -m pip install '{DISTRIBUTION}[yaml]', or --format json",
         ) from error
 
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc, unused-ignore]
-        def ignore_aliases(self, data: Any) -> bool:
-            return True  # an anchor saves a line and costs a reader more
-
-    # OpenAPI names PyYAML's rules YAML 1.1, where `on` is true: it quotes such texts by itself.
-    text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    # An anchor saves a line, and costs a reader more.
+    dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
