@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deployer.project.settings import header_names
+from deployer.project.parsers import header_names
 from tests.support.command_line import deployer
 from tests.support.projects import ROOT
 

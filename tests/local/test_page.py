@@ -18,7 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize, expect, sync_playwright
 
 from deployer.project.settings import Settings
 from deployer.service.interface.files import signed
@@ -33,7 +33,8 @@ from tests.support.stub import Quiet, serve
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("interface")
 
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
+DESKTOP: ViewportSize = {"width": 1280, "height": 900}
+PHONE: ViewportSize = {"width": 360, "height": 740}
 kinds = pytest.mark.parametrize("kind", ["http", "rest"])
 CORS = {
     "Access-Control-Allow-Origin": "*",
@@ -63,9 +64,14 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport=DESKTOP)
     tab = context.new_page()
     problems: list[str] = []
-    tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.on("request", lambda one: one.resource_type == "fetch" or loaded.append(one.url))
     loaded: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.resource_type != "fetch":
+            loaded.append(request.url)
+
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.on("request", note)
     yield tab
     assert not problems
     assert all(url.startswith("file://") for url in loaded)
@@ -286,6 +292,7 @@ def test_the_models_to_ask_choose_the_features(page: Page, tmp_path: Path) -> No
     page.get_by_label("mood").uncheck()
     assert ask(page).startswith("Nothing was sent")
     expect(page.get_by_label("price")).to_be_focused()
+    expect(page.get_by_text("Choose at least one model.")).to_be_visible()
 
 
 def test_a_workflow_of_ones_own_is_asked_in_json(page: Page, tmp_path: Path) -> None:
@@ -421,6 +428,8 @@ def test_a_key_or_a_token_is_sent_and_kept_nowhere(
         made_page(page, tmp_path, NUMBERS, url, auth=auth, api=api)
         assert ask(page).startswith("Nothing was sent")
         expect(page.get_by_label(label)).to_be_focused()
+        description = "The service asks for this."
+        expect(page.get_by_label(label)).to_have_accessible_description(description)
         expect(page.get_by_label(label)).to_have_attribute("type", "password")
         page.get_by_label(label).fill("s3cret")
         assert ask(page).startswith("1 model answered")

@@ -18,12 +18,17 @@ class Credentials {
   constructor(service) {
     this.service = service;
     this.controls = {};
+    this.problems = {};
     const box = document.getElementById("credentials");
     for (const [name, label, type] of FIELDS[service.auth]) {
       const control = element("input", {id: `credential-${name}`, type, autocomplete: "off", spellcheck: "false"});
       control.value = name === "region" ? service.region || "" : "";
+      const problem = element("p", {class: "problem", id: `${control.id}-problem`, hidden: true});
+      control.setAttribute("aria-describedby", problem.id);
+      if (name !== "session") control.required = true;
       this.controls[name] = control;
-      box.append(element("div", {class: "field"}, element("label", {for: control.id}, label), control));
+      this.problems[name] = problem;
+      box.append(element("div", {class: "field"}, element("label", {for: control.id}, label), control, problem));
     }
     if (service.auth !== "none") {
       box.append(element("p", {class: "hint"}, "Kept in this page's memory only, until it is closed."));
@@ -34,9 +39,14 @@ class Credentials {
     return this.controls[name].value.trim();
   }
 
-  // The first control that must be filled in and is not.
-  missing() {
-    return Object.entries(this.controls).find(([name]) => name !== "session" && !this.value(name))?.[1] ?? null;
+  // The first control that must be filled in and is not; all of them are marked.
+  check() {
+    const wrong = Object.entries(this.controls).filter(([name, control]) => {
+      const isMissing = control.required && !this.value(name);
+      sayProblem(control, this.problems[name], isMissing ? "The service asks for this." : "");
+      return isMissing;
+    });
+    return wrong.length ? wrong[0][1] : null;
   }
 
   async headers(url, body) {

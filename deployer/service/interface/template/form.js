@@ -11,6 +11,14 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+// Say what is wrong with a control, next to it and to a screen reader; "" takes it back.
+function sayProblem(control, place, problem) {
+  place.textContent = problem;
+  place.hidden = !problem;
+  if (problem) control.setAttribute("aria-invalid", "true");
+  else control.removeAttribute("aria-invalid");
+}
+
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 const BELOW_ZERO_KEYBOARD = "text"; // some phones' keyboards for numbers have no minus sign
 
@@ -77,10 +85,7 @@ class Field {
   }
 
   say(problem) {
-    this.problem.textContent = problem;
-    this.problem.hidden = !problem;
-    if (problem) this.control.setAttribute("aria-invalid", "true");
-    else this.control.removeAttribute("aria-invalid");
+    sayProblem(this.control, this.problem, problem);
   }
 
   // The value as JSON text: digits are sent as they were typed.
@@ -132,7 +137,7 @@ class Form {
   addModel(model, number) {
     const box = element("input", {type: "checkbox", id: `model-${number}`, checked: true});
     box.addEventListener("change", () => this.showNeeded());
-    this.find("models").append(element("label", {for: box.id}, box, model.name));
+    this.find("models-problem").before(element("label", {for: box.id}, box, model.name));
     return {box, features: new Set(model.features)};
   }
 
@@ -176,17 +181,17 @@ class Form {
   }
 
   sayJson(problem) {
-    this.find("json-problem").textContent = problem;
-    this.find("json-problem").hidden = !problem;
-    if (problem) this.find("json").setAttribute("aria-invalid", "true");
-    else this.find("json").removeAttribute("aria-invalid");
+    sayProblem(this.find("json"), this.find("json-problem"), problem);
   }
 
   // The first control with a problem; all problems are shown.
   check() {
     if (!this.asJson) {
       const wrong = this.needed.filter((field) => !field.check());
-      if (!this.needed.length) return this.models[0].box;
+      const none = this.needed.length === 0;
+      this.find("models-problem").textContent = none ? "Choose at least one model." : "";
+      this.find("models-problem").hidden = !none;
+      if (none) return this.models[0].box;
       return wrong.length ? wrong[0].control : null;
     }
     try {

@@ -30,12 +30,11 @@ function tell(text, isBad = false) {
 // The first control with a problem, whose focus makes a screen reader say it.
 function firstProblem() {
   const isAddress = url() !== null;
-  find("url-problem").textContent = isAddress ? "" : "Type the URL of the service, such as https://example.com/.";
-  find("url-problem").hidden = isAddress;
-  if (isAddress) find("url").removeAttribute("aria-invalid");
-  else find("url").setAttribute("aria-invalid", "true");
+  const advice = isAddress ? "" : "Type the URL of the service, such as https://example.com/.";
+  sayProblem(find("url"), find("url-problem"), advice);
+  const inCredentials = credentials.check();
   const inForm = form.check();
-  return isAddress ? credentials.missing() || inForm : find("url");
+  return isAddress ? inCredentials || inForm : find("url");
 }
 
 async function send() {
@@ -80,7 +79,8 @@ function show(answer) {
   const {output, problem, detail} = outcome(service, answer);
   if (problem) {
     tell(problem, true);
-    if (detail) find("results").append(element("p", {class: "problem"}, detail));
+    const isNews = detail && !problem.toLowerCase().startsWith(detail.toLowerCase());
+    if (isNews) find("results").append(element("p", {class: "problem"}, detail));
   } else {
     tell(summary(output, answer.milliseconds));
     find("results").append(...resultOf(output));
