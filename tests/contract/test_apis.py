@@ -298,6 +298,7 @@ def test_the_http_api_answers_with_the_execution_record(apis: Apis, row: Row) ->
         assert reply.content == b""
     elif isinstance(expected, tuple):
         record = reply.json
+        assert None not in record.values()
         ended, outcome = expected
         assert record["status"] == ended
         assert (json.loads(record["output"]) if "output" in record else record.get("error")) == (

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import openapi_spec_validator
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 from sklearn.cluster import KMeans
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -25,6 +27,7 @@ from deployer.project.branches import is_shipped, new_workflow, with_branch
 from deployer.project.settings import AUTHS, Settings
 from deployer.service import rest_contract
 from deployer.service.interface import responses
+from deployer.service.interface.files import document_text
 from deployer.service.interface.openapi import document
 from deployer.service.interface.page import missing_headers
 from deployer.service.interface.reading import Interface, read_interface
@@ -424,3 +427,16 @@ def test_headers_that_a_page_may_not_send_are_known(
     auth: str, allowed: tuple[str, ...], missing: list[str]
 ) -> None:
     assert missing_headers(interface(auth=auth, cors_headers=allowed)) == missing
+
+
+TEXTS = ["1e5", "-1.5E3", "0o17", "017", "1_000", "0x1f", "1:30", "on", "No", "null", "~", ""]
+TEXTS += ["- x", "a: b", "#c", "'", '"', "{{x}}", "2026-01-31", "=", "!t", "&a", "*", " x "]
+TEXTS += ["\u2028", "é🏠", "\n"]
+
+
+def test_yaml_says_the_same_to_readers_of_both_versions() -> None:
+    whole = {"texts": TEXTS, **{text: text for text in TEXTS}, "numbers": [1, 0.5, LARGEST, 1e-7]}
+    text = document_text({**whole, "same": [whole["numbers"]] * 2}, "yaml")
+    assert "&" not in text.replace("'&a'", "")
+    for version, load in (("1.1", yaml.safe_load), ("1.2", YAML(typ="safe", pure=True).load)):
+        assert load(text) == {**whole, "same": [whole["numbers"]] * 2}, version

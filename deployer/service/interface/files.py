@@ -17,6 +17,7 @@ from deployer.hints import DISTRIBUTION
 # written again unless it was changed.
 _WORDS = "written by python -m deployer {}, sha256:"
 _ZEROS = "0" * 64
+_NUMBER_OF_YAML_1_2 = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|0o[0-7]+", re.IGNORECASE)
 
 
 def mark(verb: str) -> str:
@@ -67,6 +68,8 @@ def document_text(document: Mapping[str, Any], form: str) -> str:
         ) from error
 
     # An anchor saves a line, and costs a reader more.
-    dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    dumper: Any = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
+    # PyYAML writes for readers of YAML 1.1, to whom such a text is no number.
+    dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER_OF_YAML_1_2, None)
     text: str = yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
