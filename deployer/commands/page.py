@@ -31,7 +31,7 @@ def command(options: Options, output: Path, url: str | None) -> None:
     """
     from deployer.report.console import print_json, stderr_console
     from deployer.service.interface import files
-    from deployer.service.interface.page import missing_headers, page
+    from deployer.service.interface.page import obstacle, page
     from deployer.service.interface.reading import read_interface
 
     started()
@@ -40,20 +40,9 @@ def command(options: Options, output: Path, url: str | None) -> None:
     interface = read_interface(settings_of(options))
     files.write(output, page(interface, url), "page", "a page to try a service")
     console = stderr_console(color=options.color)
-    missing = missing_headers(interface)
-    if not interface.settings.cors_origins:
-        console.print(
-            "warning: browsers keep pages from reading the answers, because cors_origins is empty",
-            soft_wrap=True,
-        )
-    elif missing:
-        headers = " ".join([*interface.settings.cors_headers, *missing])
-        console.print(
-            f"warning: browsers keep pages from sending {', '.join(missing)}; allow that in "
-            f"setup.cfg: cors_headers = {headers}",
-            soft_wrap=True,
-            markup=False,
-        )
+    reason = obstacle(interface.settings)
+    if reason is not None:
+        console.print(f"warning: {reason}", soft_wrap=True, markup=False)
     if options.as_json:
         print_json(sys.stdout, {"output": str(output), "url": url})
     else:

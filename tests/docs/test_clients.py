@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deployer.project.parsers import header_names
 from tests.support.command_line import deployer
 from tests.support.projects import ROOT
 
@@ -41,11 +40,3 @@ def test_the_shown_feature_is_described_so(project: Path) -> None:
     shown = yaml.safe_load(block("yaml"))
     properties = document["components"]["schemas"]["Record"]["properties"]
     assert shown == {"RM": properties["RM"]}
-
-
-def test_the_shown_setting_is_what_page_asks_for(project: Path) -> None:
-    environment = {"DEPLOYER_API": "rest", "DEPLOYER_AUTH": "key"}
-    ran = deployer(project, "page", "--output", "try.html", environment=environment)
-    assert block("ini").strip() in ran.err
-    _, _, names = block("ini").strip().partition(" = ")
-    assert header_names(names) == ("content-type", "x-api-key")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -442,27 +441,39 @@ def test_a_key_or_a_token_is_sent_and_kept_nowhere(
     assert stored == [0, 0, ""]
 
 
+ACCESS, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG"
+
+
+def check_signature(address: str, sent: Mapping[str, str], body: bytes, session: str) -> None:
+    """Check a request's signature against botocore's of the same request."""
+    request = AWSRequest("POST", address, {"content-type": "application/json"}, body)
+    request.context["timestamp"] = request.headers["X-Amz-Date"] = sent["x-amz-date"]
+    if session:
+        request.headers["X-Amz-Security-Token"] = session
+    signer = SigV4Auth(Credentials(ACCESS, SECRET, session or None), "execute-api", "eu-central-1")
+    canonical = signer.canonical_request(request)
+    signature = signer.signature(signer.string_to_sign(request, canonical), request)
+    assert sent["authorization"].endswith(f"Signature={signature}"), canonical
+    assert sent.get("x-amz-security-token") == (session or None)
+
+
 @pytest.mark.parametrize("session", ["", "t0ken"])
 def test_a_signature_is_that_of_botocore(page: Page, tmp_path: Path, session: str) -> None:
     service = answering(200, {"status": "SUCCEEDED", "output": "[]"})
     with serve(service) as url:
-        address = f"{url}/live/a b(1)/"
-        made_page(page, tmp_path, NUMBERS, address, auth="iam", region="eu-central-1")
-        page.get_by_label("Access key id").fill("AKIDEXAMPLE")
-        page.get_by_label("Secret access key").fill("wJalrXUtnFEMI/K7MDENG")
+        made_page(page, tmp_path, NUMBERS, auth="iam", region="eu-central-1")
+        page.get_by_label("Access key id").fill(ACCESS)
+        page.get_by_label("Secret access key").fill(SECRET)
         page.get_by_label("Session token").fill(session)
+        page.get_by_label("URL", exact=True).fill(f"{url}/live/a b(1)/")
         assert ask(page).startswith("Answered in ")
-    ((sent, body),) = service.seen
-    place = address.replace(" ", "%20")
-    request = AWSRequest("POST", place, {"content-type": "application/json"}, body)
-    request.context["timestamp"] = sent["x-amz-date"]
-    key = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG", session or None)
-    signer = SigV4Auth(key, "execute-api", "eu-central-1")
-    request.headers["X-Amz-Date"] = sent["x-amz-date"]
-    if session:
-        request.headers["X-Amz-Security-Token"] = session
-    canonical = signer.canonical_request(request)
-    text = signer.string_to_sign(request, canonical)
-    assert sent["authorization"].endswith(f"Signature={signer.signature(text, request)}"), canonical
-    assert sent.get("x-amz-security-token") == (session or None)
-    assert hashlib.sha256(body).hexdigest() in canonical
+        check_signature(f"{url}/live/a%20b(1)/", *service.seen.pop(), session)
+        page.get_by_label("URL", exact=True).fill(f"{url}/live/")
+        shown = page.locator("#curl-text").text_content() or ""
+        assert SECRET not in shown and "t0ken" not in shown
+        if shutil.which("curl") is None:
+            pytest.skip("curl is not installed")
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        values = dict(zip(names, (ACCESS, SECRET, session), strict=True))
+        subprocess.run(["sh", "-c", shown], env={**os.environ, **values}, check=True)
+        check_signature(f"{url}/live/", *service.seen.pop(), session)

@@ -29,7 +29,7 @@ from deployer.service import rest_contract
 from deployer.service.interface import responses
 from deployer.service.interface.files import document_text
 from deployer.service.interface.openapi import document
-from deployer.service.interface.page import missing_headers
+from deployer.service.interface.page import obstacle
 from deployer.service.interface.reading import Interface, read_interface
 from deployer.service.interface.results import made_results, results
 from deployer.service.interface.schemas import LARGEST, MAXIMUM_INSTANCES, feature_schema, requests
@@ -122,6 +122,17 @@ def test_every_status_of_the_rest_api_is_described_and_no_other() -> None:
     assert set(described) == ({*rest_contract.STATUSES, *gateway} - {"401", "404"})
     assert "x-models-failed" in described["200"]["headers"]
     assert all("x-request-id" in answer["headers"] for answer in described.values())
+    assert "of the key" in described["429"]["description"]
+
+
+def test_a_refused_token_is_explained_in_a_header() -> None:
+    jwt: dict[str, Any] = {"jwt_issuer": "https://login.example/", "jwt_audience": ("shop",)}
+    described = document(interface(auth="jwt", **jwt))
+    answers = described["paths"]["/"]["post"]["responses"]
+    assert [status for status in answers if "www-authenticate" in answers[status]["headers"]] == [
+        "401"
+    ]
+    assert set(described["components"]["headers"]) == {"apigw-requestid", "www-authenticate"}
 
 
 def test_examples_fit_their_schemas() -> None:
@@ -413,20 +424,11 @@ def test_all_that_is_wrong_with_a_folder_is_told(tmp_path: Path) -> None:
     assert refused.value.advice == "train the models first: python train.py"
 
 
-@pytest.mark.parametrize(
-    ("auth", "allowed", "missing"),
-    [
-        ("none", ("content-type",), []),
-        ("none", (), ["content-type"]),
-        ("key", ("content-type",), ["x-api-key"]),
-        ("jwt", ("content-type", "authorization"), []),
-        ("iam", ("content-type",), ["authorization", "x-amz-date", "x-amz-security-token"]),
-    ],
-)
-def test_headers_that_a_page_may_not_send_are_known(
-    auth: str, allowed: tuple[str, ...], missing: list[str]
-) -> None:
-    assert missing_headers(interface(auth=auth, cors_headers=allowed)) == missing
+def test_what_keeps_a_page_from_asking_is_known() -> None:
+    assert obstacle(SETTINGS) is None
+    assert "cors_origins is empty" in str(obstacle(replace(SETTINGS, cors_origins=())))
+    told = str(obstacle(replace(SETTINGS, cors_headers=("x-mine",))))
+    assert told.endswith("setup.cfg: cors_headers = x-mine content-type")
 
 
 TEXTS = ["1e5", "-1.5E3", "0o17", "017", "1_000", "0x1f", "1:30", "on", "No", "null", "~", ""]

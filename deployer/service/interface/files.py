@@ -17,7 +17,7 @@ from deployer.hints import DISTRIBUTION
 # written again unless it was changed.
 _WORDS = "written by python -m deployer {}, sha256:"
 _ZEROS = "0" * 64
-_NUMBER_OF_YAML_1_2 = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|0o[0-7]+", re.IGNORECASE)
+_NUMBER_OF_YAML_1_2 = re.compile(r"([-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|0o[0-7]+)\Z", re.IGNORECASE)
 
 
 def mark(verb: str) -> str:

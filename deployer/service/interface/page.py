@@ -12,19 +12,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from deployer.project.settings import Settings
 from deployer.service.interface.files import mark
 from deployer.service.interface.reading import Feature, Interface
 from deployer.service.interface.schemas import span_of, values
 
 _TEMPLATE = Path(__file__).with_name("template")
+_CONTENT_TYPE = "content-type"
 _SCRIPTS = ("form.js", "call.js", "answer.js", "main.js")
-# Headers that the page sends by `auth`; `cors_headers` must name them.
-_SENT = {
-    "none": (),
-    "key": ("x-api-key",),
-    "jwt": ("authorization",),
-    "iam": ("authorization", "x-amz-date", "x-amz-security-token"),
-}
 # What a page may call beside the URL that it is made for: whatever may be typed.
 _TARGETS = ("https:", "http://127.0.0.1:*", "http://localhost:*")
 
@@ -54,14 +49,17 @@ def page(interface: Interface, url: str | None = None) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: values_by_name[match[1]], _read("page.html"))
 
 
-def missing_headers(interface: Interface) -> list[str]:
-    """Return the headers that the page must send and `cors_headers` does not allow."""
-    settings = interface.settings
-    return [
-        name
-        for name in ("content-type", *_SENT[settings.auth])
-        if name not in settings.cors_headers
-    ]
+def obstacle(settings: Settings) -> str | None:
+    """Return why browsers keep the page from asking the service, if the settings make them."""
+    if not settings.cors_origins:
+        return "browsers keep pages from reading the answers, because cors_origins is empty"
+    if _CONTENT_TYPE not in settings.cors_headers:
+        headers = " ".join([*settings.cors_headers, _CONTENT_TYPE])
+        return (
+            f"browsers keep pages from sending {_CONTENT_TYPE}; allow it in setup.cfg: "
+            f"cors_headers = {headers}"
+        )
+    return None
 
 
 def _read(name: str) -> str:

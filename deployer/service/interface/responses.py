@@ -15,6 +15,7 @@ from deployer.service.rest_contract import GATEWAY_RESPONSES, JSON, MODELS_FAILE
 
 Responses = dict[str, dict[str, Any]]
 HTTP_REQUEST_ID = "apigw-requestid"
+_REASON = "www-authenticate"
 # By status of the HTTP API: when it comes, and an example of its body.
 _HTTP_ERRORS: dict[str, tuple[str, Any]] = {
     "400": (
@@ -46,7 +47,8 @@ _REST_ERRORS: dict[str, tuple[str, dict[str, str]]] = {
         {"UnsupportedMediaType": GATEWAY_RESPONSES["UNSUPPORTED_MEDIA_TYPE"][2]},
     ),
     "429": (
-        "More requests than the API (rate_limit, burst_limit) or Step Functions accepts.",
+        "More requests than the API (rate_limit, burst_limit) or Step Functions accepts, or than "
+        "the limits or the quota of the key allow.",
         {"TooManyRequests": rest_templates.BUSY},
     ),
     "500": (
@@ -148,7 +150,12 @@ def _http(interface: Interface) -> Responses:
             for status, (text, body) in _HTTP_ERRORS.items()
         },
         **{
-            status: _response(text, "Refusal", [HTTP_REQUEST_ID], {"message": _SAYS[status]})
+            status: _response(
+                text,
+                "Refusal",
+                [HTTP_REQUEST_ID, *([_REASON] if status == "401" else [])],
+                {"message": _SAYS[status]},
+            )
             for status, text in security.refusals(interface.settings).items()
         },
     }
@@ -178,7 +185,9 @@ def headers(interface: Interface) -> dict[str, Any]:
     """Return the headers of answers, by name."""
     identity = {"schema": {"type": "string"}, "description": "The id of the request in the logs."}
     if interface.settings.api == "http":
-        return {HTTP_REQUEST_ID: identity}
+        reason = {"description": "What is wrong with the token.", "schema": {"type": "string"}}
+        is_jwt = interface.settings.auth == "jwt"
+        return {HTTP_REQUEST_ID: identity, **({_REASON: reason} if is_jwt else {})}
     failed = {
         "description": "How many models failed; missing if none did.",
         "schema": {"type": "integer", "minimum": 1},

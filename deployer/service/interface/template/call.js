@@ -64,7 +64,7 @@ class Credentials {
     return [
       `--aws-sigv4 ${quoted(`aws:amz:${this.value("region")}:execute-api`)}`,
       '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"',
-      '-H "x-amz-security-token: $AWS_SESSION_TOKEN"',
+      ...(this.value("session") ? ['-H "x-amz-security-token: $AWS_SESSION_TOKEN"'] : []), // curl signs an empty one
     ];
   }
 }

@@ -8,11 +8,11 @@ let running = 0; // the number of the newest request: the answer to an older one
 
 find("url").value = service.url;
 
+// The URL as it is sent, or null for a text that is none.
 function url() {
-  const text = find("url").value.trim();
   try {
-    const {protocol} = new URL(text);
-    return protocol === "https:" || protocol === "http:" ? text : null;
+    const {protocol, href} = new URL(find("url").value.trim());
+    return protocol === "https:" || protocol === "http:" ? href : null;
   } catch {
     return null;
   }
