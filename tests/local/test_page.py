@@ -32,6 +32,7 @@ from tests.support.stub import Quiet, serve
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("interface")
 
+expect.set_options(timeout=60_000)  # the first request starts the functions
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 kinds = pytest.mark.parametrize("kind", ["http", "rest"])
