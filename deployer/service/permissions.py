@@ -12,6 +12,7 @@ from deployer.project.settings import Settings
 from deployer.resources.alarms import Alarms
 from deployer.resources.apigateway.http_api import HttpApi
 from deployer.resources.apigateway.rest_api import RestApi
+from deployer.resources.apigateway.rest_usage_plan import UsagePlan
 from deployer.resources.base import LOG_DELIVERY, Resource
 from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
@@ -35,6 +36,7 @@ KINDS: tuple[type[Resource], ...] = (
     StateMachine,
     HttpApi,
     RestApi,
+    UsagePlan,
     MetricFilter,
     Topic,
     Alarms,
@@ -140,6 +142,11 @@ The kinds of resource state these beside their code; `service/permissions.py` re
 `plan` and `invoke` need:
 
 {_listed(to_read())}
+
+With `auth = iam`, callers need `execute-api:Invoke` on
+`arn:aws:execute-api:REGION:ACCOUNT:API/*/POST/`: `invoke`, and `up` to prove that it may call (it
+says so if it may not). `keys` needs `apigateway:GET`, `POST` and `DELETE` on `/apikeys` and
+`/usageplans`.
 
 `up` adds these. `iam:PassRole` is for the three roles; `ecr:GetAuthorizationToken` is on `*`, and
 for `--builder docker` alone. `lambda:InvokeFunction` is for the versions that are proved before
