@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from deployer.commands.group import FAILED
+from deployer.commands.measuring import MOST_CONCURRENT, MOST_REQUESTS, exit_code, measured
 from deployer.commands.options import Options, common
 from deployer.commands.session import session
 from deployer.commands.tracing import traced
@@ -38,10 +39,17 @@ _JUST_NOW = timedelta(minutes=2)
 )
 @click.option(
     "--repeat",
-    type=click.IntRange(1, 10_000),
+    type=click.IntRange(1, MOST_REQUESTS),
     default=1,
-    help="Send it this many times, and show how the latency spreads.",
+    help="Send it this many times; show throughput, latency and failures.",
 )
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, MOST_CONCURRENT),
+    default=1,
+    help="With --repeat: send so many at a time.",
+)
+@click.option("--yes", is_flag=True, help="Send more than 1,000 requests to AWS without asking.")
 @click.option("--trace", is_flag=True, help="Show where its time went, and what it cost.")
 @click.option(
     "--token",
@@ -58,6 +66,8 @@ def command(
     data: str | None,
     path: Path | None,
     repeat: int,
+    concurrency: int,
+    yes: bool,
     trace: bool,
     token: str | None,
     key: str | None,
@@ -70,76 +80,75 @@ def command(
         python -m deployer invoke --data '{"instances": [...]}'
     """
     from deployer.service.credentials import authorizing
-    from deployer.service.invoke import Client, fewest_answered, find_url
+    from deployer.service.invoke import Client, count_answered, find_url
 
+    if concurrency > repeat:
+        raise click.UsageError(
+            f"--concurrency {concurrency} is more than --repeat {repeat}: there is nothing to send "
+            "at the same time"
+        )
     if trace and repeat > 1:
         raise click.UsageError("--trace is for one request: it goes without --repeat")
     refuse_foreign(options.project.resolve())
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
-        answers: list[Answer] = []
         secrets = {"--token": token, "--key": key}
         authorize = authorizing(now.aws, now.settings, secrets, now.environment)
-        with Client(find_url(now.aws, now.settings), authorize=authorize) as client:
-            for _ in range(repeat):
-                answers.append(client.post(body))
-                if not answers[-1].succeeded:
-                    break
-        last = answers[-1]
-        found = _traced(now, answers) if trace and last.succeeded else None
+        make_client = partial(Client, find_url(now.aws, now.settings), authorize=authorize)
+        if repeat > 1:
+            load = measured(now, make_client, body, repeat, concurrency, yes)
+            sys.exit(exit_code(load, allow_partial))
+        with make_client() as client:
+            answer = client.post(body)
+        found = _traced(now, answer) if trace and answer.succeeded else None
         now.reporter.pause()
-        if not last.succeeded:
-            failure = last.failure()
-            failure.document = {
-                "execution": {name: last.record.get(name) for name in ("status", "error", "cause")},
-                "request": last.request,
-            }
+        if not answer.succeeded:
+            failure = answer.failure()
+            execution = {name: answer.record.get(name) for name in ("status", "error", "cause")}
+            failure.document = {"execution": execution, "request": answer.request}
             raise failure
-        _show(options, answers, found)
-    answered, asked = fewest_answered(answers)
+        _show(options, answer, found)
+    answered, asked = count_answered(answer)
     if answered < asked and not allow_partial:
         click.echo(f"{answered} of {asked} models answered", err=True)
         sys.exit(FAILED)
 
 
-def _show(options: Options, answers: Sequence[Answer], found: Priced | None) -> None:
-    """Print the last answer, with the latency of all, and the trace if there is one."""
+def _show(options: Options, answer: Answer, found: Priced | None) -> None:
+    """Print an answer, its latency, and its trace if there is one."""
     from deployer.report.console import print_json, stdout_console
     from deployer.report.results import print_output, print_results
     from deployer.report.trace import print_trace
 
-    last = answers[-1]
     if options.as_json:
-        traced_output = found and {"results": last.output, "trace": found.document()}
-        print_json(sys.stdout, traced_output or last.output)
+        traced_output = found and {"results": answer.output, "trace": found.document()}
+        print_json(sys.stdout, traced_output or answer.output)
         return
     console = stdout_console(color=options.color)
-    latencies_s = [answer.seconds for answer in answers]
-    if last.results is None:  # a workflow of the user's own shape
-        print_output(console, last.output, latencies_s)
+    if answer.results is None:  # a workflow of the user's own shape
+        print_output(console, answer.output, answer.seconds)
     else:
-        print_results(console, last.results, latencies_s)
+        print_results(console, answer.results, answer.seconds)
     if found is not None:
         click.echo()
         print_trace(console, found.trace, found.items, found.remarks)
-    elif len(answers) == 1 and last.request:
-        click.echo(f"request {last.request}")
+    elif answer.request:
+        click.echo(f"request {answer.request}")
 
 
-def _traced(now: Session, answers: Sequence[Answer]) -> Priced:
-    """Return the trace of the last request; if there is none, the answer is shown all the same."""
+def _traced(now: Session, answer: Answer) -> Priced:
+    """Return the trace of a request; if there is none, the answer is shown all the same."""
     from deployer.service.invoke import answered_models
 
-    last = answers[-1]
     try:
-        if last.request is None:
+        if answer.request is None:
             raise LogsUnavailable("the answer names no request, so it cannot be traced")
-        return traced(now, last.request, _JUST_NOW, answered_models(last))
+        return traced(now, answer.request, _JUST_NOW, answered_models(answer))
     except DeployerError as error:
         now.reporter.pause()
-        error.document = {"results": last.output}
+        error.document = {"results": answer.output}
         if not now.options.as_json:
-            _show(now.options, answers, None)
+            _show(now.options, answer, None)
         raise
 
 

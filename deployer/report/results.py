@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,9 +15,7 @@ from deployer.project.answers import MEMBERS
 _SHOWN_PREDICTIONS = 5
 
 
-def print_results(
-    console: Console, results: Sequence[Mapping[str, Any]], latencies_s: Sequence[float]
-) -> None:
+def print_results(console: Console, results: Sequence[Mapping[str, Any]], seconds: float) -> None:
     """Print a table with one row per model, then the latency."""
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("model")
@@ -33,13 +30,13 @@ def print_results(
             version, answer = Text(str(result.get("version"))), Text(_list(_values(result)))
         table.add_row(Text(str(result.get("model"))), version, answer)
     console.print(table)
-    console.print(Text(f"\n{latency_line(latencies_s)}"))
+    console.print(Text(f"\nanswered in {1000 * seconds:.0f} ms"))
 
 
-def print_output(console: Console, output: Any, latencies_s: Sequence[float]) -> None:
+def print_output(console: Console, output: Any, seconds: float) -> None:
     """Print the output of a workflow that returns no list of models as JSON, then the latency."""
     console.print(Text(json.dumps(output, indent=2, ensure_ascii=False)), soft_wrap=True)
-    console.print(Text(f"\n{latency_line(latencies_s)}"))
+    console.print(Text(f"\nanswered in {1000 * seconds:.0f} ms"))
 
 
 def _values(result: Mapping[str, Any]) -> list[str]:
@@ -92,19 +89,6 @@ def _value(value: Any) -> str:
         return f"[{', '.join(map(_value, value))}]"
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return f"{value:.6g}" if number else json.dumps(value)
-
-
-def latency_line(latencies_s: Sequence[float]) -> str:
-    """Describe the latency of one request, or the distribution of several."""
-    milliseconds = sorted(1000 * seconds for seconds in latencies_s)
-    if len(milliseconds) == 1:
-        return f"answered in {milliseconds[0]:.0f} ms"
-    p95 = milliseconds[min(len(milliseconds) - 1, round(0.95 * (len(milliseconds) - 1)))]
-    return (
-        f"{len(milliseconds)} requests: first {1000 * latencies_s[0]:.0f} ms, "
-        f"median {statistics.median(milliseconds):.0f} ms, 95 % {p95:.0f} ms, slowest "
-        f"{milliseconds[-1]:.0f} ms"
-    )
 
 
 def image_line(document: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,16 +80,13 @@ class Answer:
         return InvocationFailed(text, _logged(self.request))
 
 
-def fewest_answered(answers: Sequence[Answer]) -> tuple[int, int]:
-    """Return (models that answered, models asked) of the answer in which most of them failed.
+def count_answered(answer: Answer) -> tuple[int, int]:
+    """Return (models that answered, models asked).
 
     A model is asked if it was not skipped. An output of another shape counts no models.
     """
-    counts = []
-    for answer in answers:
-        asked = [entry for entry in answer.results or () if "skipped" not in entry]
-        counts.append((sum("error" not in entry for entry in asked), len(asked)))
-    return max(counts, key=lambda count: count[1] - count[0])
+    asked = [entry for entry in answer.results or () if "skipped" not in entry]
+    return sum("error" not in entry for entry in asked), len(asked)
 
 
 def answered_models(answer: Answer) -> set[str]:

@@ -406,6 +406,7 @@ ARGUMENTS = {
     "image": ("--output", "image.tar"),
     "invoke": ("--sample", "--local"),
     "env": ("--local",),
+    "keys": ("list", "--local"),
     "status": ("--local",),
     "logs": ("--local",),
     "trace": ("gS3PvE5xIAMEJQw=", "--local"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import urllib.request
 from pathlib import Path
@@ -191,9 +192,19 @@ def test_what_step_functions_itself_refuses_is_http_400(
     assert post(url, SAMPLE)[1]["status"] == "SUCCEEDED"
 
 
-def test_repeated_requests_show_how_latency_spreads(deployed: Path) -> None:
-    ran = deploy(deployed, "invoke", "--sample", "--local", "--repeat", "5")
-    assert "5 requests: first" in ran.out and "median" in ran.out and "slowest" in ran.out
+def test_many_requests_show_throughput_latency_cold_starts_and_failures(deployed: Path) -> None:
+    many = ("invoke", "--local", "--repeat", "12", "--concurrency", "4")
+    ran = deploy(deployed, *many, "--sample")
+    assert re.match(r"12 requests in [\d.]+ s, 4 at a time: [\d.]+ per second\n", ran.out)
+    assert "latency: fastest " in ran.out and "cold starts: " in ran.out
+    document = deploy(deployed, *many, "--sample", "--json").json
+    assert (document["requests"], document["errors"]) == (12, {})
+    assert sum(part["count"] for part in document["histogram"]) == 12
+    assert document["ms"]["min"] <= document["ms"]["p50"] <= document["ms"]["max"]
+    assert {entry["model"] for entry in document["results"]} == set(document["cold_starts"])
+    failed = deploy(deployed, *many, "--data", "{}", "--json", code=1).json
+    assert failed["errors"] == {"InvalidInput": 12}
+    deploy(deployed, "invoke", "--sample", "--local", "--concurrency", "2", code=2)
 
 
 def test_a_failing_json_invocation_prints_the_record_and_exits_with_1(deployed: Path) -> None:

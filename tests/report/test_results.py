@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployer.report.console import make_console
-from deployer.report.results import latency_line, print_results
+from deployer.report.results import print_results
 from tests.support.golden import golden
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -56,12 +56,6 @@ def test_results_are_a_table_with_the_error_in_place_of_a_prediction(
     request: pytest.FixtureRequest,
 ) -> None:
     stream = io.StringIO()
-    print_results(make_console(stream), RESULTS, [0.0123])
+    print_results(make_console(stream), RESULTS, 0.0123)
     text = "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
     golden(request, GOLDEN / "results.txt", text)
-
-
-def test_latencies_are_spread_out() -> None:
-    assert latency_line([0.1]) == "answered in 100 ms"
-    spread = latency_line([0.9, *([0.01] * 17), 0.02, 0.03])
-    assert spread == "20 requests: first 900 ms, median 10 ms, 95 % 30 ms, slowest 900 ms"
