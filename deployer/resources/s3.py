@@ -92,6 +92,7 @@ class Bucket(Resource):
         "s3:GetBucketPolicy",
         "s3:ListBucket",
     )
+    finds = ("s3:GetBucketTagging", "s3:ListBucket")
     writes = (
         "s3:CreateBucket",
         "s3:PutBucketTagging",
@@ -334,6 +335,7 @@ class ModelFile(ModelFiles, Resource):
     """
 
     reads = (*ModelFiles.reads, "s3:GetObject")
+    finds = ModelFiles.reads
     writes = ("s3:PutObject",)
 
     def __init__(

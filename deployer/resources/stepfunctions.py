@@ -235,15 +235,17 @@ class StateMachine(OwnedStateMachine, Resource):
     replace_on = ("type",)
     exists = ("StateMachineAlreadyExists",)
     reads = (*OwnedStateMachine.reads, "states:ListStateMachineVersions")
-    writes = (
+    finds = OwnedStateMachine.reads
+    passed_to = "states.amazonaws.com"
+    # Those that make another definition live; versions are invoked to prove them.
+    switches = (
         "iam:PassRole",
         "lambda:InvokeFunction",
-        "states:CreateStateMachine",
         "states:DeleteStateMachineVersion",
         "states:PublishStateMachineVersion",
-        "states:TagResource",
         "states:UpdateStateMachine",
     )
+    writes = (*switches, "states:CreateStateMachine", "states:TagResource")
 
     def __init__(
         self,
