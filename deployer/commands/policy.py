@@ -91,7 +91,9 @@ def workflows_of(
             raise click.UsageError(f"{given[0]} needs --github OWNER/REPO")
         return None
     if len(given) > 1:
-        raise click.UsageError(f"{given[0]} and {given[1]} exclude each other: make a role for each")
+        raise click.UsageError(
+            f"{given[0]} and {given[1]} exclude each other: make a role for each"
+        )
     if not is_repository(github):
         raise click.BadParameter(
             f"{github!r} must be OWNER/REPO, such as octo-org/shop", param_hint="--github"

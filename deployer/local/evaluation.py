@@ -31,13 +31,15 @@ class Request:
     """An action on a resource.
 
     Args:
+        resource: its ARN; None if it is not known, and then a statement that allows the action on
+            anything allows it, and one that denies it on something does not deny it.
         context: IAM's condition keys.
         principal: kind and name of the caller, such as ("Service", "lambda.amazonaws.com"); it
             matters for policies of resources and of trust.
     """
 
     action: str
-    resource: str
+    resource: str | None
     context: Context = field(default_factory=dict)
     principal: tuple[str, str] | None = None
 
@@ -66,7 +68,7 @@ def _applies(statement: Mapping[str, Any], request: Request) -> bool:
     return (
         _principal_matches(statement, request.principal)
         and _matches(statement, "Action", request.action, _action_matches)
-        and _matches(statement, "Resource", request.resource, _arn_matches)
+        and _covers_resource(statement, request.resource)
         and all(
             _holds(operator, key, _listed(wanted), request, statement["Effect"] == "Deny")
             for operator, keys in statement.get("Condition", {}).items()
@@ -75,10 +77,17 @@ def _applies(statement: Mapping[str, Any], request: Request) -> bool:
     )
 
 
+def _covers_resource(statement: Mapping[str, Any], resource: str | None) -> bool:
+    """Tell whether a statement is about a resource; policies of trust and of ECR name none."""
+    if resource is not None:
+        return _matches(statement, "Resource", resource, _arn_matches)
+    return statement["Effect"] == "Allow" or statement.get("Resource") == "*"
+
+
 def _matches(
     statement: Mapping[str, Any], element: str, value: str, like: Callable[[str, str], bool]
 ) -> bool:
-    """Tell whether an element of a statement covers a value; a policy of trust has no resource."""
+    """Tell whether an element of a statement, or its negation, covers a value."""
     if element in statement:
         return any(like(pattern, value) for pattern in _listed(statement[element]))
     if f"Not{element}" in statement:

@@ -84,12 +84,12 @@ def _needless(settings: Settings) -> set[str]:
 
 
 def _statements(
-    settings: Settings, actions: Iterable[str], services: Collection[str]
+    settings: Settings, actions: Collection[str], services: Collection[str]
 ) -> list[dict[str, Any]]:
     """Return one statement for each scope, in the order of their names."""
     scopes: dict[str, tuple[Scope, list[str]]] = {}
     for action in sorted(actions):
-        found = scope(settings, action)
+        found = scope(settings, action, actions)
         scopes.setdefault(found.sid, (found, []))[1].append(action)
     for service in services:
         found = passing(settings, service)

@@ -6,7 +6,7 @@ its service; one of a service without a line is granted on `*`, and a test names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,22 @@ UNSCOPED = (
     *("states:ValidateStateMachineDefinition", "tag:GetResources"),
 )
 _GLOBAL = ("iam:GetAccountSummary",)  # in no region
+_OF_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
-def scope(settings: Settings, action: str) -> Scope:
-    """Return where an action is granted; `settings` may have "*" for an account."""
+def scope(settings: Settings, action: str, beside: Collection[str] = ()) -> Scope:
+    """Return where an action is granted.
+
+    Args:
+        settings: may have "*" for an account.
+        beside: the other actions that the caller gets.
+    """
     if action in _GLOBAL:
         return Scope("Account", ("*",))
+    if action in _OF_OBJECTS:
+        # Whoever may set a bucket's policy may reach all of its objects, so this says it.
+        folder = "*" if "s3:PutBucketPolicy" in beside else "models/*"
+        return Scope("Models", (f"{settings.bucket_arn}/{folder}",))
     service = action.partition(":")[0]
     make = None if action in UNSCOPED else _SCOPES.get(action) or _SCOPES.get(service)
     if make is None:
@@ -57,10 +67,6 @@ def passing(settings: Settings, service: str) -> Scope:
 
 def _bucket(settings: Settings) -> Scope:
     return Scope("Bucket", (settings.bucket_arn,))
-
-
-def _models(settings: Settings) -> Scope:
-    return Scope("Models", (f"{settings.bucket_arn}/models/*",))
 
 
 def _repository(settings: Settings) -> Scope:
@@ -82,7 +88,7 @@ def _bounded_roles(settings: Settings) -> Scope:
     """Return the scope of roles, with the permissions boundary that the settings name (PERM-21)."""
     if settings.permissions_boundary is None:
         return _roles(settings)
-    boundary = {"StringEquals": {"iam:PermissionsBoundary": settings.permissions_boundary}}
+    boundary = {"ArnEquals": {"iam:PermissionsBoundary": settings.permissions_boundary}}
     return Scope("BoundedRoles", _roles(settings).resources, boundary)
 
 
@@ -127,10 +133,6 @@ def _calls(settings: Settings) -> Scope:
 _EVERY_API = ("/apis", "/apis/*", "/restapis", "/restapis/*")
 _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "s3": _bucket,
-    "s3:GetObject": _models,
-    "s3:PutObject": _models,
-    "s3:DeleteObject": _models,
-    "s3:DeleteObjectVersion": _models,
     "ecr": _repository,
     "logs": _log_groups,
     "iam": _roles,

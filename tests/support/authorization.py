@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from deployer.local.evaluation import Request
+from deployer.local.evaluation import Request, Verdict, verdict
 from deployer.resources.base import LOG_DELIVERY
-from tests.support.wire import REGION, Call
+from tests.support.wire import REGION, Answer, Call, Forward, refusal
 
 ACCOUNT = "123456789012"
 
@@ -88,8 +88,9 @@ def _s3(action: str, call: Call) -> Pairs:
         for one, version in re.findall(
             r"<Object><Key>([^<]*)</Key>(<VersionId>)?", call.body.decode()
         ):
-            name = "s3:DeleteObjectVersion" if version else "s3:DeleteObject"
-            yield name, f"arn:aws:s3:::{bucket}/{one}"
+            yield "s3:DeleteObject", f"arn:aws:s3:::{bucket}/{one}"
+            if version:
+                yield "s3:DeleteObjectVersion", f"arn:aws:s3:::{bucket}/{one}"
         return
     yield action, f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
     if call.operation == "CreateBucket" and "x-amz-object-ownership" in call.headers:
@@ -152,8 +153,11 @@ def _states(action: str, call: Call) -> Pairs:
         yield "states:TagResource", resource
     if call.json.get("publish"):
         yield "states:PublishStateMachineVersion", resource
-    if call.operation in ("CreateStateMachine", "UpdateStateMachine") and call.json.get("roleArn"):
-        yield "iam:PassRole", call.json["roleArn"]
+    if call.operation in ("CreateStateMachine", "UpdateStateMachine"):
+        # PERM-14: UpdateStateMachine may leave the role as it is.
+        name = resource.rpartition(":")[2]
+        role = f"arn:aws:iam::{ACCOUNT}:role/{name}-{REGION}-workflow"
+        yield "iam:PassRole", call.json.get("roleArn", role)
 
 
 def _api(action: str, call: Call) -> Pairs:
@@ -164,7 +168,11 @@ def _api(action: str, call: Call) -> Pairs:
         path = f"/tags/{parts.path.removeprefix('/v2').split('/tags/')[1]}"
     yield action, f"arn:aws:apigateway:{REGION}::{path}"
     body = call.body.decode(errors="replace")
-    if call.method == "POST" and '"tags"' in body and call.operation in ("CreateApi", "CreateStage"):
+    if (
+        call.method == "POST"
+        and '"tags"' in body
+        and call.operation in ("CreateApi", "CreateStage")
+    ):
         yield "apigateway:POST", f"arn:aws:apigateway:{REGION}::/tags/{path}"
     for role in sorted(set(re.findall(r"arn:aws:iam::[0-9]+:role/[\w-]+", body))):
         yield "iam:PassRole", role
@@ -189,10 +197,75 @@ def actions(calls: Iterable[Call]) -> Iterator[str]:
             yield request.action
 
 
-def denial(request: Request, by: Any = None) -> str:
+def denial(request: Request) -> str:
     """Return AWS's words for a request that no policy allows."""
     return (
         f"User: arn:aws:iam::{ACCOUNT}:user/deployer is not authorized to perform: "
         f"{request.action} on resource: {request.resource} because no identity-based policy "
         f"allows the {request.action} action"
     )
+
+
+class Enforced:
+    """A trouble that refuses what the policies do not allow, in AWS's words.
+
+    Args:
+        seen: actions that were checked before; new ones are added.
+        every: of so many new actions, one is taken out of the policies, at most one in all; 0 for
+            none.
+    `denied` holds what was refused.
+    """
+
+    said = ""  # what the user was told
+
+    def __init__(self, documents: Iterable[Any], seen: set[str], every: int = 0) -> None:
+        self.documents = list(documents)
+        self.seen = seen
+        self.every = every
+        self.taken: str | None = None
+        self.denied: list[Request] = []
+
+    def __call__(self, call: Call, forward: Forward) -> Answer | None:
+        if not all(self._allows(request) for request in checks(call)):
+            return _refused(call, self.denied[-1])
+        if call.operation == "HeadObject":
+            answer = forward(call)
+            bucket = unquote(urlsplit(call.url).path).split("/", 2)[1]
+            # S3-16: a missing object is 403 for callers who may not list.
+            request = Request("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+            missing = answer.status == 404 and not self._allows(request)
+            return Answer(403, {}, b"") if missing else answer
+        return None
+
+    def _allows(self, request: Request) -> bool:
+        if request.action not in self.seen:
+            if self.every and self.taken is None and len(self.seen) % self.every == 0:
+                self.taken = request.action
+                self.documents = without(self.documents, request.action)
+            self.seen.add(request.action)
+        if verdict(self.documents, request) is Verdict.ALLOWED:
+            return True
+        self.denied.append(request)
+        return False
+
+
+def _refused(call: Call, request: Request) -> Answer:
+    if call.operation.startswith("Head"):
+        return Answer(403, {}, b"")  # S3-5: without a body
+    short = call.service in ("s3", "iam")
+    code = "AccessDenied" if short else "AccessDeniedException"
+    return refusal(call.service, code, denial(request), 403 if short else 400)
+
+
+def without(documents: Iterable[Any], action: str) -> list[Any]:
+    """Return the policies without one action."""
+    return [
+        {
+            **document,
+            "Statement": [
+                {**statement, "Action": [one for one in statement["Action"] if one != action]}
+                for statement in document["Statement"]
+            ],
+        }
+        for document in documents
+    ]

@@ -27,6 +27,7 @@ class RestIntegration:
     passes_unmatched: bool
     templates: Mapping[str, str]
     responses: tuple[IntegrationResponse, ...]
+    role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def _integration(integration: Any) -> RestIntegration:
             )
             for response in (integration.integration_responses or {}).values()
         ),
+        role=integration.credentials,
     )
 
 
