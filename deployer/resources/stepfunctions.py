@@ -237,15 +237,15 @@ class StateMachine(OwnedStateMachine, Resource):
     reads = (*OwnedStateMachine.reads, "states:ListStateMachineVersions")
     finds = OwnedStateMachine.reads
     passed_to = "states.amazonaws.com"
-    # Those that make another definition live; versions are invoked to prove them.
+    # Those of `writes` that make another definition live, and that prove its versions.
     switches = (
         "iam:PassRole",
-        "lambda:InvokeFunction",
         "states:DeleteStateMachineVersion",
         "states:PublishStateMachineVersion",
         "states:UpdateStateMachine",
     )
-    writes = (*switches, "states:CreateStateMachine", "states:TagResource")
+    proves = ("lambda:InvokeFunction",)
+    writes = (*switches, *proves, "states:CreateStateMachine", "states:TagResource")
 
     def __init__(
         self,

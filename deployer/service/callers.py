@@ -37,12 +37,14 @@ _PRUNING = (
     *("lambda:ListFunctions", "lambda:ListTags", "lambda:ListAliases", "lambda:DeleteFunction"),
     *("s3:DeleteObject", "ecr:BatchDeleteImage"),
 )
-_SWITCH = Verb(
-    (
-        *(*StateMachine.reads, *StateMachine.switches, *_CONTENTS, *_PRUNING, "s3:GetObject"),
-        *(*ProvisionedConcurrency.reads, *ProvisionedConcurrency.writes),
-    ),
-    (StateMachine,),
+# service.switching. Of what a canary has made live already, nothing is proved or provisioned anew.
+_PROMOTION = (
+    *(*StateMachine.reads, *StateMachine.switches, *_CONTENTS, *_PRUNING),
+    *(*ProvisionedConcurrency.reads, *ProvisionedConcurrency.deletes),
+)
+_ROLLBACK = (
+    *(*_PROMOTION, *StateMachine.proves, "s3:GetObject"),
+    *ProvisionedConcurrency.writes,
 )
 VERBS: Mapping[str, Verb] = {
     "up": Verb((*to_read(), *to_write(), "states:ValidateStateMachineDefinition"), KINDS),
@@ -50,8 +52,8 @@ VERBS: Mapping[str, Verb] = {
     "check": Verb((*to_read(), *CHECK)),
     "invoke": Verb(tuple(HttpApi.reads)),
     "releases": Verb((*StateMachine.reads, *_CONTENTS)),
-    "rollback": _SWITCH,
-    "promote": _SWITCH,
+    "rollback": Verb(_ROLLBACK, (StateMachine,)),
+    "promote": Verb(_PROMOTION, (StateMachine,)),
     "down": Verb(tuple(to_delete())),
 }
 

@@ -7,6 +7,7 @@ denial, and has other names for the actions of API Gateway and Lambda, so it can
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -174,7 +175,9 @@ def tamper(journey: Journey) -> None:
     )
 
 
-def add_policy(journey: Journey) -> None:
+def leave_more_behind(journey: Journey) -> None:
+    """Add a policy to a role, and take a model out of the project that is deployed."""
+    without_model(journey.service, "linear_regression")
     aws = journey.account.aws()
     document = {
         "Version": "2012-10-17",
@@ -184,9 +187,22 @@ def add_policy(journey: Journey) -> None:
     aws.call("iam", "put_role_policy", RoleName=ROLE, PolicyName="more", PolicyDocument=text)
 
 
-def edit_handler(journey: Journey) -> None:
+def renew(journey: Journey) -> None:
+    """Make another image and another file of a model, so that former ones can be deleted."""
     handler = journey.service.project / "lambda_src" / "predict.py"
     handler.write_text(f"{handler.read_text()}\n# another image\n")
+    model = journey.service.project / "models" / "linear_regression.joblib"
+    model.write_bytes(model.read_bytes() + b"\n")
+    manifest = journey.service.project / "models" / "manifest.json"
+    entries = json.loads(manifest.read_text())
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+    entries["models"]["linear_regression"]["sha256"] = sha256
+    manifest.write_text(json.dumps(entries))
+
+
+def tamper_and_renew(journey: Journey) -> None:
+    tamper(journey)
+    renew(journey)
 
 
 def remove_model(journey: Journey) -> None:
@@ -213,7 +229,7 @@ def back_to_canary(journey: Journey) -> None:
 
 
 STEPS = [
-    Step("plan", plan, {"keep_releases": 2}),
+    Step("plan", plan, {"keep_releases": 4}),
     Step("check", check, {}),
     Step("up", up, memory(0)),
     Step("plan", plan, {}),
@@ -222,17 +238,17 @@ STEPS = [
     Step("up", up, {"tracing": True, "log_retention_days": None, "cors_origins": ()}),
     Step("up", up, {"tracing": False, "permissions_boundary": BOUNDARY}),
     Step("up", up, {"permissions_boundary": None, "api": "rest"}),
-    Step("up", up, {**memory(1), "per_function": {}}, tamper),
-    Step("up", up, memory(2), edit_handler),
+    Step("up", up, {**memory(1), "per_function": {}}, tamper_and_renew),
+    Step("up", up, memory(2), renew),
     Step("releases", releases, {}),
-    Step("rollback", rollback, {}, again=back_to_folder),
-    Step("up", canary, memory(3)),
-    Step("promote", promote, {}, again=back_to_canary),
+    Step("rollback", rollback, {"keep_releases": 2}, again=back_to_folder),
+    Step("up", canary, {**memory(3), "keep_releases": 4}, renew),
+    Step("promote", promote, {"keep_releases": 2}, again=back_to_canary),
     Step("plan", plan, {"api": "http"}, remove_model),
     Step("up", up, {}),
     Step("up", up, memory(4)),
     Step("up", up, memory(5)),
-    Step("down", down, {}, add_policy),
+    Step("down", down, {}, leave_more_behind),
 ]
 # By verb: what no step takes, and why the policy has it.
 UNUSED = {
