@@ -57,6 +57,8 @@ LAYERS = [
         "service.removing",
         "service.switching",
     },
+    {"service.callers", "service.github"},
+    {"service.scopes"},
     {"service.initializing"},
     {"service.traces"},
     {"service.adding", "service.listing", "service.request_logs", "service.tracing"},
