@@ -14,7 +14,7 @@ from deployer.resources.ecr import Image
 from deployer.resources.provisioned import ProvisionedConcurrency
 from deployer.resources.s3 import ModelFiles
 from deployer.resources.stepfunctions import StateMachine
-from deployer.service.permissions import CHECK, KINDS, to_delete, to_read, to_write
+from deployer.service.permissions import CHECK, KINDS, STATUS, to_delete, to_read, to_write
 from deployer.service.scopes import Scope, passing, scope
 
 LIMIT = 6_144  # characters of a managed policy; IAM does not count white space (Iam-11)
@@ -51,6 +51,7 @@ VERBS: Mapping[str, Verb] = {
     "plan": Verb(tuple(to_read())),
     "check": Verb((*to_read(), *CHECK)),
     "invoke": Verb(tuple(HttpApi.reads)),
+    "status": Verb((*to_read(), *STATUS)),
     "releases": Verb((*StateMachine.reads, *_CONTENTS)),
     "rollback": Verb(_ROLLBACK, (StateMachine,)),
     "promote": Verb(_PROMOTION, (StateMachine,)),

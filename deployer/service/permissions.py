@@ -55,6 +55,8 @@ CHECK = (
     "states:ValidateStateMachineDefinition",
 )
 LOGS = ("logs:FilterLogEvents",)
+# `status` does without these, and says so.
+STATUS = ("cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms", *LOGS)
 _ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
 
 

@@ -108,16 +108,25 @@ def _workflow(settings: Settings) -> Scope:
 def _apis(sid: str, *paths: str) -> Callable[[Settings], Scope]:
     """Return the scope of API Gateway, whose ARNs are paths without an account (PERM-17).
 
-    AWS chooses the ids in them, so it reaches every API of the region.
+    AWS chooses the ids in them, so it reaches every API of the region; and every API key, but only
+    for a service that has keys.
     """
-    return lambda settings: Scope(
-        sid,
-        tuple(f"arn:{settings.partition}:apigateway:{settings.region}::{path}" for path in paths),
-    )
+
+    def make(settings: Settings) -> Scope:
+        every = (*paths, *_KEYS) if settings.auth == "key" else paths
+        prefix = f"arn:{settings.partition}:apigateway:{settings.region}::"
+        return Scope(sid, tuple(f"{prefix}{path}" for path in every))
+
+    return make
 
 
 def _alarms(settings: Settings) -> Scope:
     return Scope("Alarms", (settings.arn("cloudwatch", f"alarm:{settings.prefix}-*"),))
+
+
+def _every_alarm(settings: Settings) -> Scope:
+    # A listing is checked against all alarms, whatever their names begin with.
+    return Scope("ReadAlarms", (settings.arn("cloudwatch", "alarm:*"),))
 
 
 def _dashboards(settings: Settings) -> Scope:
@@ -130,6 +139,7 @@ def _calls(settings: Settings) -> Scope:
     return Scope("Calls", (settings.arn("execute-api", "*"),))
 
 
+_KEYS = ("/apikeys", "/apikeys/*", "/usageplans", "/usageplans/*")
 _EVERY_API = ("/apis", "/apis/*", "/restapis", "/restapis/*")
 _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "s3": _bucket,
@@ -149,6 +159,7 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "apigateway:POST": _apis("MakeApis", *_EVERY_API, "/tags/*"),
     "apigateway:PUT": _apis("PutApis", "/restapis/*", "/tags/*"),
     "cloudwatch": _alarms,
+    "cloudwatch:DescribeAlarms": _every_alarm,
     "cloudwatch:PutDashboard": _dashboards,
     "cloudwatch:GetDashboard": _dashboards,
     "cloudwatch:DeleteDashboards": _dashboards,

@@ -23,6 +23,7 @@ from deployer.service.callers import VERBS, policies
 from deployer.service.check import all_findings
 from deployer.service.down import plan_down
 from deployer.service.invoke import find_url
+from deployer.service.status import read_status
 from deployer.service.switching import plan_promotion, plan_rollback
 from deployer.service.up import plan_up
 from tests.difficult.test_releases import without as without_model
@@ -143,6 +144,11 @@ def releases(journey: Journey, enforced: Enforced) -> None:
     journey.service.releases()
 
 
+def status(journey: Journey, enforced: Enforced) -> Any:
+    aws, settings, pool, _ = journey.place
+    return read_status(aws, settings, pool).document(str)
+
+
 def canary(journey: Journey, enforced: Enforced) -> None:
     up(journey, enforced, canary=10)
 
@@ -255,6 +261,7 @@ STEPS = [
     Step("up", canary, {**memory(3), "keep_releases": 4}, renew, without_canary),
     Step("promote", promote, {"keep_releases": 2}, again=back_to_canary),
     Step("plan", plan, {"api": "http"}, remove_model),
+    Step("status", status, {}),
     Step("up", up, {}),
     Step("up", up, memory(4)),
     Step("up", up, memory(5)),

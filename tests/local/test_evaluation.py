@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from deployer.local.evaluation import Request, Verdict, verdict
-from deployer.local.signed import Asked, asked
+from deployer.local.signed import Asked, asked, refusal
 
 ARN = "arn:aws:s3:::bucket/models/a"
 ALLOWED, DENIED, NEUTRAL = Verdict.ALLOWED, Verdict.DENIED, Verdict.NEUTRAL
@@ -192,3 +193,14 @@ FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:other"
 )
 def test_what_a_signed_request_asks_for(request_: dict[str, Any], expected: Asked) -> None:
     assert asked(request_) == expected
+
+
+def test_a_refusal_has_the_shape_of_its_service() -> None:
+    status, headers, content = refusal(environ("GET", "/b/a", "s3"), "no <a> for you")
+    assert (status, headers["Content-Type"]) == (403, "text/xml")
+    error = b"<Error><Code>AccessDenied</Code><Message>no &lt;a&gt; for you</Message></Error>"
+    assert content == error
+    assert refusal(environ("POST", "/", "sts"), "no")[2].startswith(b"<ErrorResponse><Error>")
+    status, headers, content = refusal(environ("POST", "/", "dynamodb"), "no")
+    assert (status, headers["X-Amzn-ErrorType"]) == (403, "AccessDeniedException")
+    assert json.loads(content)["message"] == "no"

@@ -35,6 +35,7 @@ PREFIXES = {
 }
 # PERM-19: IAM takes no resource for these.
 UNSCOPED = {
+    "cloudwatch:GetMetricData",
     "ecr:GetAuthorizationToken",
     "iam:GetAccountSummary",
     "lambda:GetAccountSettings",
@@ -160,6 +161,10 @@ def _states(action: str, call: Call) -> Pairs:
         yield "iam:PassRole", call.json.get("roleArn", role)
 
 
+def _cloudwatch(action: str, call: Call) -> Pairs:
+    yield action, arn("cloudwatch", "alarm:*")  # DescribeAlarms lists
+
+
 def _api(action: str, call: Call) -> Pairs:
     """PERM-17, PERM-13, PERM-14."""
     parts = urlsplit(call.url)
@@ -187,6 +192,7 @@ _OF: dict[str, Callable[[str, Call], Pairs]] = {
     "logs": _logs,
     "lambda": _lambda,
     "states": _states,
+    "cloudwatch": _cloudwatch,
     "apigateway": _api,
 }
 

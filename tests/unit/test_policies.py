@@ -140,6 +140,13 @@ def test_signing_in_to_the_registry_is_for_an_engine_alone(settings: Settings) -
     assert login not in json.dumps(policies(replace(settings, builder="direct"), "up"))
 
 
+def test_api_keys_are_for_services_that_have_some(settings: Settings) -> None:
+    assert "/apikeys" not in json.dumps(policies(settings))
+    keyed = policies(replace(settings, api="rest", auth="key"))
+    assert "/usageplans/*" in json.dumps(keyed)
+    assert [finding for document in keyed for finding in findings(document)] == []
+
+
 def test_objects_beside_the_models_are_for_those_who_may_set_the_buckets_policy_alone(
     settings: Settings,
 ) -> None:
