@@ -49,7 +49,7 @@ def command(
 
     \b
     Example:
-        python -m deployer policy up --account 123456789012 > up.json
+        python -m deployer policy plan --account 123456789012 > plan.json
     """
     from deployer.report.console import print_json
 

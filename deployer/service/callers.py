@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.project.settings import Settings
+from deployer.resources.alarms import Alarms
 from deployer.resources.apigateway.http_api import HttpApi
 from deployer.resources.base import Resource
 from deployer.resources.ecr import Image
+from deployer.resources.metric_filters import MetricFilter
 from deployer.resources.provisioned import ProvisionedConcurrency
 from deployer.resources.s3 import ModelFiles
+from deployer.resources.sns import Topic
 from deployer.resources.stepfunctions import StateMachine
 from deployer.service.permissions import CHECK, KINDS, STATUS, to_delete, to_read, to_write
 from deployer.service.scopes import Scope, passing, scope
@@ -83,7 +86,11 @@ def _needless(settings: Settings) -> set[str]:
         "iam:DeleteRolePermissionsBoundary" if bounded else "iam:PutRolePermissionsBoundary",
         PASS_ROLE,  # granted apart, for each service
     }
-    return needless | ({"ecr:GetAuthorizationToken"} if settings.builder == "direct" else set())
+    if settings.builder == "direct":
+        needless.add("ecr:GetAuthorizationToken")
+    # Alarms that are no longer wanted are looked for and deleted all the same.
+    unwanted = () if settings.alarms else (MetricFilter, Topic, Alarms)
+    return needless.union(*(kind.writes for kind in unwanted))
 
 
 def _statements(

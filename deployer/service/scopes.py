@@ -129,6 +129,10 @@ def _every_alarm(settings: Settings) -> Scope:
     return Scope("ReadAlarms", (settings.arn("cloudwatch", "alarm:*"),))
 
 
+def _topics(settings: Settings) -> Scope:
+    return Scope("Topics", (settings.arn("sns", f"{settings.prefix}-alarms"),))
+
+
 def _dashboards(settings: Settings) -> Scope:
     # CloudWatch's dashboards belong to no region.
     arn = f"arn:{settings.partition}:cloudwatch::{settings.account}:dashboard/{settings.prefix}*"
@@ -158,6 +162,7 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "apigateway:GET": _apis("ReadApis", *_EVERY_API, "/account"),
     "apigateway:POST": _apis("MakeApis", *_EVERY_API, "/tags/*"),
     "apigateway:PUT": _apis("PutApis", "/restapis/*", "/tags/*"),
+    "sns": _topics,
     "cloudwatch": _alarms,
     "cloudwatch:DescribeAlarms": _every_alarm,
     "cloudwatch:PutDashboard": _dashboards,

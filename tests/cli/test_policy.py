@@ -14,16 +14,14 @@ ACCOUNT = ("--account", "123456789012")
 REGION = ("--region", "eu-central-1")
 
 
-@pytest.mark.parametrize("verb", [(), *((verb,) for verb in VERBS)], ids=lambda verb: verb or "all")
-def test_the_document_is_iams_own(project: Path, verb: tuple[str, ...]) -> None:
-    ran = deployer(project, "policy", *verb, *REGION)
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_the_document_is_iams_own(project: Path, verb: str | None) -> None:
+    ran = deployer(project, "policy", *([verb] if verb else []), *REGION)
     document = json.loads(ran.out)
-    assert list(document) == ["Version", "Statement"] and ran.err == ""
-    assert (
-        "arn:aws:apigateway:eu-central-1::/apis" in ran.out
-        or verb == ("releases",)
-        or (verb in [("rollback",), ("promote",)])
-    )
+    is_one = "Version" in document
+    for part in [document] if is_one else document.values():
+        assert list(part) == ["Version", "Statement"] and part["Statement"]
+    assert (ran.err == "") is is_one
 
 
 def test_stage_account_region_and_partition_are_in_the_arns(project: Path) -> None:

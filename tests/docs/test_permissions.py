@@ -31,11 +31,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_commands_print_the_documents_on_the_page(project: Path) -> None:
-    invoke, up, trust, policy = (
+    invoke, plan, first, second, trust, policy = (
         json.loads(deployer(project, *shlex.split(command)).out) for command in COMMANDS
     )
     assert [invoke, trust] == SHOWN
-    assert up == policy and "arn:aws:s3:::inference-dev-123456789012-eu-central-1" in json.dumps(up)
+    assert plan == policy and "inference-dev-123456789012-eu-central-1" in json.dumps(plan)
+    assert first["Statement"] and second["Statement"] and first != second
 
 
 def test_the_table_of_roles_is_that_of_the_code() -> None:

@@ -162,7 +162,23 @@ def _states(action: str, call: Call) -> Pairs:
 
 
 def _cloudwatch(action: str, call: Call) -> Pairs:
-    yield action, arn("cloudwatch", "alarm:*")  # DescribeAlarms lists
+    # Whatever the protocol, the names stand in the body.
+    named = set(re.findall(rb"inference-dev-[\w-]+", call.body))
+    if call.operation == "DescribeAlarms":
+        named = {b"*"}  # it lists
+    for name in sorted(named):
+        yield action, arn("cloudwatch", f"alarm:{name.decode()}")
+    if call.operation == "PutMetricAlarm" and b"Tags" in call.body:
+        yield "cloudwatch:TagResource", arn("cloudwatch", f"alarm:{min(named).decode()}")
+
+
+def _sns(action: str, call: Call) -> Pairs:
+    form = _form(call)
+    named = form.get("TopicArn") or form.get("ResourceArn")
+    resource = named or arn("sns", form["Name"])
+    yield action, resource
+    if call.operation == "CreateTopic" and any(name.startswith("Tags.") for name in form):
+        yield "sns:TagResource", resource
 
 
 def _api(action: str, call: Call) -> Pairs:
@@ -193,6 +209,7 @@ _OF: dict[str, Callable[[str, Call], Pairs]] = {
     "lambda": _lambda,
     "states": _states,
     "cloudwatch": _cloudwatch,
+    "sns": _sns,
     "apigateway": _api,
 }
 
