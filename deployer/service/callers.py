@@ -17,7 +17,15 @@ from deployer.resources.provisioned import ProvisionedConcurrency
 from deployer.resources.s3 import ModelFiles
 from deployer.resources.sns import Topic
 from deployer.resources.stepfunctions import StateMachine
-from deployer.service.permissions import CHECK, KINDS, STATUS, to_delete, to_read, to_write
+from deployer.service.permissions import (
+    CHECK,
+    KINDS,
+    LOGS,
+    STATUS,
+    to_delete,
+    to_read,
+    to_write,
+)
 from deployer.service.scopes import Scope, passing, scope
 
 LIMIT = 6_144  # characters of a managed policy; IAM does not count white space (Iam-11)
@@ -49,12 +57,16 @@ _ROLLBACK = (
     *(*_PROMOTION, *StateMachine.proves, "s3:GetObject"),
     *ProvisionedConcurrency.writes,
 )
+# service.logs: the groups, their lines, and the functions that the live workflow names.
+_LOGS = ("logs:DescribeLogGroups", "states:DescribeStateMachine", *LOGS)
 VERBS: Mapping[str, Verb] = {
     "up": Verb((*to_read(), *to_write(), "states:ValidateStateMachineDefinition"), KINDS),
     "plan": Verb(tuple(to_read())),
     "check": Verb((*to_read(), *CHECK)),
     "invoke": Verb(tuple(HttpApi.reads)),
     "status": Verb((*to_read(), *STATUS)),
+    "logs": Verb(_LOGS),
+    "trace": Verb(_LOGS),
     "releases": Verb((*StateMachine.reads, *_CONTENTS)),
     "rollback": Verb(_ROLLBACK, (StateMachine,)),
     "promote": Verb(_PROMOTION, (StateMachine,)),
