@@ -16,13 +16,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from deployer.engine.events import StepFailed
+from deployer.engine.events import Note, StepFailed
 from deployer.errors import DeployerError
 from deployer.project.settings import FunctionSettings, load_settings
 from deployer.service.callers import VERBS, policies
 from deployer.service.check import all_findings
 from deployer.service.down import plan_down
 from deployer.service.invoke import find_url
+from deployer.service.logs import Reader, find_sources
 from deployer.service.status import read_status
 from deployer.service.switching import plan_promotion, plan_rollback
 from deployer.service.up import plan_up
@@ -152,6 +153,14 @@ def status(journey: Journey, enforced: Enforced) -> str:
     return f"{found.comparison.unknown} {found.unmeasured} {found.alarms}"
 
 
+def read_logs(journey: Journey, enforced: Enforced) -> None:
+    """Read every group's lines; `trace` does so with one request's."""
+    aws, settings, *_ = journey.place
+    sources = find_sources(aws, settings)
+    reader = Reader(aws, lambda text, **_: journey.service.events.append(Note(text)))
+    list(reader.merged(sources.groups, sources.now - LATER))
+
+
 def canary(journey: Journey, enforced: Enforced) -> None:
     up(journey, enforced, canary=10)
 
@@ -269,6 +278,8 @@ STEPS = [
     Step("promote", promote, {"keep_releases": 2}, again=back_to_canary),
     Step("plan", plan, {"api": "http"}, remove_model),
     Step("status", status, {}),
+    Step("logs", read_logs, {}),
+    Step("trace", read_logs, {}),
     Step("up", up, {}),
     Step("up", up, memory(4)),
     Step("up", up, memory(5)),
