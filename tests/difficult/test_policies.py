@@ -285,8 +285,11 @@ STEPS = [
     Step("up", up, memory(5)),
     Step("down", down, {}, leave_more_behind),
 ]
-# Without these, the cold starts are missing from `status`, and undeclared alarms stay.
-QUIET = {"logs:FilterLogEvents", "cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource"}
+# Without these, the cold starts are missing from `status`, and undeclared alarms and topics stay.
+QUIET = {
+    *("logs:FilterLogEvents", "sns:ListTagsForResource"),
+    *("cloudwatch:DescribeAlarms", "cloudwatch:ListTagsForResource"),
+}
 # By verb: what no step takes, and why the policy has it.
 UNUSED = {
     # With a Docker engine alone; before the first write, which only the command asks.

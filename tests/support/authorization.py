@@ -275,6 +275,8 @@ class Enforced:
 def _refused(call: Call, request: Request) -> Answer:
     if call.operation.startswith("Head"):
         return Answer(403, {}, b"")  # S3-5: without a body
+    if call.service == "sns":  # it answers in XML, and has a code of its own
+        return refusal("iam", "AuthorizationError", denial(request), 403)
     short = call.service in ("s3", "iam")
     code = "AccessDenied" if short else "AccessDeniedException"
     return refusal(call.service, code, denial(request), 403 if short else 400)
