@@ -19,7 +19,17 @@ from deployer.service.scopes import UNSCOPED, is_known, scope
 from tests.support.linting import findings
 from tests.support.projects import ROOT
 
-OFFLINE = {"init", "add", "remove", "image", "env", "graph", "policy"}  # these call no AWS
+OFFLINE = {
+    "init",
+    "add",
+    "remove",
+    "image",
+    "env",
+    "graph",
+    "openapi",
+    "page",
+    "policy",
+}  # these call no AWS
 
 
 @pytest.fixture
