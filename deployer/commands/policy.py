@@ -69,7 +69,7 @@ def command(
 
 def check_verb(verb: str | None) -> None:
     """Refuse a verb that calls no AWS. Naming them imports every kind of resource."""
-    from deployer.service.callers import VERBS
+    from deployer.service.verb_policies import VERBS
 
     if verb is not None and verb not in VERBS:
         raise click.BadParameter(
@@ -134,8 +134,8 @@ def documents(
     settings: Settings, verb: str | None, workflows: Workflows | None
 ) -> Mapping[str, Any]:
     """Return the policy documents by their names."""
-    from deployer.service.callers import policies
     from deployer.service.github import trust
+    from deployer.service.verb_policies import policies
 
     parts: dict[str, Any] = {}
     if workflows is not None:
@@ -153,7 +153,7 @@ def documents(
 def tell_split(options: Options, parts: Mapping[str, Any]) -> None:
     """Say on stderr that one policy would be too long, if it is."""
     from deployer.report.console import stderr_console
-    from deployer.service.callers import LIMIT
+    from deployer.service.verb_policies import LIMIT
 
     names = [name for name in parts if name != "trust"]
     if len(names) > 1:

@@ -1,6 +1,6 @@
 """Permissions: of the three runtime roles, as inline policies, and of the caller, as actions.
 
-`callers` makes policies of the caller's actions, verb by verb.
+`verb_policies` makes policies of the caller's actions, verb by verb.
 """
 
 from __future__ import annotations

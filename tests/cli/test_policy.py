@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deployer.service.callers import VERBS
+from deployer.service.verb_policies import VERBS
 from tests.support.command_line import deployer
 
 ACCOUNT = ("--account", "123456789012")

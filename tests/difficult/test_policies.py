@@ -19,7 +19,6 @@ from typing import Any
 from deployer.engine.events import Note, StepFailed
 from deployer.errors import DeployerError
 from deployer.project.settings import FunctionSettings, load_settings
-from deployer.service.callers import VERBS, policies
 from deployer.service.check import all_findings
 from deployer.service.down import plan_down
 from deployer.service.invoke import find_url
@@ -27,6 +26,7 @@ from deployer.service.logs import Reader, find_sources
 from deployer.service.status import read_status
 from deployer.service.switching import plan_promotion, plan_rollback
 from deployer.service.up import plan_up
+from deployer.service.verb_policies import VERBS, policies
 from tests.difficult.test_releases import without as without_model
 from tests.support.authorization import Enforced
 from tests.support.deployments import Service, show_plan

@@ -57,7 +57,7 @@ LAYERS = [
         "service.removing",
         "service.switching",
     },
-    {"service.callers", "service.github"},
+    {"service.verb_policies", "service.github"},
     {"service.scopes"},
     {"service.initializing"},
     {"service.traces"},

@@ -11,11 +11,11 @@ from moto.iam.policy_validation import IAMTrustPolicyDocumentValidator
 
 from deployer.cli import VERBS as COMMANDS
 from deployer.project.settings import Settings, load_settings
-from deployer.service.callers import LIMIT, VERBS, _split, policies, size
 from deployer.service.declare import roles
 from deployer.service.github import Workflows, is_name, is_repository, trust
 from deployer.service.permissions import KINDS
 from deployer.service.scopes import UNSCOPED, is_known, scope
+from deployer.service.verb_policies import LIMIT, VERBS, _split, policies, size
 from tests.support.linting import findings
 from tests.support.projects import ROOT
 
