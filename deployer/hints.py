@@ -20,6 +20,7 @@ from typing import Any
 DISTRIBUTION = "multi-model-deployer"  # on PyPI; setup.cfg has it, too
 # Options that decide what a command works on, in the order in which hints name them.
 PLACE = ("project", "service", "stage", "region", "profile", "endpoint_url", "local")
+SECRET = ("--token", "--key")  # their values stand in no message
 _OF_INIT = PLACE[:4]  # it calls no AWS
 
 _COMMAND = re.compile(r"(?<![\w/.-])python (?:-m deployer ([a-z]+|\.\.\.)|(?=[^\s']+\.py\b))")
@@ -69,11 +70,23 @@ def copyable(text: str, options: Mapping[str, Any], typed: Sequence[str] = ()) -
         if match[1] is None:
             return f"{interpreter()} "
         if match[1] == "...":
-            return f"{program()} {shlex.join(typed)}"
+            return f"{program()} {shlex.join(_without_secrets(typed))}"
         names = _OF_INIT if match[1] == "init" else PLACE
         return f"{program()} {match[1]}{place(options, names)}"
 
     return _COMMAND.sub(command, text)
+
+
+def _without_secrets(typed: Sequence[str]) -> list[str]:
+    """Return arguments without the values of options that are secret."""
+    shown: list[str] = []
+    for argument in typed:
+        name, equals, _ = argument.partition("=")
+        if equals and name in SECRET:
+            shown.append(f"{name}=...")
+        else:
+            shown.append("..." if shown and shown[-1] in SECRET else argument)
+    return shown
 
 
 def environment_advice() -> str:

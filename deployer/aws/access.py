@@ -8,7 +8,7 @@ not wait for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -162,6 +162,12 @@ class Aws:
     def sign_in(self) -> None:
         """Find the credentials, or renew them if that is due; raise NoCredentials without any."""
         self._clients.sign_in()
+
+    def signed(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return the headers of a request to a deployed API, signed by the caller (Api-33)."""
+        return self._clients.signed(method, url, body, headers)
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of a service, which all threads and views share."""

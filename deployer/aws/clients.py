@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,7 @@ from deployer import __version__
 from deployer.aws.botocore_patches import SERVICES
 from deployer.aws.partitions import Partitions
 from deployer.aws.signin import explained, open_session, sign_in
+from deployer.aws.signing import signed
 from deployer.errors import LOCAL_ADVICE, AwsError, ConfigError
 
 _CONNECT_TIMEOUT_S = 10
@@ -64,6 +66,13 @@ class Clients:
         """Find the credentials, or renew them if that is due; raise NoCredentials without any."""
         if self._credentials is None:
             sign_in(self._session)
+
+    def signed(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return the headers of a request to a deployed API, with the caller's signature."""
+        self.sign_in()
+        return signed(self._session, self.region, method, url, body, headers)
 
     @property
     def region(self) -> str:

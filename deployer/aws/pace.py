@@ -10,11 +10,14 @@ from collections.abc import Callable
 # bursts of Lambda and Logs are not documented; with these, ten functions are deployed undelayed.
 RATES: dict[str, tuple[float, int]] = {
     "apigatewayv2": (10, 40),
-    # Of REST APIs, some operations have rates of their own (Rest-15).
+    # Of REST APIs, some operations have rates of their own (Rest-15, Key-5).
     "apigateway:create_rest_api": (1 / 3, 1),
     "apigateway:put_rest_api": (1, 1),
     "apigateway:create_deployment": (1 / 5, 1),
     "apigateway:delete_rest_api": (1 / 30, 1),
+    "apigateway:create_api_key": (5, 5),
+    "apigateway:delete_api_key": (5, 5),
+    "apigateway:update_usage_plan": (1 / 20, 1),
     "cloudwatch:put_metric_alarm": (3, 3),  # Alarm-7
     "cloudwatch:delete_alarms": (3, 3),
     "cloudwatch:describe_alarms": (9, 9),

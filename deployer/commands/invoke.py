@@ -43,6 +43,14 @@ _JUST_NOW = timedelta(minutes=2)
     help="Send it this many times, and show how the latency spreads.",
 )
 @click.option("--trace", is_flag=True, help="Show where its time went, and what it cost.")
+@click.option(
+    "--token",
+    help="The caller's token, with auth = jwt; better in DEPLOYER_TOKEN.",
+)
+@click.option(
+    "--key",
+    help="The caller's API key, with auth = key; better in DEPLOYER_API_KEY.",
+)
 @click.option("--allow-partial", is_flag=True, help="Exit with 0 even if some models failed.")
 def command(
     options: Options,
@@ -51,6 +59,8 @@ def command(
     path: Path | None,
     repeat: int,
     trace: bool,
+    token: str | None,
+    key: str | None,
     allow_partial: bool,
 ) -> None:
     """Ask the deployed models for predictions.
@@ -59,6 +69,7 @@ def command(
     Example:
         python -m deployer invoke --data '{"instances": [...]}'
     """
+    from deployer.service.credentials import authorizing
     from deployer.service.invoke import Client, fewest_answered, find_url
 
     if trace and repeat > 1:
@@ -67,7 +78,9 @@ def command(
     body = request_body(options.project.resolve(), sample, data, path)
     with session(options, "invoke", deploying=False) as now:
         answers: list[Answer] = []
-        with Client(find_url(now.aws, now.settings)) as client:
+        secrets = {"--token": token, "--key": key}
+        authorize = authorizing(now.aws, now.settings, secrets, now.environment)
+        with Client(find_url(now.aws, now.settings), authorize=authorize) as client:
             for _ in range(repeat):
                 answers.append(client.post(body))
                 if not answers[-1].succeeded:

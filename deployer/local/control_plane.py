@@ -1,9 +1,8 @@
 """The operations of the control plane that moto lacks, answered at the level of HTTP.
 
-UpdateStage and DeleteAccessLogSettings of HTTP APIs, the tags of REST APIs, Lambda's
-GetAccountSettings and its operations on provisioned concurrency. Like the mends in `moto_backend`,
-each has a test in
-tests/local/test_moto_mends.py.
+UpdateStage and DeleteAccessLogSettings of HTTP APIs, the tags of REST APIs, usage
+plans and API keys, Lambda's GetAccountSettings and its operations on provisioned concurrency. Like
+the mends in `moto_backend`, each has a test in tests/local/test_moto_mends.py.
 """
 
 from __future__ import annotations
@@ -15,12 +14,15 @@ from urllib.parse import parse_qs, unquote
 from deployer.local.answers import Answer, Environ, answer_json, read_body
 from deployer.local.guard import credential_scope
 from deployer.local.moto_backend.account import MotoAccount
+from deployer.local.moto_backend.auth_mends import TAGGED
 from deployer.local.moto_backend.concurrency import Refused
 from deployer.local.process import REGION
 
 _STAGE = re.compile(r"/v2/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)(?P<log>/accesslogsettings)?$")
 _PROVISIONED = re.compile(r"/2019-09-30/functions/(?P<function>[^/]+)/provisioned-concurrency/?$")
-_REST_TAGS = re.compile(r"/tags/arn:[^:]+:apigateway:[^:]+::/restapis/(?P<api>[^/]+)$")
+_TAGS = re.compile(
+    rf"/tags/arn:[^:]+:apigateway:[^:]+::/(?P<kind>{'|'.join(TAGGED)})/(?P<id>[^/]+)$"
+)
 
 
 def answer(account: MotoAccount, environ: Environ) -> Answer | None:
@@ -32,9 +34,9 @@ def answer(account: MotoAccount, environ: Environ) -> Answer | None:
     provisioned = _PROVISIONED.search(path)
     if provisioned is not None:
         return _provisioned(account, environ, unquote(provisioned["function"]), region)
-    tagged = _REST_TAGS.search(unquote(path))
+    tagged = _TAGS.search(unquote(path))
     if tagged is not None:
-        return _answer_tags(account.rest_api_tags(tagged["api"], region), environ)
+        return _answer_tags(account.gateway_tags(tagged["kind"], tagged["id"], region), environ)
     match = _STAGE.search(path)
     if match is None:
         return None
@@ -51,7 +53,7 @@ def answer(account: MotoAccount, environ: Environ) -> Answer | None:
 def _answer_tags(tags: dict[str, str] | None, environ: Environ) -> Answer:
     """Answer GetTags, TagResource or UntagResource."""
     if tags is None:
-        text = {"message": "Invalid API identifier specified"}
+        text = {"message": "Invalid identifier specified"}
         return answer_json(404, text, {"x-amzn-ErrorType": "NotFoundException"})
     if environ["REQUEST_METHOD"] == "PUT":
         tags.update(json.loads(read_body(environ) or b"{}").get("tags", {}))

@@ -65,8 +65,8 @@ class Gateway:
         self._lambda = LambdaApi(account, self._functions, telemetry)
         self._executions = Executions(telemetry)
         throttles = Throttles()
-        self._http_apis = HttpApis(account, self._executions, throttles, telemetry)
-        self._rest_apis = RestApis(account, self._executions, throttles, telemetry)
+        self._http_apis = HttpApis(account, self._executions, throttles, telemetry, credentials)
+        self._rest_apis = RestApis(account, self._executions, throttles, telemetry, credentials)
         metrics.mend(account.metrics)
         alarm_mends.mend(account.metrics)
         mends.apply(

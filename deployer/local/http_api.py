@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
+from deployer.local import sigv4
 from deployer.local.access_log import Request
 from deployer.local.answers import Answer, Environ, message, read_body
 from deployer.local.enforcement import Denied
 from deployer.local.executions import Busy, Executions, TimedOut
-from deployer.local.moto_backend.account import HttpApi, Integration, MotoAccount
+from deployer.local.moto_backend.account import HttpApi, Integration, MotoAccount, Route
+from deployer.local.process import Credentials
 from deployer.local.telemetry import Telemetry
 from deployer.local.throttling import Throttles
+from deployer.local.tokens import Authorizer, Tokens
 
 PREFIX = "/_apis/"
 BODY_LIMIT = 10 * 1024 * 1024  # Api-10
 
 
 class HttpApis:
-    """Answers requests to all HTTP APIs of the account."""
+    """Answers requests to all HTTP APIs of the account.
+
+    Args:
+        credentials: those that sign requests to routes with AWS_IAM.
+    """
 
     def __init__(
         self,
@@ -27,7 +36,10 @@ class HttpApis:
         executions: Executions,
         throttles: Throttles,
         telemetry: Telemetry,
+        credentials: Credentials,
     ) -> None:
+        self._credentials = credentials
+        self._tokens = Tokens()
         self._account = account
         self._executions = executions
         self._throttles = throttles
@@ -64,11 +76,29 @@ class HttpApis:
             return _own(request, 429, "Too Many Requests")
         if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
             return _own(request, 413, "Request Entity Too Large")
-        integration = api.routes[key]
+        refusal = self._refusal(api.routes[key], api.region, environ)
+        if refusal is not None:
+            request.error = json.loads(refusal[2])["message"]
+            return refusal
+        integration = api.routes[key].integration
         if integration is None or integration.subtype != "StepFunctions-StartSyncExecution":
             return _own(request, 500, "Internal Server Error")
         with request.integration():
             return self._start_execution(integration, environ, request)
+
+    def _refusal(self, route: Route, region: str, environ: Environ) -> Answer | None:
+        """Return the answer to a caller who may not call a route, None for one who may."""
+        if route.authorization == "NONE":
+            return None
+        if route.authorization == "JWT":
+            authorizer = Authorizer(route.issuer, route.audience, route.scopes)
+            return self._tokens.refusal(environ.get("HTTP_AUTHORIZATION", ""), authorizer)
+        now = datetime.now(timezone.utc)
+        if route.authorization == "AWS_IAM" and not sigv4.fault(
+            environ, self._credentials, region, now
+        ):
+            return None
+        return message(403, "Forbidden")
 
     def _start_execution(
         self, integration: Integration, environ: Environ, request: Request

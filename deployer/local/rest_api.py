@@ -13,10 +13,11 @@ import traceback
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import parse_qsl
 
-from deployer.local import vtl
+from deployer.local import sigv4, vtl
 from deployer.local.access_log import Request
 from deployer.local.answers import Answer, Environ, answer_json, message, read_body
 from deployer.local.enforcement import Denied
@@ -27,20 +28,33 @@ from deployer.local.moto_backend.rest_definition import (
     IntegrationResponse,
     RestDefinition,
     RestIntegration,
+    RestMethod,
 )
+from deployer.local.process import Credentials
 from deployer.local.telemetry import Telemetry
-from deployer.local.throttling import Throttles
+from deployer.local.throttling import Quotas, Throttles
 
 PREFIX = "/_aws/execute-api/"  # LocalStack's, and with it moto's
 _JSON = "application/json"
 # By type of gateway response: AWS's own status and message.
 _OWN: dict[str, tuple[int, str]] = {
+    "ACCESS_DENIED": (403, "The security token included in the request is invalid."),
+    "INVALID_API_KEY": (403, "Forbidden"),
+    "INVALID_SIGNATURE": (403, "The request signature we calculated does not match"),
     "MISSING_AUTHENTICATION_TOKEN": (403, "Missing Authentication Token"),
     "REQUEST_TOO_LARGE": (413, "Request Too Long"),
     "UNSUPPORTED_MEDIA_TYPE": (415, "Unsupported Media Type"),
+    "QUOTA_EXCEEDED": (429, "Limit Exceeded"),
     "THROTTLED": (429, "Too Many Requests"),
     "API_CONFIGURATION_ERROR": (500, "Internal server error"),
     "INTEGRATION_TIMEOUT": (504, "Endpoint request timed out"),
+}
+
+
+_FAULTS = {
+    sigv4.MISSING: "MISSING_AUTHENTICATION_TOKEN",  # as for a method that is not there (Rest-12)
+    sigv4.UNKNOWN_KEY: "ACCESS_DENIED",
+    sigv4.INVALID: "INVALID_SIGNATURE",
 }
 
 
@@ -62,7 +76,11 @@ class _Request:
 
 
 class RestApis:
-    """Answers requests to all REST APIs of the account."""
+    """Answers requests to all REST APIs of the account.
+
+    Args:
+        credentials: those that sign requests to methods with AWS_IAM.
+    """
 
     def __init__(
         self,
@@ -70,7 +88,10 @@ class RestApis:
         executions: Executions,
         throttles: Throttles,
         telemetry: Telemetry,
+        credentials: Credentials,
     ) -> None:
+        self._credentials = credentials
+        self._quotas = Quotas()
         self._account = account
         self._executions = executions
         self._throttles = throttles
@@ -105,12 +126,13 @@ class RestApis:
         try:
             if int(environ.get("CONTENT_LENGTH") or 0) > BODY_LIMIT:
                 raise _Refused("REQUEST_TOO_LARGE")
-            integration = _integration(stage.definition, method, path)
+            called = _method(stage.definition, method, path)
+            self._check_caller(called, (api_id, stage_name), stage.region, environ)
             if not self._throttles.let_pass(api_id, stage.throttle):
                 raise _Refused("THROTTLED")
             request = _Request(context, *_parameters(environ), _body(environ))
             with entry.integration():
-                answer = self._integrate(integration, request)
+                answer = self._integrate(called.integration, request)
         except _Refused as refused:
             kind = str(refused)
             entry.error = _OWN[kind][1]
@@ -119,6 +141,25 @@ class RestApis:
         self._telemetry.requested_rest(stage, stage_name, entry, answer)
         status, headers, content = answer
         return status, {**headers, **own}, content
+
+    def _check_caller(
+        self, called: RestMethod, stage: tuple[str, str], region: str, environ: Environ
+    ) -> None:
+        """Raise _Refused for a caller who may not call a method."""
+        if called.authorization != "NONE":
+            now = datetime.now(timezone.utc)
+            fault = sigv4.fault(environ, self._credentials, region, now)
+            if called.authorization != "AWS_IAM" or fault:
+                raise _Refused(_FAULTS.get(fault or "", "ACCESS_DENIED"))
+        if not called.needs_key:
+            return
+        key = self._account.metered_key(environ.get("HTTP_X_API_KEY", ""), *stage)
+        if key is None:
+            raise _Refused("INVALID_API_KEY")
+        if not self._throttles.let_pass(key.key_id, key.throttle):
+            raise _Refused("THROTTLED")
+        if not self._quotas.let_pass(key.key_id, key.quota):
+            raise _Refused("QUOTA_EXCEEDED")
 
     def _integrate(self, integration: RestIntegration, request: _Request) -> Answer:
         """Ask the integration with its request template, and map its answer."""
@@ -167,11 +208,11 @@ class RestApis:
         return status, content
 
 
-def _integration(definition: RestDefinition, method: str, path: str) -> RestIntegration:
-    integration = definition.methods.get(f"{method} {path}")
-    if integration is None:
+def _method(definition: RestDefinition, method: str, path: str) -> RestMethod:
+    called = definition.methods.get(f"{method} {path}")
+    if called is None:
         raise _Refused("MISSING_AUTHENTICATION_TOKEN")  # Rest-12
-    return integration
+    return called
 
 
 def _parameters(environ: Environ) -> tuple[dict[str, str], dict[str, str]]:

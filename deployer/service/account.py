@@ -17,6 +17,7 @@ from deployer.resources.base import Owned, Resource
 from deployer.resources.provisioned import OwnedProvisionedConcurrency
 from deployer.resources.stepfunctions import function_versions
 from deployer.service.alarms import alarm_resources
+from deployer.service.callers import former_usage_plan
 from deployer.service.declare import Trial, declare, other_api, ownership
 from deployer.service.drift import with_origins
 from deployer.service.inventory import alarm_parts, find_functions, undeclared
@@ -164,8 +165,22 @@ def obsolete(
     held = [held for held in account.provisioned if held.version not in served]
     extra = undeclared(settings, [name for name in account.others if name not in kept])
     alarms = reversed(former_alarms(settings, account.actual))
-    former = other_api(settings)  # deleted last, once the new one stands
-    return [*held, *extra, *alarms, *([former] if account.actual.get(former.key) else [])]
+    last = (one for one in former(settings) if account.actual.get(one.key))
+    return [*held, *extra, *alarms, *last]
+
+
+def former(settings: Settings) -> list[Owned]:
+    """Return what only other settings declare. It is deleted last, once the new API stands."""
+    plan = [former_usage_plan(settings)] if settings.auth != "key" else []
+    return [*plan, other_api(settings)]
+
+
+def _find_former(aws: Aws, settings: Settings) -> dict[str, State | None]:
+    """Look for what only other settings declare. Only a REST API has a usage plan."""
+    *plans, other = former(settings)
+    found = {other.key: other.find(aws)}
+    may_be = settings.api == "rest" or found[other.key] is not None
+    return {plan.key: plan.find(aws) for plan in plans if may_be} | found
 
 
 def read_account(
@@ -178,11 +193,10 @@ def read_account(
     """Read the declared resources, and those of functions that exist beside them."""
     aws = aws.remembering()
     search = find_functions(aws, settings, pool, names)
-    former = other_api(settings)
-    found = pool.submit(former.find, aws)
+    found = pool.submit(_find_former, aws, settings)
     provisioned = find_provisioned(aws, settings, names, pool)
     actual = read_all(aws, resources, pool)
-    actual[former.key] = found.result()
+    actual |= found.result()
     actual |= find_all(aws, former_alarms(settings, actual), pool)
     others = search()
     held = [*provisioned(), *find_provisioned(aws, settings, others, pool)()]

@@ -22,7 +22,7 @@ from deployer.project.expressions import unchecked
 from deployer.project.settings import Settings
 from deployer.project.training import needed, outdated
 from deployer.project.workflow import uncaught
-from deployer.service import declare
+from deployer.service import callers, declare, issuer
 from deployer.service.examples import ask_examples, texts, without_example
 from deployer.service.provisioning import UNRESERVED, taken
 from deployer.service.rehearsal import rehearse
@@ -68,7 +68,8 @@ def project_findings(
     if settings.bare:  # the local AWS needs no builder: `up --local` works all the same
         told += (f"warning: without --local, up refuses this: {line}" for line in refused)
         refused = list(_build_findings(settings, release.contexts))
-    for line in (*told, *without_example(release), *_warnings(release)):
+    warned = (*_warnings(release), *callers.warnings(settings))
+    for line in (*told, *without_example(release), *warned):
         emit(Note(line))
     findings = refused or texts(ask_examples(settings, release, release.names))
     return release, [*findings, *_prediction_findings(release, contexts, emit)]
@@ -138,10 +139,11 @@ def account_findings(
     except AwsError as error:
         return [error.message]
     findings += [f"{key}: {error.message}" for key, error in refused.items()]
-    for look in (_roles, _concurrency, _workflow):
+    for look in (_roles, _concurrency, _workflow, _issuer):
         try:
             findings += look(aws, settings, release, actual)
-        except AwsError as error:  # Sfn-9, PRE-16: whoever may not ask is told so, and no more
+        # Sfn-9, PRE-16: whoever may not ask is told so, and no more.
+        except (AwsError, issuer.Unknown) as error:
             emit(Note(f"not checked: {error.message}"))
     return findings
 
@@ -181,6 +183,12 @@ def _concurrency(aws: Aws, settings: Settings, release: Release, actual: Actual)
             f"executions and leave {left} in {settings.region}, but AWS keeps {kept} for functions "
             f"that reserve none: lower them, or raise the quota (Lambda-12)"
         )
+
+
+def _issuer(aws: Aws, settings: Settings, release: Release, actual: Actual) -> Iterator[str]:
+    if settings.auth == "jwt":
+        problem = issuer.finding(settings.jwt_issuer or "", on_aws=aws.endpoint is None)
+        yield from [problem] if problem else []
 
 
 def _workflow(aws: Aws, settings: Settings, release: Release, actual: Actual) -> Iterator[str]:

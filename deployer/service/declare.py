@@ -20,7 +20,6 @@ from deployer.resources.apigateway.http_api import HTTP_APIS, HttpApi, HttpApiFi
 from deployer.resources.apigateway.integration import IntegrationFields
 from deployer.resources.apigateway.rest_api import REST_APIS, RestApi, RestApiFields
 from deployer.resources.apigateway.rest_stage import RestStageFields
-from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields
 from deployer.resources.base import Owned, Ownership, Resource
 from deployer.resources.ecr import Image, ImageFields, Repository, RepositoryFields
@@ -30,7 +29,7 @@ from deployer.resources.logs import LogGroup, LogGroupFields
 from deployer.resources.provisioned import ProvisionedConcurrency, ProvisionedFields
 from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFields
 from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateMachineFields
-from deployer.service import rest_contract
+from deployer.service import callers, rest_contract
 from deployer.service.alarms import alarm_resources
 from deployer.service.permissions import (
     ROLES,
@@ -82,6 +81,7 @@ def declare(
         *(provisioned(settings, served) for served in kept_ready(settings, release)),
         workflow(settings, release, trial),
         api(settings),
+        *([callers.usage_plan(settings)] if settings.auth == "key" else []),
         *alarm_resources(settings, names, ownership(settings)),
     ]
 
@@ -392,7 +392,7 @@ def http_api(settings: Settings) -> Resource:
     cors = CorsFields(
         origins=sorted(origin.lower() for origin in settings.cors_origins),
         methods=["options", "post"],
-        headers=sorted(settings.cors_headers),
+        headers=sorted(callers.allowed_headers(settings)),
         exposed_headers=sorted(settings.cors_exposed_headers),
         max_age_s=86400,  # Api-18: the most that AWS takes
     )
@@ -417,7 +417,8 @@ def http_api(settings: Settings) -> Resource:
                 },
                 timeout_ms=INTEGRATION_TIMEOUT_S * 1000,
             ),
-            route=RouteFields(key="POST /", authorization="NONE"),
+            authorizer=callers.authorizer(settings),
+            route=callers.route(settings),
             stage=StageFields(
                 auto_deploy=True,
                 burst_limit=settings.burst_limit,
@@ -430,6 +431,7 @@ def http_api(settings: Settings) -> Resource:
             ),
             stale_routes=[],
             orphan_integrations=[],
+            orphan_authorizers=[],
         ),
         needs=["role/api", "workflow", "logs/api"],
     )

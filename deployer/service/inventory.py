@@ -16,6 +16,7 @@ from deployer.resources.logs import our_group_names
 from deployer.resources.s3 import ModelFiles, model_names
 from deployer.resources.stepfunctions import OwnedStateMachine
 from deployer.service.alarms import owned_alarm_resources
+from deployer.service.callers import former_usage_plan
 from deployer.service.declare import api, bucket, logs, other_api, ownership, repository, roles
 from deployer.service.provisioning import find_provisioned
 
@@ -136,6 +137,7 @@ def everything(settings: Settings, names: Sequence[str]) -> list[Owned]:
         ),
         api(settings),
         other_api(settings),
+        former_usage_plan(settings),
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from deployer.resources.apigateway.apis import Catalogue, Listed
 from deployer.resources.apigateway.http_api import HTTP_APIS
 from deployer.resources.apigateway.rest_api import REST_APIS
 from deployer.resources.base import Ownership
+from deployer.service.credentials import Authorize, anonymous
 from deployer.service.rest_contract import REQUEST_ID
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
@@ -143,10 +145,20 @@ def find_api(aws: Aws, settings: Settings) -> tuple[Catalogue, Listed]:
 
 
 class Client:
-    """Posts to one URL over one connection, so that repeated calls measure no handshakes."""
+    """Posts to one URL over one connection, so that repeated calls measure no handshakes.
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.perf_counter) -> None:
+    Args:
+        authorize: adds the caller's credentials to a request.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], float] = time.perf_counter,
+        authorize: Authorize = anonymous,
+    ) -> None:
         self.url = url
+        self._authorize = authorize
         self._clock = clock
         parts = urlsplit(url)
         make = (
@@ -164,8 +176,9 @@ class Client:
     def post(self, body: bytes) -> Answer:
         """Post a JSON body; raise InvocationFailed unless the answer is an execution record."""
         started = self._clock()
+        headers = self._authorize(self.url, body, {"content-type": "application/json"})
         try:
-            self._connection.request("POST", self._path, body, {"content-type": "application/json"})
+            self._connection.request("POST", self._path, body, dict(headers))
             response = self._connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -178,7 +191,8 @@ class Client:
         names = (REQUEST_ID, "apigw-requestid", "x-amzn-requestid")
         request = next(filter(None, map(response.getheader, names)), None)
         if record is None:
-            text = f"HTTP {response.status}: {_message(content)}{_named(request)}"
+            reason = _described(response.getheader("www-authenticate"))
+            text = f"HTTP {response.status}: {_message(content)}{reason}{_named(request)}"
             raise InvocationFailed(f"{self.url} answered {text}", _advice(response.status))
         return Answer(record, seconds, response.status, request)
 
@@ -230,7 +244,19 @@ def _message(content: bytes) -> Any:
     return content[:200].decode(errors="replace")
 
 
+def _described(challenge: str | None) -> str:
+    """Return the reason for a refusal in the header www-authenticate."""
+    match = re.search('error_description="([^"]*)"', challenge or "")
+    return f" ({match[1]})" if match else ""
+
+
 def _advice(status: int) -> str:
+    if status in (401, 403):
+        return (
+            "the API does not take these credentials: the setting auth must be the one that was "
+            "deployed (python -m deployer plan); with iam the caller needs execute-api:Invoke, and "
+            "a new API key may take a minute to work (python -m deployer keys list)"
+        )
     if status == 429:
         return "the API's rate_limit or burst_limit is reached (README.md, settings)"
     if status >= 500:

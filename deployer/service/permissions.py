@@ -14,6 +14,7 @@ from deployer.project.settings import Settings
 from deployer.resources.alarms import Alarms
 from deployer.resources.apigateway.http_api import HttpApi
 from deployer.resources.apigateway.rest_api import RestApi
+from deployer.resources.apigateway.rest_usage_plan import UsagePlan
 from deployer.resources.base import LOG_DELIVERY, Resource
 from deployer.resources.ecr import Image, Repository
 from deployer.resources.iam import Role
@@ -37,6 +38,7 @@ KINDS: tuple[type[Resource], ...] = (
     StateMachine,
     HttpApi,
     RestApi,
+    UsagePlan,
     MetricFilter,
     Topic,
     Alarms,

@@ -31,6 +31,7 @@ _ANSWER = {
     "cloudwatchRoleArn": "arn:aws:iam::000000000000:role/rehearsal",
     "ApiEndpoint": "https://rehearsal.invalid",
     "IntegrationId": "0000000",
+    "AuthorizerId": "0000000",
     "RouteId": "0000000",
     "Version": "1",
     "Status": "READY",

@@ -13,6 +13,7 @@ from deployer.resources.apigateway.rest_definition import (
     MethodFields,
     RestIntegrationFields,
 )
+from deployer.service import callers
 from deployer.service import rest_templates as templates
 
 JSON = "application/json"
@@ -44,6 +45,10 @@ GATEWAY_RESPONSES = {
 }
 
 
+# Unsigned requests get the same answer as paths and methods that the API does not have.
+_UNSIGNED = ("403", "Forbidden", "the request is not signed, or there is no such path or method")
+
+
 def methods(settings: Settings) -> dict[str, MethodFields]:
     """Return the methods, by method and path."""
     found = {"POST /": _predict(settings), "GET /health": _health(settings)}
@@ -56,13 +61,14 @@ def gateway_responses(settings: Settings) -> dict[str, GatewayResponseFields]:
     """Return the answers that API Gateway gives by itself, in the one shape of error."""
     # They cannot choose among origins: with several, pages read none of them.
     headers = {REQUEST_ID: "context.requestId"} if _chosen(settings) else _headers(settings)
+    unsigned = {"MISSING_AUTHENTICATION_TOKEN": _UNSIGNED} if settings.auth == "iam" else {}
     return {
         name: GatewayResponseFields(
             status=status,
             headers=headers,
             templates={JSON: templates.error(kind, message)},
         )
-        for name, (status, kind, message) in GATEWAY_RESPONSES.items()
+        for name, (status, kind, message) in {**GATEWAY_RESPONSES, **unsigned}.items()
     }
 
 
@@ -76,8 +82,8 @@ def _predict(settings: Settings) -> MethodFields:
     headers = _headers(settings)
     states = f"arn:{settings.partition}:apigateway:{settings.region}:states"
     return MethodFields(
-        authorization="NONE",
-        api_key_required=False,
+        authorization=callers.AUTHORIZATIONS[settings.auth],
+        api_key_required=settings.auth == "key",
         headers={
             status: sorted({*headers, *_chosen(settings), MODELS_FAILED}) for status in STATUSES
         },
@@ -105,7 +111,7 @@ def _health(settings: Settings) -> MethodFields:
 def _preflight(settings: Settings) -> MethodFields:
     headers = {
         **_headers(settings),
-        "Access-Control-Allow-Headers": f"'{','.join(settings.cors_headers)}'",
+        "Access-Control-Allow-Headers": f"'{','.join(callers.allowed_headers(settings))}'",
         "Access-Control-Allow-Methods": "'OPTIONS,POST'",
         "Access-Control-Max-Age": "'86400'",  # Api-18
     }

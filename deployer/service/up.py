@@ -37,7 +37,7 @@ from deployer.service.live import (
 from deployer.service.outcome import Stopped, check_result, prove
 from deployer.service.rehearsal import rehearse
 from deployer.service.release import Release, read_release
-from deployer.service.serving import remarks, settle
+from deployer.service.serving import guarded, remarks, settle
 from deployer.service.validation import workflow_findings
 
 
@@ -71,6 +71,25 @@ class Deployment:
 
             for context in contexts.values():
                 check_buildable(self.settings.builder, context)
+
+    def check_issuer(self) -> None:
+        """Raise ConfigError if API Gateway could not use the issuer of tokens that is new to it."""
+        changes = (change for change in self.plan.effective if change.key == "api")
+        if self.settings.auth != "jwt" or not any(
+            change.action is Action.CREATE or "authorizer" in change.names for change in changes
+        ):
+            return
+        from deployer.service import issuer
+
+        try:
+            problem = issuer.finding(
+                self.settings.jwt_issuer or "", on_aws=self.aws.endpoint is None
+            )
+        except issuer.Unknown as error:
+            self.emit(Note(f"the issuer was not asked: {error.message}"))
+            return
+        if problem:
+            raise ConfigError([problem], "nothing was written")
 
     def ask_examples(self) -> None:
         """Ask the models that change their examples here; raise ConfigError if one is not right.
@@ -145,6 +164,10 @@ class Deployment:
             unsettled = settle(self.aws, outputs["url"])
             if unsettled:
                 self.emit(Note(unsettled))
+        if "api" in result.performed:
+            proved = guarded(self.aws, self.settings, outputs["url"])
+            if proved:
+                self.emit(Note(proved))
         self.emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
         return outputs
 
@@ -246,6 +269,7 @@ def plan_up(
         warn_of_another(settings, live, emit)
     emit(PlanReady(deployment.plan))
     deployment.check_builder()
+    deployment.check_issuer()
     return deployment
 
 

@@ -64,6 +64,7 @@ VERBS: Mapping[str, Verb] = {
     "plan": Verb(tuple(to_read())),
     "check": Verb((*to_read(), *CHECK)),
     "invoke": Verb(tuple(HttpApi.reads)),
+    "keys": Verb(("apigateway:GET", "apigateway:POST", "apigateway:DELETE")),
     "status": Verb((*to_read(), *STATUS)),
     "logs": Verb(_LOGS),
     "trace": Verb(_LOGS),
@@ -82,6 +83,8 @@ def policies(settings: Settings, verb: str | None = None) -> list[Document]:
     """
     verbs = list(VERBS.values()) if verb is None else [VERBS[verb]]
     actions = {action for one in verbs for action in one.actions} - _needless(settings)
+    if settings.auth == "iam" and verb in (None, "invoke", "up"):
+        actions.add("execute-api:Invoke")  # PERM-12; `up` proves that it may call
     services = {
         kind.passed_to
         for one in verbs

@@ -23,7 +23,7 @@ from deployer.engine.graph import in_order
 from deployer.engine.plan import UNKNOWN, Action, Plan
 from deployer.project.settings import FunctionSettings, Settings, load_settings
 from deployer.resources.base import Ownership, Resource
-from deployer.service import declare
+from deployer.service import callers, declare
 from deployer.service.release import load_release
 from tests.support.plans import places
 
@@ -39,9 +39,20 @@ SUBJECTS = (
     "workflow",
     "api",
     "api as rest",
+    "api with tokens",
+    "usage-plan",
 )
 # The settings that declare a subject whose name does not tell it.
-SETTINGS: dict[str, dict[str, Any]] = {"api as rest": {"api": "rest"}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "api as rest": {"api": "rest"},
+    "api with tokens": {
+        "auth": "jwt",
+        "jwt_issuer": "https://login.example.com/",
+        "jwt_audience": ("prices", "admin"),
+        "jwt_scopes": ("predict",),
+    },
+    "usage-plan": {"api": "rest", "auth": "key", "key_quota": "1000 per day"},
+}
 # On for this function alone: by default there is none of it.
 CONCURRENCY = FunctionSettings(provisioned_concurrency=2, reserved_concurrency=10)
 
@@ -161,12 +172,53 @@ CHANGES: dict[str, list[tuple[Edit, set[str]]]] = {
         (put("stage", "burst_limit", value=7), {"stage.burst_limit"}),
         (put("stage", "rate_limit", value=3), {"stage.rate_limit"}),
         (put("stage", "detailed_metrics", value=True), {"stage.detailed_metrics"}),
+        (
+            put("methods", "POST /", "authorization", value="AWS_IAM"),
+            {"methods.POST /.authorization", "deployed"},
+        ),
+        (
+            put("methods", "POST /", "api_key_required", value=True),
+            {"methods.POST /.api_key_required", "deployed"},
+        ),
+    ],
+    "api with tokens": [
+        (put("authorizer", "issuer", value="https://other.example.com"), {"authorizer.issuer"}),
+        (put("authorizer", "audience", value=["prices"]), {"authorizer.audience"}),
+        (
+            put("authorizer", "sources", value=["$request.querystring.token"]),
+            {"authorizer.sources[0]"},
+        ),
+        (put("route", "scopes", value=["admin", "predict"]), {"route.scopes"}),
+        (put("route", "scopes", value=[]), {"route.scopes"}),
+        (
+            lambda fields: fields.update(
+                authorizer=None,
+                route={
+                    **fields["route"],
+                    "authorization": "NONE",
+                    "authorizer": None,
+                    "scopes": [],
+                },
+            ),
+            {"authorizer", "route.authorization", "route.authorizer", "route.scopes"},
+        ),
+    ],
+    "usage-plan": [
+        (put("description", value="other"), {"description"}),
+        (put("throttle", "rate_limit", value=2.5), {"throttle.rate_limit"}),
+        (put("throttle", "burst_limit", value=7), {"throttle.burst_limit"}),
+        (put("throttle", value=None), {"throttle"}),
+        (put("quota", "limit", value=5), {"quota.limit"}),
+        (put("quota", "period", value="MONTH"), {"quota.period"}),
+        (put("quota", value=None), {"quota"}),
+        (put("stages", value=[]), {"stages"}),
     ],
 }
 
 # By subject: what somebody does behind our back, with the resource at hand, and the paths that
 # show.
 Drift = tuple[Callable[[Aws, Any], Any], set[str]]
+RATE = {"throttle.rate_limit"}
 DRIFTS: dict[str, list[Drift]] = {
     "bucket": [
         (lambda aws, it: aws.call("s3", "delete_bucket_policy", Bucket=it.name), {"policy"}),
@@ -343,7 +395,82 @@ DRIFTS: dict[str, list[Drift]] = {
             {"stage", "deployed", "stale_deployments"},
         ),
     ],
+    "api with tokens": [
+        (
+            lambda aws, it: aws.call(
+                "apigatewayv2",
+                "update_authorizer",
+                **authorizer(aws),
+                JwtConfiguration={"Issuer": "https://evil.example.com", "Audience": ["prices"]},
+            ),
+            {"authorizer.issuer", "authorizer.audience"},
+        ),
+        (
+            lambda aws, it: aws.call(
+                "apigatewayv2", "update_route", **route(aws), AuthorizationScopes=[]
+            ),
+            {"route.scopes"},
+        ),
+        (lambda aws, it: open_route(aws), {"route.authorization", "route.authorizer"}),
+        (
+            lambda aws, it: aws.call(
+                "apigatewayv2",
+                "create_authorizer",
+                ApiId=api_id(aws),
+                AuthorizerType="JWT",
+                IdentitySource=["$request.header.Authorization"],
+                Name="mine",
+                JwtConfiguration={"Issuer": "https://mine.example.com", "Audience": ["a"]},
+            ),
+            {"orphan_authorizers"},
+        ),
+        (
+            lambda aws, it: (
+                open_route(aws),
+                aws.call("apigatewayv2", "delete_authorizer", **authorizer(aws)),
+            ),
+            {"authorizer", "route.authorization", "route.authorizer"},
+        ),
+    ],
+    "usage-plan": [
+        (lambda aws, it: patch_plan(aws, "replace", "/throttle/rateLimit", "9"), RATE),
+        (lambda aws, it: patch_plan(aws, "replace", "/quota/limit", "9"), {"quota.limit"}),
+        (lambda aws, it: patch_plan(aws, "remove", "/quota"), {"quota"}),
+        (
+            lambda aws, it: patch_plan(aws, "remove", "/apiStages", f"{rest_api_id(aws)}:live"),
+            {"stages"},
+        ),
+        (
+            lambda aws, it: aws.call(
+                "apigateway", "create_api_key", name="a", enabled=True, tags=it.ours.tags
+            ),
+            {"loose_keys"},
+        ),
+    ],
 }
+
+
+def authorizer(aws: Aws) -> dict[str, Any]:
+    (found,) = aws.call("apigatewayv2", "get_authorizers", ApiId=api_id(aws))["Items"]
+    return {"ApiId": api_id(aws), "AuthorizerId": found["AuthorizerId"]}
+
+
+def route(aws: Aws) -> dict[str, Any]:
+    (found,) = aws.call("apigatewayv2", "get_routes", ApiId=api_id(aws))["Items"]
+    return {"ApiId": api_id(aws), "RouteId": found["RouteId"]}
+
+
+def open_route(aws: Aws) -> None:
+    """Let everybody call the route."""
+    aws.call(
+        "apigatewayv2", "update_route", **route(aws), AuthorizationType="NONE", AuthorizerId=""
+    )
+
+
+def patch_plan(aws: Aws, operation: str, path: str, value: str | None = None) -> None:
+    (plan,) = aws.call("apigateway", "get_usage_plans")["items"]
+    patch = {"op": operation, "path": path, **({"value": value} if value else {})}
+    aws.call("apigateway", "update_usage_plan", usagePlanId=plan["id"], patchOperations=[patch])
 
 
 def delete_versions(aws: Aws, function: Any) -> None:
@@ -475,6 +602,8 @@ def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
     resources = declare.declare(settings, load_release(settings))
     declared = {resource.key: type(resource) for resource in resources}
     declared["api as rest"] = type(declare.rest_api(settings))
+    declared["api with tokens"] = declared["api"]
+    declared["usage-plan"] = type(callers.usage_plan(settings))
     assert {declared[key] for key in SUBJECTS} == set(declared.values())
     assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)
 

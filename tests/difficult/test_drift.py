@@ -55,6 +55,7 @@ NOT_CHANGEABLE: dict[str, str] = {
     r"api/integration\.(type|payload_format)": "Step Functions takes no other value (Api-7)",
     r"api/stage\.deployment_failure": "AWS's own word on what it did (Api-26): test_catalogue.py",
     r"api/(stale_routes|orphan_integrations)": "made by cases of their own below",
+    r"api/(authorizer|orphan_authorizers|route\.authorizer)": "with tokens alone: test_ritual.py",
     r"role/.*\.Version": "IAM as moto has it takes no older version",
     r"function/.*/published": "follows from the other fields; a deleted version has a case of "
     "its own below",
@@ -433,6 +434,7 @@ WRITES: dict[str, dict[str, Write]] = {
             RouteId=state.outputs["route_id"],
             RouteKey=fields["route"]["key"],
             AuthorizationType=fields["route"]["authorization"],
+            AuthorizationScopes=fields["route"]["scopes"],
         ),
         "stage": put_api_stage,
     },

@@ -16,7 +16,7 @@ from deployer.errors import ApplyFailed, DeployerError
 from tests.support.clock import Clock
 from tests.support.deployments import Service
 from tests.support.picture import differences, picture
-from tests.support.retries import CHANGE, ROWS, Row
+from tests.support.retries import BEFORE, CHANGE, ROWS, Row
 from tests.support.thinning import thinned
 from tests.support.troubles import (
     Always,
@@ -48,7 +48,7 @@ def ids(row: Row) -> str:
 def test_what_is_transient_is_waited_out_and_told(service: Service, row: Row) -> None:
     """TEST-1, TEST-7, TEST-15, TEST-20 and their like."""
     if row.run != "up":
-        service.up()
+        service.up(**BEFORE[row.run])
     script = Script({row.operation: [(row.code, row.message, row.status)] * 3})
     service.account.troubles = [script]
     run(service, row.run, Clock())
@@ -67,7 +67,7 @@ def test_what_stays_is_raised_as_aws_said_it_once_the_deadline_is_over(
     next one finishes.
     """
     if row.run != "up":
-        service.up()
+        service.up(**BEFORE[row.run])
     clock = Clock()
     service.account.troubles = [Always(row.operation, row.code, row.message, row.status)]
     with pytest.raises(ApplyFailed) as caught:

@@ -30,7 +30,7 @@ from deployer.errors import AwsError, DeployerError
 from deployer.images.ecr import push
 from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.local import process
-from tests.support import rest_probes
+from tests.support import auth_probes, rest_probes
 from tests.support.accounts import connect, reset
 
 # Its tests share a server, so one worker runs them all.
@@ -921,6 +921,7 @@ PROBES = [
     finds_nothing_by_a_filter,
     reads_variables_by_jsonpath,
     *rest_probes.PROBES,
+    *auth_probes.PROBES,
 ]
 
 

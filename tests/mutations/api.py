@@ -61,10 +61,10 @@ MUTATIONS = [
     Mutation(
         "Api-14",
         "resources/apigateway/http_api.py",
-        '        put_route(aws, api_id, None, integration_id, desired["route"])\n'
+        '        put_route(aws, api_id, None, integration_id, authorizer_id, desired["route"])\n'
         '        put_stage(aws, api_id, None, desired["stage"], desired["tags"])\n',
         '        put_stage(aws, api_id, None, desired["stage"], desired["tags"])\n'
-        '        put_route(aws, api_id, None, integration_id, desired["route"])\n',
+        '        put_route(aws, api_id, None, integration_id, authorizer_id, desired["route"])\n',
     ),
     Mutation(
         "Api-15",
@@ -131,4 +131,19 @@ MUTATIONS = [
         '    other = {"connection": (integration or {}).get("ConnectionType")}\n'
         "    return {**read_members(_MEMBERS, integration), **other} if integration else None",
     ),
+    Mutation(
+        "Api-22",
+        "resources/apigateway/routes.py",
+        'parameters["AuthorizerId"] = authorizer_id or ""',
+        'parameters |= {"AuthorizerId": authorizer_id} if authorizer_id else {}',
+        "tokens",
+    ),
+    Mutation(
+        "Api-23",
+        "resources/apigateway/authorizer.py",
+        '"Name": NAME, **write',
+        '"Name": NAME, "EnableSimpleResponses": False, **write',
+    ),
+    Mutation("Api-24", "service/issuer.py", 'key.get("kty") == "RSA" and', "True and", "finding"),
+    Mutation("Api-33", "aws/signing.py", '"execute-api"', '"apigateway"'),
 ]

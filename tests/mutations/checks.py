@@ -78,6 +78,13 @@ MUTATIONS = [
         "if False and not all(re.fullmatch(",
     ),
     Mutation(
+        "PRE-13",
+        "service/up.py",
+        "    deployment.check_issuer()\n",
+        "",
+        "before_anything",
+    ),
+    Mutation(
         "PRE-14", "resources/lambda_.py", 'if actual.outputs["busy"]:', "if False:", "found_pending"
     ),
     Mutation(

@@ -116,6 +116,13 @@ MUTATIONS = [
         'texts = ("?",)',
         "R-21-",
     ),
+    Mutation(
+        "R-22",
+        "resources/apigateway/authorizer.py",
+        'if error.code != "ConflictException":',
+        "if True:",
+        "R-22-",
+    ),
     Mutation("R-23", "aws/waiting.py", "error.code in THROTTLED or", "False or", "R-23-"),
     Mutation("R-26", "aws/waiting.py", 'or "Rate exceeded" in error.aws_message', ""),
 ]

@@ -95,6 +95,14 @@ def picture(aws: Aws) -> dict[str, Any]:
         "rest_apis": [
             _rest_api(aws, api) for api in aws.pages("apigateway", "get_rest_apis", "items")
         ],
+        "usage_plans": [
+            {name: plan.get(name) for name in ("name", "throttle", "quota", "tags")}
+            for plan in aws.pages("apigateway", "get_usage_plans", "items")
+        ],
+        "api_keys": [
+            {name: key.get(name) for name in ("name", "enabled", "tags")}
+            for key in aws.pages("apigateway", "get_api_keys", "items")
+        ],
     }
 
 
@@ -205,6 +213,7 @@ def _below(aws: Aws, api_id: str) -> dict[str, Any]:
     }
     return {
         "integrations": items("integrations"),
+        "authorizers": items("authorizers"),
         "routes": items("routes"),
         "stages": items("stages"),
         "loose routes": [

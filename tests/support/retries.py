@@ -11,7 +11,7 @@ class Row:
     """A row of the catalogue's retry table: one call, its error, and the message while waiting."""
 
     id: str
-    run: str  # up, change (an up with other settings) or down
+    run: str  # up, change (an up with other settings), open (an up without auth = jwt) or down
     operation: str
     code: str
     message: str
@@ -275,10 +275,25 @@ ROWS = [
     Row("R-21", "up", "CreateIntegration", "ConflictException", _BUSY, 409, _API),
     Row("R-21", "change", "UpdateStage", "ConflictException", _BUSY, 409, _API),
     Row("R-21", "down", "DeleteApi", "ConflictException", _BUSY, 409, _API),
+    Row(
+        "R-22",
+        "open",
+        "DeleteAuthorizer",
+        "ConflictException",
+        "Cannot delete: a route uses this authorizer",
+        409,
+        "waiting for API Gateway: a route still uses the authorizer",
+    ),
     Row("R-23", "up", "CreateApi", "TooManyRequestsException", "Too Many Requests", 429, _CALLS),
     Row("R-26", "up", "CreateRole", "Throttling", "Rate exceeded", 400, _CALLS),
     Row("R-26", "up", "CreateRepository", "ClientException", "Rate exceeded", 400, _CALLS),
 ]
 
 
+# What was deployed before a run.
+BEFORE: dict[str, dict[str, Any]] = {
+    "change": {},
+    "down": {},
+    "open": {"auth": "jwt", "jwt_issuer": "http://127.0.0.1:9", "jwt_audience": ("a",)},
+}
 CHANGE: dict[str, Any] = {"tracing": True, "log_retention_days": 30, "burst_limit": 7}

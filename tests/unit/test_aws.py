@@ -218,6 +218,19 @@ def test_rest_apis_share_the_rate_of_http_apis_but_for_rates_of_their_own(aws, s
     assert sum(clock.slept) == pytest.approx(6.0)
 
 
+def test_usage_plans_and_keys_have_rates_of_their_own(aws, stub, clock):
+    """Key-5."""
+    rest = stub("apigateway")
+    for _ in range(2):
+        rest.add_response("update_usage_plan", {"id": "x"})
+        aws.call("apigateway", "update_usage_plan", usagePlanId="x")
+    assert sum(clock.slept) == pytest.approx(20.0)
+    for _ in range(6):
+        rest.add_response("create_api_key", {"id": "x"})
+        aws.call("apigateway", "create_api_key")
+    assert sum(clock.slept) == pytest.approx(20.2)
+
+
 def test_every_call_is_recorded_even_one_that_is_refused():
     recorded = []
     aws = Aws(

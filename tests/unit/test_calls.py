@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
+from deployer.resources.apigateway.authorizer import AuthorizerFields
 from deployer.resources.apigateway.cors import CorsFields
 from deployer.resources.apigateway.http_api import HttpApiFields
 from deployer.resources.apigateway.integration import IntegrationFields
 from deployer.resources.apigateway.rest_api import RestApiFields
+from deployer.resources.apigateway.rest_usage_plan import (
+    MeteredStageFields,
+    QuotaFields,
+    ThrottleFields,
+    UsagePlanFields,
+)
 from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields
 from deployer.resources.ecr import RepositoryFields
@@ -115,6 +122,7 @@ def test_a_mistake_is_seen(source: str, expected: list[str]) -> None:
 _LOGGING = "loggingConfiguration"
 _CORS = "CorsConfiguration"
 _LOG = "AccessLogSettings"
+_PLAN = "create_usage_plan"
 KINDS: list[tuple[type, str, str, str, str]] = [
     (FunctionFields, "lambda", "create_function", "get_function", "Configuration"),
     (StateMachineFields, "stepfunctions", "create_state_machine", "describe_state_machine", ""),
@@ -129,6 +137,12 @@ KINDS: list[tuple[type, str, str, str, str]] = [
     (CorsFields, "apigatewayv2", f"create_api.{_CORS}", "get_apis", f"Items[].{_CORS}"),
     (IntegrationFields, "apigatewayv2", "create_integration", "get_integrations", "Items[]"),
     (RouteFields, "apigatewayv2", "create_route", "get_routes", "Items[]"),
+    (AuthorizerFields, "apigatewayv2", "create_authorizer", "get_authorizers", "Items[]"),
+    (UsagePlanFields, "apigateway", "create_usage_plan", "get_usage_plans", "items[]"),
+    (ThrottleFields, "apigateway", f"{_PLAN}.throttle", "get_usage_plans", "items[].throttle"),
+    (QuotaFields, "apigateway", f"{_PLAN}.quota", "get_usage_plans", "items[].quota"),
+    (MeteredStageFields, "apigateway", f"{_PLAN}.apiStages[]", "get_usage_plans",
+     "items[].apiStages[]"),
     (StageFields, "apigatewayv2", "create_stage", "get_stage", ""),
     (AccessLogFields, "apigatewayv2", f"create_stage.{_LOG}", "get_stage", _LOG),
 ]  # fmt: skip

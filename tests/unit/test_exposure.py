@@ -108,7 +108,10 @@ def test_a_public_api_and_open_cors_are_said_once() -> None:
     assert public == "anyone who knows the URL may call POST /"
     assert cors == "pages of every origin may call it (CORS *)"
     assert list(resource.widens(resource.fields, resource.fields)) == []
-    with_iam = {**resource.fields, "route": {"key": "POST /", "authorization": "AWS_IAM"}}
+    with_iam = {
+        **resource.fields,
+        "route": {**resource.fields["route"], "authorization": "AWS_IAM"},
+    }
     assert list(resource.widens(with_iam, resource.fields)) == [public]
     assert list(resource.widens(None, {**with_iam, "cors": None})) == []
 
@@ -134,3 +137,50 @@ def test_a_permissions_boundary_that_goes_is_said() -> None:
     bounded = {**role.fields, "permissions_boundary": "arn:aws:iam::aws:policy/X"}
     assert list(role.widens(bounded, role.fields)) == ["the permissions boundary is removed"]
     assert list(role.widens(role.fields, bounded)) == list(role.widens(None, role.fields)) == []
+
+
+def test_leaving_keys_or_signatures_is_new_access_and_a_key_authenticates_nobody() -> None:
+    kinds = {
+        auth: rest_api(replace(SETTINGS, api="rest", auth=auth)) for auth in ("none", "iam", "key")
+    }
+
+    def said(before: str, after: str) -> list[str]:
+        return list(kinds[after].widens(kinds[before].fields, kinds[after].fields))
+
+    public = "anyone who knows the URL may call POST /"
+    assert said("key", "none") == said("iam", "none") == [public]
+    assert said("none", "none") == said("none", "key") == said("key", "key") == []
+    (metered,) = said("iam", "key")
+    assert metered == "holders of an API key may call POST /; a key does not authenticate"
+    assert said("none", "iam") == said("key", "iam") == []
+
+
+def test_more_tokens_are_new_access() -> None:
+    def api_with(issuer: str, audience: tuple[str, ...], scopes: tuple[str, ...]) -> Any:
+        return api(
+            replace(
+                SETTINGS, auth="jwt", jwt_issuer=issuer, jwt_audience=audience, jwt_scopes=scopes
+            )
+        )
+
+    base = api_with("https://a.example", ("a",), ("read",))
+
+    def said(*values: Any) -> list[str]:
+        after = api_with(*values)
+        return list(after.widens(base.fields, after.fields))
+
+    assert said("https://a.example", ("a",), ("read",)) == []
+    assert said("https://b.example", ("a",), ("read",)) == [
+        "tokens of another issuer are taken: https://b.example"
+    ]
+    assert said("https://a.example", ("a", "b"), ("read",)) == [
+        "tokens for another audience are taken: b"
+    ]
+    assert said("https://a.example", ("a",), ()) == ["tokens without a scope are taken"]
+    assert said("https://a.example", ("a",), ("read", "all")) == [
+        "tokens with another scope are taken: all"
+    ]
+    narrow = list(base.widens(api_with("https://a.example", ("a", "b"), ()).fields, base.fields))
+    assert narrow == []
+    public = "anyone who knows the URL may call POST /"
+    assert list(api(SETTINGS).widens(base.fields, api(SETTINGS).fields)) == [public]

@@ -114,3 +114,9 @@ def test_an_environment_without_pip_is_left_to_uv(
 def test_the_checkout_is_installed_in_place() -> None:
     """That of an installed wheel is in tests/cli/test_installed.py."""
     assert install_command() == "pip install -e '.[local]'"
+
+
+def test_a_repeated_command_shows_no_secret() -> None:
+    typed = ["invoke", "--token", "s3cret", "--sample", "--key=s3cret"]
+    shown = copyable("python -m deployer ... --yes", {}, typed)
+    assert shown.endswith("invoke --token ... --sample --key=... --yes")

@@ -61,7 +61,8 @@ LAYERS = [
     {"service.scopes"},
     {"service.initializing"},
     {"service.traces"},
-    {"service.adding", "service.listing", "service.request_logs", "service.tracing"},
+    {"service.adding", "service.keys", "service.listing"}
+    | {"service.request_logs", "service.tracing"},
     {"service.logs"},
     {"service.live", "service.validation"},
     {"service.console", "service.metrics"},
@@ -77,9 +78,10 @@ LAYERS = [
         "service.picture",
         "service.pricing",
         "service.serving",
+        "service.issuer",
     },
     {"service.drift"},
-    {"service.releases"},
+    {"service.credentials", "service.releases"},
     {"service.interface.openapi", "service.interface.page"},
     {"service.interface.files", "service.interface.responses"},
     {"service.interface.results", "service.interface.security"},
@@ -88,7 +90,7 @@ LAYERS = [
     {"service.declare"},
     {"service.alarms"},
     {"service.rest_contract"},
-    {"service.rest_templates"},
+    {"service.callers", "service.rest_templates"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
     {"service.provisioning"},
     {"resources.apigateway.http_api", "resources.apigateway.rest_api", "resources.ecr"}
@@ -96,9 +98,11 @@ LAYERS = [
     | {"resources.alarms", "resources.metric_filters", "resources.sns"}
     | {"resources.provisioned", "resources.s3", "resources.stepfunctions"}
     | {"project.contexts", "project.training"},
-    {"resources.apigateway.rest_stage"},
+    {"resources.apigateway.rest_stage", "resources.apigateway.rest_usage_plan"},
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")}
-    | {f"resources.apigateway.{part}" for part in ("apis", "rest_calls", "rest_definition")},
+    | {f"resources.apigateway.{part}" for part in ("apis", "rest_keys", "authorizer")}
+    | {"resources.apigateway.rest_definition"},
+    {"resources.apigateway.rest_calls"},
     {"resources.logs"},
     {"resources.apigateway.calls", "resources.base", "resources.fields"},
     {"images.build", "project.models"},
@@ -134,6 +138,7 @@ LAYERS = [
         "project.workflow",
         "project.provenance",
         "aws.signin",
+        "aws.signing",
     },
     {"project.conditions", "service.log_lines"},
     {"project.expressions"},

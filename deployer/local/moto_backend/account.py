@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from deployer.local.answers import Environ
 from deployer.local.enforcement import Enforcement
-from deployer.local.moto_backend import concurrency, interpreter, policies
+from deployer.local.moto_backend import auth_mends, concurrency, interpreter, policies
 from deployer.local.moto_backend.application import Application
 from deployer.local.moto_backend.metrics import Dimensions, MetricStore, Value
 from deployer.local.moto_backend.rest_definition import AccessLog, RestStage
@@ -33,18 +34,46 @@ class Integration:
 
 
 @dataclass(frozen=True)
-class HttpApi:
-    """An HTTP API and its $default stage.
+class Route:
+    """A route of an HTTP API: its integration, if it has one, and who may call it.
 
-    `throttle` is rate and burst. A route without an integration has None.
+    Args:
+        authorization: NONE, AWS_IAM or JWT.
+        issuer, audience: of the tokens, for JWT.
+        scopes: those of which a token must have one; without any, none is asked.
     """
+
+    integration: Integration | None
+    authorization: str = "NONE"
+    issuer: str = ""
+    audience: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HttpApi:
+    """An HTTP API and its $default stage. `throttle` is rate and burst."""
 
     api_id: str
     region: str
     access_log: AccessLog | None
     cors: Mapping[str, Any] | None
     throttle: tuple[float, int] | None
-    routes: Mapping[str, Integration | None]
+    routes: Mapping[str, Route]
+
+
+@dataclass(frozen=True)
+class MeteredKey:
+    """An API key and the limits of its usage plan; those of a plan without some are None.
+
+    Args:
+        throttle: rate and burst.
+        quota: requests, and the period: DAY, WEEK or MONTH.
+    """
+
+    key_id: str
+    throttle: tuple[float, int] | None
+    quota: tuple[int, str] | None
 
 
 @dataclass(frozen=True)
@@ -196,17 +225,35 @@ class MotoAccount:
                     )
         return None
 
-    def rest_api_tags(self, api_id: str, region: str) -> dict[str, str] | None:
-        """Return the tags of a REST API, to be changed in place; None if there is no such API."""
+    def gateway_tags(self, kind: str, name: str, region: str) -> dict[str, str] | None:
+        """Return the tags of a REST API, a usage plan or an API key, to be changed in place.
+
+        None if there is none.
+        """
         from moto.apigateway.models import apigateway_backends
 
         with self._lock:
-            api = apigateway_backends[ACCOUNT][region].apis.get(api_id)
-            if api is None:
+            backend = apigateway_backends[ACCOUNT][region]
+            tagged = getattr(backend, auth_mends.TAGGED[kind]).get(name)
+            if tagged is None:
                 return None
-            api.tags = dict(api.tags or {})
-            tags: dict[str, str] = api.tags
+            tagged.tags = dict(tagged.tags or {})
+            tags: dict[str, str] = tagged.tags
             return tags
+
+    def metered_key(self, value: str, api_id: str, stage: str) -> MeteredKey | None:
+        """Return the enabled API key of this value, if a usage plan of the stage has it."""
+        from moto.apigateway.models import apigateway_backends
+
+        place = {"apiId": api_id, "stage": stage}
+        with self._lock:
+            for backend in apigateway_backends[ACCOUNT].values():
+                for key in backend.keys.values():
+                    if key.enabled and secrets.compare_digest(key.value.encode(), value.encode()):
+                        for plan in backend.get_usage_plans(key.id):
+                            if any(place.items() <= one.items() for one in plan.api_stages):
+                                return _metered(key, plan)
+        return None
 
     def update_stage(
         self, api_id: str, stage_name: str, changes: Mapping[str, Any], region: str
@@ -324,7 +371,7 @@ class MotoAccount:
             for region in list(apigatewayv2_backends[ACCOUNT].values()):
                 total += len(region.apis)
             for rest_apis in list(apigateway_backends[ACCOUNT].values()):
-                total += len(rest_apis.apis)
+                total += len(rest_apis.apis) + len(rest_apis.usage_plans) + len(rest_apis.keys)
             for functions in list(lambda_backends[ACCOUNT].values()):
                 total += len(list(functions.list_functions()))
             for registry in list(ecr_backends[ACCOUNT].values()):
@@ -355,11 +402,34 @@ def _http_api(api: Any, region: str) -> HttpApi:
         cors=api.cors_configuration,
         throttle=None if rate is None or burst is None else (rate, burst),
         routes={
-            route.route_key: _integration(
-                api.integrations.get(str(route.target).removeprefix("integrations/"))
+            route.route_key: _route(
+                route,
+                _integration(api.integrations.get(str(route.target).removeprefix("integrations/"))),
+                api.authorizers.get(route.authorizer_id),
             )
             for route in api.routes.values()
         },
+    )
+
+
+def _route(route: Any, integration: Integration | None, authorizer: Any) -> Route:
+    jwt = (authorizer.jwt_config if authorizer else None) or {}
+    return Route(
+        integration,
+        str(route.authorization_type or "NONE"),
+        str(jwt.get("issuer", "")),
+        tuple(jwt.get("audience") or ()),
+        tuple(route.authorization_scopes or ()),
+    )
+
+
+def _metered(key: Any, plan: Any) -> MeteredKey:
+    rate, burst = plan.throttle.get("rateLimit"), plan.throttle.get("burstLimit")
+    limit, period = plan.quota.get("limit"), plan.quota.get("period")
+    return MeteredKey(
+        key.id,
+        None if rate is None or burst is None else (float(rate), int(burst)),
+        None if limit is None or period is None else (int(limit), str(period)),
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deployer.local.moto_backend import (
+    auth_mends,
     concurrency,
     interpreter_mends,
     rest_mends,
@@ -51,6 +52,7 @@ def apply(
     refuse_second_route()
     merge_streams()
     rest_mends.apply()
+    auth_mends.apply()
     state_machine_versions.apply()
     remember_where_to()
     interpreter_mends.apply(invoke, check)

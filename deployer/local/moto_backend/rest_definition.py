@@ -18,6 +18,15 @@ class IntegrationResponse:
 
 
 @dataclass(frozen=True)
+class RestMethod:
+    """A method: who may call it, and its integration. `authorization` is NONE or AWS_IAM."""
+
+    authorization: str
+    needs_key: bool
+    integration: RestIntegration
+
+
+@dataclass(frozen=True)
 class RestIntegration:
     """The integration of a method. `passes_unmatched`: content types without a template, too."""
 
@@ -43,7 +52,7 @@ class GatewayResponse:
 class RestDefinition:
     """The methods, by method and path, and the gateway responses, by type."""
 
-    methods: Mapping[str, RestIntegration]
+    methods: Mapping[str, RestMethod]
     gateway_responses: Mapping[str, GatewayResponse]
 
 
@@ -70,7 +79,11 @@ def definition_of(api: Any) -> RestDefinition:
     """Return the definition of moto's API as it is now."""
     return RestDefinition(
         methods={
-            f"{name} {resource.get_path()}": _integration(method.method_integration)
+            f"{name} {resource.get_path()}": RestMethod(
+                str(method.authorization_type or "NONE"),
+                bool(method.api_key_required),
+                _integration(method.method_integration),
+            )
             for resource in api.resources.values()
             for name, method in resource.resource_methods.items()
             if method.method_integration is not None

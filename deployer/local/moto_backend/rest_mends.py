@@ -23,7 +23,7 @@ def apply() -> None:
 
 
 def import_whole_definitions() -> None:
-    """moto's PutRestApi drops gateway responses, headers and authorization, and the root's id.
+    """moto's PutRestApi drops gateway responses, headers and who may call, and the root's id.
 
     It also takes a mock integration without a URI for a fault.
     """
@@ -49,7 +49,7 @@ def import_whole_definitions() -> None:
         for path, methods in sorted(api_doc["paths"].items()):
             resource = _resource(self, api, path)
             for verb, method in methods.items():
-                _put_method(self, api, resource, verb.upper(), method)
+                _put_method(self, api, resource, verb.upper(), method, _key_schemes(api_doc))
         api.gateway_responses = {}
         responses = api_doc.get(f"{_EXTENSION}gateway-responses", {})
         for name, response in responses.items():
@@ -72,11 +72,29 @@ def _resource(backend: Any, api: Any, path: str) -> Any:
     return resource
 
 
+def _key_schemes(document: Mapping[str, Any]) -> set[str]:
+    """Return the security schemes that ask for an API key in API Gateway's header."""
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    key = ("apiKey", "x-api-key", "header")
+    return {
+        name
+        for name, scheme in schemes.items()
+        if (scheme.get("type"), str(scheme.get("name")).lower(), scheme.get("in")) == key
+    }
+
+
 def _put_method(
-    backend: Any, api: Any, resource: Any, verb: str, method: Mapping[str, Any]
+    backend: Any,
+    api: Any,
+    resource: Any,
+    verb: str,
+    method: Mapping[str, Any],
+    key_schemes: set[str],
 ) -> None:
     place = (api.id, resource.id, verb)
-    backend.put_method(*place, "NONE")
+    asked = {name for schemes in method.get("security", ()) for name in schemes}
+    authorization = str(method.get(f"{_EXTENSION}auth", {}).get("type", "NONE")).upper()
+    backend.put_method(*place, authorization, api_key_required=bool(asked & key_schemes))
     for status, response in method.get("responses", {}).items():
         headers = {f"method.response.header.{name}": False for name in response.get("headers", {})}
         backend.put_method_response(

@@ -1,4 +1,4 @@
-"""The HTTP API, its integration, route and stage.
+"""The HTTP API, its integration, authorizer, route and stage.
 
 They are one resource, because API Gateway serialises all writes below one API (Api-16), and because
 it chooses all ids: an API is found by its tags (Api-1), an integration through the route that
@@ -15,6 +15,14 @@ from deployer.engine.compare import tags_from
 from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
 from deployer.resources.apigateway.apis import Api, ApiMetrics, Catalogue, Listed
+from deployer.resources.apigateway.authorizer import (
+    AuthorizerFields,
+    list_authorizers,
+    ours,
+    put_authorizer,
+    read_authorizer,
+    remove_authorizer,
+)
 from deployer.resources.apigateway.calls import ABSENT, create, remove, write
 from deployer.resources.apigateway.cors import CorsFields, put_cors, read_cors, write_cors
 from deployer.resources.apigateway.integration import (
@@ -40,10 +48,12 @@ class HttpApiFields(TypedDict):
         CorsFields | None, Member("CorsConfiguration", parse=read_cors, write_as=write_cors)
     ]
     integration: IntegrationFields
+    authorizer: AuthorizerFields | None
     route: RouteFields
     stage: StageFields
     stale_routes: list[str]  # keys of other routes that start the workflow; declared as none
     orphan_integrations: list[str]  # ids of integrations that no route targets; declared as none
+    orphan_authorizers: list[str]  # ids of authorizers that no route uses; declared as none
 
 
 _MEMBERS = members(HttpApiFields)
@@ -96,8 +106,9 @@ class HttpApi(Api):
 
     def read_parts(self, aws: Aws, api: Listed) -> State:
         api_id = api.api_id
-        listed, routes, stage = aws.together(
+        listed, authorizers, routes, stage = aws.together(
             lambda: list(aws.pages("apigatewayv2", "get_integrations", "Items", ApiId=api_id)),
+            lambda: list_authorizers(aws, api_id),
             lambda: list(aws.pages("apigatewayv2", "get_routes", "Items", ApiId=api_id)),
             lambda: find_stage(aws, api_id),
         )
@@ -110,16 +121,22 @@ class HttpApi(Api):
             for other in routes
             if other is not route and starts_workflow(other, integrations)
         }
-        targets = {target(other) for other in routes if other["RouteKey"] not in stale}
+        kept = [other for other in routes if other["RouteKey"] not in stale]
+        used = {other.get("AuthorizerId") for other in kept if other is not route}
+        authorizer_id = ours(route, authorizers)
+        if self.fields["authorizer"] is None and authorizer_id in used:
+            authorizer_id = None  # it is somebody else's now
         return State(
             {
                 "tags": self.ours.among(api.tags),
                 **read_members(_MEMBERS, api.answer),
                 "integration": read_integration(integrations.get(integration_id or "")),
-                "route": read_route(route),
+                "authorizer": read_authorizer(authorizers.get(authorizer_id or "")),
+                "route": read_route(route, authorizers),
                 "stage": read_stage(stage),
                 "stale_routes": sorted(stale),
-                "orphan_integrations": sorted(integrations.keys() - targets),
+                "orphan_integrations": sorted(integrations.keys() - set(map(target, kept))),
+                "orphan_authorizers": sorted(authorizers.keys() - {*used, authorizer_id}),
             },
             {
                 "api_id": api_id,
@@ -127,6 +144,8 @@ class HttpApi(Api):
                 "route_id": route["RouteId"] if route else None,
                 "stale_route_ids": [other["RouteId"] for other in stale.values()],
                 "integration_id": integration_id if integration_id in integrations else None,
+                "authorizer_id": authorizer_id,
+                "used_authorizers": sorted(filter(None, used)),
             },
         )
 
@@ -141,7 +160,8 @@ class HttpApi(Api):
         self.yield_to_other(aws, api_id, complete=False)
         # Api-15: the route needs its integration; Api-14: the stage comes after the route.
         integration_id = put_integration(aws, api_id, None, desired["integration"], {})
-        put_route(aws, api_id, None, integration_id, desired["route"])
+        authorizer_id = self._put_authorizer(aws, api_id, None, desired)
+        put_route(aws, api_id, None, integration_id, authorizer_id, desired["route"])
         put_stage(aws, api_id, None, desired["stage"], desired["tags"])
         self.yield_to_other(aws, api_id, complete=True)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
@@ -150,6 +170,7 @@ class HttpApi(Api):
         yield from super().widens(before, after)
         if gains(before, after, "route", "authorization", "NONE"):
             yield f"anyone who knows the URL may call {after['route']['key']}"
+        yield from _taken_tokens(before, after)
         if gains(before, after, "cors", "origins", "*"):
             yield "pages of every origin may call it (CORS *)"
 
@@ -169,19 +190,57 @@ class HttpApi(Api):
             integration_id = put_integration(
                 aws, api_id, integration_id, desired["integration"], former
             )
-        if changed(change, "route") or integration_id != actual.outputs["integration_id"]:
-            put_route(aws, api_id, actual.outputs["route_id"], integration_id, desired["route"])
+        authorizer_id = actual.outputs["authorizer_id"]
+        if changed(change, "authorizer"):
+            authorizer_id = self._put_authorizer(aws, api_id, authorizer_id, desired)
+        if (
+            changed(change, "route", "authorizer")
+            or integration_id != actual.outputs["integration_id"]
+        ):
+            route_id = actual.outputs["route_id"]
+            put_route(aws, api_id, route_id, integration_id, authorizer_id, desired["route"])
         if changed(change, "stage"):
             put_stage(aws, api_id, actual.fields["stage"], desired["stage"], desired["tags"])
-        self._remove_leftovers(aws, actual, integration_id)
+        self._remove_leftovers(aws, actual, integration_id, authorizer_id)
         return {}
 
     @staticmethod
-    def _remove_leftovers(aws: Aws, actual: State, integration_id: str | None) -> None:
-        """Delete stale routes, then the integrations that they targeted (Api-15)."""
+    def _put_authorizer(aws: Aws, api_id: str, existing: str | None, desired: Fields) -> str | None:
+        """Create or update the authorizer; return its id, None if none is desired."""
+        wanted = desired["authorizer"]
+        return put_authorizer(aws, api_id, existing, wanted) if wanted else None
+
+    @staticmethod
+    def _remove_leftovers(
+        aws: Aws, actual: State, integration_id: str | None, authorizer_id: str | None
+    ) -> None:
+        """Delete stale routes, then the integrations and authorizers that they used (Api-15)."""
         api_id = actual.outputs["api_id"]
         for stale in actual.outputs["stale_route_ids"]:
             remove(aws, "delete_route", {"ApiId": api_id, "RouteId": stale})
         for orphan in actual.fields["orphan_integrations"]:
             if orphan != integration_id:
                 remove(aws, "delete_integration", {"ApiId": api_id, "IntegrationId": orphan})
+        former = actual.outputs["authorizer_id"]
+        left = {*actual.fields["orphan_authorizers"], former} - {
+            None, authorizer_id, *actual.outputs["used_authorizers"],
+        }  # fmt: skip
+        for orphan in sorted(left):
+            remove_authorizer(aws, api_id, orphan)
+
+
+def _taken_tokens(before: Fields | None, after: Fields) -> Iterator[str]:
+    """Yield how a change of the authorizer lets more tokens in than were let in before it."""
+    former, wanted = (before or {}).get("authorizer"), after["authorizer"]
+    if not former or not wanted:
+        return
+    if former["issuer"] != wanted["issuer"]:
+        yield f"tokens of another issuer are taken: {wanted['issuer']}"
+    more = sorted(set(wanted["audience"]) - set(former["audience"]))
+    if more:
+        yield f"tokens for another audience are taken: {', '.join(more)}"
+    had, has = (((fields or {}).get("route") or {}).get("scopes", []) for fields in (before, after))
+    if had and not has:
+        yield "tokens without a scope are taken"
+    elif had and set(has) - set(had):
+        yield f"tokens with another scope are taken: {', '.join(sorted(set(has) - set(had)))}"

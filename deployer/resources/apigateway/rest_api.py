@@ -195,8 +195,12 @@ class RestApi(Api):
         former = (before or {}).get("methods")
         for name, method in after["methods"].items():
             is_mock = (method["integration"] or {}).get("type") == "MOCK"  # it gives nothing away
-            if not is_mock and gains(former, after["methods"], name, "authorization", "NONE"):
+            if is_mock or method["authorization"] != "NONE":
+                continue
+            if not method["api_key_required"] and not _is_open((former or {}).get(name)):
                 yield f"anyone who knows the URL may call {name}"
+            elif gains(former, after["methods"], name, "authorization", "NONE"):
+                yield f"holders of an API key may call {name}; a key does not authenticate"
         if "*" in _origins(after) and "*" not in _origins(before or {}):
             yield "pages of every origin may call it (CORS *)"
 
@@ -220,6 +224,10 @@ class RestApi(Api):
         served = {live, *outputs["served_deployments"]}
         remove_deployments(aws, api_id, sorted({*outputs["deployments"]} - served))
         return {}
+
+
+def _is_open(method: Mapping[str, Any] | None) -> bool:
+    return bool(method and method["authorization"] == "NONE" and not method["api_key_required"])
 
 
 def _origins(fields: Fields) -> set[str]:

@@ -12,6 +12,8 @@ from typing import Any, TypedDict
 
 _METHOD_HEADER = "method.response.header."
 _GATEWAY_HEADER = "gatewayresponse.header."
+# The name in the document of the security scheme that makes a method require an API key.
+_KEY_SCHEME = "api_key"
 
 
 class IntegrationResponseFields(TypedDict):
@@ -143,6 +145,11 @@ def document(
         "openapi": "3.0.1",
         "info": {"title": title, "description": description, "version": "1"},
         "paths": paths,
+        "components": {
+            "securitySchemes": {
+                _KEY_SCHEME: {"type": "apiKey", "name": "x-api-key", "in": "header"}
+            }
+        },
         "x-amazon-apigateway-gateway-responses": {
             name: _write_gateway_response(response) for name, response in gateway_responses.items()
         },
@@ -154,7 +161,10 @@ def _write_method(method: MethodFields) -> dict[str, Any]:
     extension = (
         {"x-amazon-apigateway-integration": _write_integration(integration)} if integration else {}
     )
+    key: dict[str, Any] = {"security": [{_KEY_SCHEME: []}]} if method["api_key_required"] else {}
     return {
+        "x-amazon-apigateway-auth": {"type": method["authorization"]},
+        **key,
         "responses": {
             status: {
                 "description": f"status {status}",

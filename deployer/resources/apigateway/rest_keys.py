@@ -1,0 +1,84 @@
+"""API keys: values that a client sends, which the usage plan of an API meters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from deployer.aws.access import Aws
+from deployer.engine.compare import tags_from
+from deployer.errors import AwsError
+from deployer.resources.apigateway.rest_calls import create, remove, write
+from deployer.resources.base import Ownership, Tags
+
+_PAGE = 500  # AWS's most; by default it gives 25
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key, without its value."""
+
+    key_id: str
+    name: str
+    enabled: bool
+    created: datetime
+
+
+def our_keys(aws: Aws, ours: Ownership) -> Iterator[ApiKey]:
+    """Yield the API keys that carry our tags. AWS is not asked for their values."""
+    items = aws.pages("apigateway", "get_api_keys", "items", includeValues=False, limit=_PAGE)
+    for item in items:
+        if ours.marks(tags_from(item.get("tags"))):
+            yield ApiKey(
+                str(item["id"]), str(item.get("name", "")), bool(item["enabled"]),
+                item["createdDate"],
+            )  # fmt: skip
+
+
+def create_key(aws: Aws, ours: Ownership, name: str, tags: Tags) -> tuple[str, str]:
+    """Create an API key; return its id and its value.
+
+    Names are not unique (Key-1): when the answer is lost, the key that has ours is looked for.
+    """
+
+    def find() -> dict[str, Any] | None:
+        key = next((key for key in our_keys(aws, ours) if key.name == name), None)
+        if key is None:
+            return None
+        found: dict[str, Any] = aws.call(
+            "apigateway", "get_api_key", apiKey=key.key_id, includeValue=True
+        )
+        return found
+
+    parameters = {"name": name, "enabled": True, "tags": tags}
+    key = create(aws, "create_api_key", parameters, find)
+    return str(key["id"]), str(key["value"])
+
+
+def remove_key(aws: Aws, key_id: str) -> None:
+    """Delete an API key, which takes it out of its usage plan; succeeds when it does not exist."""
+    remove(aws, "delete_api_key", {"apiKey": key_id})
+
+
+def keys_of_plan(aws: Aws, plan_id: str) -> set[str]:
+    """Return the ids of the API keys of a usage plan; their values are in the answer, too."""
+    items = aws.pages(
+        "apigateway",
+        "get_usage_plan_keys",
+        "items",
+        usagePlanId=plan_id,
+        limit=_PAGE,
+    )
+    return {str(item["id"]) for item in items}
+
+
+def add_to_plan(aws: Aws, plan_id: str, key_id: str) -> None:
+    """Let a usage plan meter an API key; succeeds when it does already."""
+    parameters = {"usagePlanId": plan_id, "keyId": key_id, "keyType": "API_KEY"}
+    try:
+        write(aws, "create_usage_plan_key", parameters)
+    except AwsError as error:
+        if error.code != "ConflictException" or key_id not in keys_of_plan(aws, plan_id):
+            raise

@@ -1,0 +1,126 @@
+"""`keys` without a terminal: API keys of the service's usage plan.
+
+A key is called `{prefix}-{name}` in AWS. Its value leaves this module once, when it is created.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from deployer.aws.access import Aws
+from deployer.errors import AwsError, ConfigError
+from deployer.project.settings import Settings
+from deployer.resources.apigateway.rest_keys import (
+    ApiKey,
+    add_to_plan,
+    create_key,
+    keys_of_plan,
+    our_keys,
+    remove_key,
+)
+from deployer.resources.apigateway.rest_usage_plan import find_plan
+from deployer.resources.base import Ownership
+
+
+@dataclass(frozen=True)
+class ListedKey:
+    """A key of the service. `state` is "works", "disabled" or "not in the usage plan"."""
+
+    name: str
+    key_id: str
+    created: datetime
+    state: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        created = self.created.isoformat(timespec="seconds")
+        return {"name": self.name, "id": self.key_id, "created": created, "state": self.state}
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key that was created just now, with its value."""
+
+    name: str
+    key_id: str
+    value: str
+
+    def __repr__(self) -> str:
+        return f"NewKey({self.name!r}, {self.key_id!r})"  # no traceback shows the value
+
+
+def create(aws: Aws, settings: Settings, name: str) -> NewKey:
+    """Create a key that the usage plan meters.
+
+    Raises:
+        ConfigError: the name is taken or cannot be one, or there is no usage plan.
+    """
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise ConfigError(
+            [f"{name!r} must be 1 to 64 letters, digits, dots, dashes and underscores"]
+        )
+    plan_id = _plan(aws, settings)
+    ours = Ownership(settings.tags)
+    full = f"{settings.prefix}-{name}"
+    if any(key.name == full for key in our_keys(aws, ours)):
+        raise ConfigError(
+            [f"there is a key {name} already"],
+            f"choose another name, or revoke it: python -m deployer keys revoke {name}",
+        )
+    key_id, value = create_key(aws, ours, full, settings.tags)
+    try:
+        add_to_plan(aws, plan_id, key_id)
+    except AwsError:
+        remove_key(aws, key_id)  # its value would be lost
+        raise
+    return NewKey(name, key_id, value)
+
+
+def list_keys(aws: Aws, settings: Settings) -> list[ListedKey]:
+    """Return the keys of the service, oldest first."""
+    plan_id = find_plan(aws, Ownership(settings.tags))
+    metered = keys_of_plan(aws, plan_id) if plan_id else set()
+    keys = sorted(our_keys(aws, Ownership(settings.tags)), key=lambda key: (key.created, key.name))
+    return [
+        ListedKey(_short(settings, key), key.key_id, key.created, _state(key, metered))
+        for key in keys
+    ]
+
+
+def named(aws: Aws, settings: Settings, name: str) -> list[ApiKey]:
+    """Return the keys of a name; ConfigError if there is none."""
+    keys = list(our_keys(aws, Ownership(settings.tags)))
+    found = [key for key in keys if name in (_short(settings, key), key.key_id)]
+    if not found:
+        known = ", ".join(sorted(_short(settings, key) for key in keys)) or "none"
+        raise ConfigError([f"there is no key {name}; the keys are: {known}"])
+    return found
+
+
+def revoke(aws: Aws, keys: list[ApiKey]) -> None:
+    """Delete keys: requests with them are refused from then on."""
+    for key in keys:
+        remove_key(aws, key.key_id)
+
+
+def _plan(aws: Aws, settings: Settings) -> str:
+    plan_id = find_plan(aws, Ownership(settings.tags))
+    if plan_id is None:
+        raise ConfigError(
+            [f"{settings.prefix} has no usage plan, so no API asks for keys"],
+            "set api = rest and auth = key (README.md, Who may call), then: python -m deployer up",
+        )
+    return plan_id
+
+
+def _short(settings: Settings, key: ApiKey) -> str:
+    return key.name.removeprefix(f"{settings.prefix}-")
+
+
+def _state(key: ApiKey, metered: set[str]) -> str:
+    if not key.enabled:
+        return "disabled"
+    return "works" if key.key_id in metered else "not in the usage plan"

@@ -1,0 +1,73 @@
+"""Who may call a service on the local AWS, by the command line, from `up` to `down`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import deployer
+from tests.support.processes import Ran
+
+# Its test shares a server, so one worker runs them all.
+pytestmark = pytest.mark.xdist_group("local callers")
+
+KEYED = {"DEPLOYER_API": "rest", "DEPLOYER_AUTH": "key", "DEPLOYER_KEY_QUOTA": "100 per week"}
+SIGNED = {"DEPLOYER_AUTH": "iam", "DEPLOYER_CORS_ORIGINS": "https://a.example"}
+
+
+def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> None:
+    """Key-6; and then the service asks for signatures in place of keys."""
+    shown: list[Ran] = []
+
+    def keyed(*arguments: str, key: str = "", code: int = 0) -> Ran:
+        environment = {**KEYED, "DEPLOYER_API_KEY": key}
+        ran = deployer(live, *arguments, "--local", environment=environment, code=code)
+        shown.append(ran)
+        return ran
+
+    told = keyed("up")
+    assert "a request without an API key is refused" in told.err and "public" not in told.err
+    assert "neither DEPLOYER_API_KEY nor --key is given" in keyed("invoke", "--sample", code=1).err
+    assert "there are no keys" in keyed("keys").err
+
+    made = deployer(live, "keys", "create", "alice", "-v", "--local", environment=KEYED)
+    value = made.out.strip()
+    assert len(value) >= 20 and made.out == f"{value}\n" and value not in made.err
+    assert "apigateway create_usage_plan_key" in made.err and "the only time" in made.err
+    second = deployer(live, "keys", "create", "bob", "--json", "--local", environment=KEYED).json
+    assert second["name"] == "bob"
+    secrets = (value, second["key"])
+
+    listed = keyed("keys", "list", "-v").out.splitlines()
+    assert [(line.split()[0], line.split()[-1]) for line in listed] == [
+        ("alice", "works"),
+        ("bob", "works"),
+    ]
+    assert [key["state"] for key in keyed("keys", "--json").json["keys"]] == ["works", "works"]
+    assert "there is a key alice already" in keyed("keys", "create", "alice", code=1).err
+    assert len(keyed("invoke", "--sample", "--json", "-v", key=value).json) == 3
+    assert len(keyed("invoke", "--sample", "--json", "--key", value).json) == 3
+    assert "HTTP 403" in keyed("invoke", "--sample", "--key", f"{value}x", code=1).err
+    keyed("plan", "--exit-code", "-v", key=value)
+
+    assert "--yes" in keyed("keys", "revoke", "bob", code=1).err  # nobody can be asked
+    assert keyed("keys", "revoke", "bob", "--yes").out == "revoked  bob\n"
+    assert "HTTP 403" in keyed("invoke", "--sample", code=1, key=second["key"]).err
+    keyed("keys", "create", code=2)
+    keyed("keys", "list", "alice", code=2)
+
+    signed = deployer(live, "up", "--yes", "-v", "--local", environment=SIGNED)
+    shown.append(signed)
+    assert "delete  usage-plan" in signed.err
+    assert "one that this caller signs is answered" in signed.err
+    sample = deployer(live, "invoke", "--sample", "--json", "--local", environment=SIGNED)
+    assert len(sample.json) == 3
+    refused = deployer(live, "invoke", "--sample", "--local", code=1)  # unsigned: auth = none
+    assert "HTTP 403: Forbidden" in refused.err
+    assert "no usage plan" in keyed("keys", "create", "carol", code=1).err
+    shown.append(deployer(live, "down", "--yes", "-v", "--local", environment=SIGNED))
+
+    texts = [f"{ran.out}{ran.err}" for ran in shown]
+    texts += [path.read_text(errors="replace") for path in live.rglob("*.log")]
+    assert not any(secret in text for secret in secrets for text in texts)
