@@ -108,12 +108,12 @@ def _workflow(settings: Settings) -> Scope:
 def _apis(sid: str, *paths: str) -> Callable[[Settings], Scope]:
     """Return the scope of API Gateway, whose ARNs are paths without an account (PERM-17).
 
-    AWS chooses the ids in them, so it reaches every API of the region; and every API key, but only
-    for a service that has keys.
+    AWS chooses the ids in them, so it reaches every API of the region; API keys are made only for
+    a service that has some.
     """
 
     def make(settings: Settings) -> Scope:
-        every = (*paths, *_KEYS) if settings.auth == "key" else paths
+        every = dict.fromkeys((*paths, *_KEYS) if settings.auth == "key" else paths)
         prefix = f"arn:{settings.partition}:apigateway:{settings.region}::"
         return Scope(sid, tuple(f"{prefix}{path}" for path in every))
 
@@ -158,8 +158,9 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "lambda:PutProvisionedConcurrencyConfig": _versions,
     "lambda:DeleteProvisionedConcurrencyConfig": _versions,
     "states": _workflow,
-    "apigateway": _apis("Apis", "/apis/*", "/restapis/*"),
-    "apigateway:GET": _apis("ReadApis", *_EVERY_API, "/account"),
+    # Keys of a service that had some are looked for and deleted all the same.
+    "apigateway": _apis("Apis", "/apis/*", "/restapis/*", "/apikeys/*", "/usageplans/*"),
+    "apigateway:GET": _apis("ReadApis", *_EVERY_API, "/account", *_KEYS),
     "apigateway:POST": _apis("MakeApis", *_EVERY_API, "/tags/*"),
     "apigateway:PUT": _apis("PutApis", "/restapis/*", "/tags/*"),
     "sns": _topics,
