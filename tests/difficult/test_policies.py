@@ -294,6 +294,7 @@ QUIET = {
 UNUSED = {
     # With a Docker engine alone; before the first write, which only the command asks.
     "up": {"ecr:GetAuthorizationToken", "states:ValidateStateMachineDefinition"},
+    "down": {"apigateway:PATCH"},  # a usage plan lets go of its stages
     # Those of `plan`; `check` reads what is declared.
     "check": {"lambda:ListFunctions", "lambda:ListTags", "lambda:GetProvisionedConcurrencyConfig"},
 }
