@@ -14,7 +14,7 @@ VERBS = (
     *("up", "plan", "check", "down"),
     *("status", "logs", "trace", "releases", "rollback", "promote"),
     *("init", "add", "remove", "image", "invoke", "keys", "env", "graph"),
-    *("openapi", "page"),
+    *("openapi", "page", "policy"),
 )
 
 

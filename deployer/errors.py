@@ -157,7 +157,8 @@ class AwsError(DeployerError):
         request = f" (request {request_id})" if request_id else ""
         again = "AWS failed to answer; run the command again" if status >= 500 else ""
         super().__init__(
-            f"{where}{code}: {message}{request}", advice or advise(code, message) or again
+            f"{where}{code}: {message}{request}",
+            advice or advise(code, message, operation) or again,
         )
 
 
@@ -210,7 +211,12 @@ _PASSING = {
 }
 
 
-def advise(code: str, message: str) -> str:
+# HEAD's answers have no text that would name the action.
+_UNNAMED = {"HeadObject": "s3:GetObject and s3:ListBucket", "HeadBucket": "s3:ListBucket"}
+_POLICY = "python -m deployer policy prints the permissions that each command needs"
+
+
+def advise(code: str, message: str, operation: str = "") -> str:
     """Return advice for an AWS error code, or "" if there is none."""
     if code in _EXPIRED:
         return (
@@ -221,22 +227,8 @@ def advise(code: str, message: str) -> str:
         return (
             f"AWS does not know these credentials; check AWS_PROFILE or --profile; {LOCAL_ADVICE}"
         )
-    if code in _DENIED and "iam:PassRole" in message:
-        return (
-            "allow iam:PassRole on the service's roles for these credentials "
-            "(docs/architecture.md, permissions)"
-        )
-    if code in _DENIED and "lambda:InvokeFunction" in message:
-        return (
-            "allow lambda:InvokeFunction on the functions' versions for these credentials "
-            "(docs/architecture.md, permissions), or switch without the proof: "
-            "python -m deployer ... --no-proof"
-        )
     if code in _DENIED:
-        return (
-            "these credentials may not do that; docs/architecture.md lists the permissions "
-            "each command needs"
-        )
+        return _denied_advice(message, operation)
     if code in THROTTLED:
         return (
             "AWS is throttling this account; repeat the command in a minute: it resumes where it "
@@ -260,6 +252,20 @@ def advise(code: str, message: str) -> str:
             "stage name"
         )
     return ""
+
+
+def _denied_advice(message: str, operation: str) -> str:
+    """Return advice for a call that the credentials may not make."""
+    if "iam:PassRole" in message:
+        return f"allow iam:PassRole on the service's roles for these credentials; {_POLICY}"
+    if "lambda:InvokeFunction" in message:
+        return (
+            "allow lambda:InvokeFunction on the functions' versions for these credentials "
+            f"({_POLICY}), or switch without the proof: python -m deployer ... --no-proof"
+        )
+    if operation in _UNNAMED:
+        return f"these credentials may lack {_UNNAMED[operation]}; {_POLICY}"
+    return f"these credentials may not do that; {_POLICY}"
 
 
 def _concurrency_advice(message: str) -> str:

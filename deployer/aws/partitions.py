@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+DEFAULT_PARTITION = "aws"
 DEFAULT_SUFFIX = "amazonaws.com"
 
 
@@ -21,6 +23,13 @@ class Partitions:
             if known["id"] == partition:
                 return str(known["outputs"]["dnsSuffix"])
         return DEFAULT_SUFFIX
+
+    def of_region(self, region: str) -> str:
+        """Return the partition of a region; the public one for a region of no known pattern."""
+        for known in self.data:
+            if region in known["regions"] or re.fullmatch(known["regionRegex"], region):
+                return str(known["id"])
+        return DEFAULT_PARTITION
 
     def has_region(self, region: str) -> bool:
         return any(region in known["regions"] for known in self.data)

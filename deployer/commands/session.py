@@ -310,6 +310,19 @@ def executor(workers: int | None = None) -> Iterator[Executor]:
     pool.shutdown()
 
 
+def enforce_iam(project: Path, enabled: bool) -> str:
+    """Let the local AWS enforce IAM, or not; return a message if that changed anything."""
+    from deployer.local import process
+
+    if not process.enforce_iam(project, enabled):
+        return ""
+    return (
+        "the local AWS enforces IAM: the service's own roles decide what it may do"
+        if enabled
+        else "the local AWS no longer enforces IAM: that takes --enforce-iam each time"
+    )
+
+
 def end_local(project: Path) -> str:
     """End the local AWS unless another service or stage lives in it; return a message."""
     from deployer.local import process

@@ -44,6 +44,11 @@ if TYPE_CHECKING:
     help="Apply the plan in this file, which plan --out wrote, or refuse because something moved.",
 )
 @click.option(
+    "--enforce-iam",
+    is_flag=True,
+    help="With --local: what the service does there, it does with the rights of its own roles.",
+)
+@click.option(
     "--yes",
     is_flag=True,
     help="Do not ask before deletions, replacements, adoptions, and leaving a former release.",
@@ -55,6 +60,7 @@ def command(
     no_proof: bool,
     canary: int | None,
     plan_file: Path | None,
+    enforce_iam: bool,
     yes: bool,
 ) -> None:
     """Create or update everything; the last line is the URL.
@@ -70,11 +76,15 @@ def command(
         raise click.UsageError(
             "--plan applies a plan as it is: it takes no --train and no --canary"
         )
+    if enforce_iam and not options.local:
+        raise click.UsageError("--enforce-iam is for --local: AWS enforces IAM anyway")
     reviewed = Reviewed.read(plan_file, adopt=adopt) if plan_file else None
     adopt = reviewed.adopt if reviewed else adopt
     with session(options, "up") as now, executor() as pool:
         from deployer.service.up import plan_up
 
+        if options.local:
+            set_enforcement(now, enforce_iam)
         if reviewed:
             reviewed.check_place(now)
         else:
@@ -107,6 +117,15 @@ def command(
             print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - begun))
         else:
             click.echo(outputs["url"])
+
+
+def set_enforcement(now: Session, enabled: bool) -> None:
+    """Let the local AWS enforce IAM, or not, and say so if that changes anything."""
+    from deployer.commands.session import enforce_iam
+
+    change = enforce_iam(now.settings.project, enabled)
+    if change:
+        now.emit(Note(change))
 
 
 @dataclass(frozen=True)

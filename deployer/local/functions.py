@@ -24,11 +24,15 @@ class _Queue:
     """Answers the requests to one version in turn."""
 
     def __init__(
-        self, version: Version, client: list[str], access: Mapping[str, str], write_log: WriteLog
+        self,
+        version: Version,
+        client: list[str],
+        access: Callable[[Version], Mapping[str, str]],
+        write_log: WriteLog,
     ) -> None:
         self.version = version
         self._start: Callable[[], Environment] = lambda: Environment(
-            version, client, access, write_log
+            version, client, access(version), write_log
         )
         self._turn = threading.Lock()
         self._environment: Environment | None = None
@@ -62,6 +66,7 @@ class Functions:
         code: the folder to unpack images into.
         credentials: sign the functions' own calls.
         client: see `Environment`; by default `runtime_client()`.
+        sign: returns the credentials of a function's own, or none; see `enforcement`.
     """
 
     def __init__(
@@ -71,8 +76,10 @@ class Functions:
         write_log: WriteLog,
         credentials: Credentials,
         client: list[str] | None = None,
+        sign: Callable[[Version], Mapping[str, str]] = lambda version: {},
     ) -> None:
         self._code = code
+        self._sign = sign
         self._access = {
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
@@ -89,9 +96,13 @@ class Functions:
         with self._lock:
             queue = self._queues.get(version.identity)
             if queue is None:
-                queue = _Queue(version, self._client, self._access, self._write_log)
+                queue = _Queue(version, self._client, self._access_of, self._write_log)
                 self._queues[version.identity] = queue
         return queue.invoke(payload, request_id)
+
+    def _access_of(self, version: Version) -> Mapping[str, str]:
+        """Return the variables by which a function's code reaches AWS."""
+        return {**self._access, **self._sign(version)}
 
     def keep(self, is_wanted: Callable[[Version], bool]) -> None:
         """End the environments of versions that are not wanted any more."""

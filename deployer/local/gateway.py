@@ -14,8 +14,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from deployer.local import control_plane, workflow
+from deployer.local import control_plane, signed, workflow
 from deployer.local.answers import Answer, Environ, answer_json, message, read_body
+from deployer.local.enforcement import Denied
 from deployer.local.executions import Executions
 from deployer.local.functions import Functions
 from deployer.local.guard import Guard, access_key
@@ -24,7 +25,7 @@ from deployer.local.lambda_api import LambdaApi
 from deployer.local.moto_backend import alarm_mends, mends, metrics
 from deployer.local.moto_backend.account import MotoAccount
 from deployer.local.moto_backend.application import Application
-from deployer.local.process import ACCOUNT, HEALTH, RESET, Credentials
+from deployer.local.process import ACCOUNT, ENFORCEMENT, HEALTH, RESET, Credentials
 from deployer.local.rest_api import PREFIX as REST_PREFIX
 from deployer.local.rest_api import RestApis
 from deployer.local.telemetry import Telemetry
@@ -48,11 +49,18 @@ class Gateway:
         self, application: Application, project: Path, pid: int, port: int, credentials: Credentials
     ) -> None:
         endpoint = f"http://127.0.0.1:{port}"
-        self._guard = Guard(port, credentials.access_key)
         self._health = {"project": str(project), "pid": pid}
         self._account = account = MotoAccount(application)
+        self._enforcement = account.enforcement
+        self._guard = Guard(port, credentials.access_key, self._enforcement.has_session)
         code = project / ".deployer" / "local" / "code"
-        self._functions = Functions(code, endpoint, account.write_log, credentials)
+        self._functions = Functions(
+            code,
+            endpoint,
+            account.write_log,
+            credentials,
+            sign=self._enforcement.credentials_for,
+        )
         self._telemetry = telemetry = Telemetry(account)
         self._lambda = LambdaApi(account, self._functions, telemetry)
         self._executions = Executions(telemetry)
@@ -62,7 +70,11 @@ class Gateway:
         metrics.mend(account.metrics)
         alarm_mends.mend(account.metrics)
         mends.apply(
-            account.layers, endpoint, credentials.access_key, self._lambda.invoke_for_workflow
+            account.layers,
+            endpoint,
+            credentials.access_key,
+            self._lambda.invoke_for_workflow,
+            self._lambda.check_task,
         )
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -87,6 +99,16 @@ class Gateway:
             return self._rest_apis.too_large(path)
         return message(status, reason)
 
+    def largest_body(self, path: str, headers: Mapping[str, str]) -> int:
+        """Return the number of bytes below which a body is read.
+
+        `headers` are in upper case with underscores.
+        """
+        if path.startswith((PREFIX, REST_PREFIX)):
+            return BODY_LIMIT + 1
+        key = access_key({"HTTP_AUTHORIZATION": headers.get("AUTHORIZATION", "")})
+        return _CONTROL_BODY_LIMIT if self._guard.knows(key) else _STRANGERS_BODY_LIMIT
+
     def close(self) -> None:
         self._lambda.close()
 
@@ -102,6 +124,7 @@ class Gateway:
             return self._rest_apis.answer(environ)
         return (
             self._guard.refusal(environ)
+            or self._denial(environ)
             or self._answer_own(environ)
             or self._lambda.answer(environ)
             or self._start_sync_execution(environ)
@@ -113,6 +136,24 @@ class Gateway:
             return None
         return workflow.answer(ACCOUNT, json.loads(read_body(environ)), self._telemetry)
 
+    def _denial(self, environ: Environ) -> Answer | None:
+        """Refuse a request of a function that its role does not allow."""
+        key = access_key(environ)
+        if not self._enforcement.has_session(key):
+            return None
+        try:
+            self._enforcement.check_session(key, signed.asked(environ))
+        except Denied as denied:
+            return signed.refusal(environ, str(denied))
+        return None
+
+    def _switch_enforcement(self, environ: Environ) -> Answer:
+        """Turn the enforcement of IAM on or off; functions start anew with other credentials."""
+        changed = self._enforcement.switch(json.loads(read_body(environ))["enforce"])
+        if changed:
+            self._functions.close()
+        return answer_json(200, {"changed": changed})
+
     def _answer_own(self, environ: Environ) -> Answer | None:
         """Answer the deployer's own requests, and those for a pushed layer's bytes."""
         path = environ["PATH_INFO"]
@@ -121,6 +162,8 @@ class Gateway:
         if path == RESET and environ["REQUEST_METHOD"] == "POST":
             self._reset()
             return answer_json(200, {})
+        if path == ENFORCEMENT and environ["REQUEST_METHOD"] == "POST":
+            return self._switch_enforcement(environ)
         if path.startswith(_LAYERS):
             layer = self._account.layers.get(path.removeprefix(_LAYERS))
             return message(404, "no such layer") if layer is None else (200, {}, layer)
@@ -129,15 +172,5 @@ class Gateway:
     def _reset(self) -> None:
         """Empty the account: for tests and benchmarks, which need many and start few servers."""
         self._account.reset()
+        self._enforcement.switch(False)
         self._functions.close()
-
-
-def largest_body(path: str, headers: Mapping[str, str], key: str) -> int:
-    """Return the number of bytes below which a body is read.
-
-    `headers` are in upper case with underscores; `key` opens the control plane.
-    """
-    if path.startswith((PREFIX, REST_PREFIX)):
-        return BODY_LIMIT + 1
-    client_key = access_key({"HTTP_AUTHORIZATION": headers.get("AUTHORIZATION", "")})
-    return _CONTROL_BODY_LIMIT if client_key == key else _STRANGERS_BODY_LIMIT

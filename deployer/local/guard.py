@@ -9,7 +9,7 @@ the key may do everything here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,15 @@ _XML_SERVICES = ("s3", "sts", "iam")
 
 @dataclass(frozen=True)
 class Guard:
-    """The port that the server listens on, and the access key id that opens the control plane."""
+    """The port that the server listens on, and the access key id that opens the control plane.
+
+    Args:
+        has_session: tells whether a key is of a function, while IAM is enforced.
+    """
 
     port: int
     access_key: str
+    has_session: Callable[[str | None], bool] = lambda key: False
 
     def refusal(self, environ: Environ) -> Answer | None:
         """Return the answer that refuses a control-plane request, or None if it may go on."""
@@ -39,9 +44,10 @@ class Guard:
             return message(403, "no page may call the control plane")
         if environ["PATH_INFO"].startswith("/moto-api"):
             return message(404, "Not Found")
-        if access_key(environ) != self.access_key:
-            return _refuse_key(environ)
-        return None
+        return None if self.knows(access_key(environ)) else _refuse_key(environ)
+
+    def knows(self, key: str | None) -> bool:
+        return key == self.access_key or self.has_session(key)
 
 
 def is_own_host(port: int, host: str | None) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from deployer.local import sigv4
 from deployer.local.access_log import Request
 from deployer.local.answers import Answer, Environ, message, read_body
+from deployer.local.enforcement import Denied
 from deployer.local.executions import Busy, Executions, TimedOut
 from deployer.local.moto_backend.account import HttpApi, Integration, MotoAccount, Route
 from deployer.local.process import Credentials
@@ -110,7 +111,12 @@ class HttpApis:
             "input": body if integration.parameters.get("Input") == "$request.body" else "{}",
         }
         try:
+            workflow = str(execution["stateMachineArn"])
+            self._account.enforcement.check_start(integration.role, workflow)
             return self._executions.start(execution, integration.timeout_s)
+        except Denied as denied:
+            request.integration_error = str(denied)
+            return _own(request, 500, "Internal Server Error")  # Api-32
         except Busy:
             return _own(request, 429, "Too Many Requests")
         except TimedOut:

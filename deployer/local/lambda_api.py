@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from deployer.local.answers import Answer, Environ, answer_json, read_body
+from deployer.local.enforcement import Denied
 from deployer.local.events import Events
 from deployer.local.functions import Functions
 from deployer.local.guard import credential_scope
@@ -19,6 +20,7 @@ from deployer.local.process import REGION
 from deployer.local.telemetry import Telemetry
 
 _PATH = re.compile(r"/2015-03-31/functions/(?P<function>[^/]+)/invocations$")
+DENIED = "AccessDeniedException"
 THROTTLED = "Rate Exceeded."  # whatever the limit was
 _LOG_LIMIT = 4096  # bytes of the log's end in an answer
 _QUALIFIER = re.compile(r"(?:^|&)Qualifier=([^&]+)")
@@ -71,8 +73,15 @@ class LambdaApi:
         if kind == "Event":
             self._start_event(version, payload or b"{}")
             return 202, {}, b""
+        return self._respond(version, payload or b"{}", environ, kind)
+
+    def _respond(self, version: Version, payload: bytes, environ: Environ, kind: str) -> Answer:
+        """Invoke a version and answer with its response."""
         request_id = str(uuid.uuid4())
-        response = self._invoke(version, payload or b"{}", request_id)
+        try:
+            response = self._invoke(version, payload, request_id)
+        except Denied as denied:
+            return _refuse(403, DENIED, str(denied))
         headers = {
             "Content-Type": "application/json",
             "X-Amz-Executed-Version": version.version,
@@ -98,6 +107,13 @@ class LambdaApi:
         self._events.close()
         self._functions.close()
 
+    def check_task(self, role: str, arn: str) -> None:
+        """Raise what the interpreter of workflows expects unless a role may invoke a function."""
+        try:
+            self._account.enforcement.check_task(role, arn)
+        except Denied as denied:
+            raise _client_error(403, DENIED, str(denied)) from denied
+
     def invoke_for_workflow(self, arn: str, payload: bytes) -> tuple[bytes, str | None]:
         """Invoke a function for a task; return the payload and the kind of its error."""
         region = arn.split(":")[3]
@@ -108,7 +124,10 @@ class LambdaApi:
         if version is None:
             text = f"Function not found: {arn}"
             raise _client_error(404, "ResourceNotFoundException", text)
-        response = self._invoke(version, payload, str(uuid.uuid4()))
+        try:
+            response = self._invoke(version, payload, str(uuid.uuid4()))
+        except Denied as denied:
+            raise _client_error(403, DENIED, str(denied)) from denied
         return response.payload, "Unhandled" if response.is_error else None
 
     def _invoke(self, version: Version, payload: bytes, request_id: str) -> Response:

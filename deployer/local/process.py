@@ -29,6 +29,7 @@ from deployer.hints import install_command, interpreter
 REGION = "us-east-1"
 ACCOUNT = "123456789012"  # moto's default
 HEALTH, RESET = "/_deployer/health", "/_deployer/reset"
+ENFORCEMENT = "/_deployer/enforcement"
 RECORD, ALIVE = "server.json", "alive"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -183,6 +184,22 @@ def start(project: Path) -> Server:
     folder(project).mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(folder(project) / "lock"):
         return find(project) or _spawn(project)
+
+
+def enforce_iam(project: Path, enabled: bool) -> bool:
+    """Let the project's server enforce IAM, or not; tell whether that changed anything."""
+    server = find(project)
+    if server is None:
+        raise NotRunning(project)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=ANSWER_TIMEOUT_S)
+    try:
+        body = json.dumps({"enforce": enabled})
+        connection.request("POST", ENFORCEMENT, body, server.signed)
+        return bool(json.loads(connection.getresponse().read())["changed"])
+    except (OSError, http.client.HTTPException) as error:
+        raise NotAnswering(server.pid) from error
+    finally:
+        connection.close()
 
 
 def _spawn(project: Path) -> Server:

@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 from deployer.local import sigv4, vtl
 from deployer.local.access_log import Request
 from deployer.local.answers import Answer, Environ, answer_json, message, read_body
+from deployer.local.enforcement import Denied
 from deployer.local.executions import Busy, Executions, TimedOut
 from deployer.local.http_api import BODY_LIMIT
 from deployer.local.moto_backend.account import MotoAccount
@@ -194,7 +195,12 @@ class RestApis:
             status, _, content = answer_json(400, {"__type": "SerializationException"})
             return status, content
         try:
+            workflow = str(asked.get("stateMachineArn"))
+            self._account.enforcement.check_start(integration.role, workflow)
             status, _, content = self._executions.start(asked, integration.timeout_s)
+        except Denied as denied:
+            denial = {"__type": "AccessDeniedException", "Message": str(denied)}
+            status, _, content = answer_json(400, denial)
         except Busy:
             raise _Refused("THROTTLED") from None
         except TimedOut:

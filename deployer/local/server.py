@@ -45,7 +45,8 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
     home = process.folder(project)
     held = hold(home)  # until the process ends
     credentials = process.new_credentials()
-    server = _listen(credentials.access_key)
+    # Nothing is read before the gateway is there.
+    server = _listen(lambda path, headers: gateway.largest_body(path, headers))
     port = server.effective_port
     gateway = Gateway(application.load(port), project, os.getpid(), port, credentials)
     server.application = wrap(gateway)
@@ -64,14 +65,13 @@ def main(project: Path, wrap: Wrap = lambda application: application) -> None:
         print(f"process {os.getpid()} ended, letting {held.name} go", flush=True)
 
 
-def _listen(access_key: str) -> Server:
+def _listen(largest_body: Callable[[str, dict[str, str]], int]) -> Server:
     """Return a server without an application, which listens already."""
-    from deployer.local.gateway import largest_body
     from deployer.local.webserver import make_server
 
     return make_server(
         _not_ready,
-        lambda path, headers: largest_body(path, headers, access_key),
+        largest_body,
         host="127.0.0.1",
         port=0,
         threads=THREADS,

@@ -88,8 +88,10 @@ class Owned(ABC):
     part_of: str = ""  # key of the resource that contains it; if that is foreign, so is it
     remark: str = ""  # stands beside its change in a plan, such as what it costs
     comes_back: ClassVar[bool] = False  # AWS may create it again, untagged, after it was deleted
-    # IAM actions that the caller must be allowed: to read it, and to delete it besides.
+    # IAM actions that the caller must be allowed: to read it, to find it where that takes fewer,
+    # and to delete it besides.
     reads: ClassVar[Collection[str]] = ()
+    finds: ClassVar[Collection[str] | None] = None  # None: those of `reads`
     deletes: ClassVar[Collection[str]] = ()
 
     def __init__(self, key: str, needs: Collection[str] = ()) -> None:
@@ -128,6 +130,7 @@ class Resource(Owned):
     replace_on: ClassVar[Collection[str]] = ()  # fields that AWS cannot change in place
     exists: ClassVar[Collection[str]] = ()  # errors of the creating call: it exists already
     writes: ClassVar[Collection[str]] = ()  # IAM actions that creating and updating it adds
+    passed_to: ClassVar[str] = ""  # the service that it hands a role to, if `writes` has PassRole
     anew: ClassVar[str] = ""  # consequence for users if it is created again in a deployed service
 
     def __init__(self, key: str, fields: Fields, needs: Collection[str] = ()) -> None:

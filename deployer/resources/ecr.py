@@ -109,6 +109,7 @@ class Repository(Resource):
         "ecr:GetRepositoryPolicy",
         "ecr:GetLifecyclePolicy",
     )
+    finds = ("ecr:DescribeRepositories", "ecr:ListTagsForResource")
     writes = (
         "ecr:CreateRepository",
         "ecr:TagResource",
@@ -301,6 +302,7 @@ class Image(Resource):
     """
 
     reads = ("ecr:DescribeImages",)
+    finds = ()  # it goes with its repository
     # images.ecr makes these calls; GetAuthorizationToken only with `--builder docker`.
     writes = (
         "ecr:BatchCheckLayerAvailability",

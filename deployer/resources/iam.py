@@ -71,6 +71,7 @@ class Role(Resource):
 
     exists = ("EntityAlreadyExists",)
     reads = ("iam:GetRole", "iam:ListRolePolicies", "iam:GetRolePolicy")
+    finds = ("iam:GetRole",)
     writes = (
         "iam:CreateRole",
         "iam:TagRole",
@@ -81,7 +82,12 @@ class Role(Resource):
         "iam:PutRolePermissionsBoundary",
         "iam:DeleteRolePermissionsBoundary",
     )
-    deletes = ("iam:ListAttachedRolePolicies", "iam:DeleteRolePolicy", "iam:DeleteRole")
+    deletes = (
+        "iam:DeleteRolePolicy",
+        "iam:DeleteRole",
+        "iam:ListRolePolicies",
+        "iam:ListAttachedRolePolicies",
+    )
 
     def __init__(self, key: str, *, name: str, ours: Ownership, fields: RoleFields) -> None:
         super().__init__(key, fields)

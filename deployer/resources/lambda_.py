@@ -184,6 +184,8 @@ class Function(OwnedFunction, Resource):
     replace_on = ("package_type",)
     exists = ("ResourceConflictException",)  # Lambda-15
     reads = (*OwnedFunction.reads, "lambda:ListVersionsByFunction")
+    finds = OwnedFunction.reads
+    passed_to = "lambda.amazonaws.com"
     # ListAliases and DeleteFunction serve to delete old versions.
     writes = (
         "iam:PassRole",

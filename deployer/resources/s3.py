@@ -92,6 +92,7 @@ class Bucket(Resource):
         "s3:GetBucketPolicy",
         "s3:ListBucket",
     )
+    finds = ("s3:GetBucketTagging", "s3:ListBucket")
     writes = (
         "s3:CreateBucket",
         "s3:PutBucketTagging",
@@ -227,11 +228,10 @@ class Bucket(Resource):
 
 def _not_ours(bucket: str) -> ForeignResource:
     return ForeignResource(
-        f"S3 bucket {bucket} belongs to another account, or these credentials may not read it "
-        f"(S3-5)",
+        f"S3 bucket {bucket} belongs to another account, or these credentials lack "
+        f"s3:GetBucketTagging or s3:ListBucket (S3-5)",
         "it is left alone: choose another service or stage name (DEPLOYER_SERVICE, --stage), or "
-        "allow s3:ListBucket and "
-        "s3:GetBucketTagging",
+        "allow s3:ListBucket and s3:GetBucketTagging",
     )
 
 
@@ -334,6 +334,7 @@ class ModelFile(ModelFiles, Resource):
     """
 
     reads = (*ModelFiles.reads, "s3:GetObject")
+    finds = ModelFiles.reads
     writes = ("s3:PutObject",)
 
     def __init__(

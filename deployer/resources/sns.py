@@ -31,6 +31,7 @@ class OwnedTopic(Owned):
     """A topic, known by its ARN."""
 
     reads: ClassVar[Collection[str]] = ("sns:ListTagsForResource", "sns:ListSubscriptionsByTopic")
+    finds = ("sns:ListTagsForResource",)
     deletes = ("sns:DeleteTopic",)
 
     def __init__(self, key: str, *, arn: str, ours: Ownership, needs: Collection[str] = ()) -> None:

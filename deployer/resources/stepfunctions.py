@@ -235,15 +235,17 @@ class StateMachine(OwnedStateMachine, Resource):
     replace_on = ("type",)
     exists = ("StateMachineAlreadyExists",)
     reads = (*OwnedStateMachine.reads, "states:ListStateMachineVersions")
-    writes = (
+    finds = OwnedStateMachine.reads
+    passed_to = "states.amazonaws.com"
+    # Those of `writes` that make another definition live, and that prove its versions.
+    switches = (
         "iam:PassRole",
-        "lambda:InvokeFunction",
-        "states:CreateStateMachine",
         "states:DeleteStateMachineVersion",
         "states:PublishStateMachineVersion",
-        "states:TagResource",
         "states:UpdateStateMachine",
     )
+    proves = ("lambda:InvokeFunction",)
+    writes = (*switches, *proves, "states:CreateStateMachine", "states:TagResource")
 
     def __init__(
         self,

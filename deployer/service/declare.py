@@ -32,6 +32,7 @@ from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateM
 from deployer.service import callers, rest_contract
 from deployer.service.alarms import alarm_resources
 from deployer.service.permissions import (
+    ROLES,
     api_policies,
     functions_policies,
     policy,
@@ -204,23 +205,23 @@ def logs(settings: Settings, user: str) -> Resource:
 
 def roles(settings: Settings, functions: Collection[str]) -> list[Resource]:
     return [
-        role(settings, "functions", "lambda", functions_policies(settings, functions)),
-        role(settings, "workflow", "states", workflow_policies(settings, functions)),
-        role(settings, "api", "apigateway", api_policies(settings)),
+        role(settings, "functions", functions_policies(settings, functions)),
+        role(settings, "workflow", workflow_policies(settings, functions)),
+        role(settings, "api", api_policies(settings)),
     ]
 
 
-def role(settings: Settings, user: str, assumed_by: str, policies: dict[str, Any]) -> Resource:
+def role(settings: Settings, user: str, policies: dict[str, Any]) -> Resource:
     trust: dict[str, Any] = {
         "Effect": "Allow",
-        "Principal": {"Service": f"{assumed_by}.amazonaws.com"},
+        "Principal": {"Service": ROLES[user]},
         "Action": "sts:AssumeRole",
     }
     # Lambda-34: only in this account. Of API Gateway, AWS documents no such condition.
-    if assumed_by != "apigateway":
+    if user != "api":
         trust["Condition"] = {"StringEquals": {"aws:SourceAccount": settings.account}}
     # Iam-15: only this state machine, not another one that knows the role's name.
-    if assumed_by == "states":
+    if user == "workflow":
         trust["Condition"]["ArnLike"] = {"aws:SourceArn": settings.workflow_arn}
     return Role(
         f"role/{user}",

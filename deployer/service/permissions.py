@@ -1,9 +1,11 @@
-"""Permissions: of the three runtime roles, as inline policies, and of the caller of the verbs."""
+"""Permissions: of the three runtime roles, as inline policies, and of the caller, as actions.
+
+`verb_policies` makes policies of the caller's actions, verb by verb.
+"""
 
 from __future__ import annotations
 
 import itertools
-import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,6 +43,12 @@ KINDS: tuple[type[Resource], ...] = (
     Topic,
     Alarms,
 )
+# The roles, and the services that assume them.
+ROLES = {
+    "functions": "lambda.amazonaws.com",
+    "workflow": "states.amazonaws.com",
+    "api": "apigateway.amazonaws.com",
+}
 CENSUS = ("tag:GetResources",)
 # `check` does without these, and says so; so does `up`, which asks the last.
 CHECK = (
@@ -49,6 +57,8 @@ CHECK = (
     "states:ValidateStateMachineDefinition",
 )
 LOGS = ("logs:FilterLogEvents",)
+# `status` does without these, and says so.
+STATUS = ("cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms", *LOGS)
 _ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
 
 
@@ -121,9 +131,9 @@ def to_write() -> list[str]:
 
 
 def to_delete() -> list[str]:
-    """Return the IAM actions that `down` needs besides those of `plan`."""
-    actions = _ordered([*(kind.deletes for kind in KINDS), CENSUS])
-    return [action for action in actions if action not in to_read()]
+    """Return the IAM actions that `down` needs, which finds a resource and does not read it."""
+    finds = (kind.reads if kind.finds is None else kind.finds for kind in KINDS)
+    return _ordered([*finds, *(kind.deletes for kind in KINDS), CENSUS])
 
 
 def _ordered(groups: Iterable[Iterable[str]]) -> list[str]:
@@ -131,50 +141,3 @@ def _ordered(groups: Iterable[Iterable[str]]) -> list[str]:
     actions = list(dict.fromkeys(itertools.chain.from_iterable(groups)))
     services = list(dict.fromkeys(action.partition(":")[0] for action in actions))
     return sorted(actions, key=lambda action: services.index(action.partition(":")[0]))
-
-
-def rendered() -> str:
-    """Return the section "Permissions" of docs/architecture.md."""
-    return f"""## Permissions
-
-The kinds of resource state these beside their code; `service/permissions.py` renders this section.
-
-`plan` and `invoke` need:
-
-{_listed(to_read())}
-
-With `auth = iam`, callers need `execute-api:Invoke` on
-`arn:aws:execute-api:REGION:ACCOUNT:API/*/POST/`: `invoke`, and `up` to prove that it may call (it
-says so if it may not). `keys` needs `apigateway:GET`, `POST` and `DELETE` on `/apikeys` and
-`/usageplans`.
-
-`up` adds these. `iam:PassRole` is for the three roles; `ecr:GetAuthorizationToken` is on `*`, and
-for `--builder docker` alone. `lambda:InvokeFunction` is for the versions that are proved before
-the workflow is switched, so on `function:{{service}}-{{stage}}-*:*` (a function's own ARN does not
-cover its versions, Lambda-23); `--no-proof` does without it. The actions on a configuration of
-provisioned concurrency are on the same (PERM-20), the one that lists them on the function.
-
-{_listed(to_write())}
-
-`down` adds these to those of `plan`. `tag:GetResources` is for the census by tags; without it,
-`down` says so.
-
-{_listed(to_delete())}
-
-`check` needs those of `plan`, and asks these if it may. `up` asks for the last, if it may, before
-its first write:
-
-{_listed(CHECK)}
-
-`logs` and `trace` need `logs:DescribeLogGroups` and `states:DescribeStateMachine` of those of
-`plan`, and add this, on the service's log groups:
-
-{_listed(LOGS)}
-"""
-
-
-def _listed(actions: Iterable[str]) -> str:
-    """Return a Markdown list of actions, one item per service."""
-    by_service = itertools.groupby(actions, key=lambda action: action.partition(":")[0])
-    items = ("- " + ", ".join(f"`{action}`" for action in group) for _, group in by_service)
-    return "\n".join(textwrap.fill(item, 120, subsequent_indent="  ") for item in items)

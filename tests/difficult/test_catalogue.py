@@ -14,7 +14,7 @@ import pytest
 
 from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
 from deployer.project.settings import FunctionSettings
-from deployer.service import declare, permissions
+from deployer.service import declare
 from deployer.service.check import all_findings
 from deployer.service.invoke import Client
 from deployer.service.up import Deployment, plan_up
@@ -371,54 +371,6 @@ def test_reading_alone_is_what_a_plan_needs(service: Service) -> None:
     service.account.calls.clear()
     service.plan()
     assert service.account.calls and not any(call.writes for call in service.account.calls)
-
-
-# IAM's name for an operation, where it is not the operation's own.
-RENAMED = {
-    "Invoke": "InvokeFunction",
-    "ListObjectsV2": "ListBucket",
-    "HeadObject": "GetObject",
-    "ListObjectVersions": "ListBucketVersions",
-    "DeleteObjects": "DeleteObject",
-    "GetBucketEncryption": "GetEncryptionConfiguration",
-    "PutBucketEncryption": "PutEncryptionConfiguration",
-    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
-    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
-}
-
-
-def actions(service: Service) -> set[str]:
-    """Return IAM's actions of the calls made so far, and forget these."""
-    prefixes = {"stepfunctions": "states", "resourcegroupstaggingapi": "tag"}
-    made = {
-        f"apigateway:{call.method}"
-        if call.service in ("apigateway", "apigatewayv2")
-        else f"{prefixes.get(call.service, call.service)}:"
-        f"{RENAMED.get(call.operation, call.operation)}"
-        for call in service.account.calls
-    }
-    service.account.calls.clear()
-    return made
-
-
-def test_permissions_named_in_the_documentation_are_those_of_the_calls(service: Service) -> None:
-    """PERM-9 to PERM-11: the kinds state every action that a whole life takes, verb by verb.
-
-    tests/docs/test_permissions.py compares docs/architecture.md with what the kinds state.
-    """
-    reading = set(permissions.to_read())
-    limits = FunctionSettings(provisioned_concurrency=2, reserved_concurrency=8)
-    service.overrides = {"per_function": {"random_forest": limits}}
-    service.up()
-    service.up(tracing=True, log_retention_days=None, cors_origins=())
-    service.up(alarm_email="ops@example.com")
-    service.up(per_function={}, alarm_email="other@example.com", alarm_failures=5)
-    service.up()
-    assert actions(service) - reading - set(permissions.to_write()) == set()
-    service.plan()
-    assert actions(service) - reading == set()
-    service.down()
-    assert actions(service) - reading - set(permissions.to_delete()) == set()
 
 
 def test_another_account_than_the_one_that_was_set_is_refused(service: Service) -> None:

@@ -57,6 +57,8 @@ LAYERS = [
         "service.removing",
         "service.switching",
     },
+    {"service.verb_policies", "service.github"},
+    {"service.scopes"},
     {"service.initializing"},
     {"service.traces"},
     {"service.adding", "service.keys", "service.listing"}

@@ -7,11 +7,13 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from deployer.local.answers import Environ
-from deployer.local.moto_backend import auth_mends, concurrency
+from deployer.local.enforcement import Enforcement
+from deployer.local.moto_backend import auth_mends, concurrency, interpreter, policies
 from deployer.local.moto_backend.application import Application
 from deployer.local.moto_backend.metrics import Dimensions, MetricStore, Value
 from deployer.local.moto_backend.rest_definition import AccessLog, RestStage
@@ -28,6 +30,7 @@ class Integration:
     subtype: str | None
     parameters: Mapping[str, str]
     timeout_s: float
+    role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class MotoAccount:
         self._lock = threading.RLock()
         self.layers: dict[str, bytes] = {}  # by digest; moto itself forgets them
         self.metrics = MetricStore()
+        self.enforcement = Enforcement(self)
 
     def answer(self, environ: Environ, start_response: Callable[..., Any]) -> list[bytes]:
         """Let moto's server answer a request."""
@@ -294,6 +298,8 @@ class MotoAccount:
         """
         from moto.logs.models import logs_backends
 
+        if not self.enforcement.may_log(region, group, stream):
+            return
         with self._lock:
             groups = logs_backends[ACCOUNT][region].groups
             if group not in groups:
@@ -318,6 +324,36 @@ class MotoAccount:
             for own in dimensions:
                 for value in values:
                     self.metrics.put(region, namespace, own, value, time.time())
+
+    # For the enforcement of IAM.
+
+    def role(self, arn: str) -> policies.Role | None:
+        with self._lock:
+            return policies.role(arn)
+
+    def bucket_policy(self, name: str) -> policies.Document | None:
+        with self._lock:
+            return policies.of_bucket(name)
+
+    def repository_policy(self, function: str) -> policies.Document | None:
+        """Return the policy of the repository that the image of a function, by its ARN, is in."""
+        region = function.split(":")[3]
+        with self._lock:
+            model = self._function_model(function, None, region)
+            return policies.of_repository(model.code["ImageUri"], region) if model else None
+
+    def function_role(self, function: str) -> str | None:
+        """Return the ARN of the role of a function, by its ARN."""
+        with self._lock:
+            model = self._function_model(function, None, function.split(":")[3])
+            return model.role if model else None
+
+    def workflow_role(self, arn: str) -> str | None:
+        """Return the ARN of a state machine's role; None if there is no such machine."""
+        with self._lock, suppress(interpreter.NoSuchMachine):
+            role: str = interpreter.find_machine(ACCOUNT, arn).roleArn
+            return role
+        return None
 
     def count_resources(self) -> int:
         """Count the resources of a service, without those that are deleted with their owner."""
@@ -404,4 +440,5 @@ def _integration(integration: Any) -> Integration | None:
         integration.integration_subtype,
         integration.request_parameters or {},
         int(integration.timeout_in_millis or 30000) / 1000,
+        integration.credentials_arn,
     )

@@ -27,9 +27,18 @@ _WAITING = re.compile(
 _ATOMS = {str, int, float, bool, type(None)}
 
 
-def apply(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
+CheckTask = Callable[[str, str], None]  # takes the ARNs of a role and of a function
+
+
+def check_nothing(role: str, function: str) -> None:
+    """Let every role invoke every function."""
+
+
+def apply(
+    invoke: Callable[[str, bytes], tuple[bytes, str | None]], check: CheckTask = check_nothing
+) -> None:
     """Mend everything; see `mends.apply`."""
-    invoke_directly(invoke)
+    invoke_directly(invoke, check)
     name_task_errors()
     keep_terminal_errors()
     validate_definitions()
@@ -131,7 +140,9 @@ def release_threads() -> None:
     program.Program.__str__ = lambda self: f"({type(self).__name__})"
 
 
-def invoke_directly(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) -> None:
+def invoke_directly(
+    invoke: Callable[[str, bytes], tuple[bytes, str | None]], check: CheckTask = check_nothing
+) -> None:
     """moto makes a boto3 client for each task, which costs more than the prediction.
 
     Tasks of `lambda:invoke` come here, too, and may be without a Payload.
@@ -140,6 +151,7 @@ def invoke_directly(invoke: Callable[[str, bytes], tuple[bytes, str | None]]) ->
 
     def call(parameters: dict[str, Any], region: str, state_credentials: Any) -> dict[str, Any]:
         function = parameters["FunctionName"]
+        check(state_credentials.role_arn, function)
         payload, function_error = invoke(function, parameters.get("Payload", b"{}"))
         answer: dict[str, Any] = {
             "ExecutedVersion": function.split(":")[7] if function.count(":") == 7 else "$LATEST",
@@ -164,7 +176,10 @@ def name_task_errors() -> None:
     def from_error(original: Any, self: Any, env: Any, ex: Exception) -> Any:
         failure = original(self, env=env, ex=ex)
         if isinstance(ex, ClientError):
+            is_denied = ex.response["Error"]["Code"] == "AccessDeniedException"
             error, cause = service.StateTaskServiceLambda._error_cause_from_client_error(ex)
+            if is_denied:  # a task that names the function itself gets this name (Sfn-28)
+                error = "Lambda.AWSLambdaException"
             failure.error_name.error_name = error
             details = failure.event_details["lambdaFunctionFailedEventDetails"]
             details["error"], details["cause"] = error, cause

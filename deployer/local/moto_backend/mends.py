@@ -19,19 +19,27 @@ from deployer.local.moto_backend import (
     rest_mends,
     state_machine_versions,
 )
+from deployer.local.moto_backend.interpreter_mends import CheckTask
 from deployer.local.moto_backend.patching import around, remember
 
 Layers = dict[str, bytes]
 InvokeFunction = Callable[[str, bytes], tuple[bytes, str | None]]
 
 
-def apply(layers: Layers, endpoint: str, access_key: str, invoke: InvokeFunction) -> None:
+def apply(
+    layers: Layers,
+    endpoint: str,
+    access_key: str,
+    invoke: InvokeFunction,
+    check: CheckTask = interpreter_mends.check_nothing,
+) -> None:
     """Mend everything. A second call only replaces what the first was given.
 
     Args:
         layers: takes the bytes of pushed layers, by digest.
         endpoint: the local AWS's URL.
         invoke: invokes a function by its ARN; returns the payload and the kind of its error.
+        check: raises unless a role, by its ARN, may invoke a function.
     """
     keep_layers(layers)
     offer_layers(f"{endpoint}/_layers/{{}}?AWSAccessKeyId={access_key}")
@@ -47,7 +55,7 @@ def apply(layers: Layers, endpoint: str, access_key: str, invoke: InvokeFunction
     auth_mends.apply()
     state_machine_versions.apply()
     remember_where_to()
-    interpreter_mends.apply(invoke)
+    interpreter_mends.apply(invoke, check)
 
 
 def keep_layers(layers: Layers) -> None:

@@ -36,6 +36,7 @@ class RestIntegration:
     passes_unmatched: bool
     templates: Mapping[str, str]
     responses: tuple[IntegrationResponse, ...]
+    role: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def _integration(integration: Any) -> RestIntegration:
             )
             for response in (integration.integration_responses or {}).values()
         ),
+        role=integration.credentials,
     )
 
 

@@ -108,6 +108,7 @@ class Api(Resource):
     anew = "the service gets a new URL, which its clients must be told"
     exists = ("ConflictException",)
     reads = ("apigateway:GET",)
+    passed_to = "apigateway.amazonaws.com"
     # AWS calls the log delivery set on the caller's behalf, for the access log.
     writes = (
         "iam:PassRole",

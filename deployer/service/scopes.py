@@ -1,0 +1,179 @@
+"""The resources on which an IAM action is granted, as narrow as IAM allows.
+
+After AWS's service authorization reference. An action without a line of its own takes the line of
+its service; one of a service without a line is granted on `*`, and a test names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployer.project.settings import Settings
+from deployer.service.permissions import ROLES
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where an action is granted. `sid`: the name of its statement."""
+
+    sid: str
+    resources: tuple[str, ...]
+    condition: Mapping[str, Any] = field(default_factory=dict)
+
+
+# PERM-19: IAM takes no resource for these.
+UNSCOPED = (
+    *("ecr:GetAuthorizationToken", "lambda:GetAccountSettings", "lambda:ListFunctions"),
+    *("logs:DescribeLogGroups", "logs:DescribeQueries", "logs:StopQuery"),
+    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery"),
+    *("logs:DeleteLogDelivery", "logs:ListLogDeliveries"),
+    *("logs:PutResourcePolicy", "logs:DescribeResourcePolicies"),
+    *("cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"),
+    *("cloudwatch:ListDashboards", "xray:BatchGetTraces", "xray:GetTraceSummaries"),
+    *("states:ValidateStateMachineDefinition", "tag:GetResources"),
+)
+_GLOBAL = ("iam:GetAccountSummary",)  # in no region
+_OF_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
+
+
+def scope(settings: Settings, action: str, beside: Collection[str] = ()) -> Scope:
+    """Return where an action is granted.
+
+    Args:
+        settings: may have "*" for an account.
+        beside: the other actions that the caller gets.
+    """
+    if action in _GLOBAL:
+        return Scope("Account", ("*",))
+    if action in _OF_OBJECTS:
+        # Whoever may set a bucket's policy may reach all of its objects, so this says it.
+        folder = "*" if "s3:PutBucketPolicy" in beside else "models/*"
+        return Scope("Models", (f"{settings.bucket_arn}/{folder}",))
+    service = action.partition(":")[0]
+    make = None if action in UNSCOPED else _SCOPES.get(action) or _SCOPES.get(service)
+    if make is None:
+        return Scope("Region", ("*",), {"StringEquals": {"aws:RequestedRegion": settings.region}})
+    return make(settings)
+
+
+def passing(settings: Settings, service: str) -> Scope:
+    """Return the scope of iam:PassRole for one service: the role that it assumes (PERM-14)."""
+    (user,) = (user for user, assumed_by in ROLES.items() if assumed_by == service)
+    condition = {"StringEquals": {"iam:PassedToService": service}}
+    return Scope(f"Pass{user.capitalize()}Role", (settings.role_arn(user),), condition)
+
+
+def _bucket(settings: Settings) -> Scope:
+    return Scope("Bucket", (settings.bucket_arn,))
+
+
+def _repository(settings: Settings) -> Scope:
+    return Scope("Images", (settings.arn("ecr", f"repository/{settings.repository}"),))
+
+
+def _log_groups(settings: Settings) -> Scope:
+    """Return the scope of log groups: some calls name them with ":*", others without (Logs-4)."""
+    arns = (settings.log_group_arn(user) for user in ("workflow", "api"))
+    both = (f"{arn}{suffix}" for arn in arns for suffix in ("", ":*"))
+    return Scope("Logs", (settings.log_group_arn("*"), *both))
+
+
+def _roles(settings: Settings) -> Scope:
+    return Scope("Roles", tuple(settings.role_arn(user) for user in ROLES))
+
+
+def _bounded_roles(settings: Settings) -> Scope:
+    """Return the scope of roles, with the permissions boundary that the settings name (PERM-21)."""
+    if settings.permissions_boundary is None:
+        return _roles(settings)
+    boundary = {"ArnEquals": {"iam:PermissionsBoundary": settings.permissions_boundary}}
+    return Scope("BoundedRoles", _roles(settings).resources, boundary)
+
+
+def _functions(settings: Settings) -> Scope:
+    return Scope("Functions", (settings.function_arn("*"),))
+
+
+def _versions(settings: Settings) -> Scope:
+    """Return the scope of functions' versions (Lambda-23, PERM-20)."""
+    return Scope("Versions", (f"{settings.function_arn('*')}:*",))
+
+
+def _workflow(settings: Settings) -> Scope:
+    return Scope("Workflow", (settings.workflow_arn, f"{settings.workflow_arn}:*"))
+
+
+def _apis(sid: str, *paths: str) -> Callable[[Settings], Scope]:
+    """Return the scope of API Gateway, whose ARNs are paths without an account (PERM-17).
+
+    AWS chooses the ids in them, so it reaches every API of the region; API keys are made only for
+    a service that has some.
+    """
+
+    def make(settings: Settings) -> Scope:
+        every = dict.fromkeys((*paths, *_KEYS) if settings.auth == "key" else paths)
+        prefix = f"arn:{settings.partition}:apigateway:{settings.region}::"
+        return Scope(sid, tuple(f"{prefix}{path}" for path in every))
+
+    return make
+
+
+def _alarms(settings: Settings) -> Scope:
+    return Scope("Alarms", (settings.arn("cloudwatch", f"alarm:{settings.prefix}-*"),))
+
+
+def _every_alarm(settings: Settings) -> Scope:
+    # A listing is checked against all alarms, whatever their names begin with.
+    return Scope("ReadAlarms", (settings.arn("cloudwatch", "alarm:*"),))
+
+
+def _topics(settings: Settings) -> Scope:
+    return Scope("Topics", (settings.arn("sns", f"{settings.prefix}-alarms"),))
+
+
+def _dashboards(settings: Settings) -> Scope:
+    # CloudWatch's dashboards belong to no region.
+    arn = f"arn:{settings.partition}:cloudwatch::{settings.account}:dashboard/{settings.prefix}*"
+    return Scope("Dashboards", (arn,))
+
+
+def _calls(settings: Settings) -> Scope:
+    return Scope("Calls", (settings.arn("execute-api", "*"),))
+
+
+_KEYS = ("/apikeys", "/apikeys/*", "/usageplans", "/usageplans/*")
+_EVERY_API = ("/apis", "/apis/*", "/restapis", "/restapis/*")
+_SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
+    "s3": _bucket,
+    "ecr": _repository,
+    "logs": _log_groups,
+    "iam": _roles,
+    "iam:CreateRole": _bounded_roles,
+    "iam:PutRolePermissionsBoundary": _bounded_roles,
+    "lambda": _functions,
+    "lambda:InvokeFunction": _versions,
+    "lambda:GetProvisionedConcurrencyConfig": _versions,
+    "lambda:PutProvisionedConcurrencyConfig": _versions,
+    "lambda:DeleteProvisionedConcurrencyConfig": _versions,
+    "states": _workflow,
+    # Keys of a service that had some are looked for and deleted all the same.
+    "apigateway": _apis("Apis", "/apis/*", "/restapis/*", "/apikeys/*", "/usageplans/*"),
+    "apigateway:GET": _apis("ReadApis", *_EVERY_API, "/account", *_KEYS),
+    "apigateway:POST": _apis("MakeApis", *_EVERY_API, "/tags/*"),
+    "apigateway:PUT": _apis("PutApis", "/restapis/*", "/tags/*"),
+    "sns": _topics,
+    "cloudwatch": _alarms,
+    "cloudwatch:DescribeAlarms": _every_alarm,
+    "cloudwatch:PutDashboard": _dashboards,
+    "cloudwatch:GetDashboard": _dashboards,
+    "cloudwatch:DeleteDashboards": _dashboards,
+    "execute-api": _calls,
+}
+
+
+def is_known(action: str) -> bool:
+    """Tell whether an action or its service has a line here."""
+    lines = {*_SCOPES, *UNSCOPED, *_GLOBAL}
+    return not lines.isdisjoint({action, action.partition(":")[0]})
