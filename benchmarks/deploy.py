@@ -1,6 +1,6 @@
 """Measure how long a deploy takes, compared with a program that makes only the necessary calls.
 
-    python benchmarks/deploy.py [--latency-ms 50] [--rounds 5]
+    python benchmarks/deploy.py [--latency-ms 50] [--rounds 5] [--api http]
 
 Starts the local AWS behind a proxy that counts requests and adds a fixed latency to each, without
 delaying concurrent ones by one another. Runs `python -m deployer` and the bound alternately, each
@@ -35,6 +35,7 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -73,6 +74,8 @@ S3_PARTS = {
 }
 READING = ("get_", "list_", "describe_", "head_", "batch_get_", "batch_check_")
 CLIENT = {"region_name": "us-east-1"}
+# The parameters that hold an id which AWS chose for the API, and the call that tells it.
+API_IDS = {"ApiId": "get_apis", "restApiId": "get_rest_apis"}
 
 
 # ---- the proxy
@@ -227,7 +230,7 @@ def record(folder: Path, url: str) -> Calls:
         made.clear()
         return selected
 
-    located = load_settings(folder, {}, {}).located(
+    located = load_settings(folder, {}, os.environ).located(
         account="123456789012", partition="aws", region="us-east-1"
     )
     settings = replace(located, base_image=NO_BASE, proof=False)
@@ -295,38 +298,47 @@ def bound(step: str, url: str, calls: Calls) -> None:
             answer = getattr(clients[service], operation)(**known)
         except clients[service].exceptions.ClientError:  # "not configured" is an answer, too
             return
-        if service == "apigatewayv2":
-            fields = (
-                {**answer, **(answer.get("Items") or [{}])[0]}
-                if operation == "get_apis"
-                else answer
-            )
-            ids.update(
-                {
-                    name: fields[name]
-                    for name in ("ApiId", "IntegrationId")
-                    if isinstance(fields.get(name), str)
-                }
-            )
+        ids.update(told_ids(operation, answer))
 
     with ThreadPoolExecutor(32) as pool:
         if step in ("nothing changed", "plan", "one model changed"):
-            first = [read for read in calls.reads if "ApiId" not in read[2]]
-            first.sort(key=lambda read: read[1] != "get_apis")  # two more calls wait for this one
-            begun = {read[1]: pool.submit(call, *read) for read in first}
-            begun["get_apis"].result()
-            list(
-                pool.map(
-                    lambda read: call(*read), [read for read in calls.reads if "ApiId" in read[2]]
-                )
-            )
-            for future in begun.values():
-                future.result()
+            _read(calls.reads, pool, call)
         if step == "rollback":
             list(pool.map(lambda read: call(*read), calls.of_releases))
         if step == "down":
-            call("apigatewayv2", "get_apis", {})
+            is_rest = os.environ["DEPLOYER_API"] == "rest"
+            service = "apigateway" if is_rest else "apigatewayv2"
+            call(service, "get_rest_apis" if is_rest else "get_apis", {})
         _in_order(step, calls, pool, call)
+
+
+def told_ids(operation: str, answer: dict[str, Any]) -> dict[str, str]:
+    """Return the ids of an answer by the parameters that take them; of a listing, the first's."""
+    one = {**answer, **(answer.get("Items") or answer.get("items") or [{}])[0]}
+    if operation in ("create_rest_api", "get_rest_apis"):
+        return {"restApiId": one["id"]} if "id" in one else {}
+    if operation == "create_deployment":
+        return {"deploymentId": one["id"]}
+    shown = one if operation == "get_apis" else answer
+    return {
+        name: shown[name] for name in ("ApiId", "IntegrationId") if isinstance(shown.get(name), str)
+    }
+
+
+def _read(
+    reads: list[tuple[str, str, dict[str, Any]]], pool: ThreadPoolExecutor, call: Any
+) -> None:
+    """Make reading calls all at once, but for those that wait for the API's id."""
+    last = [read for read in reads if API_IDS.keys() & read[2].keys()]
+    first = [read for read in reads if read not in last]
+    listings = {API_IDS[name] for read in last for name in API_IDS.keys() & read[2].keys()}
+    first.sort(key=lambda read: read[1] not in listings)
+    begun = {read[1]: pool.submit(partial(call, *read)) for read in first}
+    for listing in listings:
+        begun[listing].result()
+    list(pool.map(lambda read: call(*read), last))
+    for future in begun.values():
+        future.result()
 
 
 def _in_order(step: str, calls: Calls, pool: ThreadPoolExecutor, call: Any) -> None:
@@ -402,6 +414,7 @@ def main() -> None:
     )
     parser.add_argument("--latency-ms", type=float, default=50)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--api", choices=("http", "rest"), default="http")
     parser.add_argument(
         "--bound", nargs=3, metavar=("STEP", "URL", "CALLS"), help=argparse.SUPPRESS
     )
@@ -410,6 +423,7 @@ def main() -> None:
         step, url, path = options.bound
         bound(step, url, pickle.loads(Path(path).read_bytes()))
         return
+    os.environ["DEPLOYER_API"] = options.api  # of the commands and of the bound
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         runs = measure(Path(name).resolve(), options.latency_ms / 1000, options.rounds)
     show(runs, options)

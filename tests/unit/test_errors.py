@@ -203,3 +203,20 @@ def test_a_failed_proof_keeps_the_end_of_the_log_apart() -> None:
     error = ProofFailed("the workflow is not switched", "what was live stays live", "the log")
     assert (error.message, error.details) == ("the workflow is not switched", "the log")
     assert DeployerError("a").details == ""
+
+
+@pytest.mark.parametrize(
+    ("message", "operation", "advice"),
+    [
+        ("not authorized to perform: iam:PassRole", "CreateFunction", "allow iam:PassRole on"),
+        ("not authorized to perform: lambda:InvokeFunction", "Invoke", "or switch without the"),
+        ("Forbidden", "HeadObject", "may lack s3:GetObject and s3:ListBucket"),
+        ("Forbidden", "HeadBucket", "may lack s3:ListBucket"),
+        ("no identity-based policy allows it", "ListRoles", "these credentials may not do that"),
+    ],
+)
+def test_advice_on_a_denial_names_the_action_and_the_command_that_prints_policies(
+    message: str, operation: str, advice: str
+) -> None:
+    given = advise("AccessDenied", message, operation)
+    assert advice in given and "python -m deployer policy prints the permissions" in given
