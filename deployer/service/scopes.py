@@ -26,12 +26,9 @@ class Scope:
 # PERM-19: IAM takes no resource for these.
 UNSCOPED = (
     *("ecr:GetAuthorizationToken", "lambda:GetAccountSettings", "lambda:ListFunctions"),
-    *("logs:DescribeLogGroups", "logs:DescribeQueries", "logs:StopQuery"),
-    *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery"),
-    *("logs:DeleteLogDelivery", "logs:ListLogDeliveries"),
-    *("logs:PutResourcePolicy", "logs:DescribeResourcePolicies"),
-    *("cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"),
-    *("cloudwatch:ListDashboards", "xray:BatchGetTraces", "xray:GetTraceSummaries"),
+    *("logs:DescribeLogGroups", "logs:CreateLogDelivery", "logs:GetLogDelivery"),
+    *("logs:UpdateLogDelivery", "logs:DeleteLogDelivery", "logs:ListLogDeliveries"),
+    *("logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "cloudwatch:GetMetricData"),
     *("states:ValidateStateMachineDefinition", "tag:GetResources"),
 )
 _GLOBAL = ("iam:GetAccountSummary",)  # in no region
@@ -133,12 +130,6 @@ def _topics(settings: Settings) -> Scope:
     return Scope("Topics", (settings.arn("sns", f"{settings.prefix}-alarms"),))
 
 
-def _dashboards(settings: Settings) -> Scope:
-    # CloudWatch's dashboards belong to no region.
-    arn = f"arn:{settings.partition}:cloudwatch::{settings.account}:dashboard/{settings.prefix}*"
-    return Scope("Dashboards", (arn,))
-
-
 def _calls(settings: Settings) -> Scope:
     return Scope("Calls", (settings.arn("execute-api", "*"),))
 
@@ -166,9 +157,6 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "sns": _topics,
     "cloudwatch": _alarms,
     "cloudwatch:DescribeAlarms": _every_alarm,
-    "cloudwatch:PutDashboard": _dashboards,
-    "cloudwatch:GetDashboard": _dashboards,
-    "cloudwatch:DeleteDashboards": _dashboards,
     "execute-api": _calls,
 }
 

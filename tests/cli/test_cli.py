@@ -158,7 +158,7 @@ def test_a_credential_that_may_only_read_can_plan_and_learns_why_it_cannot_up(
         assert len(json.loads(planned.stdout)["changes"]) == 19
         result = run(project, "up", *options, environment=keys(server))
     assert "is not authorized to perform" in result.stderr
-    assert "policy prints the permissions" in result.stderr
+    assert "-m deployer policy " in result.stderr and "prints the permissions" in result.stderr
     assert "once that is fixed, the next run resumes from there" in result.stderr
     assert "run the command again" not in result.stderr and result.stdout == ""
 

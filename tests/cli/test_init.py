@@ -407,6 +407,7 @@ ARGUMENTS = {
     "invoke": ("--sample", "--local"),
     "env": ("--local",),
     "keys": ("list", "--local"),
+    "policy": (),
     "status": ("--local",),
     "logs": ("--local",),
     "trace": ("gS3PvE5xIAMEJQw=", "--local"),

@@ -31,9 +31,10 @@ def edit_handler(project: Path, beginning: str) -> None:
     """
     handler = project / "lambda_src" / "predict.py"
     source = handler.read_text()
-    first = "    return PREDICTOR.answer(event)"
+    first = "        answer = PREDICTOR.answer(event)"
     assert first in source
-    handler.write_text(source.replace(first, f"    if {DEPLOYED}:\n        {beginning}\n{first}"))
+    deployed = f"        if {DEPLOYED}:\n            {beginning}\n{first}"
+    handler.write_text(source.replace(first, deployed))
 
 
 def test_a_release_that_answers_is_proved_and_switched_to(live: Path) -> None:

@@ -374,10 +374,10 @@ def test_a_refusal_by_lambda_that_is_not_transient_is_not_tried_again(workflow: 
 
     def function(request: Any) -> Any:
         asked.append(request)
-        raise refused("AccessDeniedException", 403)
+        raise refused("ResourceNotFoundException", 404)
 
     first, *others = output(workflow.run({"linear_regression": function}))
-    assert first == {"model": "linear_regression", "error": "Lambda.AccessDeniedException"}
+    assert first == {"model": "linear_regression", "error": "Lambda.ResourceNotFoundException"}
     assert others == [entry(name) for name in NAMES[1:]]
     assert len(asked) == 1
 

@@ -50,6 +50,28 @@ MUTATIONS = [
         "PERM-11", "resources/lambda_.py", 'deletes = ("lambda:DeleteFunction",)', "deletes = ()"
     ),
     Mutation(
+        "PERM-12",
+        "service/verb_policies.py",
+        '"invoke": Verb(tuple(HttpApi.reads)),',
+        '"invoke": Verb(tuple(to_read())),',
+    ),
+    Mutation("PERM-13", "resources/apigateway/apis.py", "        *LOG_DELIVERY,\n", ""),
+    Mutation(
+        "PERM-14",
+        "service/scopes.py",
+        'condition = {"StringEquals": {"iam:PassedToService": service}}',
+        "condition: dict[str, Any] = {}",
+    ),
+    Mutation("PERM-15", "resources/lambda_.py", '        "lambda:TagResource",\n', ""),
+    Mutation("PERM-17", "service/scopes.py", "{settings.region}::", "{settings.region}:1:"),
+    Mutation("PERM-19", "service/scopes.py", '"lambda:ListFunctions"),', "),"),
+    Mutation(
+        "PERM-20",
+        "service/scopes.py",
+        '"lambda:GetProvisionedConcurrencyConfig": _versions,',
+        '"lambda:GetProvisionedConcurrencyConfig": _functions,',
+    ),
+    Mutation(
         "PERM-21",
         "service/declare.py",
         "permissions_boundary=settings.permissions_boundary",

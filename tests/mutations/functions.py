@@ -133,8 +133,8 @@ MUTATIONS = [
     Mutation(
         "Lambda-34",
         "service/declare.py",
-        'if assumed_by != "apigateway":',
-        'if assumed_by == "states":',
+        'if user != "api":',
+        'if user == "workflow":',
     ),
     Mutation(
         "Lambda-35",
