@@ -118,10 +118,18 @@ class Engine:
 
     def untag(self, name: str) -> None:
         """Remove a name. The layers stay as build cache, until `docker image prune`."""
+        from docker.errors import APIError  # type: ignore[import-untyped]
+
         with self._explain_errors("untag the image"):
-            # Without force, an image that a stopped container uses is not untagged, and that error
-            # would hide why a push failed.
-            self.client.api.remove_image(name, force=True, noprune=True)
+            try:
+                # Without force, an image that a stopped container uses is not untagged, and that
+                # error would hide why a push failed.
+                self.client.api.remove_image(name, force=True, noprune=True)
+            except APIError as error:
+                # Another client of the engine removed the image just now: its name is gone, too.
+                gone = error.status_code == 404 or "unrecognized image ID" in str(error.explanation)
+                if not gone:
+                    raise
 
     def save(self, name: str, target: Path) -> None:
         """Write an image to a file for `docker load`."""
@@ -136,7 +144,7 @@ class Engine:
     @contextmanager
     def _explain_errors(self, action: str) -> Iterator[None]:
         """Turn the SDK's errors into a BuildError that names the engine and the action."""
-        from docker.errors import APIError, DockerException  # type: ignore[import-untyped]
+        from docker.errors import APIError, DockerException
         from requests import RequestException
 
         try:

@@ -95,6 +95,35 @@ def test_a_chosen_engine_must_answer(on_a_base, monkeypatch):
     assert "--builder direct" in caught.value.advice
 
 
+@pytest.mark.parametrize(
+    ("status", "text", "refused"),
+    [
+        (404, "No such image: a:b", False),
+        (500, "unrecognized image ID sha256:ffc1", False),
+        (409, "conflict: the image is being used", True),
+    ],
+)
+def test_an_image_that_another_client_removed_is_untagged(status, text, refused, monkeypatch):
+    class Removing(Engine):
+        def handle_any(self):
+            if self.command == "DELETE":
+                content = json.dumps({"message": text}).encode()
+                self.answer(status, content, {"Content-Type": "application/json"})
+            else:
+                super().handle_any()
+
+    with serve(Removing) as url:
+        monkeypatch.setenv("DOCKER_HOST", url.replace("http", "tcp"))
+        engine = find_engine()
+        assert engine is not None
+        if refused:
+            with pytest.raises(BuildError, match="refuses to untag the image: conflict"):
+                engine.untag("a:b")
+        else:
+            engine.untag("a:b")
+        engine.close()
+
+
 def test_direct_and_an_image_without_a_base_look_for_no_engine(on_a_base, context, monkeypatch):
     requests = []
 
