@@ -85,9 +85,9 @@ def _head(status: Status, now: datetime) -> Iterator[tuple[str, Text]]:
     yield (
         "last hour",
         Text(
-            f"{metrics.requests:,} requests, {metrics.client_errors:,} answered with 4xx, "
+            f"{_counted(metrics.requests, 'request')}, {metrics.client_errors:,} answered with 4xx, "
             f"{metrics.server_errors:,} with 5xx, p99 {duration_text(metrics.p99_ms)}; "
-            f"{metrics.executions:,} executions, {metrics.failed:,} failed"
+            f"{_counted(metrics.executions, 'execution')}, {metrics.failed:,} failed"
         ),
     )
 
@@ -120,7 +120,11 @@ def _ago(passed: timedelta) -> str:
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit} ago"
-    return f"{seconds} seconds ago"
+    return f"{_counted(seconds, 'second')} ago"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(models: Iterable[ServedModel], links: Mapping[str, str]) -> Table:
