@@ -85,8 +85,8 @@ def _head(status: Status, now: datetime) -> Iterator[tuple[str, Text]]:
     yield (
         "last hour",
         Text(
-            f"{_counted(metrics.requests, 'request')}, {metrics.client_errors:,} answered with 4xx, "
-            f"{metrics.server_errors:,} with 5xx, p99 {duration_text(metrics.p99_ms)}; "
+            f"{_counted(metrics.requests, 'request')}, "
+            f"{metrics.client_errors:,} answered with 4xx, {metrics.server_errors:,} with 5xx, p99 {duration_text(metrics.p99_ms)}; "
             f"{_counted(metrics.executions, 'execution')}, {metrics.failed:,} failed"
         ),
     )
