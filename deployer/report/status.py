@@ -82,14 +82,11 @@ def _head(status: Status, now: datetime) -> Iterator[tuple[str, Text]]:
     if metrics is None:
         yield "last hour", Text(f"not known: {status.unmeasured}", style="yellow")
         return
-    yield (
-        "last hour",
-        Text(
-            f"{_counted(metrics.requests, 'request')}, "
-            f"{metrics.client_errors:,} answered with 4xx, {metrics.server_errors:,} with 5xx, p99 {duration_text(metrics.p99_ms)}; "
-            f"{_counted(metrics.executions, 'execution')}, {metrics.failed:,} failed"
-        ),
-    )
+    answers = f"{metrics.client_errors:,} answered with 4xx, {metrics.server_errors:,} with 5xx"
+    requests = f"{_counted(metrics.requests, 'request')}, {answers}"
+    executions = f"{_counted(metrics.executions, 'execution')}, {metrics.failed:,} failed"
+    text = f"{requests}, p99 {duration_text(metrics.p99_ms)}; {executions}"
+    yield "last hour", Text(text)
 
 
 def _release(status: Status, now: datetime) -> str:
