@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from deployer.commands.asking import AGREE, ask, can_ask
 from deployer.commands.group import FAILED
-from deployer.errors import Declined
+from deployer.engine.events import Note
+from deployer.errors import Declined, DeployerError
 
 if TYPE_CHECKING:
     from deployer.commands.session import Session
@@ -45,7 +46,10 @@ def measured(
         now.reporter.resume()
     begun = now.aws.now
     load = measure(make_client, body, requests, concurrency, now.interrupts.stopped.is_set)
-    load.cold_starts = cold_starts(now.aws, now.settings, load, begun)
+    try:
+        load.cold_starts = cold_starts(now.aws, now.settings, load, begun)
+    except DeployerError as error:  # what was measured is shown all the same
+        now.emit(Note(f"cold starts are not known: {error.message}"))
     now.reporter.pause()
     if now.options.as_json:
         print_json(sys.stdout, load.document())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 import urllib.request
@@ -152,8 +153,9 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 
 def _time(value: Any) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and math.isfinite(value):  # NaN compares with nothing, and JSON has none
+        return float(value)
     raise Refused("the token's times (exp, nbf, iat) must be numbers")
 
 

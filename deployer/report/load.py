@@ -49,4 +49,5 @@ def _lines(load: Load) -> Iterator[Text]:
         started = [f"{name} {count}" for name, count in load.cold_starts.items() if count]
         yield Text(f"cold starts: {', '.join(started) or 'none'}")
     for kind, count in load.errors.most_common():
-        yield Text(f"failed {count:,} times: {kind}", style="red")
+        times = "once" if count == 1 else f"{count:,} times"
+        yield Text(f"failed {times}: {kind}", style="red")

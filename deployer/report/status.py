@@ -77,7 +77,8 @@ def _head(status: Status, now: datetime) -> Iterator[tuple[str, Text]]:
     yield "service", Text(f"{settings.service}, stage {settings.stage}, {where}")
     yield "release", Text(_release(status, now))
     yield "url", Text(status.url or "none", style="" if status.url else "red")
-    yield "auth", Text(f"{settings.auth}: {_AUTH[settings.auth]}")
+    doubt = "; the live API differs from this folder" if "api" in status.comparison.others else ""
+    yield "auth", Text(f"{settings.auth}: {_AUTH[settings.auth]}{doubt}", style="red" * bool(doubt))
     metrics = status.metrics
     if metrics is None:
         yield "last hour", Text(f"not known: {status.unmeasured}", style="yellow")

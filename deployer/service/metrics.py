@@ -93,7 +93,7 @@ def read_metrics(
     Raises:
         AwsError: CloudWatch may not be asked.
     """
-    now = aws.now
+    now = _end_of_minute(aws.now)
     functions = {name: _of_function(settings, name) for name in names}
     workflow = _of_workflow(settings)
     gateway = _of_api(api) if api else []
@@ -112,6 +112,11 @@ def read_metrics(
     return ServiceMetrics(
         models, begun, failed + timed_out, requests, client_errors, server_errors, p99_ms
     )
+
+
+def _end_of_minute(moment: datetime) -> datetime:
+    """Return the next whole minute: a window between whole minutes is one period (Cw-2)."""
+    return moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 def _of_function(settings: Settings, name: str) -> list[Query]:

@@ -75,7 +75,12 @@ def _naming(
     groups = aws.together(
         *(partial(_read, reader, source, start, None, request) for source in sources)
     )
-    return _sorted(event for lines in groups for event in lines)
+    return _sorted(event for lines in groups for event in lines if _names(event, request))
+
+
+def _names(event: Event, request: str) -> bool:
+    """Tell whether a line is about a request; one that only contains the id is not."""
+    return request in (event.request, event.invocation) or request in named_in_causes([event])
 
 
 def _read(

@@ -35,12 +35,15 @@ _GLOBAL = ("iam:GetAccountSummary",)  # in no region
 _OF_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
 
 
-def scope(settings: Settings, action: str, beside: Collection[str] = ()) -> Scope:
+def scope(
+    settings: Settings, action: str, beside: Collection[str], verbs: Collection[str]
+) -> Scope:
     """Return where an action is granted.
 
     Args:
         settings: may have "*" for an account.
         beside: the other actions that the caller gets.
+        verbs: the commands that the caller may run.
     """
     if action in _GLOBAL:
         return Scope("Account", ("*",))
@@ -48,7 +51,9 @@ def scope(settings: Settings, action: str, beside: Collection[str] = ()) -> Scop
         # Whoever may set a bucket's policy may reach all of its objects, so this says it.
         folder = "*" if "s3:PutBucketPolicy" in beside else "models/*"
         return Scope("Models", (f"{settings.bucket_arn}/{folder}",))
-    service = action.partition(":")[0]
+    service, _, name = action.partition(":")
+    if service == "apigateway":
+        return _api_scope(settings, name, verbs)
     make = None if action in UNSCOPED else _SCOPES.get(action) or _SCOPES.get(service)
     if make is None:
         return Scope("Region", ("*",), {"StringEquals": {"aws:RequestedRegion": settings.region}})
@@ -102,19 +107,31 @@ def _workflow(settings: Settings) -> Scope:
     return Scope("Workflow", (settings.workflow_arn, f"{settings.workflow_arn}:*"))
 
 
-def _apis(sid: str, *paths: str) -> Callable[[Settings], Scope]:
+def _api_scope(settings: Settings, method: str, verbs: Collection[str]) -> Scope:
     """Return the scope of API Gateway, whose ARNs are paths without an account (PERM-17).
 
-    AWS chooses the ids in them, so it reaches every API of the region; API keys are made only for
-    a service that has some.
+    AWS chooses the ids in them, so they reach every API of the region. A GET of API keys may read
+    their values, so only those commands get it that look for keys.
     """
+    paths = dict.fromkeys(_API_PATHS[method] if set(verbs) - {"keys", "invoke"} else ())
+    if "invoke" in verbs and method == "GET":
+        paths |= dict.fromkeys(("/apis", "/restapis"))
+    paths |= dict.fromkeys(_key_paths(settings, method, set(verbs)))
+    prefix = f"arn:{settings.partition}:apigateway:{settings.region}::"
+    return Scope(_API_SIDS.get(method, "Apis"), tuple(f"{prefix}{path}" for path in paths))
 
-    def make(settings: Settings) -> Scope:
-        every = dict.fromkeys((*paths, *_KEYS) if settings.auth == "key" else paths)
-        prefix = f"arn:{settings.partition}:apigateway:{settings.region}::"
-        return Scope(sid, tuple(f"{prefix}{path}" for path in every))
 
-    return make
+def _key_paths(settings: Settings, method: str, verbs: set[str]) -> Collection[str]:
+    """Return the paths of usage plans and API keys that commands need.
+
+    `up` and `down` delete what is left of a service that asked for keys before. Others see by its
+    usage plan that there is something left, and look at no key.
+    """
+    if "keys" in verbs or settings.auth == "key" and verbs - {"invoke"}:
+        return _KEY_PATHS[method]
+    if verbs & {"up", "down"} and method != "POST":
+        return _KEY_PATHS[method]
+    return ("/usageplans",) if method == "GET" and verbs & _PLANNING else ()
 
 
 def _alarms(settings: Settings) -> Scope:
@@ -131,11 +148,27 @@ def _topics(settings: Settings) -> Scope:
 
 
 def _calls(settings: Settings) -> Scope:
-    return Scope("Calls", (settings.arn("execute-api", "*"),))
+    stage = "live" if settings.api == "rest" else "$default"
+    return Scope("Calls", (settings.arn("execute-api", f"*/{stage}/POST/"),))
 
 
-_KEYS = ("/apikeys", "/apikeys/*", "/usageplans", "/usageplans/*")
+_API_SIDS = {"GET": "ReadApis", "POST": "MakeApis", "PUT": "PutApis"}
+_PLANNING = {"plan", "check", "status"}
 _EVERY_API = ("/apis", "/apis/*", "/restapis", "/restapis/*")
+_API_PATHS = {
+    "GET": (*_EVERY_API, "/account"),
+    "POST": (*_EVERY_API, "/tags/*"),
+    "PUT": ("/restapis/*", "/tags/*"),
+    "PATCH": ("/apis/*", "/restapis/*"),
+    "DELETE": ("/apis/*", "/restapis/*"),
+}
+_KEY_PATHS = {
+    "GET": ("/apikeys", "/apikeys/*", "/usageplans", "/usageplans/*"),
+    "POST": ("/apikeys", "/usageplans", "/usageplans/*", "/tags/*"),
+    "PUT": (),
+    "PATCH": ("/usageplans/*",),
+    "DELETE": ("/apikeys/*", "/usageplans/*"),
+}
 _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "s3": _bucket,
     "ecr": _repository,
@@ -149,11 +182,6 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "lambda:PutProvisionedConcurrencyConfig": _versions,
     "lambda:DeleteProvisionedConcurrencyConfig": _versions,
     "states": _workflow,
-    # Keys of a service that had some are looked for and deleted all the same.
-    "apigateway": _apis("Apis", "/apis/*", "/restapis/*", "/apikeys/*", "/usageplans/*"),
-    "apigateway:GET": _apis("ReadApis", *_EVERY_API, "/account", *_KEYS),
-    "apigateway:POST": _apis("MakeApis", *_EVERY_API, "/tags/*"),
-    "apigateway:PUT": _apis("PutApis", "/restapis/*", "/tags/*"),
     "sns": _topics,
     "cloudwatch": _alarms,
     "cloudwatch:DescribeAlarms": _every_alarm,
@@ -163,5 +191,5 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
 
 def is_known(action: str) -> bool:
     """Tell whether an action or its service has a line here."""
-    lines = {*_SCOPES, *UNSCOPED, *_GLOBAL}
+    lines = {*_SCOPES, *UNSCOPED, *_GLOBAL, *(f"apigateway:{method}" for method in _API_PATHS)}
     return not lines.isdisjoint({action, action.partition(":")[0]})

@@ -298,8 +298,8 @@ def _problems(status: Status) -> Iterator[Problem]:
     if release is None:
         yield Problem("the live workflow is no release", "python -m deployer plan")
     elif release.canary:
-        text = f"release {release.number} is a canary: make it live, or take it away"
-        yield Problem(text, "python -m deployer promote (or rollback)")
+        text = f"release {release.number} is a canary: make it live, or take it away by rollback"
+        yield Problem(text, "python -m deployer promote")
     if status.comparison.outside:
         text = f"changed outside: {', '.join(status.comparison.outside)}"
         yield Problem(text, "python -m deployer plan")
@@ -309,7 +309,7 @@ def _broken(status: Status) -> Iterator[Problem]:
     for model in status.models:
         if model.live is None:
             text = f"{model.name}: the function version that is live is gone"
-            yield Problem(text, "python -m deployer rollback")
+            yield Problem(text, "python -m deployer up")
     if status.url is None:
         yield Problem("there is no API, or more than one", "python -m deployer plan")
     if isinstance(status.alarms, list) and status.alarms:
@@ -326,6 +326,9 @@ def _failing(status: Status) -> Iterator[Problem]:
     if failing:
         text = f"requests failed: {', '.join(failing.values())}"
         yield Problem(text, f"{_ERRORS} {' '.join(failing)} --since 1h")
+    if status.metrics and status.metrics.server_errors:
+        counts = f"{status.metrics.server_errors:,} of {status.metrics.requests:,}"
+        yield Problem(f"answered with 5xx: {counts}", f"{_ERRORS} api --since 1h")
     if status.metrics and status.metrics.failed:
         counts = f"{status.metrics.failed:,} of {status.metrics.executions:,}"
         text = f"executions failed: {counts}"

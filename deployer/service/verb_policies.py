@@ -81,7 +81,8 @@ def policies(settings: Settings, verb: str | None = None) -> list[Document]:
     Args:
         settings: located in an account and a region; the account may be "*".
     """
-    verbs = list(VERBS.values()) if verb is None else [VERBS[verb]]
+    names = tuple(VERBS) if verb is None else (verb,)
+    verbs = [VERBS[name] for name in names]
     actions = {action for one in verbs for action in one.actions} - _needless(settings)
     if settings.auth == "iam" and verb in (None, "invoke", "up"):
         actions.add("execute-api:Invoke")  # PERM-12; `up` proves that it may call
@@ -91,7 +92,7 @@ def policies(settings: Settings, verb: str | None = None) -> list[Document]:
         for kind in one.kinds
         if PASS_ROLE in one.actions and kind.passed_to
     }
-    return _split(_statements(settings, actions, services))
+    return _split(_statements(settings, actions, services, names))
 
 
 def _needless(settings: Settings) -> set[str]:
@@ -109,12 +110,15 @@ def _needless(settings: Settings) -> set[str]:
 
 
 def _statements(
-    settings: Settings, actions: Collection[str], services: Collection[str]
+    settings: Settings,
+    actions: Collection[str],
+    services: Collection[str],
+    verbs: Collection[str],
 ) -> list[dict[str, Any]]:
     """Return one statement for each scope, in the order of their names."""
     scopes: dict[str, tuple[Scope, list[str]]] = {}
     for action in sorted(actions):
-        found = scope(settings, action, actions)
+        found = scope(settings, action, actions, verbs)
         scopes.setdefault(found.sid, (found, []))[1].append(action)
     for service in services:
         found = passing(settings, service)

@@ -225,6 +225,8 @@ def test_a_token_of_the_issuer_is_let_in(world: World, claims: dict[str, Any]) -
         ({"later": {"exp": -1}}, "the token has expired"),
         ({"exp": None}, "the token's times"),
         ({"exp": "tomorrow"}, "the token's times"),
+        ({"exp": float("nan")}, "the token's times"),
+        ({"exp": float("inf")}, "the token's times"),
         ({"later": {"nbf": 600}}, "not valid yet (nbf)"),
         ({"later": {"iat": 600}}, "not valid yet (iat)"),
         ({"iss": "https://evil.example"}, "valid issuer"),

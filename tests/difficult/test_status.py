@@ -108,6 +108,8 @@ def test_a_rest_api_is_counted_by_its_own_names(service: Service) -> None:
     document = status(service).document()
     assert document["requests"] - before == 9
     assert (document["client_errors"], document["server_errors"]) == (2, 1)
+    problem = f"answered with 5xx: 1 of {document['requests']}"
+    assert commands(status(service))[problem] == "python -m deployer logs --errors api --since 1h"
 
 
 def test_cold_starts_are_counted_in_the_log(service: Service) -> None:
@@ -184,7 +186,9 @@ def test_a_canary_a_version_that_is_gone_and_no_api_are_problems(service: Servic
     service.up(canary=10, defaults=FunctionSettings(memory_mb=2048))
     found = status(service, defaults=FunctionSettings(memory_mb=2048))
     assert found.document()["release"]["canary"] == 10
-    assert list(commands(found)) == ["release 2 is a canary: make it live, or take it away"]
+    assert list(commands(found)) == [
+        "release 2 is a canary: make it live, or take it away by rollback"
+    ]
     aws = service.account.aws()
     aws.call("lambda", "delete_function", FunctionName=FOREST, Qualifier="2")
     (api,) = aws.pages("apigatewayv2", "get_apis", "Items")

@@ -92,6 +92,44 @@ def test_a_server_that_is_gone_is_a_kind_of_failure() -> None:
     assert found.percentile_ms(99) is None and found.histogram() == []
 
 
+def test_refusals_with_ids_of_their_own_are_one_kind() -> None:
+    ids = itertools.count()
+
+    class Api(Quiet):
+        def handle_any(self) -> None:
+            self.body()
+            headers = {"apigw-requestid": f"id{next(ids)}="}
+            self.answer(429, b'{"message": "Too Many Requests"}', headers)
+
+    with serve(Api) as url:
+        assert load(f"{url}/", 6).errors == {"answered HTTP 429: Too Many Requests": 6}
+
+
+def test_whoever_interrupts_does_not_wait_for_a_slow_service() -> None:
+    released, asked = threading.Event(), threading.Event()
+
+    class Api(Quiet):
+        def handle_any(self) -> None:
+            self.body()
+            asked.set()
+            released.wait(60)
+            self.answer(200, record(GOOD), {})
+
+    turns = itertools.count()
+
+    def interrupt() -> bool:
+        if next(turns):
+            asked.wait(30)
+            raise KeyboardInterrupt  # as the signal does in the main thread
+        return False
+
+    with serve(Api) as url:
+        with pytest.raises(KeyboardInterrupt):
+            measure(partial(Client, f"{url}/"), b"{}", 3, 2, interrupt)
+        assert not released.is_set()
+        released.set()
+
+
 def test_once_it_is_stopped_no_further_request_is_sent() -> None:
     sent: list[int] = []
 

@@ -64,6 +64,22 @@ def test_of_a_window_in_two_parts_counts_add_up_and_the_worse_percentile_is_show
     assert (model.p50_ms, model.p99_ms) == (5, 5)
 
 
+def test_the_window_lies_between_whole_minutes_so_that_it_is_one_period(
+    settings: Settings,
+) -> None:
+    """Cw-2: else the last seconds are a second value, and one slow request is the percentile."""
+    asked: list[dict[str, Any]] = []
+
+    def metrics(given: dict[str, Any]) -> dict[str, Any]:
+        asked.append(given)
+        return values(given)
+
+    read_metrics(answering(metrics, no_events), settings, ["churn"], None)
+    start, end = asked[0]["StartTime"], asked[0]["EndTime"]
+    assert (start.second, start.microsecond, (end - start).total_seconds()) == (0, 0, 3600)
+    assert asked[0]["MetricDataQueries"][0]["MetricStat"]["Period"] == 3600
+
+
 def test_pages_of_an_answer_are_put_together(settings: Settings) -> None:
     def metrics(given: dict[str, Any]) -> dict[str, Any]:
         if "NextToken" in given:

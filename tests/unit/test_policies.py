@@ -151,7 +151,10 @@ def test_signing_in_to_the_registry_is_for_an_engine_alone(settings: Settings) -
 
 
 def test_api_keys_are_for_services_that_have_some(settings: Settings) -> None:
-    assert "/apikeys" not in json.dumps(statements(policies(settings))["MakeApis"])
+    for verb in ("plan", "check", "status", "invoke", "releases"):
+        assert "/apikeys" not in json.dumps(policies(settings, verb)), verb
+    assert "/apikeys" not in json.dumps(statements(policies(settings, "up"))["MakeApis"])
+    assert "restapis" not in json.dumps(policies(settings, "keys"))
     keyed = policies(replace(settings, api="rest", auth="key"))
     assert "/usageplans/*" in json.dumps(keyed)
     assert [finding for document in keyed for finding in findings(document)] == []
@@ -168,7 +171,7 @@ def test_objects_beside_the_models_are_for_those_who_may_set_the_buckets_policy_
 
 
 def test_an_action_without_a_line_is_granted_in_the_region(settings: Settings) -> None:
-    found = scope(settings, "unheard:Of")
+    found = scope(settings, "unheard:Of", (), ("up",))
     assert (found.resources, is_known("unheard:Of")) == (("*",), False)
     assert found.condition == {"StringEquals": {"aws:RequestedRegion": "eu-central-1"}}
 
