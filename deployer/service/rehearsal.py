@@ -26,6 +26,8 @@ _TRUST_LIMIT = 2_048  # Iam-11
 _ACCESS_LOG_LIMIT = 3 * 1024  # bytes, Api-29
 # What answers hold besides what was sent, as far as a creation looks at it.
 _ANSWER = {
+    "Account": "000000000000",  # of the caller, whose partition is in a REST API's URL
+    "Arn": "arn:aws:iam::000000000000:user/rehearsal",
     "ApiId": "0000000000",
     "id": "0000000000",  # of a REST API, and of its deployment
     "cloudwatchRoleArn": "arn:aws:iam::000000000000:role/rehearsal",

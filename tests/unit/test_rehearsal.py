@@ -48,6 +48,23 @@ def test_what_is_shipped_is_within_all_limits(
     assert rehearse(aws, settings, resources.values()) == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"api": "rest"},
+        {"api": "rest", "auth": "key", "key_quota": "100 per week"},
+        {"auth": "jwt", "jwt_issuer": "https://issuer.example", "jwt_audience": ("a",)},
+        {"auth": "iam", "alarm_email": "ops@example.com"},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_what_settings_add_is_within_all_limits_and_needs_no_account(
+    aws: Aws, settings: Settings, changes: dict[str, Any]
+) -> None:
+    more = replace(settings, **changes)
+    assert rehearse(aws, more, declare.declare(more, load_release(more))) == []
+
+
 def test_a_region_that_is_newer_than_botocore_is_within_all_limits(settings: Settings) -> None:
     newer = replace(settings, region="ap-south-99")
     aws = Aws(region="ap-south-99", credentials=("a", "b"))
