@@ -180,6 +180,11 @@ def test_more_tokens_are_new_access() -> None:
     assert said("https://a.example", ("a",), ("read", "all")) == [
         "tokens with another scope are taken: all"
     ]
+    holders = ["holders of tokens of https://a.example for a may call it"]
+    signed = api(replace(SETTINGS, auth="iam"))
+    assert list(base.widens(signed.fields, base.fields)) == holders
+    assert list(base.widens(None, base.fields))[:1] == holders
+    assert list(base.widens(api(SETTINGS).fields, base.fields)) == []  # it was public before
     narrow = list(base.widens(api_with("https://a.example", ("a", "b"), ()).fields, base.fields))
     assert narrow == []
     public = "anyone who knows the URL may call POST /"

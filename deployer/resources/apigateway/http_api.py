@@ -232,7 +232,12 @@ class HttpApi(Api):
 def _taken_tokens(before: Fields | None, after: Fields) -> Iterator[str]:
     """Yield how a change of the authorizer lets more tokens in than were let in before it."""
     former, wanted = (before or {}).get("authorizer"), after["authorizer"]
-    if not former or not wanted:
+    if not wanted:
+        return
+    if not former:
+        if ((before or {}).get("route") or {}).get("authorization") != "NONE":
+            audience = ", ".join(wanted["audience"])
+            yield f"holders of tokens of {wanted['issuer']} for {audience} may call it"
         return
     if former["issuer"] != wanted["issuer"]:
         yield f"tokens of another issuer are taken: {wanted['issuer']}"
