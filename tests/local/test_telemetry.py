@@ -15,6 +15,7 @@ import pytest
 
 from deployer.local import process
 from deployer.local.access_log import Request, access_line
+from deployer.local.moto_backend.execution_log import ExecutionLog
 from deployer.local.moto_backend.metrics import MetricStore, Sample, Value
 from deployer.service.declare import access_log_format
 from tests.local.test_gateway import SAMPLE, send
@@ -137,6 +138,15 @@ def test_the_execution_log_has_the_errors_alone_as_its_level_says(
     assert all("input" not in event["details"] for event in events)
     times = [int(event["event_timestamp"]) for event in events]
     assert times == sorted(times) and abs(times[0] / 1000 - time.time()) < 3600
+
+
+def test_no_event_follows_the_end_of_an_execution() -> None:
+    log = ExecutionLog({"level": "ERROR"}, "arn")
+    for number, kind in enumerate(("TaskFailed", "ExecutionFailed", "LambdaFunctionFailed")):
+        moment = "2026-11-26T14:05:47.948Z"
+        event = {"id": number, "type": kind, "previous_event_id": 0, "event_timestamp": moment}
+        log.publish_history_log(event)
+    assert [event.document["type"] for event in log.events] == ["TaskFailed", "ExecutionFailed"]
 
 
 def test_what_a_line_of_an_access_log_has_no_value_for_is_a_dash() -> None:

@@ -9,6 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 
+_ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
+
+
 @dataclass(frozen=True)
 class LoggedEvent:
     """An event as Step Functions writes it; `seconds` are since 1970."""
@@ -44,6 +47,11 @@ class ExecutionLog:
         return bool(is_logging_enabled_for(self._level, history_event_type))
 
     def publish_history_log(self, history_log: Mapping[str, Any]) -> None:
+        """Take an event; none after the end, for in moto the other branches of a failed Parallel
+        go on.
+        """
+        if self.events and self.events[-1].document["type"] in _ENDS:
+            return
         time = str(history_log["event_timestamp"]).replace("Z", "+00:00")
         seconds = datetime.fromisoformat(time).timestamp()
         document = {
