@@ -120,7 +120,12 @@ class LocalError(DeployerError):
 
 
 class InvocationFailed(DeployerError):
-    """The deployed API gave no usable answer."""
+    """The deployed API gave no usable answer.
+
+    `kind`: what it did instead, without address and ids, so that equal failures can be counted.
+    """
+
+    kind = ""
 
 
 class LogsUnavailable(DeployerError):
@@ -179,13 +184,16 @@ _INVALID = {
     "SignatureDoesNotMatch",
     "AuthFailure",
 }
-_DENIED = {
+# What AWS's services call a call that the caller may not make.
+DENIED = {
     "AccessDenied",
     "AccessDeniedException",
     "403",
     "UnauthorizedOperation",
     "NotAuthorized",
     "ForbiddenException",
+    "AuthorizationError",  # of SNS
+    "AuthorizationErrorException",
 }
 # In each service's own words (GEN-3); LimitExceededException is a quota, not a throttle.
 THROTTLED = {
@@ -227,7 +235,7 @@ def advise(code: str, message: str, operation: str = "") -> str:
         return (
             f"AWS does not know these credentials; check AWS_PROFILE or --profile; {LOCAL_ADVICE}"
         )
-    if code in _DENIED:
+    if code in DENIED:
         return _denied_advice(message, operation)
     if code in THROTTLED:
         return (

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
+
+from deployer.report.values import local_time
 
 if TYPE_CHECKING:
     from deployer.service.listing import Difference, ListedRelease
@@ -31,14 +32,10 @@ def _title(release: ListedRelease) -> Text:
     title = Text(f"release {release.number}", style="bold")
     if release.live:
         title.append(", live", style="bold green")
-    title.append(f"  {_local_time(release.created)}", style="not bold")
+    title.append(f"  {local_time(release.created)}", style="not bold")
     if release.title:
         title.append(f"  {release.title}", style="not bold")
     return title
-
-
-def _local_time(time: datetime) -> str:
-    return time.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _lines(release: ListedRelease) -> Iterator[Text]:

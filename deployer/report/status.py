@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from deployer.report.values import duration_text
+from deployer.report.values import duration_text, local_time
 
 if TYPE_CHECKING:
     from deployer.service.metrics import ModelMetrics
@@ -95,7 +95,9 @@ def _release(status: Status, now: datetime) -> str:
     if release is None:
         return "none: the live workflow was changed outside, or by an earlier version of this tool"
     provenance = release.provenance
-    parts = [f"{release.number}, since {_time(release.created)} ({_ago(now - release.created)})"]
+    parts = [
+        f"{release.number}, since {local_time(release.created)} ({_ago(now - release.created)})"
+    ]
     if release.canary:
         beside = f"release {provenance.beside}" if provenance.beside else "the former one"
         parts.append(f"a canary: {release.canary.percent} % of the requests, beside {beside}")
@@ -106,10 +108,6 @@ def _release(status: Status, now: datetime) -> str:
     if provenance.commit:
         parts.append(f"commit {provenance.commit}{', changed' if provenance.changed else ''}")
     return ", ".join(parts)
-
-
-def _time(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _ago(passed: timedelta) -> str:
@@ -169,7 +167,7 @@ def _print_model(console: Console, model: ServedModel) -> None:
 
 
 def _since(model: ServedModel) -> str:
-    return _time(model.live.modified) if model.live else _UNKNOWN
+    return local_time(model.live.modified) if model.live else _UNKNOWN
 
 
 def _memory(model: ServedModel) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from datetime import datetime
 from os.path import commonprefix
 from typing import Any
 
@@ -70,6 +71,11 @@ def beginning(text: str, room: int) -> str:
     """Return a text, or its beginning if it has more than `room` characters."""
     room = max(room, _LEAST_ROOM)
     return text if len(text) <= room else f"{text[: room - len(_CUT)]}{_CUT}"
+
+
+def local_time(moment: datetime) -> str:
+    """Return a time to the minute, where this machine is."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def duration_text(milliseconds: float | None) -> str:

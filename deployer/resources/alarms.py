@@ -9,12 +9,11 @@ from typing import Annotated, Any, TypedDict
 from deployer.aws.access import Aws
 from deployer.engine.compare import tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
-from deployer.errors import AwsError
+from deployer.errors import DENIED, AwsError
 from deployer.resources.base import Owned, Ownership, Resource, Tags
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
 _MOST_DELETED = 100  # by one call
-_DENIED = ("AccessDenied", "AccessDeniedException")
 
 
 def _pairs(dimensions: Mapping[str, str]) -> list[dict[str, str]]:
@@ -77,7 +76,7 @@ class OwnedAlarms(Owned):
         try:
             found = self.read_all(aws, ())
         except AwsError as error:
-            if error.code in _DENIED:
+            if error.code in DENIED:
                 return None
             raise
         return State({"alarms": found}) if found else None

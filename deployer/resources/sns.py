@@ -8,11 +8,10 @@ from typing import Any, ClassVar, TypedDict
 from deployer.aws.access import Aws
 from deployer.engine.compare import tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
-from deployer.errors import AwsError
+from deployer.errors import DENIED, AwsError
 from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
 
 _ABSENT = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
-_DENIED = ("AuthorizationError", "AuthorizationErrorException", "AccessDenied")
 _PENDING = ("PendingConfirmation", "Deleted")
 
 
@@ -44,7 +43,7 @@ class OwnedTopic(Owned):
         try:
             tags = self.tags(aws)
         except AwsError as error:
-            if error.code in _DENIED:
+            if error.code in DENIED:
                 return None
             raise
         return None if tags is None else State({})

@@ -180,18 +180,22 @@ class Client:
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise InvocationFailed(
-                f"{self.url} gave no answer: {type(error).__name__} {error}".rstrip()
-            ) from error
+            text = f"gave no answer: {type(error).__name__} {error}".rstrip()
+            raise self._failed(text) from error
         seconds = self._clock() - started
         record = _record(response.status, response.getheader(REQUEST_ID), content)
         names = (REQUEST_ID, "apigw-requestid", "x-amzn-requestid")
         request = next(filter(None, map(response.getheader, names)), None)
         if record is None:
             reason = _described(response.getheader("www-authenticate"))
-            text = f"HTTP {response.status}: {_message(content)}{reason}{_named(request)}"
-            raise InvocationFailed(f"{self.url} answered {text}", _advice(response.status))
+            text = f"answered HTTP {response.status}: {_message(content)}{reason}"
+            raise self._failed(text, _named(request), _advice(response.status))
         return Answer(record, seconds, response.status, request)
+
+    def _failed(self, kind: str, named: str = "", advice: str = "") -> InvocationFailed:
+        error = InvocationFailed(f"{self.url} {kind}{named}", advice)
+        error.kind = kind
+        return error
 
 
 def _record(status: int, request_id: str | None, content: bytes) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
 from collections import Counter
@@ -21,7 +20,6 @@ from deployer.service.invoke import Answer, Client
 from deployer.service.metrics import cold_starts as count_starts
 
 _BINS = 10  # of the histogram
-_REQUEST = re.compile(r" \(request [^)]*\)")  # in messages, which count by their kind
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ def _outcome(client: Client, body: bytes) -> Answer | str:
     try:
         return client.post(body)
     except InvocationFailed as error:
-        return _REQUEST.sub("", error.message.removeprefix(client.url)).strip()
+        return error.kind
 
 
 def _count(load: Load, outcome: Answer | str) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from deployer.aws.access import Aws, Tell
-from deployer.errors import AwsError, LogsUnavailable
+from deployer.errors import DENIED, AwsError, LogsUnavailable
 from deployer.project.settings import Settings
 from deployer.service.log_lines import Event
 from deployer.service.release import declared_names
@@ -21,7 +21,6 @@ from deployer.service.releases import functions_of, workflow_of
 
 VENDED = ("workflow", "api")
 _ABSENT = ("ResourceNotFoundException",)
-DENIED = ("AccessDeniedException", "AccessDenied")
 _SINCE = re.compile(r"(\d+)(s|m|h|d|w)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # Lines arrive late (Logs-9), and streams do not wait for each other.

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from deployer.aws.access import Aws
-from deployer.errors import AwsError
+from deployer.errors import DENIED, AwsError
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.apis import ApiMetrics
 
@@ -195,7 +195,7 @@ def cold_starts(
                 ("ResourceNotFoundException",), "logs", "filter_log_events", **parameters
             )
         except AwsError as error:
-            if error.code != "AccessDeniedException":
+            if error.code not in DENIED:
                 raise
             return None
         if page is None:

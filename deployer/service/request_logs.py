@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from deployer.aws.access import Aws, tell_nobody
-from deployer.errors import AwsError, LogsUnavailable
+from deployer.errors import DENIED, AwsError, LogsUnavailable
 from deployer.project.settings import Settings
 from deployer.resources.base import Ownership
 from deployer.resources.logs import group_tags, listed
 from deployer.service.log_lines import Event, execution_name, invocations, named_in_causes
-from deployer.service.logs import DENIED, VENDED, Reader, Source
+from deployer.service.logs import VENDED, Reader, Source
 
 # What API Gateway, Step Functions and Lambda give for ids, and ARNs of executions.
 _ID = re.compile(r"[\w.:/+=-]{1,256}")

@@ -13,6 +13,7 @@ from deployer.service.alarms import ALARMS, FILTER, TOPIC
 from tests.support.clock import Clock
 from tests.support.deployments import Service
 from tests.support.troubles import Always, Script
+from tests.support.watching import put_alarm, put_values
 from tests.support.wire import Answer, Call, Forward, broken
 
 ON: dict[str, Any] = {"alarm_email": "ops@example.com"}
@@ -117,18 +118,7 @@ def test_one_alarm_is_changed_and_one_deleted_behind_our_back(service: Service) 
 def test_the_alarms_of_a_model_that_is_gone_go_and_those_of_others_stay(service: Service) -> None:
     service.up(**ON)
     aws = service.account.aws()
-    aws.call(
-        "cloudwatch",
-        "put_metric_alarm",
-        AlarmName="inference-dev-mine",
-        MetricName="Errors",
-        Namespace="AWS/Lambda",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-    )
+    put_alarm(aws, "inference-dev-mine")
     tags = [{"Key": key, "Value": value} for key, value in service.settings.tags.items()]
     stale = {**alarms(service)["random-forest-slow"], "AlarmName": "inference-dev-former-slow"}
     names = ("AlarmName", "MetricName", "Namespace", "ExtendedStatistic", "Period", "Threshold")
@@ -240,13 +230,7 @@ def test_what_counts_rings_and_a_failed_task_in_the_log_counts(service: Service)
         "OK",
         "INSUFFICIENT_DATA",
     }
-    datum = {
-        "MetricName": "Throttles",
-        "Dimensions": [{"Name": name, "Value": value} for name, value in FOREST.items()],
-        "Timestamp": datetime.now(timezone.utc),
-        "Value": 1,
-    }
-    aws.call("cloudwatch", "put_metric_data", Namespace="AWS/Lambda", MetricData=[datum])
+    put_values(aws, "AWS/Lambda", FOREST, Throttles=[1])
     group = {"logGroupName": "/aws/vendedlogs/states/inference-dev", "logStreamName": "one"}
     aws.call("logs", "create_log_stream", **group)
     now = int(datetime.now(timezone.utc).timestamp() * 1000)

@@ -17,6 +17,7 @@ from deployer.service.status import Status, read_status
 from tests.support.deployments import Service
 from tests.support.serial import SerialExecutor
 from tests.support.troubles import Always
+from tests.support.watching import put_alarm, put_values
 from tests.support.wire import Account
 
 FOREST = "inference-dev-random-forest"
@@ -31,20 +32,7 @@ def status(service: Service, **overrides: Any) -> Status:
 def count(
     service: Service, namespace: str, own: dict[str, str], **numbers: Sequence[float]
 ) -> None:
-    """Put values of metrics into CloudWatch, which AWS's services do themselves."""
-    data = [
-        {
-            "MetricName": name,
-            "Dimensions": [{"Name": one, "Value": text} for one, text in own.items()],
-            "Timestamp": datetime.now(timezone.utc),
-            "Value": number,
-        }
-        for name in numbers
-        for number in numbers[name]
-    ]
-    service.account.aws().call(
-        "cloudwatch", "put_metric_data", Namespace=namespace, MetricData=data
-    )
+    put_values(service.account.aws(), namespace, own, **numbers)
 
 
 def commands(found: Status) -> dict[str, str]:
@@ -217,18 +205,7 @@ def test_an_alarm_that_rings_is_a_problem(service: Service) -> None:
     service.up()
     aws = service.account.aws()
     for name in ("inference-dev-mine", "other-alarm"):
-        aws.call(
-            "cloudwatch",
-            "put_metric_alarm",
-            AlarmName=name,
-            MetricName="Errors",
-            Namespace="AWS/Lambda",
-            Statistic="Sum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=1,
-            ComparisonOperator="GreaterThanThreshold",
-        )
+        put_alarm(aws, name)
     assert status(service).document()["alarms"] == []
     count(service, "AWS/Lambda", {}, Errors=[3])
     found = status(service)

@@ -32,6 +32,7 @@ from deployer.images.layers import LAYER_TYPE, Blob, BuiltImage
 from deployer.local import process
 from tests.support import auth_probes, rest_probes
 from tests.support.accounts import connect, reset
+from tests.support.watching import put_alarm, put_values
 
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("local moto_mends")
@@ -686,49 +687,36 @@ def counts_lines_that_a_metric_filter_matches(aws: Aws) -> bool:
     return bool(answer["MetricDataResults"][0]["Values"] == [2])
 
 
+def watched(aws: Aws, **missing: str) -> None:
+    """Put alarms of a metric, by name with what is to be made of missing data."""
+    for name, treatment in missing.items():
+        put_alarm(
+            aws,
+            name,
+            Namespace="Probe",
+            MetricName="n",
+            Statistic="Maximum",
+            Threshold=5,
+            TreatMissingData=treatment,
+        )
+
+
 def evaluates_alarms(aws: Aws) -> bool:
     def states() -> list[str]:
         alarms = aws.pages("cloudwatch", "describe_alarms", "MetricAlarms")
         return [alarm["StateValue"] for alarm in alarms]
 
-    for number, missing in enumerate(("missing", "notBreaching", "breaching")):
-        aws.call(
-            "cloudwatch",
-            "put_metric_alarm",
-            AlarmName=f"probe{number}",
-            Namespace="Probe",
-            MetricName="number",
-            Statistic="Maximum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=5,
-            ComparisonOperator="GreaterThanThreshold",
-            TreatMissingData=missing,
-        )
+    watched(aws, probe0="missing", probe1="notBreaching", probe2="breaching")
     before = states()
-    datum = {"MetricName": "number", "Timestamp": datetime.now(timezone.utc), "Value": 5.5}
-    aws.call("cloudwatch", "put_metric_data", Namespace="Probe", MetricData=[datum])
+    put_values(aws, "Probe", {}, n=[5.5])
     return (before, states()) == (["INSUFFICIENT_DATA", "OK", "ALARM"], ["ALARM"] * 3)
 
 
 def lists_alarms_by_prefix_and_state(aws: Aws) -> bool:
-    for name, missing in (("probe-quiet", "notBreaching"), ("probe-loud", "breaching")):
-        aws.call(
-            "cloudwatch",
-            "put_metric_alarm",
-            AlarmName=name,
-            Namespace="Probe",
-            MetricName="number",
-            Statistic="Maximum",
-            Period=60,
-            EvaluationPeriods=1,
-            Threshold=5,
-            ComparisonOperator="GreaterThanThreshold",
-            TreatMissingData=missing,
-        )
+    watched(aws, probe_quiet="notBreaching", probe_loud="breaching")
     given = {"AlarmNamePrefix": "probe", "StateValue": "ALARM"}
     listed = aws.call("cloudwatch", "describe_alarms", **given)["MetricAlarms"]
-    return [alarm["AlarmName"] for alarm in listed] == ["probe-loud"]
+    return [alarm["AlarmName"] for alarm in listed] == ["probe_loud"]
 
 
 def merges_the_streams_of_a_group(aws: Aws) -> bool:

@@ -49,7 +49,6 @@ LAYERS = [
         "report.initialized",
         "report.layout",
         "report.releases",
-        "report.values",
         "report.results",
         "service.up",
         "service.down",
@@ -59,6 +58,7 @@ LAYERS = [
     },
     {"service.verb_policies", "service.github"},
     {"service.scopes"},
+    {"report.values"},
     {"service.initializing"},
     {"service.traces"},
     {"service.adding", "service.keys", "service.listing"}
