@@ -13,14 +13,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.local.answers import Answer, Environ, answer_json, message
+from deployer.local.answers import Answer, Environ, message, refused, speaks_xml
 
 # AWS's headers have a few hundred characters. The patterns below would take too long on many more.
 _MAX_AUTHORIZATION = 2000
 _HEADER_KEY = re.compile(r"Credential=([^/,\s]+)/")
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]*/([^/,\s]*)/([a-z0-9-]+)/")
 _PRESIGNED_KEY = re.compile(r"(?:^|&)(?:X-Amz-Credential|AWSAccessKeyId)=([^&/%]+)")
-_XML_SERVICES = ("s3", "sts", "iam")
 
 
 @dataclass(frozen=True)
@@ -82,17 +81,11 @@ def _authorization(environ: Mapping[str, Any]) -> str:
 
 
 def _refuse_key(environ: Environ) -> Answer:
-    """Refuse in the words and the shape of the requested service: every AWS client reads these."""
-    text = (
-        "The security token included in the request is invalid: python -m deployer env "
-        "--local prints the right one."
-    )
     _, service = credential_scope(environ)
-    if service in _XML_SERVICES:
-        code = "InvalidAccessKeyId" if service == "s3" else "InvalidClientTokenId"
-        error = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>"
-        document = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
-        return 403, {"Content-Type": "text/xml"}, document.encode()
-    code = "UnrecognizedClientException"
-    body = {"__type": code, "message": text, "Message": text}
-    return answer_json(403, body, {"X-Amzn-ErrorType": code})
+    code = "InvalidClientTokenId" if speaks_xml(service) else "UnrecognizedClientException"
+    return refused(
+        service,
+        "InvalidAccessKeyId" if service == "s3" else code,
+        "The security token included in the request is invalid: python -m deployer env "
+        "--local prints the right one.",
+    )

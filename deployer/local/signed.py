@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
-from xml.sax.saxutils import escape
 
-from deployer.local.answers import Answer, Environ, answer_json, read_body
+from deployer.local.answers import Answer, Environ, read_body, refused, speaks_xml
 from deployer.local.guard import credential_scope
 from deployer.local.process import ACCOUNT
 
-_XML_SERVICES = ("s3", "sts", "iam", "sns", "sqs", "cloudformation")
 _INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations$")
 # IAM's prefix, where it is not the service's name in signatures.
 _PREFIXES = {"monitoring": "cloudwatch"}
@@ -78,10 +76,5 @@ def _of_s3(environ: Environ) -> Asked:
 def refusal(environ: Environ, text: str) -> Answer:
     """Return AWS's answer to a request that IAM refuses."""
     _, service = credential_scope(environ)
-    if service not in _XML_SERVICES:
-        code = "AccessDeniedException"
-        body = {"__type": code, "message": text, "Message": text}
-        return answer_json(403, body, {"X-Amzn-ErrorType": code})
-    error = f"<Error><Code>AccessDenied</Code><Message>{escape(text)}</Message></Error>"
-    document = error if service == "s3" else f"<ErrorResponse>{error}</ErrorResponse>"
-    return 403, {"Content-Type": "text/xml"}, document.encode()
+    code = "AccessDenied" if speaks_xml(service) else "AccessDeniedException"
+    return refused(service, code, text)
