@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -137,8 +137,8 @@ def measure(
     begun = clock()
     pool = ThreadPoolExecutor(concurrency, thread_name_prefix="load")
     try:
-        for future in [pool.submit(send) for _ in range(concurrency)]:
-            future.result()
+        for future in as_completed([pool.submit(send) for _ in range(concurrency)]):
+            future.result()  # what one thread raises ends the wait for all
     finally:
         pool.shutdown(wait=False)  # whoever interrupts waits for no answer of a slow service
     load.seconds = clock() - begun
