@@ -1,5 +1,5 @@
 # make up      train, deploy into the local AWS, and ask for three predictions
-# make test    run the tests; TESTS=all make test runs every case of the exhaustive ones
+# make test    run the tests; TESTS=all make test runs those that take long too, as .ci/run does
 # make down    delete everything and end the local AWS
 #
 # For a change of the code:

@@ -43,6 +43,7 @@ def test_a_sound_project_has_no_findings_and_needs_no_credentials(project: Path)
     assert (warned in result.stderr) == (sys.version_info < (3, 12))
 
 
+@pytest.mark.slow
 def test_check_imports_no_scikit_learn_and_collects_garbage_once_all_is_imported(
     project: Path,
 ) -> None:
@@ -79,6 +80,7 @@ def test_every_finding_is_told_at_once(project: Path) -> None:
     assert lines[-1] == f"check: {len(lines) - 1} findings"
 
 
+@pytest.mark.slow
 def test_a_handler_that_predicts_otherwise_than_its_models_is_a_finding(project: Path) -> None:
     edit(
         project / "lambda_src" / "fast" / "linear.py",

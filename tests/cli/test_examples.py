@@ -160,6 +160,7 @@ joblib.dump(model, "models/linear_regression.joblib")
     )
 
 
+@pytest.mark.slow
 def test_the_memory_that_a_model_needs_is_held_against_the_setting(project: Path) -> None:
     with (project / "setup.cfg").open("a") as file:
         file.write("\n[deployer:random_forest]\nmemory_mb = 128\n")

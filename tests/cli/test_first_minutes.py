@@ -30,6 +30,7 @@ def program(path: Path, text: str) -> str:
     return f"./{path.name}"
 
 
+@pytest.mark.slow
 def test_half_an_environment_is_completed_by_the_next_run(folder: Path) -> None:
     """Debian without python3-venv makes an environment without pip, and fails."""
     python = program(

@@ -1,6 +1,6 @@
 """The wheel in an environment of its own: init, up, check, invoke and down by what it installed.
 
-The example is minimal by default, and each one with TESTS=all.
+The example is minimal by default, and each one with TESTS=every.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def steps(workflow: Path) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES if WHOLE else ["minimal"])
 def test_an_installed_wheel_begins_a_project_that_its_workflow_deploys(
     example: str, environment: dict[str, str], folder: Path

@@ -66,6 +66,7 @@ def test_local_commands_read_nothing_of_the_users_configuration(deployed: Path, 
     deployer(deployed, "invoke", "--sample", "--local", environment=BROKEN[kind])
 
 
+@pytest.mark.slow
 def test_a_process_reads_nothing_of_the_users_configuration_either(deployed: Path) -> None:
     """From the first import on, with everything broken at once."""
     everything = {name: value for kind in BROKEN.values() for name, value in kind.items()}
@@ -81,6 +82,7 @@ def test_the_users_training_program_sees_the_users_configuration(live: Path) -> 
     assert "AWS_PROFILE=mine" in ran.err and "HTTPS_PROXY=http://proxy.example" in ran.err
 
 
+@pytest.mark.slow
 def test_a_silent_local_aws_is_told_kept_and_can_be_ended(project: Path) -> None:
     server = process.start(project)
     deployer(project, "up", "--local", "--no-proof")
@@ -116,6 +118,7 @@ def test_reading_verbs_start_no_server(project: Path) -> None:
     assert not (project / ".deployer").exists()
 
 
+@pytest.mark.slow
 def test_without_file_descriptors_the_local_aws_lives_on(project: Path) -> None:
     """Without descriptors it cannot read its record, and must not take the record for removed."""
     program = (
@@ -136,6 +139,7 @@ def test_without_file_descriptors_the_local_aws_lives_on(project: Path) -> None:
         process.force_stop(project)
 
 
+@pytest.mark.slow
 def test_five_versions_of_every_function_and_then_down(live: Path) -> None:
     """The local AWS once forgot the number of a version that an alias or a workflow still needs.
 
@@ -157,6 +161,7 @@ def test_a_manifest_that_names_other_files_has_none_of_them_read(project: Path) 
     assert "has changed" not in ran.err
 
 
+@pytest.mark.slow
 def test_a_reviewed_plan_is_applied_exactly_or_refused(deployed: Path) -> None:
     setup = deployed / "setup.cfg"
     before = setup.read_text()

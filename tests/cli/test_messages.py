@@ -68,6 +68,7 @@ def test_a_mistyped_command_gets_a_suggestion(project: Path, typed: str, meant: 
     assert re.search(rf"(?i)did you mean '?{meant}'?", ran.err)
 
 
+@pytest.mark.slow
 def test_hints_keep_where_and_with_what_the_command_was_typed(live: Path, tmp_path: Path) -> None:
     """Processes, because hints repeat how the command was started."""
     place = f"--service other --stage side --region eu-west-1 --project {live}"

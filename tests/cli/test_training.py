@@ -36,6 +36,7 @@ def test_a_folder_of_models_without_a_manifest_is_left_as_it_is(live: Path, name
     assert (models / name).read_bytes() == COLLEAGUES
 
 
+@pytest.mark.slow
 def test_a_models_folder_that_is_a_mount_point_is_trained_into(live: Path, tmp_path: Path) -> None:
     """A volume holds lost+found and cannot be renamed. A link stands for it here."""
     models, volume = live / "models", tmp_path / "volume"
@@ -48,6 +49,7 @@ def test_a_models_folder_that_is_a_mount_point_is_trained_into(live: Path, tmp_p
     assert len(deployer(live, "invoke", "--sample", "--local", "--json").json) == 3
 
 
+@pytest.mark.slow
 def test_live_models_are_replaced_by_training_only_when_that_is_asked_for(
     live: Path, retrain: Callable[[Path], None]
 ) -> None:

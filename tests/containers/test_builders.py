@@ -40,9 +40,10 @@ from tests.support.handlers import described
 from tests.support.made_zoo import made_zoo
 from tests.support.projects import ROOT
 
-pytestmark = pytest.mark.xdist_group(
-    "containers"
-)  # one worker has the engine, and makes its base once
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("containers"),
+]  # one worker has the engine, and makes its base once
 NAMES = ("linear_regression", "random_forest", "support_vector")
 KINDS = ("direct", "docker")
 

@@ -28,7 +28,10 @@ from tests.support.accounts import connect, keys, reset
 from tests.support.containers import unavailable
 from tests.support.emulator import running
 
-pytestmark = pytest.mark.xdist_group("containers")  # the worker that has the engine
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("containers"),
+]  # the worker that has the engine
 LIBRARIES = ("xgboost-cpu==3.0.5", "lightgbm==3.3.5", "catboost==1.2.10")
 NAMES = ("xgboost", "lightgbm", "catboost")
 SHIPPED = ("linear_regression", "random_forest", "support_vector")

@@ -3,7 +3,7 @@
 The runs are `up` into an empty account, `up` with one change of each kind, `up` that moves
 provisioned concurrency, and `down`. Only writing
 calls are counted: a run killed after a reading call leaves the same account as one killed after the
-write before it. By default every thirty-sixth writing call is tried; with TESTS=all, every one.
+write before it. By default every thirty-sixth writing call is tried; with TESTS=every, every one.
 """
 
 from __future__ import annotations

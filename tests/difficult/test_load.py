@@ -22,6 +22,8 @@ from tests.support.thinning import WHOLE
 from tests.support.troubles import Rates, Throttle, Unreliable
 from tests.support.wire import Account
 
+pytestmark = pytest.mark.slow
+
 FUNCTIONS = 200 if WHOLE else 30
 
 

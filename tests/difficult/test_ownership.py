@@ -396,7 +396,7 @@ def test_a_census_by_tags_that_is_not_allowed_is_said_and_no_failure(service: Se
 def test_two_runs_at_once_end_in_one_service(service: Service) -> None:
     """The other run does all of its work between two calls of ours; ours goes on with the result.
 
-    By default after every thirtieth writing call, with TESTS=all after every fifth.
+    By default after every thirtieth writing call, with TESTS=every after every fifth.
     """
     account = service.account
     service.up()

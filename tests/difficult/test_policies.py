@@ -16,6 +16,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deployer.engine.events import Note, StepFailed
 from deployer.errors import DeployerError
 from deployer.project.settings import FunctionSettings, load_settings
@@ -34,6 +36,8 @@ from tests.support.projects import ROOT
 from tests.support.serial import SerialExecutor
 from tests.support.thinning import WHOLE
 from tests.support.wire import Account
+
+pytestmark = pytest.mark.slow
 
 BOUNDARY = "arn:aws:iam::aws:policy/PowerUserAccess"
 LATER = timedelta(days=2)  # then what no kept release needs is deleted

@@ -411,6 +411,7 @@ def test_a_release_with_an_alias_stays(own: Service) -> None:
     assert not any("was not all deleted" in text for text in own.told)  # it is no failure
 
 
+@pytest.mark.slow
 def test_nothing_is_deleted_while_a_list_of_versions_lags(own: Service) -> None:
     """R-6: files and images would seem unused."""
     own.overrides = {"keep_releases": 2}

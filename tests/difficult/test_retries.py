@@ -2,7 +2,7 @@
 the error in AWS's words.
 
 TEST-n are the scripted answers of docs/aws-behaviours.md. By default each of the two tests that go
-through all of them takes one in seven, not the same ones; with TESTS=all, all.
+through all of them takes one in seven, not the same ones; with TESTS=every, all.
 """
 
 from __future__ import annotations

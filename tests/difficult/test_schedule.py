@@ -1,5 +1,5 @@
 """Every run ends well, and in the account of an undisturbed run, under all of AWS's difficulties
-at once, drawn from a seed: two seeds by default, ten with TESTS=all.
+at once, drawn from a seed: two seeds by default, ten with TESTS=every.
 """
 
 from __future__ import annotations

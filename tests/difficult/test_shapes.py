@@ -270,7 +270,7 @@ def deployed(service: Service) -> Service:
 )
 @given(seed=st.integers(0, 2**32))
 def test_no_shape_of_an_answer_shows_as_a_difference(deployed: Service, seed: int) -> None:
-    """By default twelve seeds, with TESTS=all a hundred."""
+    """By default twelve seeds, with TESTS=every a hundred."""
     deployed.account.troubles = [reshaped := Reshaped(random.Random(seed))]
     assert deployed.plan().effective == ()
     wanted = {name[1:] for name in vars(Reshaped) if re.match("_[A-Z]", name)}
@@ -278,7 +278,7 @@ def test_no_shape_of_an_answer_shows_as_a_difference(deployed: Service, seed: in
 
 
 def test_a_difference_shows_in_every_shape(deployed: Service) -> None:
-    """By default with four seeds, with TESTS=all with ten."""
+    """By default with four seeds, with TESTS=every with ten."""
     deployed.account.aws().call(
         "lambda",
         "update_function_configuration",

@@ -33,6 +33,7 @@ def changing(operation: str, change: Callable[[Any], Any]) -> Callable[..., Answ
     return trouble
 
 
+@pytest.mark.slow
 def test_an_up_whose_second_read_shows_something_else_is_not_settled(service: Service) -> None:
     """GEN-8: somebody else, or AWS, undoes a change at once."""
     undone = changing("DescribeStateMachine", lambda found: {**found, "name": "x", "type": "X"})

@@ -124,7 +124,16 @@ def step(command: str, place: Path, folder: Path) -> str:
     return ""
 
 
-@pytest.mark.parametrize("name", [*COPIED, *(EXAMPLES_OF_INIT if WHOLE else ("churn", "text"))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *COPIED,
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in (EXAMPLES_OF_INIT if WHOLE else ("churn", "text"))
+        ),
+    ],
+)
 def test_an_example_answers_as_its_readme_shows(
     name: str, live_empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,6 +183,7 @@ def bikes(tmp_path: Path) -> Iterator[Path]:
     process.force_stop(folder)
 
 
+@pytest.mark.slow
 def test_the_boosted_example_answers_as_its_readme_shows(
     environment: dict[str, str], bikes: Path
 ) -> None:

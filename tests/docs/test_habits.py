@@ -72,7 +72,7 @@ def test_every_step_of_ci_runs_a_command_that_exists() -> None:
             else:
                 check_command(step["run"])
     for target in re.findall(
-        r"^(?:TESTS=all )?make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE
+        r"^(?:TESTS=\S+ )?make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE
     ):
         assert target in TARGETS
 

@@ -18,6 +18,7 @@ from tests.support.projects import ROOT
 PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_whole_example_trains_a_model_that_is_in_order(project: Path) -> None:
     (program,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     subprocess.run([sys.executable, "-c", program], cwd=project, check=True)

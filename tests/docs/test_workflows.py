@@ -170,8 +170,8 @@ def map_answers(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "check"),
     [
-        ("choice", choice_answers),
-        ("two_stages", two_stages_answer),
+        pytest.param("choice", choice_answers, marks=pytest.mark.slow),
+        pytest.param("two_stages", two_stages_answer, marks=pytest.mark.slow),
         ("average", average_answers),
         ("map", map_answers),
     ],

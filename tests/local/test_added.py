@@ -17,6 +17,8 @@ from deployer.project.template import copy_template
 from tests.support.command_line import deployer
 from tests.support.made_elsewhere import MODELS, write
 
+pytestmark = pytest.mark.slow
+
 FURTHER = ("predict_proba", "score_samples")
 MEMBERS = {
     "predict": "predictions",

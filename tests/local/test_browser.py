@@ -17,6 +17,8 @@ from tests.support.accounts import connect
 from tests.support.processes import deployer
 from tests.support.stub import Quiet, serve
 
+pytestmark = pytest.mark.slow
+
 # Without the flags about the background, Chromium calls home at its start.
 FLAGS = [
     "--headless",

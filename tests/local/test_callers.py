@@ -10,7 +10,7 @@ from tests.support.command_line import deployer
 from tests.support.processes import Ran
 
 # Its test shares a server, so one worker runs them all.
-pytestmark = pytest.mark.xdist_group("local callers")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("local callers")]
 
 KEYED = {"DEPLOYER_API": "rest", "DEPLOYER_AUTH": "key", "DEPLOYER_KEY_QUOTA": "100 per week"}
 SIGNED = {"DEPLOYER_AUTH": "iam", "DEPLOYER_CORS_ORIGINS": "https://a.example"}

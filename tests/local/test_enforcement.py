@@ -112,6 +112,7 @@ def test_a_function_reads_only_what_its_role_allows(service: Enforced) -> None:
         assert "predictions" in answer, answer
 
 
+@pytest.mark.slow
 def test_a_function_whose_role_may_not_read_models_fails_in_its_init(service: Enforced) -> None:
     with policy(service, "functions", "models", None):
         answer = service.invoke()
@@ -120,6 +121,7 @@ def test_a_function_whose_role_may_not_read_models_fails_in_its_init(service: En
         assert (record["status"], record["error"]) == ("FAILED", "NoModelAnswered")
 
 
+@pytest.mark.slow
 def test_a_function_whose_role_may_not_log_leaves_no_lines(service: Enforced) -> None:
     """PERM-1: it answers all the same, as on AWS."""
     with policy(service, "functions", "logs", None):
@@ -170,6 +172,7 @@ def test_lambda_pulls_an_image_only_where_the_repository_allows_it(service: Enfo
     assert "predictions" in service.invoke()
 
 
+@pytest.mark.slow
 def test_a_later_up_without_the_option_enforces_nothing(service: Enforced) -> None:
     with policy(service, "functions", "models", None):
         assert "errorMessage" in service.invoke()

@@ -253,6 +253,7 @@ def test_memory_changed_behind_our_back_is_shown_and_put_right(deployed: Path) -
     deploy(deployed, "plan", "--local", "--exit-code")
 
 
+@pytest.mark.slow
 def test_an_edited_handler_is_live_only_after_the_next_up(deployed: Path) -> None:
     handler = deployed / "lambda_src" / "predict.py"
     source = handler.read_text()
@@ -307,6 +308,7 @@ def add_model(folder: Path) -> None:
     train(folder)
 
 
+@pytest.mark.slow
 def test_a_fourth_model_is_added_and_removed_again(
     deployed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +355,7 @@ def test_a_foreign_role_of_our_name_is_refused_by_name_and_left_alone(live: Path
     assert [role["RoleName"] for role in aws.call("iam", "list_roles")["Roles"]] == [name]
 
 
+@pytest.mark.slow
 def test_two_stages_live_side_by_side_and_down_takes_only_its_own(live: Path) -> None:
     first = deploy(live, "up", "--local").out.strip()
     second = deploy(live, "up", "--local", "--stage", "other").out.strip()
@@ -365,6 +368,7 @@ def test_two_stages_live_side_by_side_and_down_takes_only_its_own(live: Path) ->
     assert "no API of service" in deploy(live, "invoke", "--sample", "--local", code=1).err
 
 
+@pytest.mark.slow
 def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Path) -> None:
     """Without the proof, which starts a process for each function and is not the point here."""
     deploy(project, "up", "--local", "--no-proof")
@@ -413,6 +417,7 @@ def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     assert "nothing to delete" in deployer(project, "down", "--local", "--yes").err
 
 
+@pytest.mark.slow
 def test_up_trains_first_when_there_are_no_models(live: Path) -> None:
     shutil.rmtree(live / "models")
     ran = deploy(live, "up", "--local")

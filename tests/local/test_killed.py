@@ -25,7 +25,7 @@ from tests.support.stub import refusing, serve, slowing
 from tests.support.thinning import thinned
 
 # Its tests share a server, so one worker runs them all.
-pytestmark = pytest.mark.xdist_group("local killed")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("local killed")]
 
 
 def state_of(folder: Path) -> Any:
@@ -93,7 +93,7 @@ def started(project: Path) -> process.Server:
 def test_a_run_killed_at_any_moment_is_completed_by_the_next(
     project: Path, started: process.Server
 ) -> None:
-    """By default at three moments, with TESTS=all at eight."""
+    """By default at three moments, with TESTS=every at eight."""
     deployer(project, "up", "--local")
     undisturbed = state_of(project)
     command = [sys.executable, "-m", "deployer", "up", "--local"]

@@ -34,11 +34,12 @@ def written(service: Service, kind: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @kinds
 def test_requests_made_by_the_document_find_nothing(
     service: Service, kind: str, tmp_path: Path
 ) -> None:
-    """Few by default; with TESTS=all more, and every boundary of the schemas."""
+    """Few by default; with TESTS=every more, and every boundary of the schemas."""
     command = [sys.executable, "-c", "import schemathesis.cli; schemathesis.cli.schemathesis()"]
     command += ["run", str(written(service, kind, tmp_path)), "--url", service.urls[kind]]
     command += ["--exclude-checks", EXCLUDED[kind], "--seed", "1", "--generation-database", "none"]

@@ -19,6 +19,8 @@ from tests.support.handlers import FEATURES
 from tests.support.models import put_models
 from tests.support.projects import ROOT
 
+pytestmark = pytest.mark.slow
+
 TABLE = np.loadtxt(ROOT / "data" / "boston_housing.csv", delimiter=",", skiprows=1)
 X, PRICE = TABLE[:, :-1], TABLE[:, -1]
 LABELS = np.where(PRICE > 21, "dear", "cheap")

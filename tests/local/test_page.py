@@ -153,6 +153,7 @@ def predictions(service: Service, record: Mapping[str, Any]) -> Any:
     ).json
 
 
+@pytest.mark.slow
 @kinds
 def test_the_shown_curl_line_gets_the_same_answer(
     page: Page, service: Service, kind: str, tmp_path: Path
@@ -169,6 +170,7 @@ def test_the_shown_curl_line_gets_the_same_answer(
     assert by_curl[member] == by_page[member]
 
 
+@pytest.mark.slow
 @kinds
 def test_what_the_service_refuses_is_told_in_words(
     page: Page, service: Service, kind: str, tmp_path: Path
@@ -217,6 +219,7 @@ def test_the_page_works_by_keyboard_and_says_what_is_wrong(
     expect(page.get_by_label("URL", exact=True)).to_have_value(service.urls["rest"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"]
 )

@@ -68,6 +68,7 @@ def test_starts_at_the_same_time_end_in_one_server(folder: Path) -> None:
         assert len(set(pool.map(start, range(3)))) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_noticed_and_replaced(folder: Path) -> None:
     first = process.start(folder)
     os.kill(first.pid, signal.SIGKILL)
@@ -77,6 +78,7 @@ def test_a_killed_server_is_noticed_and_replaced(folder: Path) -> None:
     assert second.pid != first.pid and process.find(folder) == second
 
 
+@pytest.mark.slow
 def test_a_port_that_another_program_has_by_now_is_not_believed(folder: Path) -> None:
     class Other(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -124,6 +126,7 @@ def test_the_server_survives_the_session_that_started_it(folder: Path) -> None:
     assert server is not None and server.pid == pid
 
 
+@pytest.mark.slow
 def test_a_server_whose_record_is_gone_ends_by_itself(folder: Path) -> None:
     server = process.start(folder)
     (process.folder(folder) / "server.json").unlink()

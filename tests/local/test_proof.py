@@ -47,6 +47,7 @@ def test_a_release_that_answers_is_proved_and_switched_to(live: Path) -> None:
     assert "asking" not in deployer(live, *UP).err
 
 
+@pytest.mark.slow
 def test_a_release_that_answers_otherwise_leaves_the_live_one(live: Path) -> None:
     deployer(live, *UP)
     before = predictions(live)
@@ -74,6 +75,7 @@ def test_a_release_that_answers_otherwise_leaves_the_live_one(live: Path) -> Non
     assert json.loads(deployer(live, "plan", "--local", "--json").out)["changes"] == []
 
 
+@pytest.mark.slow
 def test_without_the_proof_a_release_that_fails_is_switched_to(live: Path) -> None:
     deployer(live, *UP)
     edit_handler(live, "raise RuntimeError('it is broken')")

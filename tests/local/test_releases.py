@@ -15,7 +15,7 @@ from tests.support.command_line import deployer
 from tests.support.projects import ROOT
 
 # The local AWS of `live` is shared, so one worker runs its tests.
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 PAGE = (ROOT / "docs" / "releases.md").read_text()
 SAMPLE = (ROOT / "samples" / "boston_housing.json").read_bytes()

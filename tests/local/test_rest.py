@@ -14,7 +14,7 @@ from tests.support.accounts import connect
 from tests.support.command_line import deployer
 
 # Its test shares a server, so one worker runs them all.
-pytestmark = pytest.mark.xdist_group("local rest")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("local rest")]
 
 REST = {"DEPLOYER_API": "rest"}
 

@@ -48,6 +48,7 @@ def post(url: str, request: Any) -> tuple[dict[str, Any], Any]:
         return json.load(response), response.headers
 
 
+@pytest.mark.slow
 def test_unlike_models_live_in_one_service(live: Path) -> None:
     put_models(live, MODELS)
     url = deployer(live, "up", "--local").out.splitlines()[-1]

@@ -32,7 +32,7 @@ from tests.support.models import put_models
 from tests.support.thinning import WHOLE
 
 # The local AWS of `live` is shared, so one worker runs its tests.
-pytestmark = pytest.mark.xdist_group("live")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
 
 NAMES = ("one", "other")
 RELEASES = 10 if WHOLE else 4
@@ -132,7 +132,7 @@ def settings_of(project: Path) -> Settings:
 
 
 def test_no_request_fails_and_none_mixes_releases_whatever_goes_live(live: Path) -> None:
-    """Four releases, with TESTS=all ten; then a canary, its promotion, and a rollback."""
+    """Four releases, with TESTS=every ten; then a canary, its promotion, and a rollback."""
     put_models(live, {name: (of_release(1), {"features": [{"name": "x"}]}) for name in NAMES})
     server = process.find(live)
     assert server is not None

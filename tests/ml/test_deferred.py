@@ -35,6 +35,7 @@ def animals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_every_kind_of_model_predicts_the_same_and_none_imports_all_of_scikit_learn(
     animals: Path,
 ) -> None:

@@ -167,7 +167,7 @@ def test_a_number_that_json_cannot_hold_is_the_models_failure(handler: ModuleTyp
 def test_every_estimator_is_answered_right_or_refused_with_a_reason(
     handler: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A census of scikit-learn. By default one estimator in ten; all with TESTS=all."""
+    """A census of scikit-learn. By default one estimator in ten; all with TESTS=every."""
     contract: Any = importlib.import_module("contract")
     census: dict[str, list[str]] = {"answered": [], "refused": [], "of other data": []}
     kinds = all_estimators(type_filter=["classifier", "regressor", "cluster", "transformer"])

@@ -17,6 +17,8 @@ from tests.support.made_zoo import check_zoo, checked, made_zoo
 from tests.support.projects import ROOT
 from tests.support.thinning import thinned
 
+pytestmark = pytest.mark.slow
+
 # setup.cfg names the first. All versions between the two were tried by hand.
 VERSIONS = ["1.5.2", "1.9.1"]
 
@@ -32,7 +34,7 @@ def test_every_kind_of_model_predicts_the_same(version: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("version", thinned(VERSIONS, every=1, first=len(VERSIONS)))
 def test_tables_and_texts_are_answered_the_same(version: str, tmp_path: Path) -> None:
-    """By default no version; both with TESTS=all."""
+    """By default no version; both with TESTS=every."""
     environment = {**os.environ, "PYTHONPATH": installed(version, tmp_path / "site")}
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", str(TABLES)]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)

@@ -75,7 +75,7 @@ def _pytest(arguments: list[str], checkout: Path, models: Path) -> tuple[int | N
 
     Programs that tests start import the checkout's code by PYTHONPATH.
     """
-    variables = {"TESTS": "all", "TRAINED_MODELS": str(models), "PYTHONPATH": str(checkout)}
+    variables = {"TESTS": "every", "TRAINED_MODELS": str(models), "PYTHONPATH": str(checkout)}
     log = checkout.with_suffix(".log")
     process = _CONTEXT.Process(target=run_pytest, args=(arguments, checkout, variables, log))
     process.start()

@@ -105,7 +105,7 @@ with Reporter(stderr_console(color=True)) as reporter:
 def test_twelve_threads_that_emit_at_once_all_come_to_an_end(tmp_path: Path) -> None:
     """In a terminal: with a lock of ours and one of rich's, it hung within thirty steps.
 
-    A hundred steps in each thread by default, a thousand with TESTS=all.
+    A hundred steps in each thread by default, a thousand with TESTS=every.
     """
     terminal = PseudoTerminal(tmp_path, sys.executable, "-c", STORM)
     assert terminal.end(100) == 0

@@ -38,7 +38,7 @@ def run(
 def checked() -> list[str]:
     """Return the models that `check_zoo` checks.
 
-    By default, one in five of those that numpy does not evaluate; all with TESTS=all.
+    By default, one in five of those that numpy does not evaluate; all with TESTS=every.
     """
     return [*zoo.KNOWN, *thinned(list(zoo.OTHERS), every=5)]
 

@@ -1,7 +1,10 @@
-"""Exhaustive tests run a fixed part of their cases by default, and all of them with TESTS=all.
+"""How much of the tests runs: the variable TESTS says it.
 
-.github/workflows/tests.yml sets TESTS=all once a week. A test that thins its cases says in its
-docstring how many run by default.
+    unset        what is fast: what `make test` runs
+    TESTS=all    also what takes long, marked `slow`: what .ci/run runs
+    TESTS=every  also every case of the exhaustive tests: what CI runs once a week
+
+An exhaustive test runs a fixed part of its cases unless all are wanted; its docstring says how many.
 """
 
 from __future__ import annotations
@@ -10,11 +13,14 @@ import os
 from collections.abc import Iterable
 from typing import TypeVar
 
-WHOLE = os.environ.get("TESTS") == "all"
+LEVELS = ("", "all", "every")
+LEVEL = LEVELS.index(os.environ.get("TESTS", ""))
+ALL = LEVEL >= 1
+WHOLE = LEVEL >= 2
 
 Case = TypeVar("Case")
 
 
 def thinned(cases: Iterable[Case], every: int, first: int = 0, whole: bool = WHOLE) -> list[Case]:
-    """Return one of every `every` cases, beginning with case `first`; with TESTS=all, all cases."""
+    """Return one of every `every` cases, beginning with case `first`; all if `whole`."""
     return list(cases) if whole else list(cases)[first::every]

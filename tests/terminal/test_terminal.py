@@ -40,9 +40,9 @@ def lines(terminal: Terminal) -> list[str]:
     return [line.rstrip() for line in terminal.text.splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize("columns", [120, 80])
+@pytest.mark.parametrize("columns", [pytest.param(120, marks=pytest.mark.slow), 80])
 def test_up_plan_and_down_end_every_time(folder: Path, columns: int) -> None:
-    """The journey once, or five times with TESTS=all: when several threads drew, most runs hung."""
+    """Once, or five times with TESTS=every: when several threads drew, most runs hung."""
     process.start(folder)
     assert deployer(folder, "down", "--local", "--yes", columns=columns).end() == 0
     kept = folder.parent / "kept"
@@ -84,6 +84,7 @@ def test_ctrl_c_in_the_first_second_is_one_line_and_130(folder: Path, command: s
         assert lines(terminal)[-1].endswith("interrupted") or pause_s < 0.1, terminal.text
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_question_ends_it_and_changes_nothing(folder: Path) -> None:
     process.start(folder)
     assert deployer(folder, "up", "--local", "--no-proof").end() == 0
@@ -101,6 +102,7 @@ def test_ctrl_c_at_the_question_ends_it_and_changes_nothing(folder: Path) -> Non
     assert terminal.end() == 0 and "Plan: no changes" in terminal.text
 
 
+@pytest.mark.slow
 def test_the_first_ctrl_c_while_something_is_written_finishes_what_runs(folder: Path) -> None:
     """Creating the repository takes some seconds here; the second Ctrl-C ends the run at once.
 
