@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import re
@@ -405,6 +406,24 @@ def test_the_same_file_again_changes_nothing_though_its_copy_is_saved_anew(
     before = picture(empty)
     assert "nothing was changed" in deployer(empty, "add", str(threaded), "--yes").err
     assert picture(empty) == before
+
+
+def test_the_same_file_again_changes_nothing_though_its_threads_add_in_another_order(
+    empty: Path, threaded: Path
+) -> None:
+    deployer(empty, "add", str(threaded), "--yes")
+    path = empty / "models" / "manifest.json"
+    text = path.read_text()
+    (value,) = manifest(empty)["models"]["threaded"]["example"]["answer"]["predictions"]
+    other = math.nextafter(value, math.inf)
+    assert text.count(repr(value)) == 1
+    path.write_text(text.replace(repr(value), repr(other)))
+    before = picture(empty)
+    assert "nothing was changed" in deployer(empty, "add", str(threaded), "--yes").err
+    assert picture(empty) == before
+    path.write_text(text.replace(repr(value), repr(value + 1)))
+    assert "nothing was changed" not in deployer(empty, "add", str(threaded), "--yes").err
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize("written", range(4))

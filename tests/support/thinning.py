@@ -4,7 +4,7 @@
     TESTS=all    also what takes long, marked `slow`: what .ci/run runs
     TESTS=every  also every case of the exhaustive tests: what CI runs once a week
 
-An exhaustive test runs a fixed part of its cases unless all are wanted; its docstring says how many.
+An exhaustive test runs a fixed part of its cases unless all are wanted; its docstring tells.
 """
 
 from __future__ import annotations
