@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @common
 @with_builder
 @adopting
+@click.option("--train", is_flag=True, help="Train first, as up --train does.")
 @click.option("--exit-code", is_flag=True, help="Exit with 3 if there are changes.")
 @click.option(
     "--full",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 def command(
     options: Options,
     adopt: bool,
+    train: bool,
     exit_code: bool,
     full: bool,
     markdown: bool,
@@ -77,12 +79,15 @@ def command(
     times = parsed_milliseconds(milliseconds)
     begun = time.monotonic()
     with session(options, "plan") as now, executor() as pool:
+        from deployer.project import training
         from deployer.service.plan_file import place_of, saved_plan, write_plan
         from deployer.service.release import read_release
         from deployer.service.up import plan_release
 
         if now.empty:
             now.emit(Note("no local AWS runs: this is the plan for an empty account"))
+        if train:
+            training.train(now.settings, now.emit, now.environment)
         settings = replace(now.settings, adopt=adopt)
         release = read_release(settings, now.emit, write=False)
         deployment = plan_release(now.aws, settings, release, pool, now.emit, empty=now.empty)

@@ -108,6 +108,6 @@ def test_the_workflow_of_a_new_project_installs_this_version() -> None:
     text = files[".github/workflows/deploy.yml"].decode()
     lines = [line for line in text.splitlines() if "run: python -m pip install" in line]
     named = [Requirement(shlex.split(line)[6]) for line in lines]
-    assert [requirement.name for requirement in named] == [DISTRIBUTION] * 2
-    assert [requirement.extras for requirement in named] == [{"local"}, set()]
+    assert [requirement.name for requirement in named] == [DISTRIBUTION] * 4
+    assert [requirement.extras for requirement in named] == [{"local"}, set(), set(), set()]
     assert {str(requirement.specifier) for requirement in named} == {f"=={deployer.__version__}"}

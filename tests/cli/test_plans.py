@@ -33,6 +33,14 @@ def test_a_first_plan_says_who_may_call_and_with_full_what_is_created(project: P
     assert "authorization" in full and "authorization" not in short
 
 
+def test_a_plan_trains_first_if_that_is_asked_for(project: Path) -> None:
+    variables = {"DEPLOYER_TRAIN": "touch trained && false"}
+    deployer(project, "plan", "--local", environment=variables)
+    assert not (project / "trained").exists()
+    ran = deployer(project, "plan", "--local", "--train", environment=variables, code=1)
+    assert (project / "trained").exists() and "touch trained && false" in ran.err
+
+
 def test_a_region_without_prices_says_so_and_the_plan_stands(project: Path) -> None:
     ran = deployer(project, "plan", "--local", "--cost", "--region", "mars-north-1", "--json")
     assert ran.json["cost"] is None and ran.json["changes"]

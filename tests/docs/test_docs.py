@@ -72,7 +72,11 @@ def test_the_page_on_projects_shows_what_init_writes(tmp_path: Path) -> None:
     command = re.findall(r"^python -m deployer (init shop .*)$", page, re.MULTILINE)[0]
     assert f"```text\n{deployer(tmp_path, *command.split()).out}```\n" in page
     written = {path.name for path in (tmp_path / "shop").iterdir()} - {"README.md", ".gitignore"}
-    files = re.findall(r"^\| `([\w./-]+)` \| (?!to begin)", page.partition("## The files")[2], re.M)
+    files = re.findall(
+        r"^\| `([\w./-]+)` \| (?!to begin)",
+        page.partition("## The files")[2].partition("\n## ")[0],
+        re.M,
+    )
     assert {name.partition("/")[0] for name in files} == written
     listed = re.findall(r"^\| `(\w+)` \|", page.partition("## The files")[0], re.MULTILINE)
     assert tuple(listed) == EXAMPLES

@@ -1,0 +1,184 @@
+"""The workflow that `init` writes for GitHub: each step's shell runs as a runner runs it.
+
+The commands go to the local AWS, and `gh` keeps comments in a file. What `uses` an action, and the
+job `test`, which tests/cli/test_installed.py runs, is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.command_line import deployer
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
+EXPRESSIONS = {"github.token": "t0ken", "github.event.number": "7"}
+# Every command of the deployer's goes to the local AWS, as on a runner every one goes to AWS.
+PYTHON = """#!/bin/sh
+[ "$1 $2" = "-m deployer" ] && exec "{python}" "$@" --local
+exec "{python}" "$@"
+"""
+GH = '''#!{python}
+"""`gh api` as the workflow calls it: lists, changes and adds comments, which are in a file."""
+import json, os, re, sys
+assert os.environ["GH_TOKEN"] == "t0ken"
+path = "{comments}"
+comments = json.load(open(path)) if os.path.exists(path) else []
+command, *arguments = sys.argv[1:]
+assert command == "api"
+(url,) = [argument for argument in arguments if argument.startswith("repos/octo/shop/issues/")]
+if "--jq" in arguments:
+    assert url.endswith("/7/comments") and "--paginate" in arguments
+    query = arguments[arguments.index("--jq") + 1]
+    (login,) = re.findall(r'\\.user\\.login == "([^"]+)"', query)
+    (start,) = re.findall(r'startswith\\("([^"]+)"\\)', query)
+    for number, comment in enumerate(comments):
+        if comment["login"] == login and comment["body"].startswith(start):
+            print(number)
+else:
+    method = arguments[arguments.index("--method") + 1]
+    name, _, file = arguments[arguments.index("--field") + 1].partition("=@")
+    body = open(file).read()
+    assert name == "body" and body
+    if method == "POST":
+        assert url.endswith("/7/comments")
+        comments.append({{"login": "github-actions[bot]", "body": body}})
+    else:
+        assert method == "PATCH"
+        comments[int(url.rpartition("/")[2])]["body"] = body
+    json.dump(comments, open(path, "w"))
+'''
+
+
+@dataclass
+class Runner:
+    """A runner with the project's checkout.
+
+    Args:
+        bin: the folder of `python` and `gh`.
+    """
+
+    project: Path
+    bin: Path
+    jobs: Mapping[str, Any]
+
+    @property
+    def comments(self) -> list[Any]:
+        path = self.bin / "comments.json"
+        return json.loads(path.read_text()) if path.exists() else []
+
+    @property
+    def summary(self) -> Path:
+        return self.bin / "summary.md"
+
+    def run(self, job: str, **inputs: str) -> str:
+        """Run the commands of a job, but the installation; return what they print."""
+        expressions = {**EXPRESSIONS, **{f"inputs.{name}": text for name, text in inputs.items()}}
+        printed = ""
+        for step in self.jobs[job]["steps"]:
+            command = step.get("run", "")
+            if not command or command.startswith("python -m pip install"):
+                continue
+            if "if" in step and step["if"] != f"inputs.verb == '{inputs['verb']}'":
+                continue
+            printed += self._shell(command, step.get("env", {}), expressions)
+        return printed
+
+    def _shell(self, command: str, env: Mapping[str, str], known: Mapping[str, str]) -> str:
+        variables = {
+            name: known[value.removeprefix("${{ ").removesuffix(" }}")]
+            for name, value in env.items()
+        }
+        assert "${{" not in command  # what a caller gives is never part of a command
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command],
+            cwd=self.project,
+            env={
+                **os.environ,
+                "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
+                "GITHUB_REPOSITORY": "octo/shop",
+                "GITHUB_STEP_SUMMARY": str(self.summary),
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def runner(live_empty: Path, tmp_path: Path) -> Runner:
+    deployer(live_empty.parent, "init", str(live_empty), "--example", "minimal")
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    texts = {
+        "python": PYTHON.format(python=sys.executable),
+        "gh": GH.format(python=sys.executable, comments=bin / "comments.json"),
+    }
+    for name, text in texts.items():
+        (bin / name).write_text(text)
+        (bin / name).chmod(0o755)
+    workflow = live_empty / ".github" / "workflows" / "deploy.yml"
+    return Runner(live_empty, bin, yaml.safe_load(workflow.read_text())["jobs"])
+
+
+def test_reviews_deploys_and_goes_back(runner: Runner) -> None:
+    """A pull request, its merge, another change, and by hand a rollback and a promotion."""
+    runner.run("review")
+    (comment,) = runner.comments
+    assert "### Plan of `" in comment["body"] and "to create" in comment["body"]
+    printed = runner.run("deploy")
+    assert "### Plan of `" in runner.summary.read_text() and "model  " in printed
+
+    settings = runner.project / "setup.cfg"
+    settings.write_text(settings.read_text() + "memory_mb = 1536\n")
+    runner.run("review")
+    (comment,) = runner.comments  # the same one
+    assert "memory_mb" in comment["body"]
+    runner.run("deploy")
+    assert "memory_mb" in runner.summary.read_text()
+
+    runner.run("by_hand", verb="rollback", release="1")
+    assert live(runner)["back_to"] == 1
+    settings.write_text(settings.read_text() + "timeout_s = 9\n")
+    deployer(runner.project, "up", "--local", "--yes", "--canary", "20")
+    runner.run("by_hand", verb="promote", release="")
+    promoted = live(runner)
+    assert promoted["promoted_from"] is not None and promoted["canary"] is None
+    runner.run("by_hand", verb="rollback", release="")
+    assert live(runner)["back_to"] is not None
+
+
+def live(runner: Runner) -> Any:
+    """Return the live release, as `releases` describes it."""
+    document = deployer(runner.project, "releases", "--local", "--json").json
+    (release,) = [release for release in document["releases"] if release["live"]]
+    return release
+
+
+def test_no_job_that_writes_runs_for_a_pull_request_or_gives_its_token_away(
+    runner: Runner,
+) -> None:
+    for name, job in runner.jobs.items():
+        rights = job.get("permissions", {})
+        if "id-token" not in rights:
+            assert name == "test"
+            continue
+        (role,) = [step["with"]["role-to-assume"] for step in job["steps"] if "role" in str(step)]
+        assert ("PLAN" in role) == (name == "review")
+        assert ("pull_request" in job["if"]) == (name == "review")
+        assert job["concurrency"]
+    review = runner.jobs["review"]
+    assert "head.repo.full_name == github.repository" in review["if"]
+    assert review["steps"][0]["with"] == {"persist-credentials": False}
