@@ -53,6 +53,8 @@ def main() -> int:
         signal.signal(number, leave)
     atexit.register(ignore)
     open_streams()
+    if sys.platform == "win32":
+        return refuse("deployer does not run on Windows itself", "run it in WSL: wsl --install")
     from deployer.hints import environment_advice
 
     if sys.version_info < OLDEST:
