@@ -61,7 +61,8 @@ def _list(now: Session) -> None:
 
 
 def _line(key: ListedKey) -> str:
-    return f"{key.name}  {key.key_id}  {key.created.astimezone():%Y-%m-%d %H:%M}  {key.state}"
+    line = f"{key.name}  {key.key_id}  {key.created.astimezone():%Y-%m-%d %H:%M}  {key.state}"
+    return line if key.ours else f"{line}, not ours: `up` takes it out of the usage plan"
 
 
 def _create(now: Session, name: str) -> None:

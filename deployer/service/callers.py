@@ -85,6 +85,7 @@ def usage_plan(settings: Settings) -> Resource:
             ),
             quota=QuotaFields(limit=int(limit), period=period.upper()) if limit else None,
             loose_keys=[],
+            foreign_keys=[],
         ),
         needs=["api"],
     )

@@ -2,7 +2,8 @@
 
 The account records what a release consists of: the workflow, and the versions of functions that it
 names. What differs from these was changed outside. Nothing tells who changed the other resources;
-but one that every release has, and that is gone, was deleted outside.
+but one that every release has, and that is gone, was deleted outside, and so was changed outside
+what no run of this tool makes, such as a foreign API key in the usage plan.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def _marked(
         return replace(change, note="; ".join(filter(None, (DELETED, change.note))))
     if change.action is not Action.UPDATE or state is None or state.released is None:
         return change
-    if change.key != _WORKFLOW and state.outputs.get("version_arn") not in versions:
+    version = state.outputs.get("version_arn")
+    if change.key != _WORKFLOW and version is not None and version not in versions:
         return change  # the live release names another version: after a rollback
     outside = _changed(state)
     fields = tuple(

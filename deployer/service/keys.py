@@ -17,8 +17,8 @@ from deployer.resources.apigateway.rest_keys import (
     ApiKey,
     add_to_plan,
     create_key,
-    keys_of_plan,
     our_keys,
+    read_keys,
     remove_key,
 )
 from deployer.resources.apigateway.rest_usage_plan import find_plan
@@ -27,17 +27,29 @@ from deployer.resources.base import Ownership
 
 @dataclass(frozen=True)
 class ListedKey:
-    """A key of the service. `state` is "works", "disabled" or "not in the usage plan"."""
+    """A key of the service, or a foreign one in its usage plan.
+
+    Args:
+        name: in full for a foreign key.
+        state: "works", "disabled" or "not in the usage plan".
+    """
 
     name: str
     key_id: str
     created: datetime
     state: str
+    ours: bool
 
     @property
     def document(self) -> dict[str, Any]:
         created = self.created.isoformat(timespec="seconds")
-        return {"name": self.name, "id": self.key_id, "created": created, "state": self.state}
+        return {
+            "name": self.name,
+            "id": self.key_id,
+            "created": created,
+            "state": self.state,
+            "ours": self.ours,
+        }
 
 
 @dataclass(frozen=True)
@@ -80,24 +92,36 @@ def create(aws: Aws, settings: Settings, name: str) -> NewKey:
 
 
 def list_keys(aws: Aws, settings: Settings) -> list[ListedKey]:
-    """Return the keys of the service, oldest first."""
-    plan_id = find_plan(aws, Ownership(settings.tags))
-    metered = keys_of_plan(aws, plan_id) if plan_id else set()
-    keys = sorted(our_keys(aws, Ownership(settings.tags)), key=lambda key: (key.created, key.name))
-    return [
-        ListedKey(_short(settings, key), key.key_id, key.created, _state(key, metered))
-        for key in keys
+    """Return the keys of the service, and then the foreign ones in its usage plan; oldest first."""
+    ours = Ownership(settings.tags)
+    keys = read_keys(aws, ours, find_plan(aws, ours))
+    loose = {key.key_id for key in keys.loose}
+    marked = [
+        ListedKey(_short(settings, key), key.key_id, key.created, _state(key, loose), ours=True)
+        for key in sorted(keys.ours, key=lambda key: (key.created, key.name))
     ]
+    foreign = [
+        ListedKey(key.name, key.key_id, key.created, _state(key, loose), ours=False)
+        for key in keys.foreign
+    ]
+    return [*marked, *foreign]
 
 
 def named(aws: Aws, settings: Settings, name: str) -> list[ApiKey]:
-    """Return the keys of a name; ConfigError if there is none."""
-    keys = list(our_keys(aws, Ownership(settings.tags)))
+    """Return our keys of a name; ConfigError if there is none."""
+    ours = Ownership(settings.tags)
+    keys = list(our_keys(aws, ours))
     found = [key for key in keys if name in (_short(settings, key), key.key_id)]
-    if not found:
-        known = ", ".join(sorted(_short(settings, key) for key in keys)) or "none"
-        raise ConfigError([f"there is no key {name}; the keys are: {known}"])
-    return found
+    if found:
+        return found
+    foreign = read_keys(aws, ours, find_plan(aws, ours)).foreign
+    if any(name in (key.name, key.key_id) for key in foreign):
+        raise ConfigError(
+            [f"the key {name} is not this service's: somebody else put it into the usage plan"],
+            "to take it out again: python -m deployer up",
+        )
+    known = ", ".join(sorted(_short(settings, key) for key in keys)) or "none"
+    raise ConfigError([f"there is no key {name}; the keys are: {known}"])
 
 
 def revoke(aws: Aws, keys: list[ApiKey]) -> None:
@@ -120,7 +144,7 @@ def _short(settings: Settings, key: ApiKey) -> str:
     return key.name.removeprefix(f"{settings.prefix}-")
 
 
-def _state(key: ApiKey, metered: set[str]) -> str:
+def _state(key: ApiKey, loose: set[str]) -> str:
     if not key.enabled:
         return "disabled"
-    return "works" if key.key_id in metered else "not in the usage plan"
+    return "not in the usage plan" if key.key_id in loose else "works"

@@ -446,6 +446,7 @@ DRIFTS: dict[str, list[Drift]] = {
             ),
             {"loose_keys"},
         ),
+        (lambda aws, it: add_foreign_key(aws), {"foreign_keys[mine]"}),
     ],
 }
 
@@ -471,6 +472,18 @@ def patch_plan(aws: Aws, operation: str, path: str, value: str | None = None) ->
     (plan,) = aws.call("apigateway", "get_usage_plans")["items"]
     patch = {"op": operation, "path": path, **({"value": value} if value else {})}
     aws.call("apigateway", "update_usage_plan", usagePlanId=plan["id"], patchOperations=[patch])
+
+
+def add_foreign_key(aws: Aws) -> None:
+    (plan,) = aws.call("apigateway", "get_usage_plans")["items"]
+    key = aws.call("apigateway", "create_api_key", name="mine", enabled=True)
+    aws.call(
+        "apigateway",
+        "create_usage_plan_key",
+        usagePlanId=plan["id"],
+        keyId=key["id"],
+        keyType="API_KEY",
+    )
 
 
 def delete_versions(aws: Aws, function: Any) -> None:

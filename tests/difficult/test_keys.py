@@ -12,9 +12,11 @@ from deployer.resources.apigateway.rest_keys import create_key
 from deployer.resources.base import Ownership
 from deployer.service import callers, keys
 from deployer.service.declare import ownership
+from deployer.service.status import read_status
 from tests.support.deployments import Service
 from tests.support.issuing import issuing
 from tests.support.picture import differences, picture
+from tests.support.serial import SerialExecutor
 from tests.support.wire import Account, Answer, Call, Forward, Killed, broken, refusal
 
 KEYED = {"api": "rest", "auth": "key"}
@@ -97,6 +99,113 @@ def test_another_kind_of_api_takes_plan_and_keys_away_before_the_former_api(
     assert written.index("CreateApi") < written.index("DeleteApiKey")
     assert written.index("DeleteUsagePlan") < written.index("DeleteRestApi")
     assert names(service.account) == [] and service.plan().is_empty
+
+
+def foreign_key(account: Account, **parameters: Any) -> str:
+    """Add somebody else's key to our usage plan; return its id."""
+    aws = account.aws()
+    key = aws.call("apigateway", "create_api_key", enabled=True, **parameters)["id"]
+    (plan,) = plans(account)
+    aws.call(
+        "apigateway", "create_usage_plan_key", usagePlanId=plan["id"], keyId=key, keyType="API_KEY"
+    )
+    return str(key)
+
+
+def keys_in(account: Account) -> list[str]:
+    """Return the names of the keys in the one usage plan."""
+    (plan,) = plans(account)
+    answer = account.aws().call("apigateway", "get_usage_plan_keys", usagePlanId=plan["id"])
+    return sorted(key["name"] for key in answer["items"])
+
+
+def test_a_foreign_key_in_the_usage_plan_is_drift_and_loses_it_but_stays(service: Service) -> None:
+    """Key-8: a key that somebody added by hand works as ours do."""
+    account, aws = service.account, service.account.aws()
+    service.overrides = KEYED
+    service.up()
+    keys.create(aws, service.settings, "alice")
+    other = {**service.settings.tags, "deployer:stage": "prod"}
+    foreign = {
+        "mine": foreign_key(account, name="mine", value="a-secret-of-somebody-else"),
+        "inference-prod-bob": foreign_key(account, name="inference-prod-bob", tags=other),
+    }
+    listed = {key.name: key for key in keys.list_keys(aws, service.settings)}
+    assert {name: (key.state, key.ours) for name, key in listed.items()} == {
+        "alice": ("works", True),
+        "mine": ("works", False),
+        "inference-prod-bob": ("works", False),
+    }
+    with pytest.raises(ConfigError, match="key mine is not this service's: .* usage plan"):
+        keys.named(aws, service.settings, "mine")
+
+    (change,) = service.plan().effective
+    assert (change.key, change.action, change.widens) == ("usage-plan", Action.UPDATE, ())
+    assert {field.path: (field.before, field.after) for field in change.fields} == {
+        f"foreign_keys[{name}]": ({"id": key_id, "name": name}, None)
+        for name, key_id in foreign.items()
+    }
+    assert {field.origin for field in change.fields} == {"changed outside"}
+    assert "a-secret-of-somebody-else" not in repr(service.events) + repr(change)
+    status = read_status(aws, service.settings, SerialExecutor())
+    assert status.comparison.outside == [
+        f"usage-plan (foreign_keys[{name}])" for name in sorted(foreign)
+    ]
+
+    account.calls.clear()
+    service.up()
+    written = [call.operation for call in account.calls if call.writes]
+    assert written == ["DeleteUsagePlanKey", "DeleteUsagePlanKey"]
+    assert keys_in(account) == ["inference-dev-alice"]
+    assert names(account) == ["inference-dev-alice", "inference-prod-bob", "mine"]
+    assert [key.name for key in keys.list_keys(aws, service.settings)] == ["alice"]
+    assert service.plan().is_empty
+
+    # `down` deletes the plan with what is in it; the foreign keys stay.
+    foreign_key(account, name="late")
+    service.down()
+    assert names(account) == ["inference-prod-bob", "late", "mine"]
+
+
+def test_every_page_of_a_plans_keys_is_read(alone: Plan) -> None:
+    """Key-8: the second page has a foreign key."""
+    alone.up()
+    foreign = foreign_key(alone.account, name="mine")
+
+    def paged(call: Call, forward: Forward) -> Answer | None:
+        if call.operation != "GetUsagePlanKeys" or "position=" in call.url:
+            return None
+        assert "limit=500" in call.url
+        return forward(call).with_json({"item": [], "position": "2"})
+
+    alone.account.troubles = [paged]
+    state = alone.kind.read(alone.aws)
+    assert state.fields["foreign_keys"] == [{"id": foreign, "name": "mine"}]
+
+
+def test_a_key_that_is_made_during_a_reading_is_not_taken_for_a_foreign_one(alone: Plan) -> None:
+    """The listing of keys may be older than that of the plan's: each key is asked by itself."""
+    alone.up()
+    keys.create(alone.aws, alone.settings, "alice")
+
+    def older(call: Call, forward: Forward) -> Answer | None:
+        return forward(call).with_json({"item": []}) if call.operation == "GetApiKeys" else None
+
+    alone.account.troubles = [older]
+    assert alone.kind.read(alone.aws).fields["foreign_keys"] == []
+
+
+def test_a_key_that_is_gone_meanwhile_is_no_foreign_one(alone: Plan) -> None:
+    alone.up()
+    foreign_key(alone.account, name="mine")
+
+    def gone(call: Call, forward: Forward) -> Answer | None:
+        if call.operation == "GetApiKey":
+            return refusal(call.service, "NotFoundException", "Invalid API Key identifier", 404)
+        return None
+
+    alone.account.troubles = [gone]
+    assert alone.kind.read(alone.aws).fields["foreign_keys"] == []
 
 
 class Plan:

@@ -22,7 +22,7 @@ FAMILIES |= {
     "PRE": 17,
     "TEST": 26,
 }
-FAMILIES |= {"Rest": 18, "Key": 7}
+FAMILIES |= {"Rest": 18, "Key": 8}
 ID = r"[A-Z][A-Za-z0-9]*-[0-9]+"
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from deployer.local import process
+from tests.support.accounts import connect
 from tests.support.command_line import deployer
 from tests.support.processes import Ran
 
@@ -13,7 +15,19 @@ from tests.support.processes import Ran
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("local callers")]
 
 KEYED = {"DEPLOYER_API": "rest", "DEPLOYER_AUTH": "key", "DEPLOYER_KEY_QUOTA": "100 per week"}
+FOREIGN = "key-of-somebody-else-of-40-characters-xx"
 SIGNED = {"DEPLOYER_AUTH": "iam", "DEPLOYER_CORS_ORIGINS": "https://a.example"}
+
+
+def add_foreign_key(live: Path) -> None:
+    """Put a key without our tags into the usage plan, as somebody may do in the console."""
+    server = process.find(live)
+    assert server is not None
+    aws = connect(server)
+    (plan,) = aws.call("apigateway", "get_usage_plans")["items"]
+    key = aws.call("apigateway", "create_api_key", name="mine", enabled=True, value=FOREIGN)
+    parameters = {"usagePlanId": plan["id"], "keyId": key["id"], "keyType": "API_KEY"}
+    aws.call("apigateway", "create_usage_plan_key", **parameters)
 
 
 def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> None:
@@ -37,7 +51,7 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
     assert "apigateway create_usage_plan_key" in made.err and "the only time" in made.err
     second = deployer(live, "keys", "create", "bob", "--json", "--local", environment=KEYED).json
     assert second["name"] == "bob"
-    secrets = (value, second["key"])
+    secrets = (value, second["key"], FOREIGN)
 
     listed = keyed("keys", "list", "-v").out.splitlines()
     assert [(line.split()[0], line.split()[-1]) for line in listed] == [
@@ -50,6 +64,17 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
     assert len(keyed("invoke", "--sample", "--json", "--key", value).json) == 3
     assert "HTTP 403" in keyed("invoke", "--sample", "--key", f"{value}x", code=1).err
     keyed("plan", "--exit-code", "-v", key=value)
+
+    add_foreign_key(live)
+    assert len(keyed("invoke", "--sample", "--json", key=FOREIGN).json) == 3
+    last = keyed("keys", "list", "-v").out.splitlines()[-1]
+    assert last.startswith("mine  ")
+    assert last.endswith("works, not ours: `up` takes it out of the usage plan")
+    assert [key["ours"] for key in keyed("keys", "--json").json["keys"]] == [True, True, False]
+    advice = "to take it out again: "
+    assert advice in keyed("keys", "revoke", "mine", "--yes", code=1).err
+    assert "foreign_keys[mine]: (changed outside)" in keyed("up", "-v").err
+    assert "HTTP 403" in keyed("invoke", "--sample", key=FOREIGN, code=1).err
 
     assert "--yes" in keyed("keys", "revoke", "bob", code=1).err  # nobody can be asked
     assert keyed("keys", "revoke", "bob", "--yes").out == "revoked  bob\n"

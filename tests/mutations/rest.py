@@ -99,4 +99,10 @@ MUTATIONS = [
         'elif gains(former, after["methods"], name, "authorization", "NONE"):',
         "elif False:",
     ),
+    Mutation(
+        "Key-8",
+        "resources/apigateway/rest_keys.py",
+        "for item in items if item and not ours.marks(_tags(item))]",
+        "for item in items if False]",
+    ),
 ]

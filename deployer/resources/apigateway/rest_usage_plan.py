@@ -1,7 +1,8 @@
 """The usage plan of a REST API: it limits the requests of each API key.
 
 It is found by its tags: names are not unique, and AWS chooses its id (Key-1). Its API keys are
-made by `python -m deployer keys`, not declared; they are deleted with it.
+made by `python -m deployer keys`, not declared; they are deleted with it. A key that somebody else
+put into it is taken out again, and stays.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from deployer.engine.compare import tags_from
 from deployer.engine.plan import Change, Fields, Ref, State
 from deployer.errors import DeployerError, ForeignResource
 from deployer.resources.apigateway.rest_calls import create, remove, write
-from deployer.resources.apigateway.rest_keys import add_to_plan, keys_of_plan, our_keys, remove_key
+from deployer.resources.apigateway.rest_keys import (
+    add_to_plan,
+    our_keys,
+    read_keys,
+    remove_from_plan,
+    remove_key,
+)
 from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
@@ -43,6 +50,13 @@ class MeteredStageFields(TypedDict):
     stage: Annotated[str, Member("stage")]
 
 
+class KeyFields(TypedDict):
+    """An API key, never with its value."""
+
+    id: str
+    name: str
+
+
 _THROTTLE, _QUOTA = members(ThrottleFields), members(QuotaFields)
 _STAGE = members(MeteredStageFields)
 
@@ -56,7 +70,12 @@ def _write_stages(stages: list[MeteredStageFields]) -> list[dict[str, Any]]:
 
 
 class UsagePlanFields(TypedDict):
-    """The fields of a usage plan. `loose_keys` are names of our keys that it lacks."""
+    """The fields of a usage plan.
+
+    Args:
+        loose_keys: names of our keys that it lacks; declared as none.
+        foreign_keys: keys of others that it has; declared as none.
+    """
 
     tags: Tags
     description: Annotated[str, Member("description", default="")]
@@ -78,7 +97,8 @@ class UsagePlanFields(TypedDict):
             "quota", parse=partial(read_members, _QUOTA), write_as=partial(write_members, _QUOTA)
         ),
     ]
-    loose_keys: list[str]  # declared as none
+    loose_keys: list[str]
+    foreign_keys: list[KeyFields]
 
 
 _MEMBERS = members(UsagePlanFields)
@@ -173,17 +193,16 @@ class UsagePlan(Resource):
         if plan is None:
             return None
         plan_id = str(plan["id"])
-        associated, keys = aws.together(
-            lambda: keys_of_plan(aws, plan_id), lambda: list(our_keys(aws, self.ours))
-        )
-        loose = [key for key in keys if key.key_id not in associated]
+        keys = read_keys(aws, self.ours, plan_id)
         return State(
             {
                 "tags": self.ours.among(tags_from(plan.get("tags"))),
                 **read_members(_MEMBERS, plan),
-                "loose_keys": sorted(key.name for key in loose),
+                "loose_keys": sorted(key.name for key in keys.loose),
+                "foreign_keys": [KeyFields(id=key.key_id, name=key.name) for key in keys.foreign],
             },
-            {"usage_plan_id": plan_id, "loose_key_ids": [key.key_id for key in loose]},
+            {"usage_plan_id": plan_id, "loose_key_ids": [key.key_id for key in keys.loose]},
+            {"foreign_keys": []},  # no run of this tool puts one in
         )
 
     def find(self, aws: Aws) -> State | None:
@@ -234,6 +253,8 @@ class UsagePlan(Resource):
             write(aws, "update_usage_plan", parameters)
         for key_id in actual.outputs["loose_key_ids"]:
             add_to_plan(aws, plan_id, key_id)
+        for key in actual.fields["foreign_keys"]:
+            remove_from_plan(aws, plan_id, key["id"])
         return {}
 
     def delete(self, aws: Aws) -> None:
