@@ -21,6 +21,7 @@ import pytest
 from deployer.engine.events import Note, StepFailed
 from deployer.errors import DeployerError
 from deployer.project.settings import FunctionSettings, load_settings
+from deployer.service import keys
 from deployer.service.check import all_findings
 from deployer.service.down import plan_down
 from deployer.service.invoke import find_url
@@ -29,6 +30,7 @@ from deployer.service.status import read_status
 from deployer.service.switching import plan_promotion, plan_rollback
 from deployer.service.up import plan_up
 from deployer.service.verb_policies import VERBS, policies
+from tests.difficult.test_keys import KEYED, foreign_key
 from tests.difficult.test_releases import without as without_model
 from tests.support.authorization import Enforced
 from tests.support.deployments import Service, show_plan
@@ -165,6 +167,21 @@ def read_logs(journey: Journey, enforced: Enforced) -> None:
     list(reader.merged(sources.groups, sources.now - LATER))
 
 
+def create_key(journey: Journey, enforced: Enforced) -> None:
+    aws, settings, *_ = journey.place
+    keys.create(aws, settings, "alice")
+
+
+def list_keys(journey: Journey, enforced: Enforced) -> None:
+    aws, settings, *_ = journey.place
+    keys.list_keys(aws, settings)
+
+
+def revoke_key(journey: Journey, enforced: Enforced) -> None:
+    aws, settings, *_ = journey.place
+    keys.revoke(aws, keys.named(aws, settings, "alice"))
+
+
 def canary(journey: Journey, enforced: Enforced) -> None:
     up(journey, enforced, canary=10)
 
@@ -195,6 +212,7 @@ def tamper(journey: Journey) -> None:
         **repository,
         imageScanningConfiguration={"scanOnPush": False},
     )
+    foreign_key(journey.account, name="mine")
 
 
 def leave_more_behind(journey: Journey) -> None:
@@ -238,6 +256,13 @@ def memory(number: int) -> dict[str, Any]:
     return {"defaults": limits, "per_function": {"random_forest": ready}}
 
 
+def another_release(journey: Journey) -> None:
+    """Change the functions, so that each attempt makes a release and deletes what is left over."""
+    limits = journey.service.settings.defaults
+    larger = replace(limits, memory_mb=limits.memory_mb + 1)
+    journey.service.overrides |= {"defaults": larger}
+
+
 def back_to_folder(journey: Journey) -> None:
     """Make the folder's release live again, if a rollback has left it."""
     journey.service.up()
@@ -273,9 +298,12 @@ STEPS = [
     Step("plan", plan, {}),
     Step("up", up, {"alarm_email": "other@example.com", "alarm_failures": 5}),
     Step("up", up, {"tracing": False, "permissions_boundary": BOUNDARY, "alarm_email": None}),
-    Step("up", up, {"permissions_boundary": None, "api": "rest", "alarm_email": "a@example.com"}),
+    Step("up", up, {"permissions_boundary": None, **KEYED, "alarm_email": "a@example.com"}),
+    Step("keys", create_key, {}),
+    Step("keys", list_keys, {}),
+    Step("keys", revoke_key, {}),
     Step("up", up, {**memory(1), "per_function": {}}, tamper_and_renew),
-    Step("up", up, memory(2), renew),
+    Step("up", up, {**memory(2), "auth": "none"}, renew),
     Step("releases", releases, {}),
     Step("rollback", rollback, {"keep_releases": 2}, again=back_to_folder),
     Step("up", canary, {**memory(3), "keep_releases": 4}, renew, without_canary),
@@ -286,7 +314,7 @@ STEPS = [
     Step("trace", read_logs, {}),
     Step("up", up, {}),
     Step("up", up, memory(4)),
-    Step("up", up, memory(5)),
+    Step("up", up, memory(5), again=another_release),
     Step("down", down, {}, leave_more_behind),
 ]
 # Without these, the cold starts are missing from `status`, and undeclared alarms and topics stay.
@@ -316,8 +344,7 @@ def test_the_journey_runs_under_the_policies_and_stops_without_any_of_their_acti
     settings = replace(
         load_settings(ROOT, {}, {}), account="*", region="us-east-1", permissions_boundary=None
     )
-    # `keys` takes a service with API keys, which this one has not.
-    assert set(journey.used) == set(VERBS) - {"keys"}
+    assert set(journey.used) == set(VERBS)
     for verb, used in journey.used.items():
         granted = {
             action
