@@ -32,18 +32,6 @@ def policy_widenings(before: Mapping[str, Json] | None, after: Mapping[str, Json
                 yield f"{path} no longer denies {_values(statement, 'Action')} {_to(statement)}"
 
 
-def gains(
-    before: Mapping[str, Json] | None,
-    after: Mapping[str, Json],
-    field: str,
-    member: str,
-    value: str,
-) -> bool:
-    """Tell whether a field's member is, or has, a value that it was not, or had not."""
-    had, has = ((fields or {}).get(field) or {} for fields in (before, after))
-    return value in _list(has.get(member)) and value not in _list(had.get(member))
-
-
 def _added(path: str, old: list[Json], new: list[Json]) -> Iterator[str]:
     """Yield what the allowing statements of one policy newly allow."""
     known = {sentence for statement in old for sentence in _wildcards(path, statement)}

@@ -71,6 +71,8 @@ class Desired:
         moves: returns the outputs that change together with the given fields.
         widens: says how the change of fields gives others more access; the fields are None if
             the resource is absent.
+        follows: the undeclared resource whose place it takes; while it is absent itself, `widens`
+            gets that one's fields.
     """
 
     key: str
@@ -79,6 +81,7 @@ class Desired:
     replace_on: Collection[str] = ()
     moves: Callable[[Collection[str]], Collection[str]] = lambda changed: ()
     widens: Callable[[Fields | None, Fields], Iterable[str]] = lambda before, after: ()
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -218,12 +221,15 @@ def make_plan(
         state = actual[key]
         fields = resolve(declared.fields, lambda ref: _known(ref, outputs))
         before = state.fields if state else None
+        former = state or actual.get(declared.follows)
         differing = compare(fields, before, declared.replace_on)
         changes[key] = Change(
             key,
             _action(state, differing),
             differing,
-            widens=tuple(declared.widens(before, fields)) if differing else (),
+            widens=tuple(declared.widens(former.fields if former else None, fields))
+            if differing
+            else (),
             before=before,
             after=fields,
         )

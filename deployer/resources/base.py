@@ -131,6 +131,7 @@ class Resource(Owned):
     exists: ClassVar[Collection[str]] = ()  # errors of the creating call: it exists already
     writes: ClassVar[Collection[str]] = ()  # IAM actions that creating and updating it adds
     passed_to: ClassVar[str] = ""  # the service that it hands a role to, if `writes` has PassRole
+    follows: str = ""  # key of the resource whose place it takes: its access is no news
     anew: ClassVar[str] = ""  # consequence for users if it is created again in a deployed service
 
     def __init__(self, key: str, fields: Fields, needs: Collection[str] = ()) -> None:
@@ -139,7 +140,15 @@ class Resource(Owned):
 
     def desired(self) -> Desired:
         """Return this resource's part of the plan's input."""
-        return Desired(self.key, self.fields, self.needs, self.replace_on, self.moves, self.widens)
+        return Desired(
+            self.key,
+            self.fields,
+            self.needs,
+            self.replace_on,
+            self.moves,
+            self.widens,
+            self.follows,
+        )
 
     def moves(self, changed: Collection[str]) -> Collection[str]:
         """Return the outputs that an update of these fields changes. MAY be overridden."""

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from deployer.engine.plan import Ref
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.authorizer import NAME, AuthorizerFields
+from deployer.resources.apigateway.rest_limits import QuotaFields, ThrottleFields
 from deployer.resources.apigateway.rest_stage import STAGE
 from deployer.resources.apigateway.rest_usage_plan import (
     MeteredStageFields,
     OwnedUsagePlan,
-    QuotaFields,
-    ThrottleFields,
     UsagePlan,
     UsagePlanFields,
 )

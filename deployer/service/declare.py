@@ -385,6 +385,7 @@ def rest_api(settings: Settings) -> Resource:
             stale_deployments=[],
         ),
         needs=["role/api", "workflow", "logs/api"],
+        follows="api/http",
     )
 
 
@@ -434,6 +435,7 @@ def http_api(settings: Settings) -> Resource:
             orphan_authorizers=[],
         ),
         needs=["role/api", "workflow", "logs/api"],
+        follows="api/rest",
     )
 
 

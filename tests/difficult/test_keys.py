@@ -92,6 +92,9 @@ def test_another_kind_of_api_takes_plan_and_keys_away_before_the_former_api(
     service.overrides = KEYED
     service.up()
     keys.create(service.account.aws(), service.settings, "alice")
+    service.overrides = {"api": "http"}
+    (api, *_) = service.plan().effective
+    assert (api.key, api.widens) == ("api", ("anyone who knows the URL may call POST /",))
     service.overrides = {"api": "http", "auth": "iam"}
     service.account.calls.clear()
     service.up()
@@ -361,6 +364,12 @@ def test_a_plan_says_that_the_url_is_public_until_it_is_not(service: Service) ->
     service.plan(auth="iam", cors_origins=("*",))
     assert callers.PUBLIC not in service.told
     assert any(text.startswith("warning: with auth = iam") for text in service.told)
+
+    # Another kind of API is as public as the former one, and pages may call it as before.
+    service.events.clear()
+    changes = service.plan(api="rest").effective
+    assert [change.widens for change in changes if change.key == "api"] == [()]
+    assert service.told.count(callers.PUBLIC) == 1
 
 
 def test_our_tags_alone_mark_a_key_as_ours(alone: Plan) -> None:

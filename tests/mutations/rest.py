@@ -96,8 +96,8 @@ MUTATIONS = [
     Mutation(
         "Key-7",
         _API,
-        'elif gains(former, after["methods"], name, "authorization", "NONE"):',
-        "elif False:",
+        "if name not in former and name not in open:",
+        "if False:",
     ),
     Mutation(
         "Key-8",

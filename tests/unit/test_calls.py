@@ -13,12 +13,8 @@ from deployer.resources.apigateway.cors import CorsFields
 from deployer.resources.apigateway.http_api import HttpApiFields
 from deployer.resources.apigateway.integration import IntegrationFields
 from deployer.resources.apigateway.rest_api import RestApiFields
-from deployer.resources.apigateway.rest_usage_plan import (
-    MeteredStageFields,
-    QuotaFields,
-    ThrottleFields,
-    UsagePlanFields,
-)
+from deployer.resources.apigateway.rest_limits import QuotaFields, ThrottleFields
+from deployer.resources.apigateway.rest_usage_plan import MeteredStageFields, UsagePlanFields
 from deployer.resources.apigateway.routes import RouteFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields
 from deployer.resources.ecr import RepositoryFields

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from deployer.engine.exposure import policy_widenings
+from deployer.engine.plan import Action, State, make_plan
 from deployer.project.settings import Settings
+from deployer.resources.apigateway.apis import Access
 from deployer.resources.iam import Role
+from deployer.service import callers
 from deployer.service.declare import api, rest_api, roles
 from deployer.service.permissions import policy
 
@@ -189,3 +192,99 @@ def test_more_tokens_are_new_access() -> None:
     assert narrow == []
     public = "anyone who knows the URL may call POST /"
     assert list(api(SETTINGS).widens(base.fields, api(SETTINGS).fields)) == [public]
+
+
+def test_another_kind_of_api_in_its_place_is_compared_with_the_former_one() -> None:
+    """Neither a public URL nor CORS * is news when only `api` is switched."""
+    public = "anyone who knows the URL may call POST /"
+    cors = "pages of every origin may call it (CORS *)"
+
+    def said(former: Access, settings: Settings) -> list[str]:
+        resource: Any = api(settings)
+        state = State({"access": former})
+        (change,) = make_plan([resource.desired()], {"api": None, resource.follows: state}).changes
+        assert change.action is Action.CREATE and change.before is None
+        return list(change.widens)
+
+    wide = Access(open=["POST /"], every_origin=True)
+    narrow = Access(open=[], every_origin=False)
+    for kind in ("http", "rest"):
+        settings = replace(SETTINGS, api=kind)
+        assert said(wide, settings) == []
+        assert said(narrow, settings) == [public, cors]
+        assert said(Access(open=["GET /other"], every_origin=True), settings) == [public]
+        assert said(Access(open=["POST /"], every_origin=False), settings) == [cors]
+        assert said(wide, replace(settings, auth="iam")) == []
+    keyed = replace(SETTINGS, api="rest", auth="key", cors_origins=())
+    assert said(wide, keyed) == []
+    (holders,) = said(narrow, keyed)
+    assert holders.startswith("holders of an API key may call POST /")
+    tokens = replace(
+        SETTINGS, auth="jwt", jwt_issuer="https://a.example", jwt_audience=("a",), cors_origins=()
+    )
+    assert said(wide, tokens) == []
+    assert said(narrow, tokens) == ["holders of tokens of https://a.example for a may call it"]
+
+
+def metered(**settings: Any) -> Any:
+    return callers.usage_plan(replace(SETTINGS, api="rest", auth="key", **settings))
+
+
+DAILY = {"key_rate_limit": 10, "key_burst_limit": 20, "key_quota": "1000 per day"}
+
+
+@pytest.mark.parametrize(
+    "changes, sentences",
+    [
+        ({}, []),
+        ({"key_rate_limit": 9, "key_burst_limit": 19, "key_quota": "999 per day"}, []),
+        ({"key_rate_limit": 10.5}, ["10.5 requests a second, up from 10"]),
+        ({"key_burst_limit": 5000}, ["5,000 requests at once, up from 20"]),
+        ({"key_quota": "2000 per day"}, ["2,000 requests per day, up from 1,000 requests per day"]),
+        ({"key_quota": None}, ["any number of requests, up from 1,000 requests per day"]),
+        # A longer period with the same average lets all of it be used up on one day.
+        (
+            {"key_quota": "7000 per week"},
+            ["7,000 requests per week, up from 1,000 requests per day"],
+        ),
+        ({"key_quota": "1000 per month"}, []),
+    ],
+)  # fmt: skip
+def test_higher_limits_of_keys_are_more_access(
+    changes: dict[str, Any], sentences: list[str]
+) -> None:
+    before, after = metered(**DAILY), metered(**{**DAILY, **changes})
+    said = [f"each API key may make {sentence}" for sentence in sentences]
+    assert list(after.widens(before.fields, after.fields)) == said
+    assert list(after.widens(None, after.fields)) == []
+
+
+def test_a_shorter_period_is_more_if_it_allows_more_on_average() -> None:
+    weekly = metered(key_quota="7000 per week")
+    daily = metered(key_quota="1000 per day")
+    assert list(daily.widens(weekly.fields, daily.fields)) == []
+    more = metered(key_quota="1001 per day")
+    assert list(more.widens(weekly.fields, more.fields)) == [
+        "each API key may make 1,001 requests per day, up from 7,000 requests per week"
+    ]
+    monthly = metered(key_quota="30000 per month")
+    assert list(daily.widens(monthly.fields, daily.fields)) != []  # 30.4 days on average
+
+
+def test_keys_that_work_again_are_more_access_and_foreign_ones_that_go_are_not() -> None:
+    plan = metered()
+    drifted = {
+        **plan.fields,
+        "stages": [],
+        "loose_keys": ["inference-dev-alice"],
+        "foreign_keys": [{"id": "k", "name": "mine"}],
+        "throttle": None,
+    }
+    assert list(plan.widens(drifted, plan.fields)) == [
+        "holders of its API keys may call the API again",
+        "the API key inference-dev-alice is put back, so that it works again",
+    ]
+    only_foreign = {**plan.fields, "foreign_keys": [{"id": "k", "name": "mine"}]}
+    assert list(plan.widens(only_foreign, plan.fields)) == []
+    unlimited = {**plan.fields, "throttle": None}
+    assert len(list(plan.widens(plan.fields, unlimited))) == 2

@@ -100,7 +100,10 @@ LAYERS = [
     | {"project.contexts", "project.training"},
     {"resources.apigateway.rest_stage", "resources.apigateway.rest_usage_plan"},
     {f"resources.apigateway.{part}" for part in ("cors", "integration", "routes", "stage")}
-    | {f"resources.apigateway.{part}" for part in ("apis", "rest_keys", "authorizer")}
+    | {
+        f"resources.apigateway.{part}"
+        for part in ("apis", "rest_keys", "rest_limits", "authorizer")
+    }
     | {"resources.apigateway.rest_definition"},
     {"resources.apigateway.rest_calls"},
     {"resources.logs"},

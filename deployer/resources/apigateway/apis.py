@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.plan import Fields, State
@@ -35,6 +35,18 @@ class ApiMetrics:
     server_errors: str
 
 
+class Access(TypedDict):
+    """Who may call an API of either kind.
+
+    Args:
+        open: the routes, such as "POST /", that anyone may call who knows the URL.
+        every_origin: whether pages of every origin may call it.
+    """
+
+    open: list[str]
+    every_origin: bool
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The APIs of one kind in an account. Their names are not unique (Api-1).
@@ -43,6 +55,7 @@ class Catalogue:
         title: of the kind, such as "HTTP API".
         deletion: the command that deletes one by hand.
         metrics: returns how CloudWatch counts an API.
+        access: reads who may call an API.
     """
 
     title: str
@@ -52,6 +65,7 @@ class Catalogue:
     is_served: Callable[[Aws, str], bool]
     remove: Callable[[Aws, str], None]
     metrics: Callable[[Listed], ApiMetrics]
+    access: Callable[[Aws, Listed], Access]
 
     def ours(self, aws: Aws, ours: Ownership) -> list[Listed]:
         """Return the APIs that carry our tags, oldest first."""
@@ -89,9 +103,14 @@ class OwnedApi(Owned):
         self.ours = ours
 
     def find(self, aws: Aws) -> State | None:
-        apis = self.catalogue.ours(aws, self.ours)
-        # A listing may lag behind.
-        return State({}) if any(self.catalogue.exists(aws, api.api_id) for api in apis) else None
+        """Return who may call it: the API that takes its place is compared with this."""
+        for api in self.catalogue.ours(aws, self.ours):
+            try:
+                return State({"access": self.catalogue.access(aws, api)})
+            except AwsError as error:
+                if error.code not in ABSENT:  # a listing may lag behind
+                    raise
+        return None
 
     def delete(self, aws: Aws) -> None:
         for api in self.catalogue.ours(aws, self.ours):
@@ -128,10 +147,37 @@ class Api(Resource):
         ours: Ownership,
         fields: Fields,
         needs: Collection[str] = (),
+        follows: str = "",
     ) -> None:
         super().__init__(key, fields, needs)
         self.name = name
         self.ours = ours
+        self.follows = follows
+
+    @staticmethod
+    @abstractmethod
+    def access(fields: Fields) -> Access:
+        """Return whom the fields of this kind let call."""
+
+    @abstractmethod
+    def admits(self, before: Fields, after: Fields, open: Collection[str]) -> Iterator[str]:
+        """Say which holders of credentials may call that might not before.
+
+        Args:
+            before: has no fields of this kind if the API takes another one's place.
+            open: the routes that anyone might call before.
+        """
+
+    def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
+        yield from super().widens(before, after)
+        fields = before or {}
+        former, wanted = fields.get("access") or self.access(fields), self.access(after)
+        for route in wanted["open"]:
+            if route not in former["open"]:
+                yield f"anyone who knows the URL may call {route}"
+        yield from self.admits(fields, after, former["open"])
+        if wanted["every_origin"] and not former["every_origin"]:
+            yield "pages of every origin may call it (CORS *)"
 
     def read(self, aws: Aws) -> State | None:
         api = self.catalogue.one(aws, self.ours, self.name)

@@ -7,14 +7,13 @@ targets it (Api-2).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, TypedDict
+from collections.abc import Collection, Iterator
+from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
-from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
-from deployer.resources.apigateway.apis import Api, ApiMetrics, Catalogue, Listed
+from deployer.resources.apigateway.apis import Access, Api, ApiMetrics, Catalogue, Listed
 from deployer.resources.apigateway.authorizer import (
     AuthorizerFields,
     list_authorizers,
@@ -57,6 +56,7 @@ class HttpApiFields(TypedDict):
 
 
 _MEMBERS = members(HttpApiFields)
+_ANYONE = "NONE"  # AWS's name of the authorization that asks for nothing
 
 
 def _every(aws: Aws) -> Iterator[Listed]:
@@ -87,6 +87,23 @@ def _metrics(api: Listed) -> ApiMetrics:
     return ApiMetrics({"ApiId": api.api_id}, "4xx", "5xx")
 
 
+def _read_access(aws: Aws, api: Listed) -> Access:
+    routes = aws.pages("apigatewayv2", "get_routes", "Items", ApiId=api.api_id)
+    cors = read_cors(api.answer.get("CorsConfiguration") or {})
+    return Access(
+        open=[
+            route["RouteKey"]
+            for route in routes
+            if route.get("AuthorizationType", _ANYONE) == _ANYONE
+        ],
+        every_origin=_is_for_every_origin(cors),
+    )
+
+
+def _is_for_every_origin(cors: Any) -> bool:
+    return bool(cors) and "*" in cors["origins"]
+
+
 HTTP_APIS = Catalogue(
     "HTTP API",
     "aws apigatewayv2 delete-api --api-id",
@@ -95,6 +112,7 @@ HTTP_APIS = Catalogue(
     _is_served,
     _remove,
     _metrics,
+    _read_access,
 )
 
 
@@ -166,13 +184,17 @@ class HttpApi(Api):
         self.yield_to_other(aws, api_id, complete=True)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
 
-    def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
-        yield from super().widens(before, after)
-        if gains(before, after, "route", "authorization", "NONE"):
-            yield f"anyone who knows the URL may call {after['route']['key']}"
-        yield from _taken_tokens(before, after)
-        if gains(before, after, "cors", "origins", "*"):
-            yield "pages of every origin may call it (CORS *)"
+    @staticmethod
+    def access(fields: Fields) -> Access:
+        route = fields.get("route") or {}
+        return Access(
+            open=[route["key"]] if route.get("authorization") == _ANYONE else [],
+            every_origin=_is_for_every_origin(fields.get("cors")),
+        )
+
+    def admits(self, before: Fields, after: Fields, open: Collection[str]) -> Iterator[str]:
+        if after["authorizer"] and after["route"]["key"] not in open:
+            yield from _taken_tokens(before, after)
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         api_id = actual.outputs["api_id"]
@@ -229,22 +251,19 @@ class HttpApi(Api):
             remove_authorizer(aws, api_id, orphan)
 
 
-def _taken_tokens(before: Fields | None, after: Fields) -> Iterator[str]:
+def _taken_tokens(before: Fields, after: Fields) -> Iterator[str]:
     """Yield how a change of the authorizer lets more tokens in than were let in before it."""
-    former, wanted = (before or {}).get("authorizer"), after["authorizer"]
-    if not wanted:
-        return
+    former, wanted = before.get("authorizer"), after["authorizer"]
     if not former:
-        if ((before or {}).get("route") or {}).get("authorization") != "NONE":
-            audience = ", ".join(wanted["audience"])
-            yield f"holders of tokens of {wanted['issuer']} for {audience} may call it"
+        audience = ", ".join(wanted["audience"])
+        yield f"holders of tokens of {wanted['issuer']} for {audience} may call it"
         return
     if former["issuer"] != wanted["issuer"]:
         yield f"tokens of another issuer are taken: {wanted['issuer']}"
     more = sorted(set(wanted["audience"]) - set(former["audience"]))
     if more:
         yield f"tokens for another audience are taken: {', '.join(more)}"
-    had, has = (((fields or {}).get("route") or {}).get("scopes", []) for fields in (before, after))
+    had, has = ((fields["route"] or {}).get("scopes", []) for fields in (before, after))
     if had and not has:
         yield "tokens without a scope are taken"
     elif had and set(has) - set(had):

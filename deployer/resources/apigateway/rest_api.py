@@ -7,14 +7,13 @@ chooses all ids. An API is found by its tags (Rest-2), its definition is one doc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
-from deployer.engine.exposure import gains
 from deployer.engine.plan import Change, Fields, State
-from deployer.resources.apigateway.apis import Api, ApiMetrics, Catalogue, Listed
+from deployer.resources.apigateway.apis import Access, Api, ApiMetrics, Catalogue, Listed
 from deployer.resources.apigateway.calls import ABSENT
 from deployer.resources.apigateway.rest_calls import create, remove, write
 from deployer.resources.apigateway.rest_definition import (
@@ -101,6 +100,26 @@ def _metrics(api: Listed) -> ApiMetrics:
     return ApiMetrics({"ApiName": api.name, "Stage": STAGE}, "4XXError", "5XXError")
 
 
+def _list_resources(aws: Aws, api_id: str) -> list[dict[str, Any]]:
+    parameters = {"restApiId": api_id, "embed": ["methods"]}
+    return list(aws.pages("apigateway", "get_resources", "items", **parameters))
+
+
+def _read_access(aws: Aws, api: Listed) -> Access:
+    return _access(read_methods(_list_resources(aws, api.api_id)))
+
+
+def _access(methods: Mapping[str, Any]) -> Access:
+    return Access(
+        open=[
+            name
+            for name, method in methods.items()
+            if _is_unauthorized(method) and not method["api_key_required"]
+        ],
+        every_origin="*" in _origins(methods),
+    )
+
+
 REST_APIS = Catalogue(
     "REST API",
     "aws apigateway delete-rest-api --rest-api-id",
@@ -109,6 +128,7 @@ REST_APIS = Catalogue(
     _is_served,
     _remove,
     _metrics,
+    _read_access,
 )
 
 
@@ -124,9 +144,7 @@ class RestApi(Api):
     def read_parts(self, aws: Aws, api: Listed) -> State:
         below: dict[str, Any] = {"restApiId": api.api_id}
         resources, responses, stages, deployments, may_log = aws.together(
-            lambda: list(
-                aws.pages("apigateway", "get_resources", "items", **below, embed=["methods"])
-            ),
+            lambda: _list_resources(aws, api.api_id),
             lambda: list(aws.pages("apigateway", "get_gateway_responses", "items", **below)),
             lambda: aws.call("apigateway", "get_stages", **below).get("item", []),
             lambda: list(aws.pages("apigateway", "get_deployments", "items", **below)),
@@ -190,19 +208,15 @@ class RestApi(Api):
             aws.tell(UNLOGGED, lasting=True)
         return may_log
 
-    def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
-        yield from super().widens(before, after)
-        former = (before or {}).get("methods")
-        for name, method in after["methods"].items():
-            is_mock = (method["integration"] or {}).get("type") == "MOCK"  # it gives nothing away
-            if is_mock or method["authorization"] != "NONE":
-                continue
-            if not method["api_key_required"] and not _is_open((former or {}).get(name)):
-                yield f"anyone who knows the URL may call {name}"
-            elif gains(former, after["methods"], name, "authorization", "NONE"):
+    @staticmethod
+    def access(fields: Fields) -> Access:
+        return _access(fields.get("methods") or {})
+
+    def admits(self, before: Fields, after: Fields, open: Collection[str]) -> Iterator[str]:
+        former, wanted = (_metered(fields.get("methods") or {}) for fields in (before, after))
+        for name in wanted:
+            if name not in former and name not in open:
                 yield f"holders of an API key may call {name}; a key does not authenticate"
-        if "*" in _origins(after) and "*" not in _origins(before or {}):
-            yield "pages of every origin may call it (CORS *)"
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         outputs = actual.outputs
@@ -226,15 +240,24 @@ class RestApi(Api):
         return {}
 
 
-def _is_open(method: Mapping[str, Any] | None) -> bool:
-    return bool(method and method["authorization"] == "NONE" and not method["api_key_required"])
+def _is_unauthorized(method: Mapping[str, Any]) -> bool:
+    """Tell whether a method asks for no authorization; a mock gives nothing away."""
+    is_mock = (method["integration"] or {}).get("type") == "MOCK"
+    return not is_mock and method["authorization"] == "NONE"
 
 
-def _origins(fields: Fields) -> set[str]:
+def _metered(methods: Mapping[str, Any]) -> list[str]:
+    """Return the methods that ask for an API key alone."""
+    return [
+        name
+        for name, method in methods.items()
+        if _is_unauthorized(method) and method["api_key_required"]
+    ]
+
+
+def _origins(methods: Mapping[str, Any]) -> set[str]:
     """Return the origins that answers name as allowed, whatever the request's."""
-    integrations = (
-        method.get("integration") or {} for method in (fields.get("methods") or {}).values()
-    )
+    integrations = (method.get("integration") or {} for method in methods.values())
     return {
         response["headers"].get("Access-Control-Allow-Origin", "").strip("'")
         for integration in integrations

@@ -23,24 +23,17 @@ from deployer.resources.apigateway.rest_keys import (
     remove_from_plan,
     remove_key,
 )
+from deployer.resources.apigateway.rest_limits import (
+    QUOTA,
+    THROTTLE,
+    QuotaFields,
+    ThrottleFields,
+    raised,
+)
 from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
 _DELETES = ("apigateway:DELETE", "apigateway:PATCH")
-
-
-class ThrottleFields(TypedDict):
-    """Requests that are accepted of one key: a second, and at once."""
-
-    rate_limit: Annotated[float, Member("rateLimit")]
-    burst_limit: Annotated[int, Member("burstLimit")]
-
-
-class QuotaFields(TypedDict):
-    """Requests that are accepted of one key in a DAY, WEEK or MONTH."""
-
-    limit: Annotated[int, Member("limit")]
-    period: Annotated[str, Member("period")]
 
 
 class MeteredStageFields(TypedDict):
@@ -57,7 +50,6 @@ class KeyFields(TypedDict):
     name: str
 
 
-_THROTTLE, _QUOTA = members(ThrottleFields), members(QuotaFields)
 _STAGE = members(MeteredStageFields)
 
 
@@ -87,15 +79,13 @@ class UsagePlanFields(TypedDict):
         ThrottleFields | None,
         Member(
             "throttle",
-            parse=partial(read_members, _THROTTLE),
-            write_as=partial(write_members, _THROTTLE),
+            parse=partial(read_members, THROTTLE),
+            write_as=partial(write_members, THROTTLE),
         ),
     ]
     quota: Annotated[
         QuotaFields | None,
-        Member(
-            "quota", parse=partial(read_members, _QUOTA), write_as=partial(write_members, _QUOTA)
-        ),
+        Member("quota", parse=partial(read_members, QUOTA), write_as=partial(write_members, QUOTA)),
     ]
     loose_keys: list[str]
     foreign_keys: list[KeyFields]
@@ -209,6 +199,16 @@ class UsagePlan(Resource):
         exists = self._one(aws) or any(True for _ in our_keys(aws, self.ours))
         return State({}) if exists else None
 
+    def widens(self, before: Fields | None, after: Fields) -> Iterator[str]:
+        yield from super().widens(before, after)
+        if before is None:
+            return
+        yield from raised(before, after)
+        if after["stages"] and not before["stages"]:
+            yield "holders of its API keys may call the API again"
+        for name in before["loose_keys"]:
+            yield f"the API key {name} is put back, so that it works again"
+
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {
             "name": self.name,
@@ -277,7 +277,7 @@ def _operations(name: str, before: Any, after: Any) -> Iterator[dict[str, str]]:
     elif after is None:
         yield {"op": "remove", "path": f"/{name}"}
     else:
-        written = write_members(_THROTTLE if name == "throttle" else _QUOTA, after)
+        written = write_members(THROTTLE if name == "throttle" else QUOTA, after)
         for member, value in written.items():
             path = f"/{name}/{member}"
             yield {"op": "replace" if before else "add", "path": path, "value": str(value)}
