@@ -26,7 +26,7 @@ DeployerError             one line for the user, and one of advice
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 E = TypeVar("E", bound="DeployerError")
 
@@ -119,13 +119,34 @@ class LocalError(DeployerError):
     """The local AWS cannot be started, reached or ended."""
 
 
+class Refusal(NamedTuple):
+    """An answer of the API that holds no predictions.
+
+    Args:
+        status: of HTTP.
+        error: its name; "" for an answer that API Gateway of an HTTP API gives by itself.
+        text: its message, or the execution's cause.
+        request: its id.
+        started: whether it is an execution that failed.
+    """
+
+    status: int
+    error: str
+    text: str
+    request: str | None
+    started: bool
+
+
 class InvocationFailed(DeployerError):
     """The deployed API gave no usable answer.
 
-    `kind`: what it did instead, without address and ids, so that equal failures can be counted.
+    Args:
+        kind: what it did instead, without address and ids, so that equal failures can be counted.
+        refusal: its answer, if it gave one.
     """
 
     kind = ""
+    refusal: Refusal | None = None
 
 
 class LogsUnavailable(DeployerError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,13 @@ from deployer.commands.measuring import MOST_CONCURRENT, MOST_REQUESTS, exit_cod
 from deployer.commands.options import Options, common
 from deployer.commands.session import session
 from deployer.commands.tracing import traced
-from deployer.errors import ConfigError, DeployerError, LogsUnavailable
+from deployer.errors import ConfigError, DeployerError, InvocationFailed, LogsUnavailable
 from deployer.project.folder import refuse_foreign
 
 if TYPE_CHECKING:
     from deployer.commands.session import Session
     from deployer.commands.tracing import Priced
-    from deployer.service.invoke import Answer
+    from deployer.service.invoke import Answer, Client
 
 _JUST_NOW = timedelta(minutes=2)
 
@@ -98,20 +99,30 @@ def command(
         if repeat > 1:
             load = measured(now, make_client, body, repeat, concurrency, yes)
             sys.exit(exit_code(load, allow_partial))
-        with make_client() as client:
-            answer = client.post(body)
-        found = _traced(now, answer) if trace and answer.succeeded else None
+        answer = _answered(now, make_client, body)
+        found = _traced(now, answer) if trace else None
         now.reporter.pause()
-        if not answer.succeeded:
-            failure = answer.failure()
-            execution = {name: answer.record.get(name) for name in ("status", "error", "cause")}
-            failure.document = {"execution": execution, "request": answer.request}
-            raise failure
         _show(options, answer, found)
     answered, asked = count_answered(answer)
     if answered < asked and not allow_partial:
         click.echo(f"{answered} of {asked} models answered", err=True)
         sys.exit(FAILED)
+
+
+def _answered(now: Session, make_client: Callable[[], Client], body: bytes) -> Answer:
+    """Return the answer to one request; InvocationFailed with advice if it holds no predictions."""
+    from deployer.service.advice import advice
+
+    try:
+        with make_client() as client:
+            answer = client.post(body)
+        if answer.succeeded:
+            return answer
+        raise answer.failure()
+    except InvocationFailed as error:
+        if error.refusal is not None:
+            error.advice = advice(now.aws, now.settings, error.refusal)
+        raise
 
 
 def _show(options: Options, answer: Answer, found: Priced | None) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deployer.aws.access import Aws
-from deployer.errors import InvocationFailed
+from deployer.errors import InvocationFailed, Refusal
 from deployer.project.answers import MEMBERS
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.apis import Catalogue, Listed
@@ -69,15 +69,21 @@ class Answer:
         return output if _shaped(output) else None
 
     def failure(self) -> InvocationFailed:
-        """Return the error of an execution that did not succeed."""
+        """Return the error of an execution that did not succeed; its advice is in `advice`."""
         status = self.record.get("status", "unknown")
         error = self.record.get("error") or "no error name"
         cause = self.record.get("cause") or "no cause given"
         if self.http_status != 200:
-            text = f"HTTP {self.http_status}: {error}: {cause}{_named(self.request)}"
-            return InvocationFailed(text, _advice(self.http_status) or _logged(self.request))
-        text = f"the execution {status}: {error}: {cause}{_named(self.request)}"
-        return InvocationFailed(text, _logged(self.request))
+            ending = f"HTTP {self.http_status}"
+        else:
+            ending = f"the execution {status}"
+        failure = InvocationFailed(f"{ending}: {error}: {cause}{_named(self.request)}")
+        failure.refusal = Refusal(self.http_status, error, cause, self.request, started=True)
+        failure.document = {
+            "execution": {name: self.record.get(name) for name in ("status", "error", "cause")},
+            "request": self.request,
+        }
+        return failure
 
 
 def count_answered(answer: Answer) -> tuple[int, int]:
@@ -188,12 +194,14 @@ class Client:
         request = next(filter(None, map(response.getheader, names)), None)
         if record is None:
             reason = _described(response.getheader("www-authenticate"))
-            text = f"answered HTTP {response.status}: {_message(content)}{reason}"
-            raise self._failed(text, _named(request), _advice(response.status))
+            message = f"{_message(content)}{reason}"
+            failure = self._failed(f"answered HTTP {response.status}: {message}", _named(request))
+            failure.refusal = Refusal(response.status, "", message, request, started=False)
+            raise failure
         return Answer(record, seconds, response.status, request)
 
-    def _failed(self, kind: str, named: str = "", advice: str = "") -> InvocationFailed:
-        error = InvocationFailed(f"{self.url} {kind}{named}", advice)
+    def _failed(self, kind: str, named: str = "") -> InvocationFailed:
+        error = InvocationFailed(f"{self.url} {kind}{named}")
         error.kind = kind
         return error
 
@@ -218,10 +226,6 @@ def _record(status: int, request_id: str | None, content: bytes) -> dict[str, An
         return None
     ending = "TIMED_OUT" if status == 504 else "FAILED"
     return {"status": ending, "error": error.get("type"), "cause": error.get("message")}
-
-
-def _logged(request: str | None) -> str:
-    return f"what was logged of it: python -m deployer logs --request={request}" if request else ""
 
 
 def _named(request: str | None) -> str:
@@ -249,20 +253,3 @@ def _described(challenge: str | None) -> str:
     """Return the reason for a refusal in the header www-authenticate."""
     match = re.search('error_description="([^"]*)"', challenge or "")
     return f" ({match[1]})" if match else ""
-
-
-def _advice(status: int) -> str:
-    if status in (401, 403):
-        return (
-            "the API does not take these credentials: the setting auth must be the one that was "
-            "deployed (python -m deployer plan); with iam the caller needs execute-api:Invoke, and "
-            "a new API key may take a minute to work (python -m deployer keys list)"
-        )
-    if status == 429:
-        return "the API's rate_limit or burst_limit is reached (README.md, settings)"
-    if status >= 500:
-        return (
-            "right after a deploy the API's role may take a minute to work (Api-32); "
-            "otherwise see the API's log group"
-        )
-    return ""

@@ -15,6 +15,7 @@ import pytest
 from deployer.errors import ApplyFailed, AwsError, ConfigError, InvocationFailed
 from deployer.project.settings import FunctionSettings
 from deployer.service import declare
+from deployer.service.advice import advice
 from deployer.service.check import all_findings
 from deployer.service.invoke import Client
 from deployer.service.up import Deployment, plan_up
@@ -529,7 +530,7 @@ def test_up_goes_on_where_it_may_not_ask_step_functions(service: Service) -> Non
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_a_failure_right_after_a_deploy_says_what_it_may_be(status: int) -> None:
+def test_a_failure_right_after_a_deploy_says_what_it_may_be(service: Service, status: int) -> None:
     """Api-32: API Gateway does not try the role when it is given one."""
 
     class Failing(Quiet):
@@ -545,7 +546,9 @@ def test_a_failure_right_after_a_deploy_says_what_it_may_be(status: int) -> None
         pytest.raises(InvocationFailed, match=f"HTTP {status}") as caught,
     ):
         client.post(b"{}")
-    assert "role may take a minute" in caught.value.advice and "log group" in caught.value.advice
+    assert caught.value.refusal
+    text = advice(service.account.aws(), service.settings, caught.value.refusal)
+    assert "role may take a minute" in text and "log group" in text
 
 
 def test_tags_go_out_in_the_shape_of_each_service(service: Service) -> None:

@@ -122,6 +122,22 @@ def test_a_function_whose_role_may_not_read_models_fails_in_its_init(service: En
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("user", "name", "action"),
+    [
+        ("workflow", "invoke", "lambda:InvokeFunction"),
+        ("api", "start", "states:StartSyncExecution"),
+    ],
+)
+def test_invoke_names_a_role_that_is_denied(
+    service: Enforced, user: str, name: str, action: str
+) -> None:
+    with policy(service, user, name, None):
+        failed = deployer(service.project, "invoke", "--sample", "--local", code=1)
+    assert f"the role {PREFIX}-{process.REGION}-{user} may not {action}: " in failed.err
+
+
+@pytest.mark.slow
 def test_a_function_whose_role_may_not_log_leaves_no_lines(service: Enforced) -> None:
     """PERM-1: it answers all the same, as on AWS."""
     with policy(service, "functions", "logs", None):

@@ -123,7 +123,12 @@ MUTATIONS = [
         'integer(1, 10000), "requests',
         'integer(1, 99999), "requests',
     ),
-    Mutation("Api-32", "service/invoke.py", "if status >= 500:", "if False:"),
+    Mutation(
+        "Api-32",
+        "service/advice.py",
+        "if refusal.error in _GATEWAYS and refusal.status >= 500:",
+        "if False:",
+    ),
     Mutation(
         "Api-34",
         "resources/apigateway/integration.py",

@@ -53,6 +53,7 @@ LAYERS = [
         "service.up",
         "service.down",
         "service.invoke",
+        "service.advice",
         "service.removing",
         "service.switching",
     },
