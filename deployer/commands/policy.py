@@ -56,8 +56,12 @@ def command(
     check_verb(verb)
     workflows = workflows_of(github, branch, environment, pull_requests)
     started()
-    parts = documents(located(options, account), verb, workflows)
+    settings = located(options, account)
+    parts = documents(settings, verb, workflows)
     tell_split(options, parts)
+    if workflows is not None and workflows.pull_requests:
+        reading = f"policy plan --account {settings.account} --github {github} --pull-requests"
+        warn_of_writing(options, parts, reading)
     if part is not None and part not in parts:
         raise click.BadParameter(f"{part!r} is none of {', '.join(parts)}", param_hint="--part")
     chosen = {part: parts[part]} if part else parts
@@ -148,6 +152,25 @@ def documents(
     for number, document in enumerate(policies(settings, verb), start=1):
         parts["policy" if number == 1 else f"policy-{number}"] = document
     return parts
+
+
+def warn_of_writing(options: Options, parts: Mapping[str, Any], reading: str) -> None:
+    """Say on stderr that pull requests may change the service, if the policy lets them.
+
+    Args:
+        reading: the command that prints a policy which only reads.
+    """
+    from deployer.report.console import stderr_console
+    from deployer.service.verb_policies import writes
+
+    if writes(document for name, document in parts.items() if name != "trust"):
+        stderr_console(color=options.color).print(
+            "warning: with this policy a pull request, whoever opens it, may change the service "
+            "before it is reviewed; give pull requests one that only reads: "
+            f"{options.wording(f'python -m deployer {reading}')}",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 def tell_split(options: Options, parts: Mapping[str, Any]) -> None:

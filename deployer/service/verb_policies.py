@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ from deployer.service.scopes import Scope, passing, scope
 
 LIMIT = 6_144  # characters of a managed policy; IAM does not count white space (Iam-11)
 PASS_ROLE = "iam:PassRole"
+_READING = re.compile(
+    r"[a-z0-9-]+:((Batch)?(Get|Check)|List|Describe|Filter|Validate)\w*|apigateway:GET|execute-api:Invoke"
+)
 Document = Mapping[str, Any]
 
 
@@ -93,6 +97,17 @@ def policies(settings: Settings, verb: str | None = None) -> list[Document]:
         if PASS_ROLE in one.actions and kind.passed_to
     }
     return _split(_statements(settings, actions, services, names))
+
+
+def writes(documents: Iterable[Document]) -> bool:
+    """Tell whether policies allow more than to read and to call the API."""
+    actions = (
+        action
+        for document in documents
+        for statement in document["Statement"]
+        for action in statement["Action"]
+    )
+    return not all(map(_READING.fullmatch, actions))
 
 
 def _needless(settings: Settings) -> set[str]:

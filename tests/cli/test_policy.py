@@ -58,12 +58,29 @@ def test_a_long_policy_comes_in_parts_and_says_so(project: Path) -> None:
 
 def test_both_documents_of_a_role_for_github(project: Path) -> None:
     place = ("plan", *REGION, *ACCOUNT, "--github", "octo/shop")
-    parts = json.loads(deployer(project, "policy", *place, "--pull-requests").out)
+    reading = deployer(project, "policy", *place, "--pull-requests")
+    assert reading.err == ""
+    parts = json.loads(reading.out)
     assert list(parts) == ["trust", "policy"]
     assert "repo:octo/shop:pull_request" in json.dumps(parts["trust"])
     assert parts["policy"] == json.loads(deployer(project, "policy", "plan", *REGION, *ACCOUNT).out)
     production = deployer(project, "policy", *place, "--environment", "prod", "--part", "trust")
     assert "repo:octo/shop:environment:prod" in production.out
+
+
+def test_a_role_of_pull_requests_that_may_write_is_a_warning(project: Path) -> None:
+    """For one verb that writes, and for all of them."""
+    github = ("--github", "octo/shop")
+    for verbs in (("up",), ()):
+        asked = ("policy", *verbs, *REGION, *ACCOUNT, *github)
+        (line,) = [
+            line
+            for line in deployer(project, *asked, "--pull-requests").err.splitlines()
+            if line.startswith("warning: ")
+        ]
+        assert "a pull request, whoever opens it, may change the service" in line
+        assert line.endswith(f"plan {' '.join(ACCOUNT)} --github octo/shop --pull-requests")
+        assert "warning" not in deployer(project, *asked, "--branch", "main").err
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from deployer.service.declare import roles
 from deployer.service.github import Workflows, is_name, is_repository, trust
 from deployer.service.permissions import KINDS
 from deployer.service.scopes import UNSCOPED, is_known, scope
-from deployer.service.verb_policies import LIMIT, VERBS, _split, policies, size
+from deployer.service.verb_policies import LIMIT, VERBS, _split, policies, size, writes
 from tests.support.linting import findings
 from tests.support.projects import ROOT
 
@@ -237,3 +237,10 @@ def test_what_names_no_repository_is_refused(text: str) -> None:
 )
 def test_a_branch_or_environment_is_one_name(text: str, is_one: bool) -> None:
     assert is_name(text) is is_one
+
+
+def test_the_verbs_that_may_write_are_known(settings: Settings) -> None:
+    for auth in ("none", "iam"):
+        own = replace(settings, auth=auth)
+        found = {verb for verb in VERBS if writes(policies(own, verb))}
+        assert found == {"up", "keys", "rollback", "promote", "down"}
