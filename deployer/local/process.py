@@ -91,6 +91,7 @@ class Server:
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_ACCESS_KEY_ID": self.credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
+            "AWS_SESSION_TOKEN": "",  # one of other credentials would go with these
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
         }

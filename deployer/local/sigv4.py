@@ -21,7 +21,8 @@ _LONGEST = 4000  # characters of a header
 _SKEW = timedelta(minutes=5)
 _TIME = "%Y%m%dT%H%M%SZ"
 
-# What is wrong with a request, as API Gateway tells it apart.
+# What is wrong with a request, as API Gateway tells it apart. A key and a token that are not those
+# of the same credentials are unknown.
 MISSING, UNKNOWN_KEY, INVALID = "missing", "unknown key", "invalid"
 
 
@@ -33,7 +34,8 @@ def fault(environ: Environ, credentials: Credentials, region: str, now: datetime
     match = _HEADER.fullmatch(header) if len(header) <= _LONGEST else None
     if match is None:
         return INVALID
-    if match["key"] != credentials.access_key:
+    # The credentials of this server are no session's.
+    if match["key"] != credentials.access_key or environ.get("HTTP_X_AMZ_SECURITY_TOKEN"):
         return UNKNOWN_KEY
     stamp = str(environ.get("HTTP_X_AMZ_DATE", ""))
     names = match["names"].split(";")

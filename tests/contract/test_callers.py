@@ -26,6 +26,7 @@ from deployer.local import process
 from deployer.project.settings import Settings, load_settings
 from deployer.resources.apigateway.rest_keys import add_to_plan
 from deployer.service import callers, declare
+from deployer.service.advice import advice
 from deployer.service.credentials import authorizing
 from deployer.service.invoke import Client
 from deployer.service.serving import guarded
@@ -174,6 +175,8 @@ def test_a_signature_holds_for_what_was_signed_alone(world: World, api: str) -> 
         (good, b'{"x": 2}'),
         ({**good, "Content-Type": "application/json; charset=utf-8"}, BODY),
         (signature(world, url, credentials=(key, f"{secret}x")), BODY),
+        (signature(world, url, credentials=(key, secret, "of-no-session")), BODY),
+        ({**good, "X-Amz-Security-Token": "of-no-session"}, BODY),
         (signature(world, f"{url}other"), BODY),
         (signature(world, f"{url}?a=1"), BODY),
         ({**good, "Authorization": names}, BODY),
@@ -352,7 +355,10 @@ def test_invoke_sends_what_each_api_asks_for(world: World, api: str, auth: str) 
 
 def test_invoke_says_why_it_is_refused(world: World) -> None:
     secrets = {"DEPLOYER_TOKEN": world.issuer.token(aud="x"), "DEPLOYER_API_KEY": "x" * 30}
-    for api, auth, told in [("http", "jwt", "valid audience"), ("rest", "key", "access denied")]:
+    for api, auth, told, hint in [
+        ("http", "jwt", "valid audience", f"must be of {world.issuer.url}, for "),
+        ("rest", "key", "access denied", "python -m deployer keys list"),
+    ]:
         authorize = authorizing(world.aws, world.settings[api, auth], {}, secrets)
         with (
             Client(world.urls[api, auth], authorize=authorize) as client,
@@ -360,8 +366,11 @@ def test_invoke_says_why_it_is_refused(world: World) -> None:
         ):
             answer = client.post(BODY)
             raise answer.failure()
-        text = f"{caught.value.message} {caught.value.advice}"
-        assert "HTTP 40" in text and "keys list" in text
+        assert caught.value.refusal
+        own = advice(world.aws, world.settings[api, auth], caught.value.refusal)
+        text = f"{caught.value.message} {own}"
+        assert "HTTP 40" in text and hint in text and f"auth = {auth}" in text
+        assert ("key" in own, "iam" in own) == (auth == "key", False)
         assert not any(secret in text for secret in secrets.values())
 
 

@@ -120,6 +120,28 @@ def refuses_to_delete_a_served_deployment(aws: Aws) -> bool:
     return refused == "BadRequestException"
 
 
+def deletes_a_deployment_that_its_stage_has_left(aws: Aws) -> bool:
+    below = defined(aws)
+    former = aws.call("apigateway", "create_deployment", **below, stageName="live")["id"]
+    deployment = aws.call("apigateway", "create_deployment", **below)["id"]
+    operations = [{"op": "replace", "path": "/deploymentId", "value": deployment}]
+    aws.call("apigateway", "update_stage", **below, stageName="live", patchOperations=operations)
+    gone = code(lambda: aws.call("apigateway", "delete_deployment", **below, deploymentId=former))
+    return gone == ""
+
+
+def keeps_a_stage_that_is_deployed_to(aws: Aws) -> bool:
+    below = defined(aws)
+    stage = {**below, "stageName": "live"}
+    aws.call("apigateway", "create_deployment", **stage)
+    operations = [{"op": "replace", "path": "/*/*/throttling/burstLimit", "value": "7"}]
+    aws.call("apigateway", "update_stage", **stage, patchOperations=operations)
+    deployment = aws.call("apigateway", "create_deployment", **stage)["id"]
+    found = aws.call("apigateway", "get_stage", **stage)
+    settings = found.get("methodSettings", {}).get("*/*", {})
+    return (found["deploymentId"], settings.get("throttlingBurstLimit")) == (deployment, 7)
+
+
 def refuses_an_access_log_without_the_accounts_role(aws: Aws) -> bool:
     below = defined(aws)
     aws.call("apigateway", "create_deployment", **below, stageName="live")
@@ -150,6 +172,8 @@ PROBES: list[Callable[[Aws], bool]] = [
     takes_whole_definitions_of_rest_apis,
     serves_what_was_deployed,
     refuses_to_delete_a_served_deployment,
+    deletes_a_deployment_that_its_stage_has_left,
+    keeps_a_stage_that_is_deployed_to,
     refuses_an_access_log_without_the_accounts_role,
     says_that_a_rest_api_is_not_found,
     tags_rest_apis,

@@ -17,7 +17,8 @@ _EXTENSION = "x-amazon-apigateway-"
 def apply() -> None:
     import_whole_definitions()
     keep_deployed_definitions()
-    refuse_to_delete_served_deployments()
+    delete_deployments_that_no_stage_serves()
+    keep_stages_that_are_deployed_to()
     refuse_logs_without_role()
     say_that_an_api_is_not_found()
 
@@ -136,8 +137,11 @@ def keep_deployed_definitions() -> None:
         return deployment
 
 
-def refuse_to_delete_served_deployments() -> None:
-    """moto deletes a deployment that a stage serves, unless it made the stage itself."""
+def delete_deployments_that_no_stage_serves() -> None:
+    """moto asks whether the stage still stands that came with a deployment (Rest-3).
+
+    So it deletes a deployment that another stage serves, and none that its own stage has left.
+    """
     from moto.apigateway.exceptions import StageStillActive
     from moto.apigateway.models import RestAPI
 
@@ -145,7 +149,26 @@ def refuse_to_delete_served_deployments() -> None:
     def delete(original: Any, self: Any, deployment_id: str) -> Any:
         if any(stage.deployment_id == deployment_id for stage in self.stages.values()):
             raise StageStillActive
+        if deployment_id in self.deployments:
+            self.deployments[deployment_id].stage_name = None
         return original(self, deployment_id)
+
+
+def keep_stages_that_are_deployed_to() -> None:
+    """moto makes the stage of CreateDeployment anew, without its settings and tags."""
+    from moto.apigateway.models import RestAPI
+
+    @around(RestAPI, "create_deployment")
+    def create(
+        original: Any, self: Any, name: str, description: str, stage_variables: Any = None
+    ) -> Any:
+        stage = self.stages.get(name)
+        deployment = original(self, name, description, stage_variables)
+        if stage is not None:
+            stage.deployment_id = deployment.id
+            stage.variables = stage_variables or stage.variables
+            self.stages[name] = stage
+        return deployment
 
 
 def refuse_logs_without_role() -> None:
