@@ -19,13 +19,19 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from playwright.sync_api import Browser, Page, Request, ViewportSize, expect, sync_playwright
 
-from deployer.project.settings import Settings
+from deployer.aws.access import Aws
+from deployer.local import process
+from deployer.project.settings import Settings, load_settings
+from deployer.resources.apigateway.rest_stage import STAGE
+from deployer.service import callers, declare, keys
 from deployer.service.interface.files import signed
 from deployer.service.interface.page import page as page_text
 from deployer.service.interface.reading import Interface
 from tests.local.conftest import Service
+from tests.support.accounts import connect
 from tests.support.command_line import deployer
 from tests.support.interfaces import ODD, RECORD
+from tests.support.issuing import AUDIENCE, SCOPE, Issuer, issuing
 from tests.support.projects import ROOT
 from tests.support.stub import Quiet, serve
 
@@ -443,6 +449,80 @@ def test_a_key_or_a_token_is_sent_and_kept_nowhere(
     assert "s3cret" not in page.content()
     stored = page.evaluate("[localStorage.length, sessionStorage.length, document.cookie]")
     assert stored == [0, 0, ""]
+
+
+# By `auth`: the kind of API, what is typed and is wrong, and words of the page about it.
+GUARDED = [
+    ("key", "rest", {"API key": "k" * 20}, "The service denies access"),
+    ("jwt", "http", {"Token": "a.b.c"}, "this one is missing, wrong or expired. (HTTP 401)"),
+    ("iam", "http", {"Access key id": "AKID", "Secret access key": "s"}, "denies access"),
+]
+
+
+def guarded_url(aws: Aws, settings: Settings, workflow: str) -> str:
+    """Make an API that asks for credentials, over the deployed workflow; return its URL."""
+    kind: Any = declare.api(settings)
+    fields = json.loads(json.dumps(kind.fields).replace(settings.workflow_arn, workflow))
+    outputs = kind.create(aws, fields)
+    if settings.auth == "key":
+        plan: Any = callers.usage_plan(settings)
+        stages = [{"api_id": outputs["api_id"], "stage": STAGE}]
+        plan.create(aws, {**plan.fields, "stages": stages})
+    return f"{outputs['endpoint']}/"
+
+
+@pytest.mark.parametrize(
+    ("auth", "api", "wrong", "words"), GUARDED, ids=[one[0] for one in GUARDED]
+)
+def test_an_api_that_asks_for_credentials_refuses_wrong_ones_in_words_and_takes_right_ones(
+    page: Page, service: Service, tmp_path: Path, auth: str, api: str, wrong: Any, words: str
+) -> None:
+    server = process.find(service.folder)
+    assert server is not None
+    aws = connect(server)
+    base = load_settings(service.folder, {}, {}).located(
+        account=process.ACCOUNT, partition="aws", region=process.REGION
+    )
+    with issuing() as issuer:
+        tokens = replace(base, jwt_issuer=issuer.url, jwt_audience=(AUDIENCE,), jwt_scopes=(SCOPE,))
+        settings = replace(tokens, service=f"page-{auth}", api=api, auth=auth)
+        url = guarded_url(aws, settings, base.workflow_arn)
+        opened(page, written_page(service.folder, settings, url, tmp_path))
+        assert ask(page).startswith("Nothing was sent")
+        for label, text in wrong.items():
+            page.get_by_label(label).fill(text)
+        assert words in ask(page)
+        expect(page.locator("#status")).to_have_class("bad")
+        for label, text in right(aws, settings, server, issuer).items():
+            page.get_by_label(label).fill(text)
+        assert re.match("[12] models? answered in ", ask(page))
+
+
+def written_page(folder: Path, settings: Settings, url: str, into: Path) -> Path:
+    """Write the page of a service by the command line."""
+    path = into / "guarded.html"
+    environment = {
+        "DEPLOYER_API": settings.api,
+        "DEPLOYER_AUTH": settings.auth,
+        "DEPLOYER_REGION": process.REGION,
+    }
+    if settings.auth == "jwt":
+        environment["DEPLOYER_JWT_ISSUER"] = settings.jwt_issuer or ""
+        environment["DEPLOYER_JWT_AUDIENCE"] = AUDIENCE
+    deployer(folder, "page", "--output", str(path), "--url", url, environment=environment)
+    return path
+
+
+def right(
+    aws: Aws, settings: Settings, server: process.Server, issuer: Issuer
+) -> Mapping[str, str]:
+    """Return credentials that are taken, by their labels."""
+    if settings.auth == "key":
+        return {"API key": keys.create(aws, settings, "page").value}
+    if settings.auth == "jwt":
+        return {"Token": issuer.token()}
+    access, secret = server.credentials
+    return {"Access key id": access, "Secret access key": secret}
 
 
 ACCESS, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG"
