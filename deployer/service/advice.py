@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from deployer.aws.access import Aws, tell_nobody
-from deployer.errors import Refusal
+from deployer.errors import AwsError, Refusal
 from deployer.project.settings import Settings
 from deployer.service.logs import VENDED, Reader, Source
 from deployer.service.rest_contract import GATEWAY_RESPONSES
@@ -97,12 +97,16 @@ def _denied(text: str) -> str:
 def _logs(aws: Aws, settings: Settings, request: str) -> str:
     """Return what API and workflow have logged of a request by now.
 
-    Nothing where the caller may not read their logs: then the advice names them.
+    Nothing where their logs cannot be read: the failed request is what the user must see, and the
+    advice then names the logs.
     """
     reader = Reader(aws, tell_nobody)
     sources = (Source(user, settings.log_group(user), None) for user in VENDED)
-    return "\n".join(
-        event.message
-        for source in sources
-        for event in reader.lines(source, aws.now - _JUST_NOW, containing=request)
-    )
+    try:
+        return "\n".join(
+            event.message
+            for source in sources
+            for event in reader.lines(source, aws.now - _JUST_NOW, containing=request)
+        )
+    except AwsError:
+        return ""

@@ -28,10 +28,15 @@ DENIAL = (
 
 
 class Logs:
-    """The log groups of API and workflow, by their names' end; None may not be read."""
+    """The log groups of API and workflow; None may not be read.
 
-    def __init__(self, **lines: str | None) -> None:
+    Args:
+        code: of the error then.
+    """
+
+    def __init__(self, code: str = "AccessDeniedException", **lines: str | None) -> None:
         self.lines = lines
+        self.code = code
         self.asked: list[Any] = []
 
     def call(self, service: str, operation: str, **parameters: Any) -> Any:
@@ -40,7 +45,7 @@ class Logs:
         group = parameters["logGroupName"]
         line = next((text for name, text in self.lines.items() if f"/{name}/" in group), "")
         if line is None:
-            raise AwsError("AccessDeniedException", "not authorized", operation=operation)
+            raise AwsError(self.code, "no", operation=operation)
         return {"events": [{"timestamp": 0, "message": line}] if line else []}
 
 
@@ -115,7 +120,7 @@ def test_a_denial_in_the_answer_itself_needs_no_logs() -> None:
 
 def test_without_a_denial_the_logs_are_named_and_the_apis_role_only_if_it_may_be_it() -> None:
     where = "what was logged of it: python -m deployer logs --request=r1"
-    for logs in (Logs(), Logs(states=None, apigateway=None), Logs(states="{}")):
+    for logs in (Logs(), Logs(states=None, apigateway=None), Logs("Other", states=None)):
         failed = refused(502, "no model could answer", "NoModelAnswered", "r1")
         assert said(failed, logs) == where
     own = [
