@@ -53,27 +53,31 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
     assert second["name"] == "bob"
     secrets = (value, second["key"], FOREIGN)
 
-    listed = keyed("keys", "list", "-v").out.splitlines()
+    add_foreign_key(live)
+    *listed, last = keyed("keys", "list", "-v").out.splitlines()
+    assert last.startswith("mine  ")
+    assert last.endswith("works, not ours: `up` takes it out of the usage plan")
     assert [(line.split()[0], line.split()[-1]) for line in listed] == [
         ("alice", "works"),
         ("bob", "works"),
     ]
-    assert [key["state"] for key in keyed("keys", "--json").json["keys"]] == ["works", "works"]
+    documents = keyed("keys", "--json").json["keys"]
+    assert [(key["state"], key["ours"]) for key in documents] == [
+        ("works", True),
+        ("works", True),
+        ("works", False),
+    ]
     assert "there is a key alice already" in keyed("keys", "create", "alice", code=1).err
     assert len(keyed("invoke", "--sample", "--json", "-v", key=value).json) == 3
     assert len(keyed("invoke", "--sample", "--json", "--key", value).json) == 3
     assert "HTTP 403" in keyed("invoke", "--sample", "--key", f"{value}x", code=1).err
-    keyed("plan", "--exit-code", "-v", key=value)
+    planned = keyed("plan", "--exit-code", "-v", key=value, code=3)
+    assert "foreign_keys[mine]: (changed outside)" in planned.out
 
-    add_foreign_key(live)
     assert len(keyed("invoke", "--sample", "--json", key=FOREIGN).json) == 3
-    last = keyed("keys", "list", "-v").out.splitlines()[-1]
-    assert last.startswith("mine  ")
-    assert last.endswith("works, not ours: `up` takes it out of the usage plan")
-    assert [key["ours"] for key in keyed("keys", "--json").json["keys"]] == [True, True, False]
     advice = "to take it out again: "
     assert advice in keyed("keys", "revoke", "mine", "--yes", code=1).err
-    assert "foreign_keys[mine]: (changed outside)" in keyed("up", "-v").err
+    keyed("up", "-v")
     assert "HTTP 403" in keyed("invoke", "--sample", key=FOREIGN, code=1).err
 
     assert "--yes" in keyed("keys", "revoke", "bob", code=1).err  # nobody can be asked
