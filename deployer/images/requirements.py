@@ -119,14 +119,15 @@ def mismatches(
             continue
         if library not in requirements:
             yield (
-                f"{name} does not name {library}; the models were trained with {library}=={version}"
+                f"{name} does not name {library}; the models were trained with "
+                f"{library}=={version}: add that line"
             )
             continue
         _, line, requirement = requirements[library]
         if pinned_version(requirement) != version:
             yield (
                 f"{name} line {line}: {requirement}: the models were trained with "
-                f"{library}=={version}"
+                f"{library}=={version}: pin that, or install what is pinned and train again"
             )
 
 

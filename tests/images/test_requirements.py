@@ -115,6 +115,8 @@ def test_another_version_is_told_with_its_line(requirements, old, new, expected)
     path = requirements(SERVED.replace(old, new))
     (problem,) = mismatches(path, target_environment("3.11", "x86_64"), TRAINED)
     assert problem.startswith(f"{path.parent.name}/requirements.txt{expected}")
+    named = "does not name" in problem
+    assert problem.endswith(": add that line" if named else "pinned and train again")
 
 
 def distribution(site, name, version, *needs):
