@@ -94,7 +94,12 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     settings = settings_of(options)
     if command in WHOLE:
         refuse_incomplete(settings.project)
-    reporter = Reporter(stderr_console(color=options.color), options.wording)
+    reporter = Reporter(
+        stderr_console(color=options.color),
+        options.wording,
+        timed=deploying,
+        grouped=not options.verbose,
+    )
     interrupts = Interrupts(reporter)
     record = (
         (lambda service, operation: reporter.emit(Note(f"{service} {operation}")))

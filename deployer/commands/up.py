@@ -14,8 +14,8 @@ from deployer.commands.asking import confirm, counted
 from deployer.commands.changes import applied, document, where
 from deployer.commands.options import Options, adopting, common, with_builder
 from deployer.commands.session import Session, executor, session
-from deployer.engine.events import Note
-from deployer.errors import Declined
+from deployer.engine.events import Note, Suggestion
+from deployer.errors import ConfigError, Declined
 
 if TYPE_CHECKING:
     from deployer.service.up import Deployment
@@ -110,13 +110,28 @@ def command(
             )
             confirm(now, "switch", switch, yes, question)
         outputs = applied(now, plan, deployment.apply, begun)
-        if not options.as_json:
-            now.emit(Note("next: python -m deployer invoke --sample"))
+        if not (options.as_json or plan.is_empty):
+            suggest(now, outputs["url"])
         now.reporter.pause()
         if options.as_json:
             print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - begun))
         else:
             click.echo(outputs["url"])
+
+
+def suggest(now: Session, url: str) -> None:
+    """Show how to call the API, with curl and with this tool."""
+    from deployer.service.curl import credentials_advice, curl_words
+
+    options = now.options
+    try:
+        words = curl_words(now.settings, url)
+    except ConfigError as error:  # the deploy is done; the next command explains it
+        now.emit(Note(f"no request is at hand: {error.message}"))
+        return
+    advice = credentials_advice(now.settings, now.environment, options.profile, local=options.local)
+    now.emit(Suggestion(f"try it{', ' if advice else ''}{now.options.wording(advice)}", words))
+    now.emit(Suggestion("next", ["python -m deployer invoke --sample"]))
 
 
 def set_enforcement(now: Session, enabled: bool) -> None:

@@ -18,6 +18,7 @@ from deployer.engine.events import (
     StepFailed,
     StepFinished,
     StepProgress,
+    StepProved,
     StepSkipped,
     StepStarted,
 )
@@ -284,7 +285,9 @@ class Run:
     ) -> Fields:
         """Make one change and return the outputs that are new."""
         aws = self._access(resource.key)
-        resource.prove(aws, desired, actual, change)
+        started = self.clock()
+        if resource.prove(aws, desired, actual, change):
+            self.emit(StepProved(resource.key, self.clock() - started))
         if change.action is Action.UPDATE and actual is not None:
             return resource.update(aws, desired, actual, change)
         if change.action is Action.REPLACE:

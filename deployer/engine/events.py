@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,14 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """A command that the user may run next; `words`: it may be continued after each of them."""
+
+    label: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True)
 class PlanReady:
     """All resources were read and compared."""
 
@@ -60,6 +68,14 @@ class StepProgress:
     key: str
     text: str
     lasting: bool = False
+
+
+@dataclass(frozen=True)
+class StepProved:
+    """What a step is about to make live has been asked for an answer; the step goes on."""
+
+    key: str
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -96,21 +112,11 @@ class RunFinished:
 
     command: str
     counts: Mapping[str, int]
-    seconds: float
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
-Event = (
-    RunStarted
-    | Note
-    | PlanReady
-    | StepStarted
-    | StepProgress
-    | StepFinished
-    | StepFailed
-    | StepSkipped
-    | RunFinished
-)
+StepEvent = StepStarted | StepProgress | StepProved | StepFinished | StepFailed | StepSkipped
+Event = RunStarted | Note | Suggestion | PlanReady | StepEvent | RunFinished
 Emit = Callable[[Event], None]
 
 

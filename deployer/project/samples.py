@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,11 @@ def sample_request(project: Path) -> bytes:
     Raises:
         ConfigError: there is neither a sample that fits nor a manifest.
     """
-    problems: list[str] = []
-    manifest = read_manifest(project, problems) if (project / MANIFEST).is_file() else {}
-    if problems:
-        raise ConfigError(problems)
-    entries = manifest.get("models", {}).values()
+    entries = _entries(project)
     models = [features_of(entry["features"]) for entry in entries]
     fitting = []
-    for path in sorted((project / "samples").glob("*.json")):
-        try:
-            sample = read_json(path)
-        except Unreadable as error:
-            raise ConfigError([f"{path.parent.name}/{path.name} {error}"]) from error
-        if not models or all(_fits(sample, models, features) for features in models):
+    for _, sample in _samples(project):
+        if _fits_all(sample, models):
             return json.dumps(sample).encode()
         if any(_fits(sample, models, features) for features in models):
             fitting.append(sample)
@@ -52,6 +44,38 @@ def sample_request(project: Path) -> bytes:
     given = {name: value for sample in reversed(fitting) for name, value in _first(sample).items()}
     known = {name: feature for features in models for name, feature in features.items()}
     return json.dumps({**made_record(known.values()), **examples, **given}).encode()
+
+
+def sample_file(project: Path) -> Path | None:
+    """Return the file that `sample_request` returns; None if it makes a record.
+
+    Raises:
+        ConfigError: the manifest or a sample cannot be read.
+    """
+    models = [features_of(entry["features"]) for entry in _entries(project)]
+    return next((path for path, sample in _samples(project) if _fits_all(sample, models)), None)
+
+
+def _entries(project: Path) -> Collection[Mapping[str, Any]]:
+    """Return the models' entries in the manifest; none without one."""
+    problems: list[str] = []
+    manifest = read_manifest(project, problems) if (project / MANIFEST).is_file() else {}
+    if problems:
+        raise ConfigError(problems)
+    entries: Mapping[str, Mapping[str, Any]] = manifest.get("models", {})
+    return entries.values()
+
+
+def _samples(project: Path) -> Iterator[tuple[Path, Any]]:
+    for path in sorted((project / "samples").glob("*.json")):
+        try:
+            yield path, read_json(path)
+        except Unreadable as error:
+            raise ConfigError([f"{path.parent.name}/{path.name} {error}"]) from error
+
+
+def _fits_all(sample: Any, models: list[Features]) -> bool:
+    return all(_fits(sample, models, features) for features in models)
 
 
 def _first(sample: Any) -> Mapping[str, Any]:

@@ -173,13 +173,15 @@ class Resource(Owned):
         """Read it. MAY be overridden by a kind that needs fewer calls for this."""
         return self.read(aws)
 
-    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> None:
+    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> bool:
         """Raise DeployerError if the change must not be made. MAY be overridden.
+
+        Returns whether anything was asked, and so took its time.
 
         Called before the first write of the change, and before the deletion of a replacement.
         Every Ref in `desired` is resolved; `actual` is None if the resource is absent.
         """
-        return
+        return False
 
     @abstractmethod
     def create(self, aws: Aws, desired: Fields) -> Fields:

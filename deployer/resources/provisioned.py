@@ -232,10 +232,13 @@ class ProvisionedConcurrency(Resource):
         version = list(found)[-1]
         return State({"version_arn": version, **fields_of(found[version])})
 
-    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> None:
+    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> bool:
         """Prove a version that gets capacity for the first time: a faulty one would cost money."""
-        if self._prove and (change.action is Action.CREATE or changed(change, "version_arn")):
-            self._prove(aws, desired["version_arn"])
+        is_new = change.action is Action.CREATE or changed(change, "version_arn")
+        if self._prove is None or not is_new:
+            return False
+        self._prove(aws, desired["version_arn"])
+        return True
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         Configuration(desired["version_arn"]).ensure(aws, desired["concurrency"])

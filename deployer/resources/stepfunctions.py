@@ -289,11 +289,11 @@ class StateMachine(OwnedStateMachine, Resource):
             return (version, definition) if definition else None
         return None
 
-    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> None:
+    def prove(self, aws: Aws, desired: Fields, actual: State | None, change: Change) -> bool:
         """Prove the versions that the new definition names and the live one does not."""
         is_switched = change.action is not Action.UPDATE or changed(change, "definition")
         if self._prove is None or not is_switched:
-            return
+            return False
         live = function_versions(actual.fields["definition"]) if actual else frozenset()
         keys = {
             version: ref.key
@@ -303,6 +303,7 @@ class StateMachine(OwnedStateMachine, Resource):
         asked = {version: key for version, key in new.items() if version not in live}
         if asked:
             self._prove(aws, asked)
+        return bool(asked)
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         parameters = {

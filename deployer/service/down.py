@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -37,7 +36,6 @@ class Teardown:
         Raises:
             NotSettled: something of ours remains, or carries our tags or names and is not ours.
         """
-        started = time.monotonic()
         result = Run(self.aws, self.emit, self.pool, stopped).down(
             self.plan, self.inventory.resources
         )
@@ -45,7 +43,7 @@ class Teardown:
         tagged = self.pool.submit(tagged_elsewhere, self.aws, self.settings, self.inventory.names)
         if not self.plan.is_empty:
             prove(self.aws, self._remaining)
-            self.emit(RunFinished("down", result.counts, time.monotonic() - started))
+            self.emit(RunFinished("down", result.counts))
         _check_census(tagged, self.inventory.foreign, self.emit)
 
     def _remaining(self) -> str:

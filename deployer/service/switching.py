@@ -7,7 +7,6 @@ functions, and these name all that they serve.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -79,7 +78,6 @@ class Switch:
         if self.plan.is_empty:
             self._free()  # which a killed run may have left
             return self.outputs
-        started = time.monotonic()
         run = Run(self.aws, self.emit, self.pool, stopped)
         result = run.up(self.plan, [self.machine], {WORKFLOW: self.state}, ())
         check_result(result, stopped, self.target.again)
@@ -89,7 +87,7 @@ class Switch:
         self._free()
         tidy_up(self.aws, self.settings, number, self.emit)
         outputs = self._outputs(number)
-        self.emit(RunFinished(self.target.verb, result.counts, time.monotonic() - started, outputs))
+        self.emit(RunFinished(self.target.verb, result.counts, outputs))
         return outputs
 
     def _free(self) -> None:

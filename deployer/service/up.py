@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -149,7 +148,6 @@ class Deployment:
         if self.plan.is_empty:  # and needs no proof
             self._remember(self.account.outputs)
             return self.outputs
-        started = time.monotonic()
         result = Run(self.aws, self.emit, self.pool, stopped).up(
             self.plan, self.planned.resources, self.account.actual, self.planned.undeclared
         )
@@ -168,7 +166,7 @@ class Deployment:
             proved = guarded(self.aws, self.settings, outputs["url"])
             if proved:
                 self.emit(Note(proved))
-        self.emit(RunFinished("up", result.counts, time.monotonic() - started, outputs))
+        self.emit(RunFinished("up", result.counts, outputs))
         return outputs
 
     def _remember(self, outputs: Mapping[str, Fields]) -> None:
