@@ -13,7 +13,7 @@ from deployer.engine.plan import Plan
 from deployer.report.phases import Timeline, kind_of
 from deployer.report.plan import folded, plan_lines
 from deployer.report.rows import NARROW, Look, Row, Step
-from deployer.report.summary import Summary, title
+from deployer.report.summary import Summary, title, unchanged
 from deployer.report.values import printable
 
 _WIDEST_NAME = 30
@@ -150,6 +150,8 @@ class Board:
         elif isinstance(event, events.PlanReady):
             self._expect(event.plan)
             yield from plan_lines(event.plan, self.width)
+            if self._planned:
+                yield Text()
         elif isinstance(event, events.RunFinished):
             yield from self._finish(event)
 
@@ -182,7 +184,7 @@ class Board:
             self._planned.setdefault(group, []).append(change.key)
         names = [Row(action, keys).name for (_, action), keys in self._planned.items()]
         self._names = min(max(map(cell_len, names), default=0), _WIDEST_NAME)
-        self._unchanged = len(plan.changes) - len(plan.effective)
+        self._unchanged = unchanged(plan)
 
     def _finish(self, event: events.RunFinished) -> Iterator[Text]:
         """Yield all rows, also of resources that turned out to be as they should, and the end."""

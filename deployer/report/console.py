@@ -8,6 +8,28 @@ from typing import IO, Any
 
 from rich.console import Console
 from rich.text import Text
+from rich.theme import Theme
+
+# Numbers of the 256 colours: the names' own colours are chosen by the terminal, and many a yellow
+# cannot be read on white, many a blue not on black. These have contrast enough on both.
+COLORS = {
+    "green": 28,
+    "red": 196,
+    "yellow": 130,
+    "magenta": 164,
+    "blue": 63,
+    "cyan": 30,
+    "bright_green": 64,
+    "bright_cyan": 132,
+    "dim": 243,
+}
+_THEME = Theme(
+    {
+        f"{bold}{name}": f"{bold}color({number})"
+        for name, number in COLORS.items()
+        for bold in ("", "bold ")
+    }
+)
 
 
 def make_console(stream: IO[str], *, color: bool = True) -> Console:
@@ -22,6 +44,7 @@ def make_console(stream: IO[str], *, color: bool = True) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
+        theme=_THEME,
         color_system="auto" if color and terminal else None,
     )
 

@@ -12,7 +12,7 @@ from deployer.engine import events
 from deployer.report.phases import Timeline
 from deployer.report.plan import plan_lines
 from deployer.report.rows import GERUNDS, PARTICIPLES
-from deployer.report.summary import Summary, title
+from deployer.report.summary import Summary, title, unchanged
 from deployer.report.values import printable, seconds_text
 
 STILL_S = 30.0  # a step that says nothing for so long is mentioned again
@@ -51,7 +51,7 @@ class Lines:
         """Record an event and yield its lines, mostly one."""
         self.timeline.note(event)
         if isinstance(event, events.PlanReady):
-            self._unchanged = len(event.plan.changes) - len(event.plan.effective)
+            self._unchanged = unchanged(event.plan)
             yield from plan_lines(event.plan, self._width)
         elif isinstance(event, events.Note) and event.verbatim:
             yield Text(event.text, style="dim")

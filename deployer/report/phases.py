@@ -10,7 +10,7 @@ from deployer.engine import events
 READ, CHECK, TRAIN, PROOF, VERIFY = "read the account", "check", "train", "proof", "verify"
 _BASIC = ("bucket", "model", "repository", "logs", "role")
 _PHASES = {
-    **dict.fromkeys(_BASIC, "storage, logs, roles"),
+    **dict.fromkeys(_BASIC, "storage and roles"),
     "image": "image",
     "function": "functions",
     "provisioned": "functions",

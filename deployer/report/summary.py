@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from deployer.engine import events
+from deployer.engine.plan import Action, Plan
 from deployer.report.phases import Timeline
 from deployer.report.plan import folded
 from deployer.report.values import seconds_text
@@ -22,6 +23,12 @@ def title(event: events.RunStarted) -> str:
         f"{event.command} {event.service}, stage {event.stage}: account {event.account}, "
         f"{event.region}{endpoint}"
     )
+
+
+def unchanged(plan: Plan) -> int:
+    """Count the resources that are as they should be; those that a `down` keeps are absent."""
+    is_teardown = plan.count(Action.DELETE) == len(plan.effective)
+    return 0 if is_teardown else plan.count(Action.NOOP)
 
 
 @dataclass(frozen=True)
@@ -78,11 +85,13 @@ class Summary:
         scale = room / max(self.timeline.seconds, 0.001)
         for phase in phases:
             text = f"  {phase.name:{name}}  {seconds_text(phase.seconds):>{time}}"
-            if bars:
-                before = min(round(phase.begin * scale), room - 1)
-                size = min(max(1, round(phase.seconds * scale)), room - before)
-                text += f"  {' ' * before}{(_PLAIN_BAR if plain else _BAR) * size}"
-            yield from folded(text, 4, width)
+            if not bars:
+                yield from folded(text, 4, width)
+                continue
+            before = min(round(phase.begin * scale), room - 1)
+            size = min(max(1, round(phase.seconds * scale)), room - before)
+            bar = (_PLAIN_BAR if plain else _BAR) * size
+            yield Text.assemble(f"{text}  {' ' * before}", (bar, "blue"))
         if self.slowest:
             yield from folded(f"  {self.slowest}", 4, width)
         yield Text()
