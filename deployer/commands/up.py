@@ -129,9 +129,21 @@ def suggest(now: Session, url: str) -> None:
     except ConfigError as error:  # the deploy is done; the next command explains it
         now.emit(Note(f"no request is at hand: {error.message}"))
         return
-    advice = credentials_advice(now.settings, now.environment, options.profile, local=options.local)
-    now.emit(Suggestion(f"try it{', ' if advice else ''}{now.options.wording(advice)}", words))
+    advice = credentials_advice(now.settings, now.environment, exporting(now))
+    label = f"try it, {options.wording(advice)}" if advice else "try it"
+    now.emit(Suggestion(label, words))
     now.emit(Suggestion("next", ["python -m deployer invoke --sample"]))
+
+
+def exporting(now: Session) -> str:
+    """Return the command that prints this run's AWS credentials for a shell; "" if none is due."""
+    if now.options.local:
+        return "python -m deployer env"
+    if now.options.profile:
+        return f"aws configure export-credentials --format env --profile {now.options.profile}"
+    if "AWS_ACCESS_KEY_ID" in now.environment:
+        return ""
+    return "aws configure export-credentials --format env"
 
 
 def set_enforcement(now: Session, enabled: bool) -> None:

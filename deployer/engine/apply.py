@@ -285,9 +285,8 @@ class Run:
     ) -> Fields:
         """Make one change and return the outputs that are new."""
         aws = self._access(resource.key)
-        started = self.clock()
         if resource.prove(aws, desired, actual, change):
-            self.emit(StepProved(resource.key, self.clock() - started))
+            self.emit(StepProved(resource.key))
         if change.action is Action.UPDATE and actual is not None:
             return resource.update(aws, desired, actual, change)
         if change.action is Action.REPLACE:

@@ -72,10 +72,9 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class StepProved:
-    """What a step is about to make live has been asked for an answer; the step goes on."""
+    """What a step is about to make live was asked for an answer first, and gave it."""
 
     key: str
-    seconds: float
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,15 @@ class Phase:
 
 
 @dataclass
+class _Running:
+    """A step that runs, since `begun`; `proof` is how long it was proved."""
+
+    action: str
+    begun: float
+    proof: float = 0.0
+
+
+@dataclass
 class Timeline:
     """Records when the phases of a run began and ended.
 
@@ -58,7 +67,7 @@ class Timeline:
     _current: tuple[str, float] | None = None  # a phase in which no steps run, and its beginning
     _begun: float = 0.0
     _held: float | None = None
-    _steps: dict[str, tuple[str, float]] = field(default_factory=dict)  # action, seconds of proof
+    _steps: dict[str, _Running] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -110,15 +119,15 @@ class Timeline:
         if self._current is not None and self._current[0] != VERIFY:
             self._turn_to(None)
         self._current = None  # steps went on, so that what stood was no verification
-        self._steps[event.key] = (event.action, 0.0)
+        self._steps[event.key] = _Running(event.action, self.seconds)
         self._extend(_phase_of(event.key, event.action), self.seconds)
 
     def _proved(self, event: events.StepProved) -> None:
-        action, _ = self._steps[event.key]
-        self._steps[event.key] = (action, event.seconds)
-        self._extend(PROOF, self.seconds - event.seconds)
-        self._see_slowest(PROOF, event.seconds)
-        own = self._phases[_phase_of(event.key, action)]
+        step = self._steps[event.key]
+        step.proof = self.seconds - step.begun
+        self._extend(PROOF, step.begun)
+        self._see_slowest(PROOF, step.proof)
+        own = self._phases[_phase_of(event.key, step.action)]
         if own.name == _PHASES["workflow"]:  # it proves first, and then it switches
             own.begin = own.end = self.seconds
 
@@ -126,10 +135,10 @@ class Timeline:
         if event.action == "train":
             self._turn_to(READ)
             return
-        action, proved = self._steps.pop(event.key, (event.action, 0.0))
-        self._extend(_phase_of(event.key, action), self.seconds)
+        step = self._steps.pop(event.key)
+        self._extend(_phase_of(event.key, step.action), self.seconds)
         if isinstance(event, events.StepFinished):
-            self._see_slowest(event.key, event.seconds - proved)
+            self._see_slowest(event.key, event.seconds - step.proof)
         if not self._steps:
             self._current = (VERIFY, self.seconds)
 

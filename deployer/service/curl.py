@@ -15,6 +15,10 @@ _HEADERS = {
     "jwt": '-H "authorization: Bearer $DEPLOYER_TOKEN"',
     "key": '-H "x-api-key: $DEPLOYER_API_KEY"',
 }
+_SOURCES = {
+    "jwt": "a token of your issuer",
+    "key": "a key of python -m deployer keys create NAME",
+}
 _USER = '--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY"'
 # Temporary credentials alone have a token, and curl would sign an empty header, too.
 _SESSION = '${AWS_SESSION_TOKEN:+"-Hx-amz-security-token: $AWS_SESSION_TOKEN"}'
@@ -45,27 +49,14 @@ def _credentials(settings: Settings) -> Iterator[str]:
         yield _SESSION
 
 
-def credentials_advice(
-    settings: Settings, environment: Mapping[str, str], profile: str | None, *, local: bool
-) -> str:
-    """Say how to put the credentials that the command needs into the environment; "" if it has
-    them.
+def credentials_advice(settings: Settings, environment: Mapping[str, str], exporting: str) -> str:
+    """Say how the environment gets the credentials that the command needs; "" if it has them.
+
+    Args:
+        exporting: the command that prints the caller's AWS credentials for a shell; "" if they
+            stand in the environment.
     """
     if settings.auth in SOURCES:
         _, variable = SOURCES[settings.auth]
-        if environment.get(variable):
-            return ""
-        source = (
-            "a key of python -m deployer keys create NAME"
-            if settings.auth == "key"
-            else "a token of your issuer"
-        )
-        return f"with {source} in {variable}"
-    if settings.auth != "iam":
-        return ""
-    if local:
-        return 'after: eval "$(python -m deployer env)"'
-    if environment.get("AWS_ACCESS_KEY_ID") and profile is None:
-        return ""
-    named = f" --profile {shlex.quote(profile)}" if profile else ""
-    return f'after: eval "$(aws configure export-credentials --format env{named})"'
+        return "" if environment.get(variable) else f"with {_SOURCES[settings.auth]} in {variable}"
+    return f'after eval "$({exporting})"' if settings.auth == "iam" and exporting else ""

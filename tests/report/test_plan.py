@@ -55,7 +55,7 @@ def test_colour_repeats_what_words_say(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, coloured = Terminal(), Terminal()
     print_plan(make_console(plain, color=False), PLAN)
     print_plan(make_console(coloured, color=True), PLAN)
-    assert "\x1b[32m" in coloured.getvalue()
+    assert "\x1b[38;5;28m" in coloured.getvalue()
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured.getvalue()) == re.sub(
         r"\x1b\[[0-9;]*m", "", plain.getvalue()
     )
