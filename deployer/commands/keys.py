@@ -46,7 +46,8 @@ def command(options: Options, action: str, name: str | None, yes: bool) -> None:
 
 
 def _list(now: Session) -> None:
-    from deployer.report.console import print_json
+    from deployer.report.console import print_json, stdout_console
+    from deployer.report.plan import folded
     from deployer.service.keys import list_keys
 
     keys = list_keys(now.aws, now.settings)
@@ -56,8 +57,10 @@ def _list(now: Session) -> None:
     if now.options.as_json:
         print_json(sys.stdout, {"keys": [key.document for key in keys]})
         return
+    console = stdout_console(color=now.options.color)
     for key in keys:
-        click.echo(_line(key))
+        for line in folded(_line(key), 2, console.width):
+            console.print(line, soft_wrap=True)
 
 
 def _line(key: ListedKey) -> str:

@@ -95,7 +95,12 @@ def common(command: F) -> F:
                 "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
             ),
             click.option("--no-color", is_flag=True, help="Print without colours."),
-            click.option("-v", "--verbose", is_flag=True, help="Show every AWS call."),
+            click.option(
+                "-v",
+                "--verbose",
+                is_flag=True,
+                help="Show every AWS call, and each resource by itself.",
+            ),
         ]
     ):
         decorated = option(decorated)

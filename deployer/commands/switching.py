@@ -11,6 +11,7 @@ import click
 
 from deployer.commands.asking import confirm
 from deployer.commands.changes import applied, document
+from deployer.engine.events import Suggestion
 
 if TYPE_CHECKING:
     from deployer.commands.session import Session
@@ -38,6 +39,8 @@ def switch(now: Session, planned: Switch, yes: bool) -> None:
     plan = planned.plan
     confirm(now, "switch", plan.effective, yes, f"Make {planned.target.name} live?")
     outputs = applied(now, plan, planned.apply, begun)
+    if not (now.options.as_json or plan.is_empty):
+        now.emit(Suggestion("next", ["python -m deployer status"]))
     now.reporter.pause()
     if now.options.as_json:
         print_json(sys.stdout, document(now, plan, outputs, time.monotonic() - begun))

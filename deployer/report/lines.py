@@ -55,6 +55,8 @@ class Lines:
             yield from plan_lines(event.plan, self._width)
         elif isinstance(event, events.Note) and event.verbatim:
             yield Text(event.text, style="dim")
+        elif isinstance(event, events.Suggestion):
+            yield Text(f"{event.label}: {' '.join(map(self._wording, event.words))}")
         else:
             for text, style in self._texts(event):
                 yield self._line(text, style)
@@ -79,8 +81,6 @@ class Lines:
         elif isinstance(event, events.Note):
             for line in self._wording(event.text).splitlines():
                 yield line, "dim"
-        elif isinstance(event, events.Suggestion):
-            yield f"{event.label}: {' '.join(map(self._wording, event.words))}", ""
         elif isinstance(event, events.RunFinished):
             summary = Summary(event, self.timeline, self._unchanged)
             yield from ((text, "bold") for text in summary.text())

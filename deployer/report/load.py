@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from deployer.report.plan import folded
 from deployer.report.values import duration_text
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ _BAR, _PLAIN_BAR = "\u2588", "#"
 def print_load(console: Console, load: Load) -> None:
     """Print throughput, latency, cold starts, failures, and a histogram of the latency."""
     for line in _lines(load):
-        console.print(line, soft_wrap=True)
+        for row in folded(line.plain, 2, console.width, str(line.style)):
+            console.print(row, soft_wrap=True)
     parts = load.histogram()
     most = max((part.count for part in parts), default=0)
     label = max((len(duration_text(part.high_ms)) for part in parts), default=0)

@@ -11,26 +11,46 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer.project.answers import MEMBERS
+from deployer.report.plan import folded
 
 _SHOWN_PREDICTIONS = 5
+_GAP = 3  # columns between those of the table
+_LEAST = 20  # columns for an answer; with fewer, it stands below its model
 
 
 def print_results(console: Console, results: Sequence[Mapping[str, Any]], seconds: float) -> None:
-    """Print a table with one row per model, then the latency."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_column("model")
-    table.add_column("version")
+    """Print a table with one row per model, then the latency.
+
+    Where a row has no room, each model's answer stands below its name.
+    """
+    rows = [_row(result) for result in results]
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for name in ("model", "version"):
+        table.add_column(name, no_wrap=True)
     table.add_column("prediction", overflow="fold")
-    for result in results:
-        if "error" in result:
-            version, answer = Text(""), Text(f"failed: {result['error']}", style="red")
-        elif "skipped" in result:
-            version, answer = Text(""), Text(f"skipped: {result['skipped']}", style="dim")
-        else:
-            version, answer = Text(str(result.get("version"))), Text(_list(_values(result)))
-        table.add_row(Text(str(result.get("model"))), version, answer)
-    console.print(table)
+    for row in rows:
+        table.add_row(*row)
+    names = [max(text.cell_len for text in column) for column in list(zip(*rows, strict=True))[:2]]
+    if sum(names) + 2 * _GAP + _LEAST <= console.width:
+        console.print(table)
+    else:
+        for model, version, answer in rows:
+            beside = f"  {version}" if version else ""
+            for line in folded(f"{model}{beside}", 2, console.width, "bold"):
+                console.print(line, soft_wrap=True)
+            for line in folded(f"  {answer}", 2, console.width, str(answer.style)):
+                console.print(line, soft_wrap=True)
     console.print(Text(f"\nanswered in {1000 * seconds:.0f} ms"))
+
+
+def _row(result: Mapping[str, Any]) -> tuple[Text, Text, Text]:
+    """Return model, version and answer."""
+    model = Text(str(result.get("model")))
+    if "error" in result:
+        return model, Text(""), Text(f"failed: {result['error']}", style="red")
+    if "skipped" in result:
+        return model, Text(""), Text(f"skipped: {result['skipped']}", style="dim")
+    return model, Text(str(result.get("version"))), Text(_list(_values(result)))
 
 
 def print_output(console: Console, output: Any, seconds: float) -> None:

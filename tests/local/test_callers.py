@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("local callers")]
 KEYED = {"DEPLOYER_API": "rest", "DEPLOYER_AUTH": "key", "DEPLOYER_KEY_QUOTA": "100 per week"}
 FOREIGN = "key-of-somebody-else-of-40-characters-xx"
 SIGNED = {"DEPLOYER_AUTH": "iam", "DEPLOYER_CORS_ORIGINS": "https://a.example"}
+MODELS = ("linear_regression", "random_forest", "support_vector")
+
+
+def copied(folder: Path, ran: Ran, **environment: str) -> list[str]:
+    """Run the curl command that `up` showed in a shell, and return the models that answered."""
+    (command,) = re.findall("^try it.*: (curl .*)$", ran.err, re.MULTILINE)
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    answer = json.loads(done.stdout)
+    results = answer["results"] if "results" in answer else json.loads(answer["output"])
+    return [result["model"] for result in results if "predictions" in result]
 
 
 def add_foreign_key(live: Path) -> None:
@@ -42,6 +63,7 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
 
     told = keyed("up")
     assert "a request without an API key is refused" in told.err and "public" not in told.err
+    assert "try it, with a key of " in told.err
     assert "neither DEPLOYER_API_KEY nor --key is given" in keyed("invoke", "--sample", code=1).err
     assert "there are no keys" in keyed("keys").err
 
@@ -71,6 +93,7 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
     assert len(keyed("invoke", "--sample", "--json", "-v", key=value).json) == 3
     assert len(keyed("invoke", "--sample", "--json", "--key", value).json) == 3
     assert "HTTP 403" in keyed("invoke", "--sample", "--key", f"{value}x", code=1).err
+    assert copied(live, told, DEPLOYER_API_KEY=value) == [*MODELS]
     planned = keyed("plan", "--exit-code", "-v", key=value, code=3)
     assert "foreign_keys[mine]: (changed outside)" in planned.out
 
@@ -90,6 +113,9 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
     shown.append(signed)
     assert "delete  usage-plan" in signed.err
     assert "one that this caller signs is answered" in signed.err
+    exported = deployer(live, "env", "--local", "--json", environment=SIGNED).json
+    assert "try it, after eval" in signed.err and "deployer env --local" in signed.err
+    assert copied(live, signed, **exported) == [*MODELS]
     sample = deployer(live, "invoke", "--sample", "--json", "--local", environment=SIGNED)
     assert len(sample.json) == 3
     refused = deployer(live, "invoke", "--sample", "--local", code=1)  # unsigned: auth = none

@@ -96,9 +96,9 @@ def test_the_answer_is_a_table_with_model_version_prediction_and_latency(deploye
 def test_a_second_up_makes_no_writing_call(deployed: Path) -> None:
     ran = deployer(deployed, "up", "--local", "-v")
     calls = Calls(
-        (words[0], words[1])
+        (words[1], words[2])
         for line in ran.err.splitlines()
-        if len(words := line.split(" ")) == 2 and "_" in line
+        if len(words := line.split(" ")) == 3 and "_" in words[2]
     )
     assert len(calls) > 30
     assert calls.writing() == []

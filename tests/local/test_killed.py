@@ -135,7 +135,7 @@ class Behind:
     def until(self, beginning: str) -> None:
         assert self.run.stderr is not None
         for line in self.run.stderr:
-            if line.startswith(beginning):
+            if beginning in line:
                 return
         raise AssertionError(f"it never said {beginning}")
 

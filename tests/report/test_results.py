@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from deployer.report.console import make_console
 from deployer.report.results import print_results
+from tests.report.test_plan import Terminal
 from tests.support.golden import golden
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,3 +61,22 @@ def test_results_are_a_table_with_the_error_in_place_of_a_prediction(
     print_results(make_console(stream), RESULTS, 0.0123)
     text = "".join(line.rstrip() + "\n" for line in stream.getvalue().splitlines())
     golden(request, GOLDEN / "results.txt", text)
+
+
+@pytest.mark.parametrize("width", [120, 80, 40, 16])
+def test_names_and_answers_fold_and_are_never_cut(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", str(width))
+    name = "a_model_with_a_name_longer_than_a_line_of_this_terminal"
+    answers = [*RESULTS, {"model": name, "error": "An.Error.Of.Many.Words" * 5}]
+    stream = Terminal()
+    print_results(make_console(stream, color=False), answers, 0.0123)
+    text = re.sub("\x1b[^m]*m", "", stream.getvalue())
+    assert max(map(len, text.splitlines())) <= width and "…" not in text
+    whole = re.sub(r"\s", "", text)
+    for model in (name, "[support]", "two_targets"):
+        assert model in whole
+    if width < 80:
+        assert "An.Error.Of.Many.Words" * 5 in whole

@@ -179,11 +179,11 @@ def test_the_histogram_fits_and_needs_no_unicode(width: int) -> None:
     print_load(Console(file=stream, width=width, highlight=False, markup=False), found)
     stream.seek(0)
     lines = stream.read().splitlines()
-    assert lines[0] == "1,200 requests in 10.0 s, 8 at a time: 120.0 per second"
-    assert (
-        lines[1] == "latency: fastest 4.0 ms, p50 4.0 ms, p90 20 ms, p99 1,900 ms, slowest 1,900 ms"
+    assert max(map(len, lines)) <= width
+    said, bars = lines[:-10], lines[-10:]
+    assert " ".join(line.strip() for line in said) == (
+        "1,200 requests in 10.0 s, 8 at a time: 120.0 per second "
+        "latency: fastest 4.0 ms, p50 4.0 ms, p90 20 ms, p99 1,900 ms, slowest 1,900 ms "
+        "cold starts: churn 2 failed 3 times: fraud: Sandbox.Timedout"
     )
-    assert lines[2:4] == ["cold starts: churn 2", "failed 3 times: fraud: Sandbox.Timedout"]
-    bars = lines[4:]
-    assert len(bars) == 10 and max(map(len, bars)) <= width
     assert max(bar.count("#") for bar in bars) == bars[0].count("#") > 5
