@@ -97,7 +97,7 @@ class Reporter:
                 self._gather(None)
 
     def _animate(self, board: Board) -> None:
-        with _Area(self.console) as area:
+        with Area(self.console) as area:
             while not self._paused:
                 board.width, board.height = self.console.size
                 lines = [*self._gather(_FRAME_S), *board.overflow()]
@@ -123,7 +123,7 @@ class Reporter:
         return lines
 
 
-class _Area:
+class Area:
     """The last lines of a terminal, which are drawn anew; the cursor is hidden meanwhile.
 
     When the terminal becomes narrower, some terminals fold what stands there and others cut it. The
@@ -134,7 +134,7 @@ class _Area:
         self._console = console
         self._drawn: list[Text] = []
 
-    def __enter__(self) -> _Area:
+    def __enter__(self) -> Area:
         self._console.show_cursor(False)
         return self
 
