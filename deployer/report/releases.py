@@ -6,15 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
+from deployer.report.plan import folded
 from deployer.report.values import local_time
 
 if TYPE_CHECKING:
     from deployer.service.listing import Difference, ListedRelease
 
 _INDENT = 4
+_LABEL = 9
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -24,8 +25,11 @@ def print_releases(console: Console, releases: Sequence[ListedRelease]) -> None:
         if number:
             console.print()
         console.print(_title(release))
-        for line in _lines(release):
-            console.print(Padding(line, (0, 0, 0, _INDENT), expand=False))
+        for label, line, style in _lines(release):
+            labelled = f"{' ' * _INDENT}{label:{_LABEL}}{line}"
+            for text in folded(labelled, _INDENT + _LABEL, console.width):
+                text.stylize(style, _INDENT + _LABEL)
+                console.print(text, soft_wrap=True)
 
 
 def _title(release: ListedRelease) -> Text:
@@ -38,7 +42,8 @@ def _title(release: ListedRelease) -> Text:
     return title
 
 
-def _lines(release: ListedRelease) -> Iterator[Text]:
+def _lines(release: ListedRelease) -> Iterator[tuple[str, str, str]]:
+    """Yield lines with their labels and styles."""
     if release.live or release.changes is None:
         serves = [f"{name}: model {model}" for name, model in release.models.items()]
         yield from _labelled("serves", serves)
@@ -48,10 +53,10 @@ def _lines(release: ListedRelease) -> Iterator[Text]:
     yield from _labelled("gone", release.missing, "red")
 
 
-def _labelled(label: str, lines: Sequence[str], style: str = "") -> Iterator[Text]:
+def _labelled(label: str, lines: Sequence[str], style: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield lines with a label before the first one."""
     for number, line in enumerate(lines):
-        yield Text.assemble(f"{'' if number else label:9}", (line, style))
+        yield "" if number else label, line, style
 
 
 def print_difference(console: Console, difference: Difference) -> None:

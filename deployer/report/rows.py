@@ -29,7 +29,7 @@ PARTICIPLES = {
 LONG_S = 10.0  # a resource that waits longer is named
 NARROW = 60  # columns below which nothing is aligned
 _INDENT = 4
-_STATE, _TIME = 16, 8  # columns of a row that is aligned
+_STATE, _TIME = 15, 11  # columns of a row that is aligned
 # By fate: what stands before a row, where UTF-8 is known and where it is not, and its colour.
 _SIGNS = {
     "running": ("•", ".", "blue"),

@@ -245,7 +245,7 @@ def test_a_resource_that_fails_is_named_below_its_row_with_its_message() -> None
         screen.show(events.StepFinished(f"function/{name}", "create", 1.0))
     screen.show(events.StepSkipped("workflow", "create", "function/forest failed"))
     assert screen.close().splitlines()[-4:] == [
-        "✗ function/* (3)  2 created, 1 failed   1.0 s",
+        "✗ function/* (3)  2 created, 1 failed     1.0 s",
         "    failed to create function/forest: AccessDenied: no",
         "    second line",
         "- workflow        not created, because function/forest failed",

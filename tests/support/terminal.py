@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -26,6 +27,7 @@ class Terminal:
     ) -> None:
         self.drawn = ""
         self._columns = columns
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._screen, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         variables = {**os.environ, "TERM": "xterm-256color", **environment}
@@ -86,7 +88,7 @@ class Terminal:
             content = os.read(self._screen, 65536)
         except OSError:  # the other end is closed
             return False
-        self.drawn += content.decode(errors="replace")
+        self.drawn += self._decoder.decode(content)  # a read may end within a character
         return bool(content)
 
 
