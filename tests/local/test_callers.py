@@ -64,6 +64,11 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
     told = keyed("up")
     assert "a request without an API key is refused" in told.err and "public" not in told.err
     assert "try it, with a key of " in told.err
+    begin, _, _ = told.err.partition("\n  + create")
+    _, _, applied = told.err.partition("\nPlan: ")
+    progress = [*begin.splitlines(), *applied.partition("try it")[0].splitlines()[1:]]
+    assert all(re.match(r"\d\d:\d\d:\d\d [a-z]", line) for line in progress), told.err
+    assert "\x1b" not in told.err and told.out.count("\n") == 1
     assert "neither DEPLOYER_API_KEY nor --key is given" in keyed("invoke", "--sample", code=1).err
     assert "there are no keys" in keyed("keys").err
 

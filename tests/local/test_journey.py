@@ -102,6 +102,7 @@ def test_a_second_up_makes_no_writing_call(deployed: Path) -> None:
     )
     assert len(calls) > 30
     assert calls.writing() == []
+    assert "took" not in ran.err and "try it" not in ran.err, "nothing was done"
 
 
 def test_the_plan_after_up_is_empty(deployed: Path) -> None:

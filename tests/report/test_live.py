@@ -244,11 +244,11 @@ def test_a_resource_that_fails_is_named_below_its_row_with_its_message() -> None
     for name in ("linear", "nearest"):
         screen.show(events.StepFinished(f"function/{name}", "create", 1.0))
     screen.show(events.StepSkipped("workflow", "create", "function/forest failed"))
-    assert screen.close().splitlines()[-4:] == [
-        "✗ function/* (3)  2 created, 1 failed     1.0 s",
-        "    failed to create function/forest: AccessDenied: no",
-        "    second line",
-        "- workflow        not created, because function/forest failed",
+    assert [*map(squeezed, screen.close().splitlines()[-4:])] == [
+        "✗ function/* (3) 2 created, 1 failed 1.0 s",
+        message.splitlines()[0],
+        "second line",
+        "- workflow not created, because function/forest failed",
     ]
 
 
@@ -258,11 +258,10 @@ def test_what_turns_out_to_need_no_change_is_unchanged() -> None:
     screen.show(events.StepStarted("function/linear", "update"))
     screen.show(events.StepFinished("function/linear", "update", 1.0), after=1.0)
     screen.show(events.RunFinished("up", {"updated": 1}))
-    shown = screen.close()
-    assert (
-        "✓ function/* (3)  1 updated, 2 unchanged   1.0 s\n- workflow        unchanged\n" in shown
-    )
-    assert "up took 1.0 s: 1 updated, 4 unchanged\n" in shown
+    shown = [*map(squeezed, screen.close().splitlines())]
+    place = shown.index("✓ function/* (3) 1 updated, 2 unchanged 1.0 s")
+    assert shown[place + 1] == "- workflow unchanged"
+    assert "up took 1.0 s: 1 updated, 4 unchanged" in shown
 
 
 def test_a_note_stands_below_the_rows_that_were_finished_before_it() -> None:
@@ -281,7 +280,7 @@ def test_what_runs_when_the_view_ends_is_said_not_to_be_finished() -> None:
     screen.show(*(events.StepStarted(key, "create") for key in functions(2)))
     screen.show(events.StepFinished("function/linear", "create", 1.0), after=1.0)
     last = screen.close().splitlines()[-1]
-    assert last == "- function/* (2)  1 created, 1 not finished   1.0 s"
+    assert squeezed(last) == "- function/* (2) 1 created, 1 not finished 1.0 s"
 
 
 def test_rows_that_have_no_room_are_finished_first_or_counted() -> None:
