@@ -30,6 +30,7 @@ from rich.text import Text
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 COLUMNS = 96
+_BORDER = "#8b949e"
 _STEADY = (  # of one length each, so that nothing moves
     (r"(?<=127\.0\.0\.1:)\d{5}", "41000"),
     (r"(?<=/_apis/)[a-z0-9]{8}", "k3v9x2ab"),
@@ -176,6 +177,7 @@ def write(name: str, text: Text) -> None:
         picture = console.export_svg(
             title=title, theme=theme, code_format=form, unique_id=f"terminal-{name}{suffix}"
         )
+        picture = picture.replace("rgba(255,255,255,0.35)", _BORDER)  # rich's, unseen on white
         (PICTURES / f"{name}{suffix}.svg").write_text(picture, encoding="utf-8")
 
 
