@@ -107,10 +107,13 @@ def _show(
     start = sources.now - span
     events: Iterable[Event]
     if request is not None:
-        found = request_logs.of_request(now.aws, reader, sources.groups, request, start)
-        if not found:
+        found = request_logs.of_request(now.aws, reader, sources, request, start)
+        if not found.events:
             raise request_logs.not_found(now.aws, now.settings, request, start)
-        events = [event for event in found if not names or event.source in names]
+        wanted = names or [*(source.name for source in sources.groups), *sources.gone]
+        events = [event for event in found.events if event.source in wanted]
+        for name in sorted(found.absent.keys() & {*wanted} - sources.gone.keys()):
+            tell(f"{name}: {found.absent[name].reason}")
     elif follow:
         events = reader.followed(sources.groups, start, now.interrupts.stopped.wait)
     else:

@@ -37,9 +37,24 @@ class Priced:
 def traced(
     now: Session, request: str, span: timedelta, models: Collection[str] | None = None
 ) -> Priced:
-    """Return the trace of a request.
+    """Return the trace of a request with its cost; the parameters are those of `find_trace`."""
+    from deployer.service.traces import logs_requests
+
+    api_logs = logs_requests(now.aws, now.settings)
+    return _priced(now, find_trace(now, request, span, api_logs, models), api_logs)
+
+
+def find_trace(
+    now: Session,
+    request: str,
+    span: timedelta,
+    api_logs: bool = True,
+    models: Collection[str] | None = None,
+) -> Trace:
+    """Return the trace of a request; tell what of it cannot be found, and why.
 
     Args:
+        api_logs: see `traces.logs_requests`.
         models: that answered a request which has just ended: its lines are waited for.
 
     Raises:
@@ -55,22 +70,21 @@ def traced(
     for remark in (*sources.remarks, *logs.beyond_retention(sources.groups, span)):
         tell(remark)
     reader = logs.Reader(now.aws, tell)
-    api_logs = traces.logs_requests(now.aws, now.settings)
     start = sources.now - span
-    place = (now.aws, now.settings, reader, sources.groups, request, start, api_logs)
+    place = (now.aws, now.settings, reader, sources, request, start, api_logs)
     trace = traces.read_trace(*place) if models is None else traces.await_trace(*place, models)
     if trace is None:
         raise request_logs.not_found(now.aws, now.settings, request, start)
-    return _priced(now, trace)
+    return trace
 
 
-def _priced(now: Session, trace: Trace) -> Priced:
+def _priced(now: Session, trace: Trace, api_logs: bool) -> Priced:
     from deployer.resources.apigateway.rest_api import UNLOGGED
     from deployer.service.cost import Unpriced
     from deployer.service.traces import cost_of
 
     remarks = [f"{line} has not arrived; repeat it in some seconds" for line in trace.missing]
-    if not trace.api_logs:
+    if not api_logs:
         remarks.append(UNLOGGED)
     if trace.workflow is None or trace.workflow[0] is None:
         remarks.append(

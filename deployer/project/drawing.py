@@ -6,7 +6,7 @@ The workflow must be sound (`workflow.problems`). Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.project.conditions import condition, plain
@@ -16,6 +16,7 @@ _TIMES = ("SecondsPath", "Timestamp", "TimestampPath")
 OTHERWISE = "otherwise"
 _EVERY_ERROR = {"States.ALL": "any error"}
 _ENDS = ("Succeed", "Fail")
+UNKNOWN = "unknown"  # a kind of mark
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,24 @@ class Arrow:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What happened in a state during one request.
+
+    Args:
+        kind: answered, cold (answered after a cold start), retried (answered after a failure),
+            failed, skipped, passed (a state that calls no function), unreached, or unknown.
+        words: the same in words, with the error.
+        milliseconds: that it took; of several invocations, the slowest.
+        init_ms: of the cold start.
+    """
+
+    kind: str
+    words: str
+    milliseconds: float | None = None
+    init_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class State:
     """A state.
 
@@ -37,6 +56,8 @@ class State:
         detail: what it does, in a few words.
         ends: the machine around it may end with it.
         machines: the branches of a Parallel state, or what a Map does for each item.
+        function: that a Task calls.
+        mark: what happened in it, if a request is drawn.
     """
 
     name: str
@@ -44,6 +65,8 @@ class State:
     detail: str
     ends: bool
     machines: tuple[Machine, ...] = ()
+    function: str | None = None
+    mark: Mark | None = None
 
     @property
     def summary(self) -> str:
@@ -60,6 +83,13 @@ class Machine:
     start: str
     states: tuple[State, ...]
     arrows: tuple[Arrow, ...]
+
+    def every_state(self) -> Iterator[State]:
+        """Yield the states at any depth."""
+        for state in self.states:
+            yield state
+            for machine in state.machines:
+                yield from machine.every_state()
 
 
 @dataclass(frozen=True)
@@ -91,12 +121,26 @@ def drawing(definition: Mapping[str, Any]) -> Machine:
     )
 
 
+def marked(machine: Machine, marks: Mapping[str, Mark]) -> Machine:
+    """Return a workflow with marks, by the names of states, which are unique at any depth."""
+    states = (
+        replace(
+            state,
+            mark=marks.get(state.name),
+            machines=tuple(marked(inner, marks) for inner in state.machines),
+        )
+        for state in machine.states
+    )
+    return replace(machine, states=tuple(states))
+
+
 def _state(name: str, state: Mapping[str, Any]) -> State:
     kind = state["Type"]
     inner = list(state.get("Branches", ()))
     inner += [state[member] for member in ("ItemProcessor", "Iterator") if member in state]
     ends = state.get("End") is True or kind in _ENDS
-    return State(name, kind, _detail(name, state), ends, tuple(map(drawing, inner)))
+    function = function_of(state) if kind == "Task" else None
+    return State(name, kind, _detail(name, state), ends, tuple(map(drawing, inner)), function)
 
 
 def _detail(name: str, state: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deployer.project.drawing import Machine, State
+from deployer.report.marks import MARKS, mark_text
 from deployer.report.values import printable
 
 _SHAPES = {
@@ -21,8 +22,9 @@ _ENTITIES = {char: f"#{ord(char)};" for char in '#";<>`&'}
 
 def mermaid(machine: Machine) -> str:
     """Return the text of a flowchart, without a line end at its end."""
-    lines = ["flowchart TD", '    start(["request"])', *_Chart().lines(machine, "start", 1)]
-    return "\n".join(lines)
+    chart = _Chart()
+    lines = ["flowchart TD", '    start(["request"])', *chart.lines(machine, "start", 1)]
+    return "\n".join([*lines, *chart.classes()])
 
 
 class _Chart:
@@ -30,6 +32,7 @@ class _Chart:
 
     def __init__(self) -> None:
         self._count = 0
+        self._marked: dict[str, list[str]] = {}
 
     def lines(self, machine: Machine, before: str, depth: int) -> Iterator[str]:
         """Yield the lines of one machine.
@@ -50,13 +53,28 @@ class _Chart:
 
     def _state(self, state: State, name: str, depth: int) -> Iterator[str]:
         indent = "    " * depth
+        happened = ""
+        if state.mark is not None:
+            self._marked.setdefault(state.mark.kind, []).append(name)
+            happened = f"<br/>{_label(mark_text(state.mark))}"
         if not state.machines:
-            yield f"{indent}{name}{_SHAPES.get(state.kind, _BOX).format(_label(state.name))}"
+            text = f"{_label(state.name)}{happened}"
+            yield f"{indent}{name}{_SHAPES.get(state.kind, _BOX).format(text)}"
             return
-        yield f'{indent}subgraph {name}["{_label(f"{state.name}: {state.summary}")}"]'
+        text = f"{_label(f'{state.name}: {state.summary}')}{happened}"
+        yield f'{indent}subgraph {name}["{text}"]'
         for machine in state.machines:
             yield from self.lines(machine, "", depth + 1)
         yield f"{indent}end"
+
+    def classes(self) -> Iterator[str]:
+        """Yield the colours of the states with a mark."""
+        for kind, names in self._marked.items():
+            look = MARKS[kind]
+            fill, line = look.light
+            dashes = ",stroke-dasharray:5 3" if look.dashed else ""
+            yield f"    classDef {kind} fill:{fill},stroke:{line},color:#1f2328{dashes}"
+            yield f"    class {','.join(names)} {kind}"
 
     def _id(self) -> str:
         self._count += 1

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 
 from deployer.project.drawing import Arrow, Machine, State
 from deployer.report.layout import Box, Edge, Layout, Route, Size, layout
+from deployer.report.marks import MARKS, mark_text
 from deployer.report.values import printable
 
 _CHAR = 7.4  # width of a character of the names
@@ -61,7 +62,7 @@ def svg(machine: Machine, title: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
         f'width="{width:.0f}" height="{height:.0f}" role="img">',
         f"<title>{_xml(title)}</title>",
-        f"<style>{_STYLE}</style>",
+        f"<style>{_STYLE}{_mark_style(machine)}</style>",
         "<defs>",
         _head("head"),
         _head("errorhead"),
@@ -75,6 +76,24 @@ def svg(machine: Machine, title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _mark_style(machine: Machine) -> str:
+    """Return the colours of the marks in a workflow."""
+    kinds = sorted({state.mark.kind for state in machine.every_state() if state.mark})
+    lines, dark = [], []
+    for kind in kinds:
+        look = MARKS[kind]
+        dashes = " stroke-dasharray: 5 3;" if look.dashed else ""
+        fill, line = look.light
+        lines.append(f"  .{kind} {{ fill: {fill}; stroke: {line};{dashes} }}")
+        lines.append(f"  .{kind}-line {{ stroke: {line}; }}")
+        fill, line = look.dark
+        dark.append(f"    .{kind} {{ fill: {fill}; stroke: {line}; }}")
+        dark.append(f"    .{kind}-line {{ stroke: {line}; }}")
+    if not kinds:
+        return ""
+    return "\n".join([*lines, "  @media (prefers-color-scheme: dark) {", *dark, "  }", ""])
+
+
 def _head(name: str) -> str:
     return (
         f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" '
@@ -86,7 +105,7 @@ def _machine(machine: Machine, *, is_top: bool = False) -> _Figure:
     figures: dict[Hashable, _Figure] = {}
     arrows = list(machine.arrows)
     if is_top:
-        figures[_START] = _box(["request"], "", "start")
+        figures[_START] = _box(["request"], [], "start")
         arrows.insert(0, Arrow(_START, machine.start))
     figures |= {state.name: _state(state) for state in machine.states}
     sizes = {key: figure.size for key, figure in figures.items()}
@@ -108,16 +127,22 @@ def _moved(figure: _Figure, place: Box) -> Iterator[str]:
 def _state(state: State) -> _Figure:
     names = _lines(state.name)
     if not state.machines:
-        return _box(names, state.summary, state.kind)
+        kind = f"{state.kind} {state.mark.kind}" if state.mark else state.kind
+        return _box(names, _details(state), kind)
     return _group(state, [_machine(machine) for machine in state.machines])
 
 
-def _box(names: Sequence[str], detail: str, kind: str) -> _Figure:
-    details = _lines(detail) if detail else []
+def _details(state: State) -> list[str]:
+    """Return the small lines below a state's name: what happened, and what it does."""
+    happened = _lines(mark_text(state.mark)) if state.mark else []
+    return happened + (_lines(state.summary) if state.summary else [])
+
+
+def _box(names: Sequence[str], details: Sequence[str], kind: str) -> _Figure:
     width = max([*(cell_len(name) * _CHAR for name in names),
                  *(cell_len(line) * _SMALL for line in details)]) + 2 * _PAD  # fmt: skip
     height = (len(names) + len(details)) * _LINE + _PAD
-    round_ = height / 2 if kind in ("Fail", "Succeed", "start") else 6
+    round_ = height / 2 if kind.split()[0] in ("Fail", "Succeed", "start") else 6
     round_ = min(round_, 20)
     parts = [
         f'<rect class="box {kind}" width="{width:.1f}" height="{height:.1f}" rx="{round_:.0f}"/>',
@@ -129,7 +154,8 @@ def _box(names: Sequence[str], detail: str, kind: str) -> _Figure:
 
 def _group(state: State, figures: Sequence[_Figure]) -> _Figure:
     """Draw a state around the machines in it, side by side in one or more rows."""
-    names, details = _lines(state.name), _lines(state.summary)
+    names, details = _lines(state.name), _details(state)
+    kind = f"group {state.mark.kind}-line" if state.mark else "group"
     title = max(cell_len(line) * _CHAR for line in (*names, *details)) + 2 * _PAD
     rows = _rows(figures)
     width = max([title, *map(_row_width, rows)])
@@ -144,7 +170,7 @@ def _group(state: State, figures: Sequence[_Figure]) -> _Figure:
             left += figure.size.width + _PAD
         y += height + _PAD
     parts = [
-        f'<rect class="box group" width="{width:.1f}" height="{y:.1f}" rx="8"/>',
+        f'<rect class="box {kind}" width="{width:.1f}" height="{y:.1f}" rx="8"/>',
         *_text(names, width / 2, _PAD / 2, ""),
         *_text(details, width / 2, _PAD / 2 + len(names) * _LINE, "small"),
         *inner,

@@ -58,7 +58,9 @@ def _lines(
             attempt = f", invocation {number}" if len(several) > 1 else ""
             price = _price(name, number - 1, items)
             yield from _row(f"{name}{attempt}", _said(one, price), _parts(one), trace, width)
-    for failure in trace.failures:
+    for name, absence in trace.absent.items():
+        yield from folded(f"{name}  {absence.reason}", _INDENT, width, "yellow")
+    for failure in trace.counted_failures:
         yield from folded(f"not invoked: {failure}", _INDENT, width, "red")
     yield from _legend(width)
     if items is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from deployer.project.drawing import Machine, Part, Step, reading
+from deployer.report.marks import MARKS, mark_text
 from deployer.report.values import printable
 
 _STYLES = {"Task": "cyan", "Choice": "yellow", "Fail": "red", "Succeed": "green"}
@@ -61,7 +62,11 @@ def _title(step: Step, label: str) -> Text:
     title = Text(printable(label), style="dim") if label else Text()
     if step.again:
         return title.append(f"→ {printable(state.name)}", style="default")
-    title.append(printable(state.name), style=_STYLES.get(state.kind, "bold"))
+    if state.mark is None:
+        title.append(printable(state.name), style=_STYLES.get(state.kind, "bold"))
+    else:
+        style = MARKS[state.mark.kind].style
+        title.append(f"{printable(state.name)}  {mark_text(state.mark)}", style=style)
     return title.append(f"  {printable(state.summary)}", style="dim")
 
 

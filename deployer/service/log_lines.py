@@ -98,6 +98,14 @@ class Event:
         return {name: value for name, value in members.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Absence:
+    """Why no line of a function belongs to a request. `may_arrive`: lines arrive late (Logs-9)."""
+
+    reason: str
+    may_arrive: bool = False
+
+
 def execution_name(text: str) -> str:
     """Return the name in the ARN of an execution, which may be of an EXPRESS workflow."""
     parts = text.split(":")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import heapq
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -51,11 +51,13 @@ class Sources:
 
     Args:
         remarks: what a reader should know: groups that are gone, and clocks that differ.
+        gone: the groups that do not exist, by the name of their source.
     """
 
     groups: Sequence[Source]
     now: datetime
-    remarks: Sequence[str]
+    remarks: Sequence[str] = ()
+    gone: Mapping[str, str] = field(default_factory=dict)
 
 
 def since(text: str) -> timedelta:
@@ -86,17 +88,17 @@ def find_sources(aws: Aws, settings: Settings, names: Collection[str] = ()) -> S
     known = [*(functions or declared_names(settings)), *VENDED]
     _refuse_unknown(names, known, lambda name: settings.log_group(name) in found)
     wanted = list(dict.fromkeys(names)) or known
-    sources, remarks = [], []
-    for name in wanted:
-        group = found.get(settings.log_group(name))
-        if group is None:
-            remarks.append(
-                f"the log group {settings.log_group(name)} of {name} is gone; to make it again: "
-                "python -m deployer up"
-            )
-        else:
-            days = group.get("retentionInDays")
-            sources.append(Source(name, group["logGroupName"], days))
+    groups = {name: settings.log_group(name) for name in wanted}
+    gone = {name: group for name, group in groups.items() if group not in found}
+    sources = [
+        Source(name, group, found[group].get("retentionInDays"))
+        for name, group in groups.items()
+        if group in found
+    ]
+    remarks = [
+        f"the log group {group} of {name} is gone; to make it again: python -m deployer up"
+        for name, group in gone.items()
+    ]
     if not sources:
         raise LogsUnavailable("\n".join(remark.partition(";")[0] for remark in remarks), remarks[0])
     now = next((moment for _, moment in listings if moment), None) or aws.now
@@ -106,7 +108,7 @@ def find_sources(aws: Aws, settings: Settings, names: Collection[str] = ()) -> S
         remarks.append(
             f"this machine's clock is {abs(skew):.0f} s {where} AWS's; the times here are AWS's"
         )
-    return Sources(sources, now, remarks)
+    return Sources(sources, now, remarks, gone)
 
 
 def _functions(aws: Aws, settings: Settings) -> list[str] | None:
@@ -114,9 +116,13 @@ def _functions(aws: Aws, settings: Settings) -> list[str] | None:
     definition = workflow_of(settings).definition(aws)
     if definition is None:
         return None
+    return function_names(settings, definition.workflow)
+
+
+def function_names(settings: Settings, workflow: Mapping[str, Any]) -> list[str]:
+    """Return the functions that a deployed workflow calls, by the names in the folder's one."""
     declared = {name.replace("-", "_"): name for name in declared_names(settings)}
-    names = functions_of(settings, definition.workflow)
-    return [declared.get(name, name) for name in names]
+    return [declared.get(name, name) for name in functions_of(settings, workflow)]
 
 
 def _listed(aws: Aws, prefix: str) -> tuple[list[dict[str, Any]], datetime | None]:
@@ -227,6 +233,10 @@ class Reader:
             if not answer.get("nextToken"):
                 return
             parameters["nextToken"] = answer["nextToken"]
+
+    def unreadable(self, source: Source) -> bool:
+        """Tell whether a group could not be read."""
+        return source.group in self._unreadable
 
     def _note(self, source: Source, error: AwsError) -> None:
         if error.code in DENIED:

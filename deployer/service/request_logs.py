@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,14 +13,25 @@ from deployer.errors import DENIED, AwsError, LogsUnavailable
 from deployer.project.settings import Settings
 from deployer.resources.base import Ownership
 from deployer.resources.logs import group_tags, listed
-from deployer.service.log_lines import Event, execution_name, invocations, named_in_causes
-from deployer.service.logs import VENDED, Reader, Source
+from deployer.service.log_lines import (
+    Absence,
+    Event,
+    execution_name,
+    invocations,
+    named_in_causes,
+)
+from deployer.service.logs import VENDED, Reader, Source, Sources
 
 # What API Gateway, Step Functions and Lambda give for ids, and ARNs of executions.
 _ID = re.compile(r"[\w.:/+=-]{1,256}")
 # A request takes 30 s at most (Api-13); the access log has a line at its end, in whole seconds.
 _BEFORE, _AFTER = timedelta(seconds=32), timedelta(seconds=5)
 _OTHER_STAGES = 10  # that are looked into for a request
+UNNAMED = (
+    "its lines do not name the request: the workflow passes it no execution "
+    "(docs/operating.md, One request)"
+)
+NOT_INVOKED = "no line names the request: it was not invoked, or its lines have not arrived yet"
 
 
 def check_id(text: str) -> str:
@@ -32,23 +44,35 @@ def check_id(text: str) -> str:
     return execution_name(text.strip())
 
 
+@dataclass(frozen=True)
+class RequestLines:
+    """The lines of one request in the order of time.
+
+    Args:
+        absent: the functions that have none, by name.
+    """
+
+    events: Sequence[Event] = ()
+    absent: Mapping[str, Absence] = field(default_factory=dict)
+
+
 def of_request(
-    aws: Aws, reader: Reader, sources: Sequence[Source], request: str, start: datetime
-) -> list[Event]:
-    """Return the lines of one request in the order of time; none if nothing names it.
+    aws: Aws, reader: Reader, sources: Sources, request: str, start: datetime
+) -> RequestLines:
+    """Return the lines of one request; none if nothing names it.
 
     Args:
         request: the API's id of it, which is the execution's name, or Lambda's of an invocation.
     """
-    naming = _naming(aws, reader, sources, request, start)
+    naming = _naming(aws, reader, sources.groups, request, start)
     executions = {event.request for event in naming if event.is_handlers} - {None, request}
     if executions:  # `request` is Lambda's
-        naming = _naming(aws, reader, sources, executions.pop() or "", start)
+        naming = _naming(aws, reader, sources.groups, executions.pop() or "", start)
     if not naming:
-        reader.refuse_if_none(sources)
-        return []
+        reader.refuse_if_none(sources.groups)
+        return RequestLines()
     first, last = naming[0].time - _BEFORE, naming[-1].time + _AFTER
-    functions = [source for source in sources if source.name not in VENDED]
+    functions = [source for source in sources.groups if source.name not in VENDED]
     nearby = _sorted(
         event
         for lines in aws.together(
@@ -65,7 +89,45 @@ def of_request(
         for event in lines
     ]
     vended = [event for event in naming if event.source in VENDED]
-    return _sorted([*vended, *own])
+    absent = _absences(reader, sources, {event.source for event in own}, nearby, naming[0].time)
+    is_one_invocation = not vended and all(event.request is None for event in naming)
+    return RequestLines(_sorted([*vended, *own]), {} if is_one_invocation else absent)
+
+
+def _absences(
+    reader: Reader,
+    sources: Sources,
+    present: Collection[str],
+    nearby: Sequence[Event],
+    moment: datetime,
+) -> dict[str, Absence]:
+    """Return the functions without a line of a request, and why.
+
+    Args:
+        present: the functions that have one.
+        nearby: all lines of functions about the time of the request.
+    """
+    absent = {name: _gone(group) for name, group in sources.gone.items() if name not in VENDED}
+    unnamed = {event.source for event in nearby if event.is_handlers and event.request is None}
+    for source in sources.groups:
+        if source.name in present or source.name in VENDED:
+            continue
+        days = source.retention_days
+        if reader.unreadable(source):
+            absent[source.name] = Absence(f"its log group {source.group} cannot be read")
+        elif source.name in unnamed:
+            absent[source.name] = Absence(UNNAMED)
+        elif days is not None and moment < sources.now - timedelta(days=days):
+            absent[source.name] = Absence(
+                f"its lines are deleted after {days} days (log_retention_days)"
+            )
+        else:
+            absent[source.name] = Absence(NOT_INVOKED, may_arrive=True)
+    return absent
+
+
+def _gone(group: str) -> Absence:
+    return Absence(f"its log group {group} is gone; to make it again: python -m deployer up")
 
 
 def _naming(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from deployer.errors import AwsError
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.rest_stage import account_may_log
 from deployer.service.cost import Item, Model, request_items
-from deployer.service.logs import Reader, Source
+from deployer.service.logs import Reader, Sources
 from deployer.service.releases import workflow_of
 from deployer.service.request_logs import of_request
 from deployer.service.tracing import Trace, trace_of
@@ -24,7 +24,7 @@ def read_trace(
     aws: Aws,
     settings: Settings,
     reader: Reader,
-    sources: Sequence[Source],
+    sources: Sources,
     request: str,
     start: datetime,
     api_logs: bool,
@@ -34,12 +34,15 @@ def read_trace(
     Args:
         api_logs: see `logs_requests`.
     """
-    events = of_request(aws, reader, sources, request, start)
-    if not events:
+    lines = of_request(aws, reader, sources, request, start)
+    if not lines.events:
         return None
-    functions = {settings.function_name(source.name): source.name for source in sources}
-    name = next((event.request for event in events if event.request), request)
-    return replace(trace_of(name, events, functions), api_logs=api_logs)
+    names = [*(source.name for source in sources.groups), *sources.gone]
+    functions = {settings.function_name(name): name for name in names}
+    name = next((event.request for event in lines.events if event.request), request)
+    has_api = any(one.name == "api" and not reader.unreadable(one) for one in sources.groups)
+    trace = trace_of(name, lines.events, functions)
+    return replace(trace, api_logs=api_logs and has_api, absent=lines.absent)
 
 
 def logs_requests(aws: Aws, settings: Settings) -> bool:
@@ -51,7 +54,7 @@ def await_trace(
     aws: Aws,
     settings: Settings,
     reader: Reader,
-    sources: Sequence[Source],
+    sources: Sources,
     request: str,
     start: datetime,
     api_logs: bool,
@@ -59,7 +62,7 @@ def await_trace(
 ) -> Trace | None:
     """Return the trace of a request that has just ended, once all of its lines have arrived.
 
-    After half a minute, return what has arrived.
+    After half a minute, return what has arrived. Lines that cannot arrive are not waited for.
 
     Args:
         models: that answered, so that each has an invocation.
@@ -69,9 +72,10 @@ def await_trace(
     def check() -> Trace | None:
         trace = read_trace(aws, settings, reader, sources, request, start, api_logs)
         found[:] = [trace]
-        if trace is None or trace.missing or not set(models) <= trace.models.keys():
+        if trace is None or trace.missing:
             return None
-        return trace
+        absent = {name for name, absence in trace.absent.items() if not absence.may_arrive}
+        return trace if set(models) <= trace.models.keys() | absent else None
 
     try:
         return aws.wait_until(

@@ -7,12 +7,14 @@ START, REPORT and the handler's own line.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from deployer.service.log_lines import Event, invocations
+from deployer.service.log_lines import Absence, Event, invocations
+from deployer.service.passages import Passage, moment, passages
 
 _STARTED = "ExecutionStarted"
 _ENDINGS = (
@@ -93,7 +95,9 @@ class Trace:
         workflow: begin and end, and how it ended; None where no event of it is logged.
         failures: errors of tasks that came to no invocation, such as throttles.
         log_kb: what the request wrote into all logs.
-        api_logs: whether the API writes an access log.
+        api_logs: whether the API writes an access log that can be read.
+        absent: the functions without a line of the request, and why.
+        passages: the states that the execution log tells of; all of them if `is_whole`.
     """
 
     request: str
@@ -103,6 +107,13 @@ class Trace:
     failures: Sequence[str]
     log_kb: float
     api_logs: bool = True
+    absent: Mapping[str, Absence] = field(default_factory=dict)
+    passages: Mapping[str, Passage] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every state of the execution was logged."""
+        return self.workflow is not None and None not in self.workflow[:2]
 
     @property
     def begin_ms(self) -> float:
@@ -132,6 +143,12 @@ class Trace:
         lines = [f"REPORT of {one.model}" for one in self.invocations if one.report is None]
         return (["the API's line"] if self.api_logs and not self.api else []) + lines
 
+    @property
+    def counted_failures(self) -> list[str]:
+        """The errors of tasks that came to no invocation, each once."""
+        counts = Counter(self.failures)
+        return [f"{error}, {n} times" if n > 1 else error for error, n in counts.items()]
+
     def document(self) -> dict[str, Any]:
         """Return the trace as plain JSON values."""
         begin = datetime.fromtimestamp(self.begin_ms / 1000, timezone.utc)
@@ -146,6 +163,7 @@ class Trace:
             "models": {name: _summary(several) for name, several in self.models.items()},
             "failures": list(self.failures),
             "missing": self.missing,
+            "absent": {name: absence.reason for name, absence in self.absent.items()},
         }
 
 
@@ -195,7 +213,8 @@ def trace_of(request: str, events: Sequence[Event], functions: Mapping[str, str]
         placed.append(replace(one, ready_ms=ready_ms))
         ends[one.model] = one.end_ms
     size = sum(len(event.message.encode()) for event in events) / 1024
-    return Trace(request, api, workflow, placed, list(_failures(happened)), size)
+    failures = list(_failures(happened))
+    return Trace(request, api, workflow, placed, failures, size, passages=passages(happened))
 
 
 def _api(events: Sequence[Event]) -> tuple[str, float, float] | None:
@@ -212,16 +231,10 @@ def _api(events: Sequence[Event]) -> tuple[str, float, float] | None:
 def _workflow(happened: Sequence[Event]) -> tuple[float | None, float | None, str] | None:
     if not happened:
         return None
-    kinds = {str(event.fields.get("type")): _moment(event) for event in happened}
+    kinds = {str(event.fields.get("type")): moment(event) for event in happened}
     ending = next((kind for kind in _ENDINGS if kind in kinds), None)
     said = ending.removeprefix("Execution").lower() if ending else "its end is not logged"
     return kinds.get(_STARTED), kinds[ending] if ending else None, said
-
-
-def _moment(event: Event) -> float:
-    """Return when an event of an execution happened, which its line says by itself."""
-    text = str(event.fields.get("event_timestamp"))
-    return float(text) if text.isdecimal() else float(event.time_ms)
 
 
 def _scheduled(happened: Sequence[Event], functions: Mapping[str, str]) -> dict[str, list[float]]:
@@ -231,7 +244,7 @@ def _scheduled(happened: Sequence[Event], functions: Mapping[str, str]) -> dict[
         if event.fields.get("type") in ("LambdaFunctionScheduled", "TaskScheduled"):
             match = _FUNCTION.search(event.message)
             if match and match[1] in functions:
-                moments.setdefault(functions[match[1]], []).append(_moment(event))
+                moments.setdefault(functions[match[1]], []).append(moment(event))
     return moments
 
 

@@ -72,6 +72,7 @@ VERBS: Mapping[str, Verb] = {
     "status": Verb((*to_read(), *STATUS)),
     "logs": Verb(_LOGS),
     "trace": Verb(_LOGS),
+    "graph": Verb((*_LOGS, "states:ListStateMachineVersions")),  # with --request
     "releases": Verb((*StateMachine.reads, *_CONTENTS)),
     "rollback": Verb(_ROLLBACK, (StateMachine,)),
     "promote": Verb(_PROMOTION, (StateMachine,)),

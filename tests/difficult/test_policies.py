@@ -25,6 +25,7 @@ from deployer.service import keys
 from deployer.service.check import all_findings
 from deployer.service.down import plan_down
 from deployer.service.invoke import find_url
+from deployer.service.live_picture import live_picture
 from deployer.service.logs import Reader, find_sources
 from deployer.service.status import read_status
 from deployer.service.switching import plan_promotion, plan_rollback
@@ -182,6 +183,12 @@ def revoke_key(journey: Journey, enforced: Enforced) -> None:
     keys.revoke(aws, keys.named(aws, settings, "alice"))
 
 
+def draw(journey: Journey, enforced: Enforced) -> None:
+    read_logs(journey, enforced)
+    aws, settings, *_ = journey.place
+    live_picture(aws, settings)
+
+
 def canary(journey: Journey, enforced: Enforced) -> None:
     up(journey, enforced, canary=10)
 
@@ -312,6 +319,7 @@ STEPS = [
     Step("status", status, {}),
     Step("logs", read_logs, {}),
     Step("trace", read_logs, {}),
+    Step("graph", draw, {}),
     Step("up", up, {}),
     Step("up", up, memory(4)),
     Step("up", up, memory(5), again=another_release),

@@ -158,6 +158,27 @@ def test_a_function_that_is_throttled_is_found_by_the_workflows_errors(
     assert "Lambda.TooManyRequestsException" in found
 
 
+def test_a_request_is_drawn_by_what_happened_in_each_state(
+    deployed: Path, ids: tuple[str, str]
+) -> None:
+    command = ["graph", "--local", f"--request={ids[0]}"]
+    shown = deployer(deployed, *command)
+    assert "random_forest  answered, " in shown.out and "not reached" not in shown.out
+    assert "workflow_log = all" in shown.err
+    picture = deployer(deployed, *command, "--format", "svg").out
+    assert f"<title>request {ids[0]}</title>" in picture and ".answered {" in picture
+    document = deployer(deployed, *command, "--json").json
+    assert document["request"] == ids[0]
+    kinds = {name: state["kind"] for name, state in document["states"].items()}
+    assert kinds.keys() == {"linear_regression", "random_forest", "support_vector"}
+    assert set(kinds.values()) <= {"answered", "cold"}
+    refused = deployer(deployed, "graph", "--local", f"--request={ids[1]}", "--format=mermaid").out
+    assert "refused, " in refused and "class " in refused
+    deployer(deployed, "graph", "--local", "--request=nobody", code=1)
+    deployer(deployed, "graph", "--local", "--request=a b", code=2)
+    deployer(deployed, "graph", "--since", "1h", code=2)
+
+
 def test_a_log_group_that_is_gone_is_told_and_the_others_are_shown(
     deployed: Path, ids: tuple[str, str]
 ) -> None:
@@ -170,6 +191,12 @@ def test_a_log_group_that_is_gone_is_told_and_the_others_are_shown(
     assert "random_forest" in ran.out
     alone = deployer(deployed, "logs", "--local", "support_vector", code=1)
     assert "is gone" in alone.err and "deployer up" in alone.err
+    asked = deployer(deployed, "invoke", "--sample", "--local", "--trace", "--json").json["trace"]
+    assert list(asked["absent"]) == ["support_vector"] and len(asked["models"]) == 2
+    drawn = deployer(deployed, "graph", "--local", f"--request={asked['request']}")
+    assert "support_vector  no line of it" in drawn.out and f"group {group} is gone" in drawn.err
+    of_one = deployer(deployed, "logs", "--local", f"--request={asked['request']}").err
+    assert of_one.count(f"{group} of support_vector is gone") == 1
     deployer(deployed, "up", "--local")
     deployer(deployed, "invoke", "--sample", "--local")
     assert "REPORT" in deployer(deployed, "logs", "--local", "support_vector").out
@@ -227,4 +254,8 @@ def test_with_the_whole_execution_log_a_trace_tells_of_the_workflow(deployed: Pa
     deployer(deployed, "up", "--local", environment={"DEPLOYER_WORKFLOW_LOG": "all"})
     shown = deployer(deployed, "invoke", "--sample", "--local", "--trace").out
     assert "workflow  succeeded" in shown and "handler" in shown and "cost $" in shown
+    request = next(line for line in shown.splitlines() if line.startswith("request ")).split()[1]
+    drawn = deployer(deployed, "graph", "--local", f"--request={request}")
+    assert "Predict  passed, " in drawn.out and "NoModelAnswered  not reached" in drawn.out
+    assert "workflow_log" not in drawn.err
     deployer(deployed, "up", "--local")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployer.project.drawing import drawing
+from deployer.project.drawing import Mark, drawing, marked
 from deployer.report.layout import Box, Edge, Size, layout
+from deployer.report.marks import MARKS
 from deployer.report.mermaid import mermaid
 from deployer.report.svg import svg
 from deployer.report.tree import tree_lines
@@ -58,6 +59,44 @@ def test_the_svg_picture_is_sound_and_holds_every_name(name: str) -> None:
     for state in machine.states:
         assert re.sub(r"\s", "", state.name) in re.sub(r"\s", "", shown)
     assert "NaN" not in text and "inf" not in text.lower().replace("info", "")
+
+
+MARKED = marked(
+    MACHINE,
+    {
+        state.name: Mark(kind, f"<{kind}>", 12.5, 250 if kind == "cold" else None)
+        for state, kind in zip(MACHINE.every_state(), MARKS, strict=False)
+    },
+)
+
+
+@pytest.mark.parametrize("width", [120, 40])
+def test_what_happened_stands_in_the_tree_in_words(width: int) -> None:
+    lines = list(tree_lines(MARKED, width))
+    assert all(line.cell_len <= width for line in lines)
+    shown = re.sub(r"[│├└─\s]+", "", "".join(line.plain for line in lines))
+    for kind in MARKS:
+        assert f"<{kind}>,12ms" in shown
+    assert "<cold>,12ms,coldstart250ms" in shown
+
+
+def test_what_happened_stands_in_the_flowchart_with_a_class_for_each_kind() -> None:
+    text = mermaid(MARKED)
+    for kind in MARKS:
+        assert f"<br/>#60;{kind}#62;, 12 ms" in text
+        (name,) = re.findall(rf"^    class (s\d+) {kind}$", text, re.MULTILINE)
+        assert f"classDef {kind} fill:" in text and re.search(rf"\b{name}\b.*{kind}#62;", text)
+    assert "classDef" not in mermaid(MACHINE)
+
+
+def test_what_happened_stands_in_the_svg_picture_for_light_and_dark_pages() -> None:
+    text = svg(MARKED, "request")
+    root = ElementTree.fromstring(text)
+    shown = "".join(element.text or "" for element in root.iter())
+    classes = " ".join(element.get("class", "") for element in root.iter())
+    for kind in MARKS:
+        assert f"<{kind}>, 12 ms" in shown
+        assert kind in classes and text.count(f".{kind} {{") == 2
 
 
 def test_names_cannot_write_markup() -> None:

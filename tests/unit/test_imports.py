@@ -61,12 +61,13 @@ LAYERS = [
     },
     {"service.verb_policies", "service.github"},
     {"service.scopes"},
+    {"report.marks"},
     {"report.values"},
     {"service.initializing"},
-    {"service.traces"},
+    {"service.traces", "service.live_picture", "service.state_marks"},
     {"service.adding", "service.keys", "service.listing"}
     | {"service.request_logs", "service.tracing"},
-    {"service.logs"},
+    {"service.logs", "service.passages"},
     {"service.live", "service.validation"},
     {"service.console", "service.metrics"},
     {"service.account", "service.comparison", "service.pruning"},
@@ -202,6 +203,8 @@ PURE = {
     "report.layout",
     "service.log_lines",
     "service.rest_templates",
+    "service.passages",
+    "service.state_marks",
     "service.tracing",
 }
 PURE_MAY = {

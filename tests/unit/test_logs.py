@@ -19,8 +19,9 @@ from deployer.errors import AwsError, LogsUnavailable
 from deployer.project.settings import Settings
 from deployer.report.logs import LogView, said
 from deployer.service.log_lines import Event, execution_name, invocations, named_in_causes
-from deployer.service.logs import Reader, Source, beyond_retention, find_sources, since
-from deployer.service.request_logs import check_id, of_request
+from deployer.service.logs import Reader, Source, Sources, beyond_retention, find_sources, since
+from deployer.service.request_logs import NOT_INVOKED, UNNAMED, RequestLines, check_id, of_request
+from deployer.service.traces import await_trace
 from tests.support.clock import Clock
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -80,6 +81,15 @@ class Logs:
             return {"events": [], "nextToken": "0"}
         more = {"nextToken": str(first + 2)} if first + 2 < len(wanted) else {}
         return {"events": wanted[first : first + 2], **more}
+
+
+def lines_of(
+    logs: Logs, request: str, *sources: Source, days: float = 1, gone: Mapping[str, str] = {}
+) -> RequestLines:
+    """Read the lines of a request some days after START."""
+    reader = Reader(logs.aws, tell_nobody)
+    found = Sources(sources, START + timedelta(days=days), gone=gone)
+    return of_request(logs.aws, reader, found, request, START)
 
 
 def told_to(told: list[str]) -> Any:
@@ -144,7 +154,7 @@ def test_if_no_group_can_be_read_that_is_an_error() -> None:
         list(reader.merged([FOREST], START))
     assert error.value.code == "AccessDeniedException"
     with pytest.raises(AwsError):
-        of_request(logs.aws, reader, [FOREST], "x", START)
+        of_request(logs.aws, reader, Sources([FOREST], START), "x", START)
 
 
 def test_another_error_is_not_swallowed() -> None:
@@ -230,14 +240,14 @@ def test_a_requests_lines_are_those_of_its_invocations_and_of_nothing_else() -> 
             API.group: [(101, "x", access("mine=")), (101, "x", access("other"))],
         }
     )
-    reader = Reader(logs.aws, tell_nobody)
-    found = of_request(logs.aws, reader, [FOREST, WORKFLOW, API], "mine=", START)
-    lines = texts(found)
+    found = lines_of(logs, "mine=", FOREST, WORKFLOW, API)
+    lines = texts(found.events)
+    assert found.absent == {}
     assert lines[:3] == ["loaded", f"START RequestId: {ONE} Version: 1", "printed"]
     assert len(lines) == 7 and lines[-1] == access("mine=")
-    assert texts(of_request(logs.aws, reader, [FOREST, API], ONE, START)) == lines
+    assert texts(lines_of(logs, ONE, FOREST, API).events) == lines
     for other in ("nobody", "mine", "REPORT", "e="):  # a part of an id, or of a line, is no id
-        assert of_request(logs.aws, reader, [FOREST, API], other, START) == []
+        assert lines_of(logs, other, FOREST, API).events == ()
 
 
 def test_an_invocation_that_died_is_found_by_the_cause_of_its_executions_event() -> None:
@@ -249,9 +259,60 @@ def test_an_invocation_that_died_is_found_by_the_cause_of_its_executions_event()
             WORKFLOW.group: [(10.6, "w", happened("mine", "LambdaFunctionFailed", cause=cause))],
         }
     )
-    found = of_request(logs.aws, Reader(logs.aws, tell_nobody), [FOREST, WORKFLOW], "mine", START)
+    found = lines_of(logs, "mine", FOREST, WORKFLOW).events
     assert [event.invocation for event in found if event.source == "forest"] == [ONE] * 4
     assert found[-2].is_error and found[-1].is_error
+
+
+def test_a_function_without_a_line_of_the_request_is_named_with_the_reason() -> None:
+    tree, oak, elm, fir = (
+        Source(name, f"/aws/lambda/a-dev-{name}", days)
+        for name, days in (("tree", 14), ("oak", None), ("elm", None), ("fir", 1))
+    )
+    logs = Logs(
+        {
+            FOREST.group: frames(ONE, handlers("mine=", ONE), at=100),
+            tree.group: frames(TWO, handlers(None, TWO), at=100),
+            API.group: [(101, "x", access("mine="))],
+        },
+        {elm.group: "AccessDeniedException"},
+    )
+    gone = {"ash": "/aws/lambda/a-dev-ash", "workflow": WORKFLOW.group}
+    found = lines_of(logs, "mine=", FOREST, tree, oak, elm, fir, API, days=2, gone=gone)
+    assert {name: absence.reason for name, absence in found.absent.items()} == {
+        "ash": "its log group /aws/lambda/a-dev-ash is gone; to make it again: python -m deployer "
+        "up",
+        "tree": UNNAMED,
+        "oak": NOT_INVOKED,
+        "elm": "its log group /aws/lambda/a-dev-elm cannot be read",
+        "fir": "its lines are deleted after 1 days (log_retention_days)",
+    }
+    assert [name for name, absence in found.absent.items() if absence.may_arrive] == ["oak"]
+
+
+def test_one_invocation_of_no_execution_tells_nothing_about_other_functions() -> None:
+    logs = Logs({FOREST.group: frames(ONE, handlers(None, ONE), at=100)})
+    tree = Source("tree", "/aws/lambda/a-dev-tree", 14)
+    found = lines_of(logs, ONE, FOREST, tree, API)
+    assert len(found.events) == 4 and found.absent == {}
+
+
+@pytest.mark.parametrize("api_is_gone", [False, True])
+def test_lines_that_cannot_arrive_are_not_waited_for(tmp_path: Path, api_is_gone: bool) -> None:
+    clock = Clock()
+    report = f"REPORT RequestId: {ONE}\tDuration: 1.00 ms\tBilled Duration: 1 ms"
+    lines = [*frames(ONE, handlers("mine=", ONE), at=100)[:3], (101, "s", report)]
+    logs = Logs({FOREST.group: lines, API.group: [(101, "x", access("mine="))]}, clock=clock)
+    gone = {"ash": "/aws/lambda/a-dev-ash", **({"api": API.group} if api_is_gone else {})}
+    groups = [FOREST] if api_is_gone else [FOREST, API]
+    sources = Sources(groups, START + timedelta(days=1), gone=gone)
+    place = (logs.aws, Settings(tmp_path, service="a"), Reader(logs.aws, tell_nobody), sources)
+    before = clock()
+    trace = await_trace(*place, "mine=", START, True, ["forest", "ash"])
+    assert trace is not None and list(trace.models) == ["forest"] and list(trace.absent) == ["ash"]
+    assert clock() - before < 5  # the pace of FilterLogEvents
+    await_trace(*place, "mine=", START, True, ["forest", "ash", "oak"])
+    assert clock() - before > 20  # oak's lines may arrive
 
 
 def event(message: str, source: str = "forest") -> Event:

@@ -25,7 +25,6 @@ OFFLINE = {
     "remove",
     "image",
     "env",
-    "graph",
     "openapi",
     "page",
     "policy",

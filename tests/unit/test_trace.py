@@ -30,10 +30,13 @@ def access(after_ms: float, latency_ms: int, status: str = "200") -> Event:
     return event("api", after_ms, line)
 
 
-def happened(after_ms: float, kind: str, **details: str) -> Event:
+def happened(
+    after_ms: float, kind: str, number: str = "0", before: Any = None, **details: str
+) -> Event:
     arn = "arn:aws:states:us-east-1:123456789012:express:a-dev:r=:1-2"
     moment = str(BEGIN_MS + round(after_ms))
     fields = {"type": kind, "details": details, "execution_arn": arn, "event_timestamp": moment}
+    fields |= {"id": number, "previous_event_id": str(before)}
     return event("workflow", after_ms + 3, fields)  # delivered later than it happened
 
 
@@ -163,6 +166,10 @@ def test_a_throttle_is_a_failure_without_an_invocation() -> None:
         *invoked("forest", 1, ONE, 1, outcome="failed"),
     )
     assert list(trace.failures) == [throttled]
+    assert replace(trace, failures=[throttled, "E", throttled]).counted_failures == [
+        f"{throttled}, 2 times",
+        "E",
+    ]
     assert trace.workflow == (None, BEGIN_MS + 3, "failed")
 
 
