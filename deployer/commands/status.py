@@ -6,13 +6,19 @@ import sys
 
 import click
 
+from deployer.commands.group import CHANGES
 from deployer.commands.options import Options, common
 from deployer.commands.session import executor, session
 
 
 @click.command("status")
 @common
-def command(options: Options) -> None:
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    help="Exit with 3 if something is wrong, or cannot be known.",
+)
+def command(options: Options, exit_code: bool) -> None:
     """Show what is deployed, how it did in the last hour, and what to do next.
 
     \b
@@ -32,3 +38,5 @@ def command(options: Options) -> None:
         else:
             console = stdout_console(color=options.color)
             print_status(console, status, now.aws.now, options.wording)
+    if exit_code and not status.is_well:
+        sys.exit(CHANGES)

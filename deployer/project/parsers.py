@@ -138,6 +138,8 @@ def train_commands(text: str) -> list[list[str]]:
 
 
 def topic(text: str) -> str | None:
+    if text.startswith("arn:") and text.endswith(".fifo"):
+        raise ValueError("must be a standard topic: CloudWatch's alarms do not go to FIFO topics")
     if text and not re.fullmatch(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]{1,256}", text):
         raise ValueError("must be the ARN of an SNS topic, or nothing")
     return text or None

@@ -193,6 +193,12 @@ def _tail(status: Status) -> Iterator[tuple[str, Text]]:
         yield "drift", Text("none that the live release tells of")
     if isinstance(status.alarms, str):
         yield "alarms", Text(f"not known: {status.alarms}", style="yellow")
+    if status.hearing:
+        label = "" if isinstance(status.alarms, str) else "alarms"
+        yield label, Text(status.hearing.text)
+        yield from (
+            ("", Text(f"not known: {reason}", style="yellow")) for reason in status.hearing.unknown
+        )
     for name in ("workflow", "api"):
         if name in status.links:
             yield "console" if name == "workflow" else "", Text(status.links[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, ClassVar, TypedDict
+from typing import ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tag_list, tags_from
@@ -12,14 +12,36 @@ from deployer.errors import DENIED, AwsError
 from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
 
 _ABSENT = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
-_PENDING = ("PendingConfirmation", "Deleted")
+# In the place of a subscription's ARN (Alarm-5, Alarm-10).
+PENDING, _DELETED = "PendingConfirmation", "Deleted"
+
+
+def topic_attributes(aws: Aws, arn: str) -> dict[str, str] | None:
+    """Return the attributes of a topic; None if it does not exist."""
+    answer = aws.find(_ABSENT, "sns", "get_topic_attributes", TopicArn=arn)
+    return None if answer is None else dict(answer["Attributes"])
+
+
+def email_subscriptions(aws: Aws, arn: str) -> dict[str, str] | None:
+    """Return the subscribed addresses, each with its ARN or PENDING; None without the topic."""
+    try:
+        found = list(aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn))
+    except AwsError as error:
+        if error.code in _ABSENT:
+            return None
+        raise
+    return {
+        one["Endpoint"]: one["SubscriptionArn"]
+        for one in found
+        if one["Protocol"] == "email" and one["SubscriptionArn"] != _DELETED
+    }
 
 
 class TopicFields(TypedDict):
     """The fields of a topic.
 
-    `email` is the address if it is subscribed, confirmed or not; other subscriptions of the topic
-    belong to other people.
+    `email` is the address if it is subscribed, confirmed or not. Otherwise it names the addresses
+    that are: a former one, and those of other people.
     """
 
     tags: Tags
@@ -90,20 +112,11 @@ class Topic(OwnedTopic, Resource):
         tags = self.tags(aws)
         if tags is None:
             return None
-        subscription = self._subscription(aws)
-        email = subscription and subscription["Endpoint"]
-        confirmed = bool(subscription) and subscription["SubscriptionArn"] not in _PENDING
-        fields = {"tags": self.ours.among(tags), "email": email}
-        return State(fields, {"confirmed": confirmed})
-
-    def _subscription(self, aws: Aws) -> Any:
+        subscribed = email_subscriptions(aws, self.arn) or {}
         wanted = self.fields["email"]
-        for one in aws.pages(
-            "sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=self.arn
-        ):
-            if one["Protocol"] == "email" and one["Endpoint"] == wanted:
-                return one
-        return None
+        email = wanted if wanted in subscribed else ", ".join(sorted(subscribed)) or None
+        confirmed = subscribed.get(wanted, PENDING) != PENDING
+        return State({"tags": self.ours.among(tags), "email": email}, {"confirmed": confirmed})
 
     def create(self, aws: Aws, desired: Fields) -> Fields:
         tags = tag_list(desired["tags"])

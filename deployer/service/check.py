@@ -22,7 +22,7 @@ from deployer.project.expressions import unchecked
 from deployer.project.settings import Settings
 from deployer.project.training import needed, outdated
 from deployer.project.workflow import uncaught
-from deployer.service import callers, declare, issuer
+from deployer.service import alarm_topic, callers, declare, issuer
 from deployer.service.examples import ask_examples, texts, without_example
 from deployer.service.provisioning import UNRESERVED, taken
 from deployer.service.rehearsal import rehearse
@@ -139,11 +139,11 @@ def account_findings(
     except AwsError as error:
         return [error.message]
     findings += [f"{key}: {error.message}" for key, error in refused.items()]
-    for look in (_roles, _concurrency, _workflow, _issuer):
+    for look in (_roles, _concurrency, _workflow, _issuer, _alarm_topic):
         try:
             findings += look(aws, settings, release, actual)
         # Sfn-9, PRE-16: whoever may not ask is told so, and no more.
-        except (AwsError, issuer.Unknown) as error:
+        except (AwsError, issuer.Unknown, alarm_topic.Unknown) as error:
             emit(Note(f"not checked: {error.message}"))
     return findings
 
@@ -189,6 +189,11 @@ def _issuer(aws: Aws, settings: Settings, release: Release, actual: Actual) -> I
     if settings.auth == "jwt":
         problem = issuer.finding(settings.jwt_issuer or "", on_aws=aws.endpoint is None)
         yield from [problem] if problem else []
+
+
+def _alarm_topic(aws: Aws, settings: Settings, release: Release, actual: Actual) -> Iterator[str]:
+    problem = alarm_topic.finding(aws, settings)
+    yield from [problem] if problem and not alarm_topic.is_elsewhere(settings) else []
 
 
 def _workflow(aws: Aws, settings: Settings, release: Release, actual: Actual) -> Iterator[str]:

@@ -50,15 +50,16 @@ ROLES = {
     "api": "apigateway.amazonaws.com",
 }
 CENSUS = ("tag:GetResources",)
-# `check` does without these, and says so; so does `up`, which asks the last.
+# `check` does without these, and says so; so does `up`, which asks the last two.
 CHECK = (
     "iam:GetAccountSummary",
     "lambda:GetAccountSettings",
     "states:ValidateStateMachineDefinition",
+    "sns:GetTopicAttributes",  # of a topic that the settings name
 )
 LOGS = ("logs:FilterLogEvents",)
 # `status` does without these, and says so.
-STATUS = ("cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms", *LOGS)
+STATUS = ("cloudwatch:GetMetricData", "cloudwatch:DescribeAlarms", CHECK[-1], *LOGS)
 _ROOM_FOR_ARNS = 8_000  # characters, of the 10,240 that a role's inline policies may have
 
 

@@ -147,6 +147,10 @@ def _topics(settings: Settings) -> Scope:
     return Scope("Topics", (settings.arn("sns", f"{settings.prefix}-alarms"),))
 
 
+def _named_topic(settings: Settings) -> Scope:
+    return Scope("NamedTopic", (settings.alarm_topic or "*",))
+
+
 def _calls(settings: Settings) -> Scope:
     stage = "live" if settings.api == "rest" else "$default"
     return Scope("Calls", (settings.arn("execute-api", f"*/{stage}/POST/"),))
@@ -183,6 +187,7 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "lambda:DeleteProvisionedConcurrencyConfig": _versions,
     "states": _workflow,
     "sns": _topics,
+    "sns:GetTopicAttributes": _named_topic,
     "cloudwatch": _alarms,
     "cloudwatch:DescribeAlarms": _every_alarm,
     "execute-api": _calls,

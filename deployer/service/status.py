@@ -23,6 +23,7 @@ from deployer.service.comparison import model_text
 from deployer.service.console import console_links
 from deployer.service.contents import FunctionVersion, read_versions
 from deployer.service.drift import CHANGED, DELETED
+from deployer.service.hearing import Hearing, read_hearing
 from deployer.service.invoke import find_api
 from deployer.service.metrics import ModelMetrics, ServiceMetrics, read_metrics
 from deployer.service.release import read_release
@@ -113,6 +114,7 @@ class Status:
         comparison: with the folder of the project.
         metrics: None where CloudWatch may not be asked; `unmeasured` says why.
         alarms: the names of those that ring, or why that is not known.
+        hearing: who hears them; None where the settings want none.
         links: pages of AWS's console, by what they show.
     """
 
@@ -125,6 +127,13 @@ class Status:
     unmeasured: str
     alarms: list[str] | str
     links: Mapping[str, str]
+    hearing: Hearing | None = None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is known to be wrong, and all that tells of it could be read."""
+        unknown = self.unmeasured or isinstance(self.alarms, str)
+        return not (self.problems or unknown or (self.hearing and self.hearing.unknown))
 
     @property
     def problems(self) -> list[Problem]:
@@ -152,6 +161,7 @@ class Status:
             "server_errors": metrics.server_errors if metrics else None,
             "p99_ms": metrics.p99_ms if metrics else None,
             "alarms": self.alarms if isinstance(self.alarms, list) else None,
+            "alarms_go_to": self.hearing.document() if self.hearing else None,
             "models": {model.name: model.document for model in self.models},
             "links": dict(self.links),
             "problems": [
@@ -187,6 +197,7 @@ def read_status(aws: Aws, settings: Settings, pool: Executor) -> Status:
     """
     compared = pool.submit(_compare, aws, settings, pool)
     alarms = pool.submit(_read_alarms, aws, settings)
+    hearing = pool.submit(read_hearing, aws, settings)
     history = read_history(aws, settings, 1)
     if history.live is None:
         compared.result()
@@ -220,6 +231,7 @@ def read_status(aws: Aws, settings: Settings, pool: Executor) -> Status:
         "" if metrics else str(measured),
         alarms.result(),
         console_links(settings, aws.endpoint, names, api.url),
+        hearing.result(),
     )
 
 
@@ -315,6 +327,8 @@ def _broken(status: Status) -> Iterator[Problem]:
     if isinstance(status.alarms, list) and status.alarms:
         text = f"alarms ring: {', '.join(status.alarms)}"
         yield Problem(text, f"{_ERRORS} --since 1h")
+    if status.hearing:
+        yield from (Problem(text, command) for text, command in status.hearing.problems)
 
 
 def _failing(status: Status) -> Iterator[Problem]:

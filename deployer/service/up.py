@@ -23,6 +23,7 @@ from deployer.service.account import (
     plan_against,
     read_account,
 )
+from deployer.service.alarms import ALARMS
 from deployer.service.declare import declare
 from deployer.service.examples import ask_examples, texts
 from deployer.service.live import (
@@ -88,6 +89,22 @@ class Deployment:
             self.emit(Note(f"the issuer was not asked: {error.message}"))
             return
         if problem:
+            raise ConfigError([problem], "nothing was written")
+
+    def check_alarm_topic(self) -> None:
+        """Raise ConfigError if no alarm can reach the topic that the alarms are to notify."""
+        from deployer.service import alarm_topic
+
+        if not any(change.key == ALARMS for change in self.plan.effective):
+            return
+        try:
+            problem = alarm_topic.finding(self.aws, self.settings)
+        except alarm_topic.Unknown as error:
+            self.emit(Note(f"the topic was not asked: {error.message}"))
+            return
+        if problem and alarm_topic.is_elsewhere(self.settings):
+            self.emit(Note(f"without --local, up refuses this: {problem}"))
+        elif problem:
             raise ConfigError([problem], "nothing was written")
 
     def ask_examples(self) -> None:
@@ -268,6 +285,7 @@ def plan_up(
     emit(PlanReady(deployment.plan))
     deployment.check_builder()
     deployment.check_issuer()
+    deployment.check_alarm_topic()
     return deployment
 
 

@@ -64,7 +64,7 @@ _ROLLBACK = (
 # service.logs: the groups, their lines, and the functions that the live workflow names.
 _LOGS = ("logs:DescribeLogGroups", "states:DescribeStateMachine", *LOGS)
 VERBS: Mapping[str, Verb] = {
-    "up": Verb((*to_read(), *to_write(), "states:ValidateStateMachineDefinition"), KINDS),
+    "up": Verb((*to_read(), *to_write(), *CHECK[-2:]), KINDS),
     "plan": Verb(tuple(to_read())),
     "check": Verb((*to_read(), *CHECK)),
     "invoke": Verb(tuple(HttpApi.reads)),
@@ -118,6 +118,8 @@ def _needless(settings: Settings) -> set[str]:
         "iam:DeleteRolePermissionsBoundary" if bounded else "iam:PutRolePermissionsBoundary",
         PASS_ROLE,  # granted apart, for each service
     }
+    if settings.alarm_topic is None:
+        needless.add("sns:GetTopicAttributes")
     if settings.builder == "direct":
         needless.add("ecr:GetAuthorizationToken")
     # Alarms that are no longer wanted are looked for and deleted all the same.

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
-from deployer.errors import ApplyFailed, ForeignResource
+from deployer.engine.events import Note
+from deployer.errors import ApplyFailed, ConfigError, ForeignResource
 from deployer.service.alarms import ALARMS, FILTER, TOPIC
+from deployer.service.check import all_findings
+from deployer.service.status import read_status
 from tests.support.clock import Clock
 from tests.support.deployments import Service
+from tests.support.serial import SerialExecutor
 from tests.support.troubles import Always, Script
 from tests.support.watching import put_alarm, put_values
 from tests.support.wire import Answer, Call, Forward, broken
@@ -94,6 +98,43 @@ def test_a_topic_of_ones_own_hears_the_alarms_and_is_left_alone(service: Service
     assert [one["TopicArn"] for one in aws.pages("sns", "list_topics", "Topics")] == [own]
 
 
+def test_a_topic_that_does_not_exist_is_refused_before_the_first_write(service: Service) -> None:
+    absent = "arn:aws:sns:us-east-1:123456789012:nobody"
+    service.up()
+    service.account.calls.clear()
+    with pytest.raises(ConfigError, match=f"alarm_topic: {absent} does not exist"):
+        service.up(alarm_topic=absent)
+    assert written(service) == []
+    service.account.troubles = [Always("GetTopicAttributes", "AuthorizationError", "no", 403)]
+    service.up(alarm_topic=absent)
+    said = [event.text for event in service.events if isinstance(event, Note)]
+    assert any("the topic was not asked: alarm_topic:" in text for text in said)
+    service.account.troubles = []
+    service.overrides = {"alarm_topic": absent}
+    aws, emit = service.account.aws(), service.events.append
+    findings = all_findings(aws, service.settings, SerialExecutor(), emit, offline=False)
+    assert f"alarm_topic: {absent} does not exist" in findings[-1]
+    assert service.plan(alarm_topic=absent).is_empty
+
+
+def test_the_status_says_who_hears_the_alarms(service: Service) -> None:
+    service.up(**ON)
+    service.overrides = ON
+    aws = service.account.aws()
+    found = read_status(aws, service.settings, SerialExecutor())
+    document = found.document()["alarms_go_to"]
+    assert document == {"email": "ops@example.com", "confirmed": True, "topic": None}
+    assert found.is_well
+    (one,) = aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=TOPIC_ARN)
+    aws.call("sns", "unsubscribe", SubscriptionArn=one["SubscriptionArn"])
+    found = read_status(aws, service.settings, SerialExecutor())
+    (problem, *_) = found.problems
+    assert "alarms do not reach ops@example.com" in problem.text and not found.is_well
+    plan, _ = service.up(**ON)
+    assert places(plan) == ["email"]
+    assert read_status(aws, service.settings, SerialExecutor()).is_well
+
+
 def test_one_alarm_is_changed_and_one_deleted_behind_our_back(service: Service) -> None:
     service.up(**ON)
     aws = service.account.aws()
@@ -160,6 +201,8 @@ def test_another_address_is_subscribed_and_nobody_else_is_unsubscribed(service: 
     aws.call("sns", "subscribe", TopicArn=TOPIC_ARN, Protocol="email", Endpoint="own@example.com")
     plan, _ = service.up(alarm_email="new@example.com")
     assert places(plan) == ["email"]
+    (change,) = (change for change in plan.effective if change.key == TOPIC)
+    assert change.fields[0].before == "ops@example.com, own@example.com"
     found = aws.pages("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=TOPIC_ARN)
     assert sorted(one["Endpoint"] for one in found) == [
         "new@example.com",

@@ -13,7 +13,7 @@ DOCUMENT = ROOT / "docs" / "aws-behaviours.md"
 FAMILIES = {"GEN": 15, "R": 26, "S3": 18, "ECR": 14, "Img": 17, "Iam": 16, "Logs": 16}
 FAMILIES |= {
     "Cw": 6,
-    "Alarm": 8,
+    "Alarm": 10,
     "Lambda": 37,
     "Pc": 14,
     "Sfn": 41,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import pytest
 
 from deployer.local import process
 from deployer.local.access_log import Request, access_line
+from deployer.local.moto_backend.account import trim
 from deployer.local.moto_backend.execution_log import ExecutionLog
 from deployer.local.moto_backend.metrics import MetricStore, Sample, Value
 from deployer.service.declare import access_log_format
@@ -175,6 +177,16 @@ def test_a_sample_knows_its_statistics() -> None:
     merged.add(sample)
     assert (merged.statistic("Sum"), merged.statistic("Maximum")) == (20109, 200)
     assert merged.statistic("p50") is None
+
+
+def test_of_many_lines_of_a_process_the_newest_and_its_cold_start_are_kept() -> None:
+    cold = "REPORT RequestId: 1\tDuration: 2.00 ms\tInit Duration: 300.00 ms"
+    messages = [*(f"before {number}" for number in range(9)), cold]
+    messages += [f"line {number}" for number in range(5000)]
+    events = [SimpleNamespace(message=message) for message in messages]
+    for _ in range(2):
+        trim(events)
+        assert [event.message for event in events] == [cold, *messages[10:]]
 
 
 def test_values_are_kept_for_a_day() -> None:

@@ -27,8 +27,8 @@ MUTATIONS = [
     Mutation(
         "Alarm-5",
         "resources/sns.py",
-        'if one["Protocol"] == "email" and one["Endpoint"] == wanted:',
-        'if one["Protocol"] == "email":',
+        "email = wanted if wanted in subscribed else",
+        "email = wanted if subscribed else",
     ),
     Mutation(
         "Alarm-6",
@@ -41,5 +41,18 @@ MUTATIONS = [
         "aws/pace.py",
         '"cloudwatch:put_metric_alarm": (3, 3)',
         '"cloudwatch:put_metric_alarm": (300, 300)',
+    ),
+    Mutation("Alarm-8", "service/alarm_topic.py", '"alias/aws/sns"', '"alias/aws"'),
+    Mutation(
+        "Alarm-9",
+        "service/alarm_topic.py",
+        "(partition, region) != (settings.partition, settings.region)",
+        "partition != settings.partition",
+    ),
+    Mutation(
+        "Alarm-10",
+        "resources/sns.py",
+        ' and one["SubscriptionArn"] != _DELETED',
+        "",
     ),
 ]

@@ -93,7 +93,7 @@ def refusal(service: str, code: str, message: str, status: int = 400) -> Answer:
     if service == "s3":
         xml = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
         return Answer(status, {"Content-Type": "application/xml"}, xml.encode())
-    if service in ("iam", "sts"):
+    if service in ("iam", "sts", "sns"):
         error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         xml = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
         return Answer(status, {"Content-Type": "text/xml"}, xml.encode())

@@ -43,6 +43,16 @@ def statements(documents: Any) -> dict[str, Any]:
     }
 
 
+def test_a_topic_of_the_settings_is_asked_and_nothing_else_of_other_peoples(
+    settings: Settings,
+) -> None:
+    pager = "arn:aws:sns:eu-central-1:222222222222:pager"
+    for verb in ("up", "check", "status"):
+        named = statements(policies(replace(settings, alarm_topic=pager), verb))["NamedTopic"]
+        assert named["Action"] == ["sns:GetTopicAttributes"] and named["Resource"] == [pager]
+        assert "NamedTopic" not in statements(policies(settings, verb))
+
+
 def test_every_command_has_a_policy_or_calls_no_aws() -> None:
     assert set(VERBS) == set(COMMANDS) - OFFLINE
 

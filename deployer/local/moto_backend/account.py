@@ -19,8 +19,15 @@ from deployer.local.moto_backend.metrics import Dimensions, MetricStore, Value
 from deployer.local.moto_backend.rest_definition import AccessLog, RestStage
 from deployer.local.process import ACCOUNT
 
-# Lines that are kept of each process of a function; AWS keeps all until their retention ends.
-_LOG_LINES = 5000
+# Lines that are kept of each stream, such as that of a process; AWS keeps all until their retention
+# ends. The line of a cold start, one for a process, stays: nothing else tells of it (Cw-3).
+_LOG_LINES, _COLD_START = 5000, "\tInit Duration: "
+
+
+def trim(events: list[Any]) -> None:
+    """Drop the old lines of a stream, but not the one that tells of a cold start."""
+    old = events[:-_LOG_LINES]
+    events[: len(old)] = [event for event in old if _COLD_START in event.message]
 
 
 @dataclass(frozen=True)
@@ -314,7 +321,7 @@ class MotoAccount:
                     for seconds, line in zip(times, lines, strict=True)
                 ],
             )
-            del groups[group].streams[stream].events[:-_LOG_LINES]
+            trim(groups[group].streams[stream].events)
 
     def put_metrics(
         self, region: str, namespace: str, values: Sequence[Value], *dimensions: Dimensions
