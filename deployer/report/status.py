@@ -14,7 +14,7 @@ from rich.text import Text
 from deployer.report.values import duration_text, local_time
 
 if TYPE_CHECKING:
-    from deployer.service.metrics import ModelMetrics
+    from deployer.service.metrics import ModelMetrics, ServiceMetrics
     from deployer.service.status import ServedModel, Status
 
 _AUTH = {
@@ -83,11 +83,16 @@ def _head(status: Status, now: datetime) -> Iterator[tuple[str, Text]]:
     if metrics is None:
         yield "last hour", Text(f"not known: {status.unmeasured}", style="yellow")
         return
-    answers = f"{metrics.client_errors:,} answered with 4xx, {metrics.server_errors:,} with 5xx"
-    requests = f"{_counted(metrics.requests, 'request')}, {answers}"
     executions = f"{_counted(metrics.executions, 'execution')}, {metrics.failed:,} failed"
-    text = f"{requests}, p99 {duration_text(metrics.p99_ms)}; {executions}"
-    yield "last hour", Text(text)
+    yield "last hour", Text(f"{_requests(metrics)}; {executions}")
+
+
+def _requests(metrics: ServiceMetrics) -> str:
+    if metrics.requests is None:
+        return "requests are counted by API, and there is none"
+    answers = f"{metrics.client_errors:,} answered with 4xx, {metrics.server_errors:,} with 5xx"
+    latency = duration_text(metrics.p99_ms)
+    return f"{_counted(metrics.requests, 'request')}, {answers}, p99 {latency}"
 
 
 def _release(status: Status, now: datetime) -> str:

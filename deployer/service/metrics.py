@@ -52,6 +52,7 @@ class ModelMetrics:
     Args:
         requests: its invocations, repeated and throttled ones included.
         errors: invocations that failed or were throttled.
+        throttled: those of them that never came to run.
         p50_ms, p99_ms: of the invocations' duration; None without any.
         cold_starts: None where the log may not be read.
         more: there are more cold starts than were counted.
@@ -63,6 +64,7 @@ class ModelMetrics:
     p99_ms: float | None
     cold_starts: int | None
     more: bool = False
+    throttled: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class ServiceMetrics:
 
     Args:
         failed: executions of the workflow that failed or timed out.
+        requests: to the API; None without an API.
         client_errors, server_errors: requests that the API answered with a status from 400, or
             from 500 on.
         p99_ms: of the API's answers; None without any.
@@ -79,9 +82,9 @@ class ServiceMetrics:
     models: Mapping[str, ModelMetrics]
     executions: int
     failed: int
-    requests: int
-    client_errors: int
-    server_errors: int
+    requests: int | None
+    client_errors: int | None
+    server_errors: int | None
     p99_ms: float | None
 
 
@@ -108,10 +111,8 @@ def read_metrics(
     }
     begun, failed, timed_out = (int(numbers[query] or 0) for query in workflow)
     *counts, p99_ms = [numbers[query] for query in gateway] or [None] * 4
-    requests, client_errors, server_errors = (int(count or 0) for count in counts)
-    return ServiceMetrics(
-        models, begun, failed + timed_out, requests, client_errors, server_errors, p99_ms
-    )
+    whole = [int(count or 0) if gateway else None for count in counts]
+    return ServiceMetrics(models, begun, failed + timed_out, whole[0], whole[1], whole[2], p99_ms)
 
 
 def _end_of_minute(moment: datetime) -> datetime:
@@ -146,7 +147,13 @@ def _model(numbers: Sequence[float | None], started: tuple[int, bool] | None) ->
     throttled = int(throttles or 0)  # these count neither as invocations nor as errors (Cw-4)
     count, more = started or (None, False)
     return ModelMetrics(
-        int(requests or 0) + throttled, int(errors or 0) + throttled, p50_ms, p99_ms, count, more
+        int(requests or 0) + throttled,
+        int(errors or 0) + throttled,
+        p50_ms,
+        p99_ms,
+        count,
+        more,
+        throttled,
     )
 
 

@@ -201,6 +201,12 @@ def read_status(aws: Aws, settings: Settings, pool: Executor) -> Status:
     history = read_history(aws, settings, 1)
     if history.live is None:
         compared.result()
+        if _find_api(aws, settings).url is not None:
+            raise ReleaseUnavailable(
+                f"the workflow {settings.prefix} is gone, but its API still stands: every request "
+                "fails",
+                "to make it again: python -m deployer up",
+            )
         raise ReleaseUnavailable(
             f"nothing is deployed as service {settings.service}, stage {settings.stage}, in "
             f"account {settings.account}, {settings.region}",
@@ -332,14 +338,20 @@ def _broken(status: Status) -> Iterator[Problem]:
 
 
 def _failing(status: Status) -> Iterator[Problem]:
-    failing = {
-        model.name: f"{model.name} {model.metrics.errors:,} of {model.metrics.requests:,}"
-        for model in status.models
-        if model.metrics and model.metrics.errors
-    }
+    failing, throttled = {}, []
+    for model in status.models:
+        metrics = model.metrics
+        if metrics and metrics.errors > metrics.throttled:
+            count = metrics.errors - metrics.throttled
+            failing[model.name] = f"{model.name} {count:,} of {metrics.requests:,}"
+        if metrics and metrics.throttled:
+            throttled.append(f"{model.name} {metrics.throttled:,} of {metrics.requests:,}")
     if failing:
         text = f"requests failed: {', '.join(failing.values())}"
         yield Problem(text, f"{_ERRORS} {' '.join(failing)} --since 1h")
+    if throttled:  # of which the functions' own logs have no line
+        text = f"Lambda refused requests, for lack of concurrency: {', '.join(throttled)}"
+        yield Problem(text, f"{_ERRORS} workflow --since 1h")
     if status.metrics and status.metrics.server_errors:
         counts = f"{status.metrics.server_errors:,} of {status.metrics.requests:,}"
         yield Problem(f"answered with 5xx: {counts}", f"{_ERRORS} api --since 1h")

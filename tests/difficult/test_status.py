@@ -44,6 +44,16 @@ def test_nothing_is_deployed(service: Service) -> None:
         status(service)
 
 
+def test_a_workflow_that_is_gone_is_not_taken_for_a_service_that_was_never_there(
+    service: Service,
+) -> None:
+    service.up()
+    arn = service.settings.workflow_arn
+    service.account.aws().call("stepfunctions", "delete_state_machine", stateMachineArn=arn)
+    with pytest.raises(ReleaseUnavailable, match="its API still stands: every request fails"):
+        status(service)
+
+
 def test_what_is_deployed_is_told_from_the_account(service: Service) -> None:
     _, outputs = service.up()
     service.up(defaults=FunctionSettings(memory_mb=2048))
@@ -82,8 +92,10 @@ def test_the_last_hour_is_counted_by_model_workflow_and_api(service: Service) ->
     idle = document["models"]["support_vector"]
     assert (idle["requests"], idle["errors"], idle["p50_ms"]) == (0, 0, None)
     assert commands(found) == {
-        "requests failed: random_forest 5 of 102": "python -m deployer logs --errors random_forest "
+        "requests failed: random_forest 3 of 102": "python -m deployer logs --errors random_forest "
         "--since 1h",
+        "Lambda refused requests, for lack of concurrency: random_forest 2 of 102": "python -m "
+        "deployer logs --errors workflow --since 1h",
         "executions failed: 1 of 50": "python -m deployer logs --errors workflow --since 1h",
     }
 
@@ -181,7 +193,9 @@ def test_a_canary_a_version_that_is_gone_and_no_api_are_problems(service: Servic
     aws.call("lambda", "delete_function", FunctionName=FOREST, Qualifier="2")
     (api,) = aws.pages("apigatewayv2", "get_apis", "Items")
     aws.call("apigatewayv2", "delete_api", ApiId=api["ApiId"])
-    texts = list(commands(status(service)))
+    found = status(service)
+    texts = list(commands(found))
+    assert found.document()["requests"] is None
     assert texts[0] == "random_forest: the function version that is live is gone"
     assert texts[1] == "there is no API, or more than one"
 
