@@ -26,6 +26,7 @@ from deployer.service.logs import VENDED, Reader, Source, Sources
 _ID = re.compile(r"[\w.:/+=-]{1,256}")
 # A request takes 30 s at most (Api-13); the access log has a line at its end, in whole seconds.
 _BEFORE, _AFTER = timedelta(seconds=32), timedelta(seconds=5)
+_WHOLE_S = 1.0  # by which the time of such a line may be off
 _OTHER_STAGES = 10  # that are looked into for a request
 UNNAMED = (
     "its lines do not name the request: the workflow passes it no execution "
@@ -89,7 +90,8 @@ def of_request(
         for event in lines
     ]
     vended = [event for event in naming if event.source in VENDED]
-    absent = _absences(reader, sources, {event.source for event in own}, nearby, naming[0].time)
+    unnamed = _unnamed(nearby, vended)
+    absent = _absences(reader, sources, {event.source for event in own}, unnamed, naming[0].time)
     is_one_invocation = not vended and all(event.request is None for event in naming)
     return RequestLines(_sorted([*vended, *own]), {} if is_one_invocation else absent)
 
@@ -98,17 +100,16 @@ def _absences(
     reader: Reader,
     sources: Sources,
     present: Collection[str],
-    nearby: Sequence[Event],
+    unnamed: Collection[str],
     moment: datetime,
 ) -> dict[str, Absence]:
     """Return the functions without a line of a request, and why.
 
     Args:
         present: the functions that have one.
-        nearby: all lines of functions about the time of the request.
+        unnamed: see `_unnamed`.
     """
     absent = {name: _gone(group) for name, group in sources.gone.items() if name not in VENDED}
-    unnamed = {event.source for event in nearby if event.is_handlers and event.request is None}
     for source in sources.groups:
         if source.name in present or source.name in VENDED:
             continue
@@ -124,6 +125,28 @@ def _absences(
         else:
             absent[source.name] = Absence(NOT_INVOKED, may_arrive=True)
     return absent
+
+
+def _unnamed(nearby: Sequence[Event], vended: Sequence[Event]) -> set[str]:
+    """Return the functions that ran during a request, and whose lines name no execution at all.
+
+    Before it, `up` may have asked them their examples, which are of no execution either.
+    """
+    handlers = [event for event in nearby if event.is_handlers]
+    naming = {event.source for event in handlers if event.request is not None}
+    return {
+        event.source
+        for api in vended
+        if "latencyMs" in api.fields
+        for event in handlers
+        if event.source not in naming
+        and abs((event.time - api.time).total_seconds()) <= _lasted_s(api) + _WHOLE_S
+    }
+
+
+def _lasted_s(api: Event) -> float:
+    text = str(api.fields["latencyMs"])
+    return float(text) / 1000 if text.isdecimal() else 0.0
 
 
 def _gone(group: str) -> Absence:

@@ -66,7 +66,7 @@ def test_what_is_deployed_is_told_from_the_account(service: Service) -> None:
     forest = document["models"]["random_forest"]
     assert (forest["memory_mb"], forest["function_version"]) == (2048, "2")
     assert forest["metric"].keys() == {"rmse"}
-    assert found.problems == []
+    assert found.problems == [] and found.is_well
 
 
 def test_the_last_hour_is_counted_by_model_workflow_and_api(service: Service) -> None:
@@ -148,6 +148,7 @@ def test_without_permission_for_metrics_the_rest_is_shown(
     assert [name for name, value in model.items() if value is None] == list(missing)
     assert found.url and found.release
     assert ("no identity-based policy" in found.unmeasured) == (operation == "GetMetricData")
+    assert found.is_well == (operation != "GetMetricData")
 
 
 def test_what_was_changed_outside_is_drift_and_what_the_folder_changes_is_none(

@@ -144,20 +144,6 @@ def test_the_commands_of_the_page_run(deployed: Path, ids: tuple[str, str]) -> N
         deployer(deployed, verb, "--local", *dashes, *others)
 
 
-def test_a_function_that_is_throttled_is_found_by_the_workflows_errors(
-    deployed: Path, ids: tuple[str, str]
-) -> None:
-    server = process.find(deployed)
-    assert server is not None
-    aws, name = connect(server), "inference-dev-linear-regression"
-    stop = {"FunctionName": name, "ReservedConcurrentExecutions": 0}
-    aws.call("lambda", "put_function_concurrency", **stop)
-    deployer(deployed, "invoke", "--sample", "--local", code=1)
-    aws.call("lambda", "delete_function_concurrency", FunctionName=name)
-    found = deployer(deployed, "logs", "workflow", "--errors", "--local").out
-    assert "Lambda.TooManyRequestsException" in found
-
-
 def test_a_request_is_drawn_by_what_happened_in_each_state(
     deployed: Path, ids: tuple[str, str]
 ) -> None:

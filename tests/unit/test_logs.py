@@ -290,6 +290,23 @@ def test_a_function_without_a_line_of_the_request_is_named_with_the_reason() -> 
     assert [name for name, absence in found.absent.items() if absence.may_arrive] == ["oak"]
 
 
+def test_functions_that_up_asked_before_the_request_are_not_said_to_be_unnamed() -> None:
+    tree = Source("tree", "/aws/lambda/a-dev-tree", 14)
+    oak = Source("oak", "/aws/lambda/a-dev-oak", 14)
+    logs = Logs(
+        {
+            tree.group: frames(TWO, handlers(None, TWO), at=95),
+            oak.group: [
+                *frames(ONE, handlers("theirs", ONE), at=99),
+                *frames(TWO, handlers(None, TWO), at=100.9),
+            ],
+            API.group: [(101, "x", access("mine="))],
+        }
+    )
+    found = lines_of(logs, "mine=", tree, oak, API)
+    assert {absence.reason for absence in found.absent.values()} == {NOT_INVOKED}
+
+
 def test_one_invocation_of_no_execution_tells_nothing_about_other_functions() -> None:
     logs = Logs({FOREST.group: frames(ONE, handlers(None, ONE), at=100)})
     tree = Source("tree", "/aws/lambda/a-dev-tree", 14)
