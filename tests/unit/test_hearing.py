@@ -14,7 +14,7 @@ from deployer.errors import AwsError
 from deployer.project.parsers import topic
 from deployer.project.settings import Settings
 from deployer.resources.base import Ownership
-from deployer.resources.sns import PENDING, Topic
+from deployer.resources.sns import PENDING, Topic, TopicFields
 from deployer.service import alarm_topic
 from deployer.service.hearing import read_hearing
 
@@ -144,7 +144,7 @@ def test_a_topic_that_is_gone_is_a_problem_and_one_that_may_not_be_asked_is_unkn
     ],
 )
 def test_a_plan_shows_the_addresses_before(emails: dict[str, str], shown: str | None) -> None:
-    wanted = {"tags": HERE.tags, "email": MAIL}
-    one = Topic("topic", arn=OWN, ours=Ownership(HERE.tags), fields=wanted)  # type: ignore[arg-type]
+    wanted = TopicFields(tags=HERE.tags, email=MAIL)
+    one = Topic("topic", arn=OWN, ours=Ownership(HERE.tags), fields=wanted)
     state = one.read(account({OWN: {}}, **emails))
     assert state is not None and state.fields["email"] == shown
