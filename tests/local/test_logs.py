@@ -21,14 +21,18 @@ from tests.support.projects import ROOT
 pytestmark = pytest.mark.xdist_group("local logs")
 
 
-@pytest.fixture(scope="module")
-def ids(deployed: Path) -> tuple[str, str]:
-    """The ids of a request that was answered, and of one that was refused."""
-    answered = deployer(deployed, "invoke", "--sample", "--local").out.splitlines()[-1]
+def asked(folder: Path) -> tuple[str, str]:
+    """Return the ids of a request that is answered, and of one that is refused."""
+    answered = deployer(folder, "invoke", "--sample", "--local").out.splitlines()[-1]
     refused = deployer(
-        deployed, "invoke", "--data", '{"CRIM": "secret"}', "--local", "--json", code=1
+        folder, "invoke", "--data", '{"CRIM": "secret"}', "--local", "--json", code=1
     ).json["request"]
     return answered.removeprefix("request "), refused
+
+
+@pytest.fixture(scope="module")
+def ids(deployed: Path) -> tuple[str, str]:
+    return asked(deployed)
 
 
 def test_all_lines_are_merged_by_time_under_the_workflows_names(
@@ -144,9 +148,8 @@ def test_the_commands_of_the_page_run(deployed: Path, ids: tuple[str, str]) -> N
         deployer(deployed, verb, "--local", *dashes, *others)
 
 
-def test_a_request_is_drawn_by_what_happened_in_each_state(
-    deployed: Path, ids: tuple[str, str]
-) -> None:
+def test_a_request_is_drawn_by_what_happened_in_each_state(deployed: Path) -> None:
+    ids = asked(deployed)  # a test deletes a log group
     command = ["graph", "--local", f"--request={ids[0]}"]
     shown = deployer(deployed, *command)
     assert "random_forest  answered, " in shown.out and "not reached" not in shown.out
