@@ -193,6 +193,7 @@ def rows() -> dict[str, str]:
     return {symptom.strip(): look.strip("` ") for symptom, look, _ in cells}
 
 
+@pytest.mark.slow
 def test_the_exit_code_of_the_status_says_that_something_is_wrong(place: Place) -> None:
     place.asked(FIRE, code=1)
     deployer(place.folder, "status", "--local", environment=SMALL)
@@ -206,6 +207,7 @@ def test_every_symptom_is_caused_by_a_test() -> None:
         assert sum(symptom.startswith(case) for case in CASES) == 1, symptom
 
 
+@pytest.mark.slow  # it breaks and repairs a service 14 times
 @pytest.mark.parametrize("symptom", CASES)
 def test_a_symptom_is_found_by_the_command_of_its_row(place: Place, symptom: str) -> None:
     (look,) = (look for row, look in rows().items() if row.startswith(symptom))
