@@ -5,13 +5,29 @@ from __future__ import annotations
 import configparser
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
+# Tags (GEN-16): what the strictest of the services takes. A tag's own `=` would end its key here.
+_TAG_KEY, _TAG_VALUE = r"[A-Za-z0-9+\-._:/]{1,128}", r"[A-Za-z0-9+\-._:/= ]{0,256}"
+MOST_TAGS = 46  # AWS takes 50 on a resource; four are this tool's
+# Variables of a function (Lambda-37): the pattern is that of Lambda's model.
+_VARIABLE = r"[A-Za-z][A-Za-z0-9_]+"
+VARIABLES_LIMIT = 4096  # bytes of all names and values
+_LAMBDAS_OWN = ("AWS_", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
+# lambda_src/predict.py reads these; project.models sets them.
+HANDLERS_OWN = (
+    "MODEL", "BUCKET", "KEY", "SHA256", "SIGNATURE_KEY", "SIGNATURE_SHA256", "LOG_INPUTS",
+    "LOG_LEVEL",
+)  # fmt: skip
 # What CloudWatch Logs accepts (Logs-2).
 RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
     1096, 1827, 2192, 2557, 2922, 3288, 3653,
 )  # fmt: skip
+
+
+class WrongPart(ValueError):
+    """One part of a value is wrong; the message names it, so the whole value need not be shown."""
 
 
 def integer(low: int, high: int) -> Callable[[str], int]:
@@ -41,6 +57,22 @@ def pattern(expression: str, description: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def one_of(*values: str) -> Callable[[str], str]:
+    *first, last = values
+
+    def parse(text: str) -> str:
+        if text not in values:
+            raise ValueError(f"must be {', '.join(first)} or {last}")
+        return text
+
+    return parse
+
+
+stage = pattern(
+    r"(?=.{1,12}$)[a-z0-9](?:-?[a-z0-9])*", "1 to 12 lower-case letters, digits and single dashes"
+)
 
 
 def boolean(text: str) -> bool:
@@ -108,6 +140,63 @@ def quota(text: str) -> str | None:
     if match is None or int(match[1]) >= 2**31:
         raise ValueError("must be a number and a period such as 1000 per day, or nothing")
     return text
+
+
+def tags(text: str) -> dict[str, str]:
+    """Parse tags: key=value, separated by commas or lines."""
+    found = _pairs(re.split(r"[,\n]", text), "a tag must be key=value, such as team=ml")
+    for key, value in found.items():
+        if key.lower().startswith(("aws:", "deployer:")):
+            owner = "AWS" if key.lower().startswith("aws:") else "this tool"
+            raise WrongPart(f"{key}: names that begin with {key.partition(':')[0]}: are {owner}'s")
+        if not re.fullmatch(_TAG_KEY, key):
+            raise WrongPart(
+                f"{key!r}: the name of a tag must be 1 to 128 letters, digits and + - . _ : / "
+                "(no service takes more than all others, GEN-16)"
+            )
+        if not re.fullmatch(_TAG_VALUE, value):
+            raise WrongPart(
+                f"{key}={value}: the value of a tag must be at most 256 letters, digits, spaces "
+                "and + - = . _ : / (no service takes more than all others, GEN-16)"
+            )
+    return found
+
+
+def variables(text: str) -> dict[str, str]:
+    """Parse environment variables: a line KEY=value for each. Quotes belong to the value."""
+    found = _pairs(text.splitlines(), "a variable must be a line KEY=value")
+    for name in found:
+        if name.upper().startswith(_LAMBDAS_OWN):
+            raise WrongPart(f"{name} is Lambda's own, which sets it itself")
+        if name in HANDLERS_OWN:
+            raise WrongPart(f"{name} is the handler's own, which this tool sets")
+        if name == "FAST_PATHS":
+            raise WrongPart("FAST_PATHS is set in the Dockerfile: the image is checked with it")
+        if not re.fullmatch(_VARIABLE, name):
+            raise WrongPart(
+                f"{name!r}: a name must be two or more letters, digits and _, beginning with a "
+                "letter (Lambda-37)"
+            )
+    return found
+
+
+def _pairs(parts: Iterable[str], form: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in _split(parts, form):
+        if key in found:
+            raise WrongPart(f"{key} is there twice")
+        found[key] = value
+    return found
+
+
+def _split(parts: Iterable[str], form: str) -> Iterator[tuple[str, str]]:
+    for part in filter(None, map(str.strip, parts)):
+        key, equals, value = part.partition("=")
+        if not equals:
+            # It may be the rest of a secret.
+            shown = key if len(key) <= 20 else f"{key[:20]}..."
+            raise WrongPart(f"{shown!r}: {form}")
+        yield key.rstrip(), value.lstrip()
 
 
 def image(text: str) -> str | None:

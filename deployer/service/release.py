@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,12 +133,11 @@ def declared_names(settings: Settings) -> tuple[str, ...]:
 
 def _name_problems(settings: Settings, names: Iterable[str]) -> Iterator[str]:
     known = tuple(names)
-    for name in settings.per_function:
+    for section, name in settings.function_sections:
         if name not in known:
-            yield (
-                f"setup.cfg [deployer:{name}]: {WORKFLOW} names no function {name}; it names "
-                f"{', '.join(known)}"
-            )
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"it names {', '.join(known)}"
+            yield f"setup.cfg [{section}]: {WORKFLOW} names no function {name}; {hint}"
     for name in known:
         full = settings.function_name(name)
         if len(full) > _FUNCTION_NAME_LIMIT:

@@ -136,6 +136,7 @@ LAYERS = [
     {"images.context", "images.pip_command", "images.requirements", "images.registry"},
     {"images.dockerfile", "images.cache", "aws.access", "engine.saved", "project.folder"},
     {"engine.plan", "project.sections"},
+    {"project.declared"},
     {"aws.clients", "aws.identity", "aws.memory", "aws.translation", "aws.waiting"},
     {
         "engine.compare",

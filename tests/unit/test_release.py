@@ -387,7 +387,7 @@ def test_settings_of_a_function_that_does_not_exist_are_refused(project):
         file.write("\n[deployer:random_forrest]\nmemory_mb = 512\n")
     assert problems(project) == [
         "setup.cfg [deployer:random_forrest]: state_machine.json names no function random_forrest; "
-        "it names linear_regression, random_forest, support_vector"
+        "did you mean random_forest?"
     ]
 
 

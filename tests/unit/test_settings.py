@@ -199,8 +199,9 @@ def test_a_function_may_go_without_the_concurrency_that_all_others_have(load):
 def test_a_functions_section_may_hold_only_what_may_differ_between_functions(problems):
     (problem,) = problems("[deployer:forest]\nstage = prod")
     assert problem == (
-        "setup.cfg [deployer:forest] stage: unknown; known are memory_mb, timeout_s, "
-        "ephemeral_storage_mb, provisioned_concurrency, reserved_concurrency"
+        "setup.cfg [deployer:forest] stage: it is the same for all functions: set it in "
+        "[deployer]; a function's own may be memory_mb, timeout_s, ephemeral_storage_mb, "
+        "provisioned_concurrency, reserved_concurrency, environment, log_level"
     )
 
 
@@ -347,14 +348,15 @@ def test_all_problems_are_told_at_once_each_with_its_place(problems):
         text, {"DEPLOYER_TRACING": "perhaps", "DEPLOYER_SERVIC": "x"}, region="moon"
     ) == [
         "setup.cfg [deployer] stgae: unknown; did you mean stage?",
+        "setup.cfg [deployer:forest] colour: unknown; known are memory_mb, timeout_s, "
+        "ephemeral_storage_mb, provisioned_concurrency, reserved_concurrency, environment, "
+        "log_level",
         "environment DEPLOYER_SERVIC: unknown; did you mean service?",
-        "setup.cfg [deployer] memory_mb: '64' must be a whole number from 128 to 10240",
         "setup.cfg [deployer] stage: 'UPPER' must be 1 to 12 lower-case letters, digits and "
         "single dashes",
-        "environment DEPLOYER_TRACING: 'perhaps' must be yes or no",
         "--region: 'moon' must be an AWS region such as eu-central-1",
-        "setup.cfg [deployer:forest] colour: unknown; known are memory_mb, timeout_s, "
-        "ephemeral_storage_mb, provisioned_concurrency, reserved_concurrency",
+        "environment DEPLOYER_TRACING: 'perhaps' must be yes or no",
+        "setup.cfg [deployer] memory_mb: '64' must be a whole number from 128 to 10240",
         "setup.cfg [deployer:forest] timeout_s: 'soon' must be a whole number from 1 to 900",
     ]
 
@@ -525,7 +527,7 @@ def test_names_made_of_any_legal_service_and_stage_are_legal(service, stage):
     """The limits of PRE-3, S3-1, Iam-11, Lambda-28, ECR-10 and Step Functions' 80 characters."""
     assert SETTINGS["service"].parse(service) == service
     assert SETTINGS["stage"].parse(stage) == stage
-    settings = Settings(ROOT, service, stage, LONGEST_REGION, account=ACCOUNT)
+    settings = Settings(ROOT, service, stage, region=LONGEST_REGION, account=ACCOUNT)
     assert all(
         re.fullmatch(r"[\w+=,.@-]{1,64}", settings.role_name(user))
         for user in ("functions", "workflow", "api")

@@ -1,0 +1,290 @@
+"""The table of settings: a line declares name, type, default, parser and meaning of one.
+
+`sections` says which place wins where several set it; `settings` makes values of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from deployer.project import parsers
+from deployer.project.parsers import boolean, integer, one_of, pattern, whole_or_nothing
+
+T = TypeVar("T")
+_KEY = "setting"  # in the metadata of a field
+BUILDERS = ("auto", "docker", "direct")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+# The kinds of API that each value of `auth` works with.
+AUTHS = {
+    "none": ("http", "rest"),
+    "iam": ("http", "rest"),
+    "jwt": ("http",),
+    "key": ("rest",),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The declaration of one setting.
+
+    Args:
+        per_function: sections of functions may hold it.
+        merged: it is a map, and a stronger place adds to it key by key.
+        attribute: its name in `Settings`.
+    """
+
+    parse: Callable[[str], Any]
+    meaning: str
+    default: Any
+    per_function: bool
+    merged: bool
+    attribute: str
+
+
+def setting(default: T, parse: Callable[[str], T], meaning: str, *, name: str = "") -> T:
+    """Declare a setting: a field of one of the classes below.
+
+    Args:
+        name: in setup.cfg, where it differs from the field's.
+    """
+    metadata = {_KEY: (parse, meaning, name)}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+_TWO_WEEKS: int | None = 14
+
+
+# Limits: Lambda-28 (memory, timeout), botocore's lambda model (EphemeralStorage), Pc-6, Lambda-12
+# (concurrency), Api-31 (rates), PRE-3 (names). Service and a stage leave room for account and
+# region in the bucket's 63 characters.
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """Settings that may differ between functions."""
+
+    memory_mb: int = setting(
+        1024, integer(128, 10240), "memory of a function, which also sets its share of CPU"
+    )
+    timeout_s: int = setting(
+        20,
+        integer(1, 900),
+        "longest time of one prediction; must be below its task's TimeoutSeconds",
+    )
+    ephemeral_storage_mb: int = setting(512, integer(512, 10240), "size of a function's /tmp")
+    provisioned_concurrency: int | None = setting(
+        None,
+        whole_or_nothing(1),
+        "environments of a function that are kept ready, against cold starts; they cost while "
+        "idle, and `plan` says how much; empty: none",
+    )
+    reserved_concurrency: int | None = setting(  # 0 stops the function (Lambda-12)
+        None,
+        whole_or_nothing(0),
+        "most requests that a function answers at once, reserved for it in the account; 0 stops "
+        "it; empty: it shares what the account has left",
+    )
+    environment: Mapping[str, str] = setting(
+        {},
+        parsers.variables,
+        "environment variables of a function, a line KEY=value for each; no secrets",
+    )
+    log_level: str = setting(
+        "info",
+        one_of(*LOG_LEVELS),
+        "lines that a function logs: debug, info, warning (refused requests and failures) or error",
+    )
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """Settings of a whole service. Those of functions stand among them, as `defaults`."""
+
+    project: Path
+    service: str = setting(
+        "inference",
+        pattern(
+            r"(?=.{2,24}$)[a-z](?:-?[a-z0-9])*",
+            "2 to 24 lower-case letters, digits and single dashes, beginning with a letter",
+        ),
+        "first part of every resource name",
+    )
+    stage: str = setting(
+        "dev",
+        parsers.stage,
+        "second part of every resource name; stages exist side by side",
+    )
+    account: str = setting(
+        "",
+        pattern("([0-9]{12})?", "an account id of 12 digits, or nothing"),
+        "the only AWS account that the tool may use; empty: the account of the credentials",
+    )
+    region: str | None = setting(
+        None,
+        pattern(r"[a-z]{2,4}(-[a-z]+)+-[0-9]", "an AWS region such as eu-central-1"),
+        "AWS region of all resources",
+    )
+    defaults: FunctionSettings = FunctionSettings()
+    architecture: str = setting(
+        "x86_64",
+        one_of("x86_64", "arm64"),
+        "processor architecture of the functions and their image",
+    )
+    builder: str = setting(
+        "auto",
+        one_of(*BUILDERS),
+        "docker builds the image with a Docker engine, direct without one; auto uses a running one",
+    )
+    base_image: str | None = setting(
+        None,
+        parsers.image,
+        "value of BASE in a Dockerfile; empty: AWS's image for the Python version that trained",
+    )
+    train: str = setting(
+        "python train.py",
+        parsers.command,
+        "command that trains the models, run in the project's folder if models/ is absent or "
+        "empty; several are joined by &&",
+    )
+    log_retention_days: int | None = setting(
+        _TWO_WEEKS, parsers.retention, "days until logs are deleted; never: they are kept"
+    )
+    log_inputs: bool = setting(False, boolean, "the functions log their requests with all values")
+    workflow_log: str = setting(
+        "errors",
+        one_of("errors", "all"),
+        "events of executions that are logged: errors, or all, with the times of each state",
+    )
+    tracing: bool = setting(False, boolean, "X-Ray traces of workflow and functions")
+    own_tags: Mapping[str, str] = setting(
+        {},
+        parsers.tags,
+        "tags of your own on every resource, such as team=ml, cost-center=42",
+        name="tags",
+    )
+    bucket_namespace: str = setting(
+        "global",
+        one_of("global", "account-regional"),
+        "namespace of the bucket's name; account-regional: no other account can ever have it",
+    )
+    api: str = setting(
+        "http",
+        one_of("http", "rest"),
+        "kind of the API: http answers with the execution record, rest with plain JSON and status "
+        "codes, at 3.5 times the price per call",
+    )
+    auth: str = setting(
+        "none",
+        one_of(*AUTHS),
+        "who may call the API: none: everyone who knows the URL; iam: callers that sign with AWS "
+        "credentials; jwt: holders of a token (api = http); key: holders of an API key, which "
+        "meters and does not authenticate (api = rest)",
+    )
+    jwt_issuer: str | None = setting(
+        None,
+        parsers.issuer,
+        "with auth = jwt, the URL of the issuer, exactly as tokens name it in `iss`",
+    )
+    jwt_audience: tuple[str, ...] = setting(
+        (),
+        parsers.words(50, 1024),
+        "with auth = jwt, the values of which a token's `aud` or else `client_id` must have one",
+    )
+    jwt_scopes: tuple[str, ...] = setting(
+        (),
+        parsers.scopes,
+        "with auth = jwt, the scopes of which a token must have one; empty: none is asked",
+    )
+    key_rate_limit: int = setting(
+        50,
+        integer(1, 10000),
+        "with auth = key, requests per second that the API accepts of one key",
+    )
+    key_burst_limit: int = setting(
+        100, integer(1, 5000), "with auth = key, requests that the API accepts at once of one key"
+    )
+    key_quota: str | None = setting(
+        None,
+        parsers.quota,
+        "with auth = key, requests that the API accepts of one key in a period, such as 1000 per "
+        "day (or week, or month); empty: without end",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        ("*",), parsers.origins, "origins whose pages may call the API; empty: CORS is off"
+    )
+    cors_headers: tuple[str, ...] = setting(
+        ("content-type",), parsers.header_names, "headers that these pages may send"
+    )
+    cors_exposed_headers: tuple[str, ...] = setting(
+        (), parsers.header_names, "further headers that these pages may read"
+    )
+    rate_limit: int = setting(100, integer(1, 10000), "requests per second that the API accepts")
+    burst_limit: int = setting(200, integer(1, 5000), "requests that the API accepts at once")
+    keep_releases: int = setting(
+        10, integer(2, 500), "how many releases stay in the account, to go back to"
+    )
+    alarm_email: str | None = setting(
+        None,
+        parsers.email,
+        "address that alarms go to (docs/operating.md), which cost: plan --cost; empty: no alarms",
+    )
+    alarm_topic: str | None = setting(
+        None, parsers.topic, "SNS topic of yours that alarms go to, by its ARN; empty: none"
+    )
+    alarm_failures: int = setting(
+        1, integer(1, 1_000_000), "failures within five minutes from which on an alarm rings"
+    )
+    publish_example: bool = setting(
+        False,
+        boolean,
+        "openapi and page show the examples of the manifest; no: made-up ones, since a record of "
+        "the training may be a person's",
+    )
+    permissions_boundary: str | None = setting(
+        None,
+        parsers.optional_arn,
+        "IAM policy that limits the three roles, if your company requires one",
+    )
+
+
+def _declared(cls: Any, *, per_function: bool) -> Iterator[tuple[str, Setting]]:
+    for item in fields(cls):
+        if item.name == "defaults":
+            yield from _declared(FunctionSettings, per_function=True)
+        elif _KEY in item.metadata:
+            parse, meaning, name = item.metadata[_KEY]
+            default = _default(item)
+            merged = isinstance(default, dict)
+            yield (
+                name or item.name,
+                Setting(parse, meaning, default, per_function, merged, item.name),
+            )
+
+
+def _default(item: Field[Any]) -> Any:
+    return item.default_factory() if item.default_factory is not MISSING else item.default
+
+
+SETTINGS: dict[str, Setting] = dict(_declared(ServiceSettings, per_function=False))
+
+
+def settings_table() -> Iterator[tuple[str, str, str]]:
+    """Yield (name, default, meaning) of every setting, for the documentation."""
+    for name, declaration in SETTINGS.items():
+        yield name, value_text(declaration.default), declaration.meaning
+
+
+def value_text(value: Any) -> str:
+    """Return a value as setup.cfg would have it, in one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={text}" for key, text in value.items())
+    if isinstance(value, tuple):
+        return " ".join(value)
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    return str(value)
