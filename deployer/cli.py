@@ -13,7 +13,7 @@ from deployer.commands.group import Cli
 VERBS = (
     *("up", "plan", "check", "down"),
     *("status", "logs", "trace", "releases", "rollback", "promote"),
-    *("init", "add", "remove", "image", "invoke", "keys", "env", "graph"),
+    *("init", "add", "remove", "image", "invoke", "keys", "env", "config", "graph"),
     *("openapi", "page", "policy"),
 )
 

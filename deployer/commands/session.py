@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from deployer.commands.interrupts import Interrupts
     from deployer.engine.events import Emit
     from deployer.local.process import Server
-    from deployer.project.settings import Settings
+    from deployer.project.settings import Settings, SettingsSources
     from deployer.report.live import Reporter
 
 WHOLE = ("up", "plan")  # read the whole project, not only its settings
@@ -67,14 +67,19 @@ class Session:
 
 
 def settings_of(options: Options) -> Settings:
-    from deployer.project.settings import load_settings
+    return sources_of(options).settings
+
+
+def sources_of(options: Options) -> SettingsSources:
+    """Return the settings and the places that they come from."""
+    from deployer.project.settings import read_settings
 
     names = ("service", "stage", "region", "builder")
     project = options.project.resolve()
     given = {name: getattr(options, name) for name in names}
-    settings = load_settings(project, given, os.environ)
+    sources = read_settings(project, given, os.environ)
     refuse_foreign(project)
-    return settings
+    return sources
 
 
 @contextmanager

@@ -15,11 +15,9 @@ from typing import Any
 
 from deployer.engine.differences import FieldChange
 from deployer.engine.plan import Change, Fields, Plan, State, references
+from deployer.engine.withheld import VARIABLES, WITHHELD, without_secret_values
 
 FORMAT = 1
-WITHHELD = "(withheld)"
-# A variable that is not declared was set by somebody else, and may be a secret.
-_WITH_SECRETS = "environment"
 # What a plan is made for, and with; a saved one holds for the same alone.
 PLACE = ("service", "stage", "account", "region", "endpoint")
 _MEMBERS = {"deployer_plan", "tool", *PLACE, "adopt", "digest", "changes", "resources"}
@@ -34,7 +32,8 @@ class Basis:
 
 
 def change_document(change: Change) -> dict[str, Any]:
-    """Return a change as plain JSON values."""
+    """Return a change as plain JSON values, without those that look like secrets."""
+    change = without_secret_values(change)
     document: dict[str, Any] = {
         "resource": change.key,
         "action": change.action.value,
@@ -53,21 +52,24 @@ def _field_document(field: FieldChange) -> dict[str, Any]:
 
 
 def without_secrets(plan: Plan) -> Plan:
-    """Return a plan to be published: undeclared variables of functions are named without values."""
-    return Plan(tuple(map(_without_secrets, plan.changes)))
+    """Return a plan to be published: undeclared variables of functions are named without values.
+
+    Somebody else set these, and they may be secrets. So are those that look like it.
+    """
+    return Plan(tuple(_without_secrets(without_secret_values(change)) for change in plan.changes))
 
 
 def _without_secrets(change: Change) -> Change:
     fields = tuple(
         replace(field, before=_hidden(field.before, field.after))
-        if field.name == _WITH_SECRETS
+        if field.name == VARIABLES
         else field
         for field in change.fields
     )
     before = change.before
-    if before and _WITH_SECRETS in before:
-        after = (change.after or {}).get(_WITH_SECRETS)
-        before = {**before, _WITH_SECRETS: _hidden(before[_WITH_SECRETS], after)}
+    if before and VARIABLES in before:
+        after = (change.after or {}).get(VARIABLES)
+        before = {**before, VARIABLES: _hidden(before[VARIABLES], after)}
     return replace(change, fields=fields, before=before)
 
 

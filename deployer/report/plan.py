@@ -14,6 +14,7 @@ from rich.text import Text
 
 from deployer.engine.differences import ABSENT, FieldChange
 from deployer.engine.plan import Action, Change, Plan
+from deployer.engine.withheld import without_secret_values
 from deployer.report import documents
 from deployer.report.values import LONG, excerpts, printable, two_texts, value_text
 
@@ -62,7 +63,7 @@ def plan_lines(plan: Plan, width: int, *, full: bool = False) -> Iterator[Text]:
         full: see Layout.
     """
     layout = Layout(width, full)
-    for change in plan.effective:
+    for change in map(without_secret_values, plan.effective):
         sign, style = SIGNS[change.action]
         yield from folded(f"{sign:>3} {change.action.value:7} {change.key}", 12, width, style)
         if change.note:

@@ -406,6 +406,7 @@ ARGUMENTS = {
     "image": ("--output", "image.tar"),
     "invoke": ("--sample", "--local"),
     "env": ("--local",),
+    "config": ("show",),
     "keys": ("list", "--local"),
     "policy": (),
     "status": ("--local",),

@@ -25,6 +25,7 @@ OFFLINE = {
     "remove",
     "image",
     "env",
+    "config",
     "openapi",
     "page",
     "policy",

@@ -1,0 +1,35 @@
+"""`config`: the settings and where they come from."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from deployer.commands.options import Options, common
+from deployer.commands.session import sources_of, started
+
+
+@click.command("config")
+@common
+@click.argument("action", type=click.Choice(["show"]), default="show")
+def command(options: Options, action: str) -> None:
+    """Show every setting, its value, and where it comes from.
+
+    Calls no AWS and starts no server. What a function has of its own stands below the value for
+    all others. Variables that look like secrets are shown without their values.
+
+    \b
+    Example:
+        python -m deployer config show --stage prod
+    """
+    from deployer.report.configuration import print_configuration
+    from deployer.report.console import print_json, stdout_console
+    from deployer.service.configuration import configuration
+
+    started()
+    shown = configuration(sources_of(options))
+    if options.as_json:
+        print_json(sys.stdout, shown.document)
+    else:
+        print_configuration(stdout_console(color=options.color), shown)
