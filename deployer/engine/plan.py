@@ -17,6 +17,7 @@ from deployer.engine.differences import FieldChange, differences
 
 Fields = Mapping[str, Any]
 Outputs = Mapping[str, "Fields | None"]  # by key; None where none is known
+_MARK = "tags.deployer:service"  # the place that changes when a resource becomes ours
 
 
 class Action(str, Enum):
@@ -141,7 +142,7 @@ class Plan:
         return tuple(
             change
             for change in self.changes
-            if change.action is Action.UPDATE and "tags" in change.names
+            if change.action is Action.UPDATE and _MARK in {field.path for field in change.fields}
         )
 
     def count(self, action: Action) -> int:

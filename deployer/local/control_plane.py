@@ -23,6 +23,9 @@ _PROVISIONED = re.compile(r"/2019-09-30/functions/(?P<function>[^/]+)/provisione
 _TAGS = re.compile(
     rf"/tags/arn:[^:]+:apigateway:[^:]+::/(?P<kind>{'|'.join(TAGGED)})/(?P<id>[^/]+)$"
 )
+_STAGE_TAGS = re.compile(
+    r"/v2/tags/arn:[^:]+:apigateway:[^:]+::/apis/(?P<api>[^/]+)/stages/(?P<stage>[^/]+)$"
+)
 
 
 def answer(account: MotoAccount, environ: Environ) -> Answer | None:
@@ -37,6 +40,9 @@ def answer(account: MotoAccount, environ: Environ) -> Answer | None:
     tagged = _TAGS.search(unquote(path))
     if tagged is not None:
         return _answer_tags(account.gateway_tags(tagged["kind"], tagged["id"], region), environ)
+    stage_tags = _STAGE_TAGS.search(unquote(path))
+    if stage_tags is not None:
+        return _answer_tags(account.stage_tags(**stage_tags.groupdict(), region=region), environ)
     match = _STAGE.search(path)
     if match is None:
         return None
@@ -55,7 +61,7 @@ def _answer_tags(tags: dict[str, str] | None, environ: Environ) -> Answer:
     if tags is None:
         text = {"message": "Invalid identifier specified"}
         return answer_json(404, text, {"x-amzn-ErrorType": "NotFoundException"})
-    if environ["REQUEST_METHOD"] == "PUT":
+    if environ["REQUEST_METHOD"] in ("PUT", "POST"):  # POST of an HTTP API
         tags.update(json.loads(read_body(environ) or b"{}").get("tags", {}))
         return answer_json(204, {})
     if environ["REQUEST_METHOD"] == "DELETE":

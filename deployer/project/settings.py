@@ -40,8 +40,8 @@ _OF_FUNCTIONS = tuple(name for name, setting in SETTINGS.items() if setting.per_
 _SHOWN = 80  # characters of a value that is wrong
 _ADVICE = "docs/settings.md explains all settings; to see them: python -m deployer config show"
 MANAGED_BY = "python -m deployer"
-# The tag that names the user's own tags: without it, one that the settings name no more could not
-# be told from one that somebody else put there.
+# The tag that names the user's own tags (resources.base): without it, one that the settings name no
+# more could not be told from one that somebody else put there.
 TAG_LIST = "deployer:tags"
 _TAG_LIST_LIMIT = 256  # characters of a tag's value
 

@@ -10,7 +10,7 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import DENIED, AwsError
-from deployer.resources.base import Owned, Ownership, Resource, Tags
+from deployer.resources.base import Owned, Ownership, Resource, Tags, retag
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
 _MOST_DELETED = 100  # by one call
@@ -125,7 +125,11 @@ class OwnedAlarms(Owned):
 class Alarms(OwnedAlarms, Resource):
     """The declared alarms of a service."""
 
-    writes = ("cloudwatch:PutMetricAlarm", "cloudwatch:TagResource")
+    writes = (
+        "cloudwatch:PutMetricAlarm",
+        "cloudwatch:TagResource",
+        "cloudwatch:UntagResource",
+    )
 
     def __init__(
         self,
@@ -158,13 +162,23 @@ class Alarms(OwnedAlarms, Resource):
         wanted, found = desired["alarms"], actual.fields["alarms"]
         for name, fields in wanted.items():
             former = found.get(name)
-            if former is not None and former["tags"] != fields["tags"]:
-                arn, tags = f"{self.arn}{name}", tag_list(fields["tags"])
-                aws.call("cloudwatch", "tag_resource", ResourceARN=arn, Tags=tags)
+            if former is not None:
+                self._retag(aws, name, fields["tags"], former["tags"])
             if former is None or {**former, "tags": {}} != {**fields, "tags": {}}:
                 self._put(aws, name, fields)
         self.remove(aws, [name for name in found if name not in wanted])
         return {}
+
+    def _retag(self, aws: Aws, name: str, desired: Tags, actual: Tags) -> None:
+        arn = f"{self.arn}{name}"
+
+        def tag(tags: Tags) -> None:
+            aws.call("cloudwatch", "tag_resource", ResourceARN=arn, Tags=tag_list(tags))
+
+        def untag(keys: list[str]) -> None:
+            aws.call("cloudwatch", "untag_resource", ResourceARN=arn, TagKeys=keys)
+
+        retag(desired, actual, tag=tag, untag=untag)
 
     def _put(self, aws: Aws, name: str, fields: Fields) -> None:
         """Write an alarm whole (Alarm-1); the tags count at its creation alone."""

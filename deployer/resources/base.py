@@ -8,8 +8,8 @@ another; they meet in `service`, through values and Refs.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from deployer.aws.access import Aws
@@ -31,26 +31,36 @@ LOG_DELIVERY = (
 Policy = Mapping[str, Any]  # an IAM-style policy in its canonical form
 
 
+# The tag of a resource that names the user's own tags on it, separated by spaces.
+TAG_LIST = "deployer:tags"
+
+
 @dataclass(frozen=True)
 class Ownership:
     """The tags that mark a resource as this service's.
 
-    `adopt`: resources that carry none of these tags may be taken over.
+    Args:
+        adopt: resources that carry none of these tags may be taken over.
+        own: tags of the user's own, as the settings have them.
     """
 
     tags: Tags
     adopt: bool = False
+    own: Tags = field(default_factory=dict)
 
     def marks(self, found: Tags) -> bool:
         """Return whether a resource with these tags belongs to this service and stage."""
         return all(found.get(key) == value for key, value in self.tags.items())
 
     def among(self, found: Tags) -> dict[str, str]:
-        """Return the ownership tags among a resource's tags: the field `tags` of every kind.
+        """Return the tags of ours among a resource's tags: the field `tags` of every kind.
 
-        All other tags belong to other people and stay.
+        These are the marks, the user's own as declared, and those that an earlier run put there,
+        which TAG_LIST names. All other tags belong to other people and stay (GEN-17).
         """
-        return {key: value for key, value in found.items() if key in self.tags}
+        listed = found.get(TAG_LIST, "").split(" ")
+        ours = {*self.tags, *self.own, *listed, TAG_LIST}
+        return {key: value for key, value in found.items() if key in ours}
 
     def check(self, name: str, found: Tags) -> None:
         """Raise ForeignResource unless the tags mark a resource as this service's.
@@ -58,7 +68,7 @@ class Ownership:
         Args:
             name: names the resource in the error, such as "IAM role inference-dev-functions".
         """
-        others = self.among(found)
+        others = {key: value for key, value in found.items() if key in self.tags}
         if self.marks(found) or (self.adopt and not others):
             return
         if others:
@@ -204,3 +214,22 @@ class Resource(Owned):
 def changed(change: Change, *names: str) -> bool:
     """Return whether any of these fields changes."""
     return not change.names.isdisjoint(names)
+
+
+def retag(
+    desired: Tags,
+    actual: Tags,
+    *,
+    tag: Callable[[Tags], object],
+    untag: Callable[[list[str]], object],
+) -> None:
+    """Make the calls that turn the tags of a resource into the desired ones.
+
+    Removals come first: a tag that was taken away stays in TAG_LIST until the second call, so a run
+    that ends between the two loses none. They also make room for others (GEN-16).
+    """
+    removed = sorted(actual.keys() - desired.keys())
+    if removed:
+        untag(removed)
+    if any(actual.get(key) != value for key, value in desired.items()):
+        tag(desired)

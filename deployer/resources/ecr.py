@@ -19,7 +19,7 @@ from deployer.engine.compare import (
 )
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError, ForeignResource
-from deployer.resources.base import Ownership, Policy, Resource, Tags, changed
+from deployer.resources.base import Ownership, Policy, Resource, Tags, changed, retag
 from deployer.resources.fields import (
     Member,
     Setting,
@@ -113,6 +113,7 @@ class Repository(Resource):
     writes = (
         "ecr:CreateRepository",
         "ecr:TagResource",
+        "ecr:UntagResource",
         "ecr:PutImageTagMutability",
         "ecr:PutImageScanningConfiguration",
         "ecr:SetRepositoryPolicy",
@@ -180,17 +181,26 @@ class Repository(Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
-            arn = actual.outputs["arn"]
-            aws.retry(
-                lambda: aws.call(
-                    "ecr", "tag_resource", resourceArn=arn, tags=tag_list(desired["tags"])
-                ),
-                when=not_ready,
-            )
+            self._retag(aws, desired, actual)
         for name in _SETTINGS:
             if changed(change, name):
                 self._put(aws, name, desired[name])
         return {}
+
+    @staticmethod
+    def _retag(aws: Aws, desired: Fields, actual: State) -> None:
+        def write(operation: str, **parameters: Any) -> None:
+            arn = actual.outputs["arn"]
+            aws.retry(
+                lambda: aws.call("ecr", operation, resourceArn=arn, **parameters), when=not_ready
+            )
+
+        retag(
+            desired["tags"],
+            actual.fields["tags"],
+            tag=lambda tags: write("tag_resource", tags=tag_list(tags)),
+            untag=lambda keys: write("untag_resource", tagKeys=keys),
+        )
 
     def _put(self, aws: Aws, name: str, value: Any) -> None:
         operation, parameters = _SETTINGS[name].call(value)

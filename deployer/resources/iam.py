@@ -10,7 +10,7 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, canonical_policy, tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError, ForeignResource
-from deployer.resources.base import Ownership, Policy, Resource, Tags, changed
+from deployer.resources.base import Ownership, Policy, Resource, Tags, changed, retag
 from deployer.resources.fields import Setting, given, read_members, settings, write_members
 
 _ABSENT = ("NoSuchEntity",)
@@ -75,6 +75,7 @@ class Role(Resource):
     writes = (
         "iam:CreateRole",
         "iam:TagRole",
+        "iam:UntagRole",
         "iam:UpdateRole",
         "iam:UpdateAssumeRolePolicy",
         "iam:PutRolePolicy",
@@ -155,7 +156,12 @@ class Role(Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
-            self._write(aws, "tag_role", Tags=tag_list(desired["tags"]))
+            retag(
+                desired["tags"],
+                actual.fields["tags"],
+                tag=lambda tags: self._write(aws, "tag_role", Tags=tag_list(tags)),
+                untag=lambda keys: self._write(aws, "untag_role", TagKeys=keys),
+            )
         for name, setting in _SETTINGS.items():
             if changed(change, name):
                 operation, parameters = setting.call(desired[name])

@@ -11,7 +11,7 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.plan import Change, Fields, Ref, State
 from deployer.errors import AwsError
-from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
+from deployer.resources.base import Owned, Ownership, Resource, Tags, changed, retag
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
 _ABSENT = ("ResourceNotFoundException",)
@@ -191,6 +191,7 @@ class Function(OwnedFunction, Resource):
         "iam:PassRole",
         "lambda:CreateFunction",
         "lambda:TagResource",
+        "lambda:UntagResource",
         "lambda:UpdateFunctionConfiguration",
         "lambda:UpdateFunctionCode",
         "lambda:PublishVersion",
@@ -286,11 +287,7 @@ class Function(OwnedFunction, Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
-            arn = actual.outputs["arn"]
-            aws.retry(
-                lambda: aws.call("lambda", "tag_resource", Resource=arn, Tags=desired["tags"]),
-                when=not_ready,
-            )
+            self._retag(aws, desired, actual)
         if changed(change, "reserved_concurrency"):
             self._reserve(aws, desired["reserved_concurrency"])
         if change.names <= _UNVERSIONED:
@@ -315,6 +312,21 @@ class Function(OwnedFunction, Resource):
             self._write(aws, "update_function_configuration", parameters)
         failed = actual.outputs.get("version_failure") and actual.outputs["version_arn"]
         return self._publish(aws, desired, failed)
+
+    @staticmethod
+    def _retag(aws: Aws, desired: Fields, actual: State) -> None:
+        def write(operation: str, **parameters: Any) -> None:
+            arn = actual.outputs["arn"]
+            aws.retry(
+                lambda: aws.call("lambda", operation, Resource=arn, **parameters), when=not_ready
+            )
+
+        retag(
+            desired["tags"],
+            actual.fields["tags"],
+            tag=lambda tags: write("tag_resource", Tags=tags),
+            untag=lambda keys: write("untag_resource", TagKeys=keys),
+        )
 
     def _reserve(self, aws: Aws, concurrency: int | None) -> None:
         """Reserve concurrency; 0 is a value, None ends the reservation (Lambda-12)."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Annotated, Any, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import AwsError
-from deployer.resources.base import Ownership, Resource, Tags, changed
+from deployer.resources.base import Ownership, Resource, Tags, changed, retag
 from deployer.resources.fields import Setting, read_members, settings
 
 _ABSENT = ("ResourceNotFoundException",)
@@ -43,6 +44,7 @@ class LogGroup(Resource):
     writes = (
         "logs:CreateLogGroup",
         "logs:TagResource",
+        "logs:UntagResource",
         "logs:PutRetentionPolicy",
         "logs:DeleteRetentionPolicy",
     )
@@ -85,8 +87,13 @@ class LogGroup(Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
-            arn = actual.outputs["arn"]
-            self._write(aws, "tag_resource", resourceArn=arn, tags=desired["tags"])
+            write = partial(self._write, aws, resourceArn=actual.outputs["arn"])
+            retag(
+                desired["tags"],
+                actual.fields["tags"],
+                tag=lambda tags: write("tag_resource", tags=tags),
+                untag=lambda keys: write("untag_resource", tagKeys=keys),
+            )
         for name in _SETTINGS:
             if changed(change, name):
                 self._put(aws, name, desired[name])

@@ -169,7 +169,9 @@ class Bucket(Resource):
             # GEN-12: PutBucketTagging replaces the whole set, and other people's tags stay
             answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
             tags = tags_from(answer["TagSet"]) if answer else {}
-            self._put_tags(aws, {**tags, **desired["tags"]})
+            ours = self.ours.among(tags)
+            others = {key: value for key, value in tags.items() if key not in ours}
+            self._put_tags(aws, {**others, **desired["tags"]})
         for name in _SETTINGS:
             if changed(change, name):
                 self._put(aws, name, desired[name])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import ClassVar, TypedDict
+from functools import partial
+from typing import Any, ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tag_list, tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.errors import DENIED, AwsError
-from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
+from deployer.resources.base import Owned, Ownership, Resource, Tags, changed, retag
 
 _ABSENT = ("NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException")
 # In the place of a subscription's ARN (Alarm-5, Alarm-10).
@@ -87,7 +88,7 @@ class Topic(OwnedTopic, Resource):
     """A topic with a subscribed address, which AWS asks by mail to confirm."""
 
     exists = ("InvalidParameter", "InvalidParameterException")  # with other tags
-    writes = ("sns:CreateTopic", "sns:TagResource", "sns:Subscribe")
+    writes = ("sns:CreateTopic", "sns:TagResource", "sns:UntagResource", "sns:Subscribe")
 
     def __init__(
         self,
@@ -126,8 +127,13 @@ class Topic(OwnedTopic, Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):
-            tags = tag_list(desired["tags"])
-            aws.call("sns", "tag_resource", ResourceArn=self.arn, Tags=tags)
+            write = partial(aws.call, "sns", ResourceArn=self.arn)
+            retag(
+                desired["tags"],
+                actual.fields["tags"],
+                tag=lambda tags: write(operation="tag_resource", Tags=tag_list(tags)),
+                untag=lambda keys: write(operation="untag_resource", TagKeys=keys),
+            )
         if changed(change, "email"):
             self._subscribe(aws, desired["email"])
         return {}

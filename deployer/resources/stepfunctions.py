@@ -18,7 +18,7 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import canonical_json, tag_list, tags_from
 from deployer.engine.plan import Action, Change, Fields, State, resolutions
 from deployer.errors import AwsError
-from deployer.resources.base import Owned, Ownership, Resource, Tags, changed
+from deployer.resources.base import Owned, Ownership, Resource, Tags, changed, retag
 from deployer.resources.fields import Member, members, read_members, write_members
 
 _ABSENT = ("StateMachineDoesNotExist",)
@@ -221,6 +221,9 @@ class OwnedStateMachine(Owned):
         aws.wait_until(gone, reason="for Step Functions: the state machine is being deleted")
 
 
+_TAGGING = ("states:TagResource", "states:UntagResource")
+
+
 class StateMachine(OwnedStateMachine, Resource):
     """A declared state machine.
 
@@ -245,7 +248,7 @@ class StateMachine(OwnedStateMachine, Resource):
         "states:UpdateStateMachine",
     )
     proves = ("lambda:InvokeFunction",)
-    writes = (*switches, *proves, "states:CreateStateMachine", "states:TagResource")
+    writes = (*switches, *proves, "states:CreateStateMachine", *_TAGGING)
 
     def __init__(
         self,
@@ -316,8 +319,7 @@ class StateMachine(OwnedStateMachine, Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         if changed(change, "tags"):  # Sfn-15
-            tags = tag_list(desired["tags"], lower=True)
-            self._write(aws, "tag_resource", {"resourceArn": self.arn, "tags": tags})
+            self._retag(aws, desired["tags"], actual.fields["tags"])
         if change.names == {"tags"}:
             return {}
         if change.names <= {"tags", "published"}:
@@ -330,6 +332,18 @@ class StateMachine(OwnedStateMachine, Resource):
         if changed(change, "definition", "published"):
             parameters |= self._publishing()
         return self._write(aws, "update_state_machine", parameters)
+
+    def _retag(self, aws: Aws, desired: Tags, actual: Tags) -> None:
+        where = {"resourceArn": self.arn}
+
+        def tag(tags: Tags) -> None:
+            listed = {"tags": tag_list(tags, lower=True)}
+            self._write(aws, "tag_resource", {**where, **listed})
+
+        def untag(keys: list[str]) -> None:
+            self._write(aws, "untag_resource", {**where, "tagKeys": keys})
+
+        retag(desired, actual, tag=tag, untag=untag)
 
     def _publishing(self) -> dict[str, Any]:
         """Return the parameters by which a write publishes too; twice is once (Sfn-16)."""

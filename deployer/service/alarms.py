@@ -90,7 +90,7 @@ def topic_arn(settings: Settings) -> str:
 
 def _topic(settings: Settings, ours: Ownership) -> Topic:
     assert settings.alarm_email is not None
-    fields = TopicFields(tags=settings.tags, email=settings.alarm_email)
+    fields = TopicFields(tags=settings.all_tags, email=settings.alarm_email)
     return Topic(TOPIC, arn=topic_arn(settings), ours=ours, fields=fields, needs=[FILTER])
 
 
@@ -120,7 +120,7 @@ def _count(
 ) -> AlarmFields:
     """Declare an alarm that rings at so many failures in a period; none is no failure (Alarm-2)."""
     return AlarmFields(
-        tags=settings.tags,
+        tags=settings.all_tags,
         description=text,
         namespace=namespace,
         metric=metric,

@@ -76,7 +76,7 @@ def usage_plan(settings: Settings) -> Resource:
         name=settings.prefix,
         ours=_ownership(settings),
         fields=UsagePlanFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             description=f"{settings.prefix}: limits of each API key",
             stages=[MeteredStageFields(api_id=Ref("api", "api_id"), stage=STAGE)],
             throttle=ThrottleFields(
@@ -85,6 +85,7 @@ def usage_plan(settings: Settings) -> Resource:
             quota=QuotaFields(limit=int(limit), period=period.upper()) if limit else None,
             loose_keys=[],
             foreign_keys=[],
+            key_tags={},
         ),
         needs=["api"],
     )
@@ -97,4 +98,4 @@ def former_usage_plan(settings: Settings) -> Owned:
 
 
 def _ownership(settings: Settings) -> Ownership:
-    return Ownership(settings.tags, settings.adopt)
+    return Ownership(settings.tags, settings.adopt, settings.own_tags)

@@ -87,7 +87,7 @@ def declare(
 
 
 def ownership(settings: Settings) -> Ownership:
-    return Ownership(settings.tags, settings.adopt)
+    return Ownership(settings.tags, settings.adopt, settings.own_tags)
 
 
 def bucket(settings: Settings) -> Resource:
@@ -105,7 +105,7 @@ def bucket(settings: Settings) -> Resource:
         account=settings.account,
         ours=ownership(settings),
         fields=BucketFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             encryption="AES256",
             public_access_block={
                 "BlockPublicAcls": True,
@@ -164,7 +164,7 @@ def repository(settings: Settings) -> Resource:
         name=settings.repository,
         ours=ownership(settings),
         fields=RepositoryFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             encryption="AES256",
             tag_mutability="IMMUTABLE",
             scan_on_push=True,
@@ -199,7 +199,7 @@ def logs(settings: Settings, user: str) -> Resource:
         name=settings.log_group(user),
         prefix="" if user in ("workflow", "api") else settings.log_group(""),
         ours=ownership(settings),
-        fields=LogGroupFields(tags=settings.tags, retention_days=settings.log_retention_days),
+        fields=LogGroupFields(tags=settings.all_tags, retention_days=settings.log_retention_days),
     )
 
 
@@ -228,7 +228,7 @@ def role(settings: Settings, user: str, policies: dict[str, Any]) -> Resource:
         name=settings.role_name(user),
         ours=ownership(settings),
         fields=RoleFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             description=f"{settings.prefix}: {user}",
             trust=policy(trust),
             policies=policies,
@@ -246,7 +246,7 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
         ours=ownership(settings),
         repository_uri=settings.repository_uri,
         fields=FunctionFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             package_type="Image",
             description=served.model.description,
             image_digest=served.image,
@@ -319,7 +319,7 @@ def workflow(settings: Settings, release: Release, trial: Trial | None = None) -
         arn=settings.workflow_arn,
         ours=ownership(settings),
         fields=StateMachineFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             type="EXPRESS",
             definition=definition,
             role_arn=settings.role_arn("workflow"),
@@ -367,7 +367,7 @@ def rest_api(settings: Settings) -> Resource:
         name=settings.prefix,
         ours=ownership(settings),
         fields=RestApiFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             description=f"{settings.prefix}: predictions of every model",
             endpoint_type="REGIONAL",
             methods=rest_contract.methods(settings),
@@ -381,6 +381,7 @@ def rest_api(settings: Settings) -> Resource:
                     format=access_log_format(integration_error="integration.error"),
                 ),
             ),
+            stage_tags=settings.all_tags,
             deployed=True,
             stale_deployments=[],
         ),
@@ -402,7 +403,7 @@ def http_api(settings: Settings) -> Resource:
         name=settings.prefix,
         ours=ownership(settings),
         fields=HttpApiFields(
-            tags=settings.tags,
+            tags=settings.all_tags,
             protocol="HTTP",
             description=f"{settings.prefix}: predictions of every model",
             cors=cors if settings.cors_origins else None,
@@ -430,6 +431,7 @@ def http_api(settings: Settings) -> Resource:
                     destination=settings.log_group_arn("api"), format=access_log_format()
                 ),
             ),
+            stage_tags=settings.all_tags,
             stale_routes=[],
             orphan_integrations=[],
             orphan_authorizers=[],

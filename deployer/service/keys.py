@@ -82,7 +82,7 @@ def create(aws: Aws, settings: Settings, name: str) -> NewKey:
             [f"there is a key {name} already"],
             f"choose another name, or revoke it: python -m deployer keys revoke {name}",
         )
-    key_id, value = create_key(aws, ours, full, settings.tags)
+    key_id, value = create_key(aws, ours, full, settings.all_tags)
     try:
         add_to_plan(aws, plan_id, key_id)
     except AwsError:

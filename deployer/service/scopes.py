@@ -164,14 +164,14 @@ _API_PATHS = {
     "POST": (*_EVERY_API, "/tags/*"),
     "PUT": ("/restapis/*", "/tags/*"),
     "PATCH": ("/apis/*", "/restapis/*"),
-    "DELETE": ("/apis/*", "/restapis/*"),
+    "DELETE": ("/apis/*", "/restapis/*", "/tags/*"),
 }
 _KEY_PATHS = {
     "GET": ("/apikeys", "/apikeys/*", "/usageplans", "/usageplans/*"),
     "POST": ("/apikeys", "/usageplans", "/usageplans/*", "/tags/*"),
     "PUT": (),
     "PATCH": ("/usageplans/*",),
-    "DELETE": ("/apikeys/*", "/usageplans/*"),
+    "DELETE": ("/apikeys/*", "/usageplans/*", "/tags/*"),
 }
 _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
     "s3": _bucket,

@@ -8,7 +8,7 @@ MUTATIONS = [
     Mutation(
         "Alarm-1",
         "resources/alarms.py",
-        'aws.call("cloudwatch", "tag_resource", ResourceARN=arn, Tags=tags)',
+        'aws.call("cloudwatch", "tag_resource", ResourceARN=arn, Tags=tag_list(tags))',
         "pass",
     ),
     Mutation(

@@ -39,7 +39,7 @@ MUTATIONS = [
     Mutation(
         "GEN-11", "engine/compare.py", '("key", "value") if lower', '("Key", "Value") if lower'
     ),
-    Mutation("GEN-12", "resources/s3.py", '{**tags, **desired["tags"]}', 'desired["tags"]'),
+    Mutation("GEN-12", "resources/s3.py", '{**others, **desired["tags"]}', 'desired["tags"]'),
     Mutation(
         "GEN-13",
         "service/declare.py",

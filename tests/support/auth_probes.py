@@ -154,6 +154,23 @@ def tags_usage_plans_and_keys(aws: Aws) -> bool:
     return shown == [{"a": "1", "b": "2"}] * 2
 
 
+def tags_stages_of_http_apis(aws: Aws) -> bool:
+    api = {
+        "ApiId": aws.call("apigatewayv2", "create_api", Name="probe", ProtocolType="HTTP")["ApiId"]
+    }
+    stage = {**api, "StageName": "$default"}
+    aws.call("apigatewayv2", "create_stage", **stage, Tags={"a": "1", "b": "2"})
+    arn = f"arn:aws:apigateway:us-east-1::/apis/{api['ApiId']}/stages/$default"
+    try:
+        aws.call_once("apigatewayv2", "tag_resource", ResourceArn=arn, Tags={"c": "3"})
+        aws.call_once("apigatewayv2", "untag_resource", ResourceArn=arn, TagKeys=["a"])
+        found = aws.call_once("apigatewayv2", "get_tags", ResourceArn=arn)["Tags"]
+    except AwsError:
+        return False
+    shown = aws.call("apigatewayv2", "get_stage", **stage)["Tags"]
+    return bool(found == shown == {"b": "2", "c": "3"})
+
+
 PROBES: list[Callable[[Aws], bool]] = [
     lists_authorizers,
     refuses_to_delete_a_used_authorizer,
@@ -164,4 +181,5 @@ PROBES: list[Callable[[Aws], bool]] = [
     refuses_to_delete_a_usage_plan_with_stages,
     forgets_a_key_that_is_deleted,
     tags_usage_plans_and_keys,
+    tags_stages_of_http_apis,
 ]

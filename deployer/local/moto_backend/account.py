@@ -248,6 +248,19 @@ class MotoAccount:
             tags: dict[str, str] = tagged.tags
             return tags
 
+    def stage_tags(self, api: str, stage: str, region: str) -> dict[str, str] | None:
+        """Return the tags of a stage of an HTTP API, to be changed in place; None without it."""
+        from moto.apigatewayv2.models import apigatewayv2_backends
+
+        with self._lock:
+            found = apigatewayv2_backends[ACCOUNT][region].apis.get(api)
+            model = found.stages.get(stage) if found else None
+            if model is None:
+                return None
+            model.tags = dict(model.tags or {})
+            tags: dict[str, str] = model.tags
+            return tags
+
     def metered_key(self, value: str, api_id: str, stage: str) -> MeteredKey | None:
         """Return the enabled API key of this value, if a usage plan of the stage has it."""
         from moto.apigateway.models import apigateway_backends

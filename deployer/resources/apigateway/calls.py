@@ -8,6 +8,7 @@ from typing import Any
 from deployer.aws.access import Aws
 from deployer.aws.waiting import connection_lost, server_error
 from deployer.errors import AwsError
+from deployer.resources.base import Tags, retag
 
 ABSENT = ("NotFoundException",)
 
@@ -34,6 +35,21 @@ def write(aws: Aws, operation: str, parameters: dict[str, Any]) -> Any:
 def remove(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
     """Delete a part; succeeds when it does not exist."""
     aws.retry(lambda: aws.find(ABSENT, "apigatewayv2", operation, **parameters), when=being_changed)
+
+
+def gateway_arn(aws: Aws, path: str) -> str:
+    """Return the ARN of a part of API Gateway, for its tags: there is no account in it (Api-4)."""
+    return f"arn:{aws.identity.partition}:apigateway:{aws.region}::{path}"
+
+
+def retag_part(aws: Aws, arn: str, desired: Tags, actual: Tags) -> None:
+    """Change the tags of an HTTP API or its stage."""
+    retag(
+        desired,
+        actual,
+        tag=lambda tags: write(aws, "tag_resource", {"ResourceArn": arn, "Tags": tags}),
+        untag=lambda keys: write(aws, "untag_resource", {"ResourceArn": arn, "TagKeys": keys}),
+    )
 
 
 def create(

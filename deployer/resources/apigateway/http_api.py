@@ -22,7 +22,14 @@ from deployer.resources.apigateway.authorizer import (
     read_authorizer,
     remove_authorizer,
 )
-from deployer.resources.apigateway.calls import ABSENT, create, remove, write
+from deployer.resources.apigateway.calls import (
+    ABSENT,
+    create,
+    gateway_arn,
+    remove,
+    retag_part,
+    write,
+)
 from deployer.resources.apigateway.cors import CorsFields, put_cors, read_cors, write_cors
 from deployer.resources.apigateway.integration import (
     IntegrationFields,
@@ -32,7 +39,13 @@ from deployer.resources.apigateway.integration import (
     target,
 )
 from deployer.resources.apigateway.routes import RouteFields, put_route, read_route
-from deployer.resources.apigateway.stage import StageFields, find_stage, put_stage, read_stage
+from deployer.resources.apigateway.stage import (
+    STAGE,
+    StageFields,
+    find_stage,
+    put_stage,
+    read_stage,
+)
 from deployer.resources.base import Tags, changed
 from deployer.resources.fields import Member, given, members, read_members, write_members
 
@@ -50,6 +63,7 @@ class HttpApiFields(TypedDict):
     authorizer: AuthorizerFields | None
     route: RouteFields
     stage: StageFields
+    stage_tags: Tags  # costs are counted by the stage's own tags (Api-32)
     stale_routes: list[str]  # keys of other routes that start the workflow; declared as none
     orphan_integrations: list[str]  # ids of integrations that no route targets; declared as none
     orphan_authorizers: list[str]  # ids of authorizers that no route uses; declared as none
@@ -152,6 +166,7 @@ class HttpApi(Api):
                 "authorizer": read_authorizer(authorizers.get(authorizer_id or "")),
                 "route": read_route(route, authorizers),
                 "stage": read_stage(stage),
+                "stage_tags": self.ours.among(tags_from((stage or {}).get("Tags"))),
                 "stale_routes": sorted(stale),
                 "orphan_integrations": sorted(integrations.keys() - set(map(target, kept))),
                 "orphan_authorizers": sorted(authorizers.keys() - {*used, authorizer_id}),
@@ -180,7 +195,7 @@ class HttpApi(Api):
         integration_id = put_integration(aws, api_id, None, desired["integration"], {})
         authorizer_id = self._put_authorizer(aws, api_id, None, desired)
         put_route(aws, api_id, None, integration_id, authorizer_id, desired["route"])
-        put_stage(aws, api_id, None, desired["stage"], desired["tags"])
+        put_stage(aws, api_id, None, desired["stage"], desired["stage_tags"])
         self.yield_to_other(aws, api_id, complete=True)
         return {"api_id": api_id, "endpoint": api["ApiEndpoint"].rstrip("/")}
 
@@ -198,9 +213,7 @@ class HttpApi(Api):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         api_id = actual.outputs["api_id"]
-        if changed(change, "tags"):
-            arn = f"arn:{aws.identity.partition}:apigateway:{aws.region}::/apis/{api_id}"  # Api-4
-            write(aws, "tag_resource", {"ResourceArn": arn, "Tags": desired["tags"]})
+        self._retag(aws, desired, actual)
         for name, member in _MEMBERS.items():
             if name != "cors" and changed(change, name):
                 write(aws, "update_api", {"ApiId": api_id, **member.write(desired[name])})
@@ -222,9 +235,19 @@ class HttpApi(Api):
             route_id = actual.outputs["route_id"]
             put_route(aws, api_id, route_id, integration_id, authorizer_id, desired["route"])
         if changed(change, "stage"):
-            put_stage(aws, api_id, actual.fields["stage"], desired["stage"], desired["tags"])
+            tags = desired["stage_tags"]
+            put_stage(aws, api_id, actual.fields["stage"], desired["stage"], tags)
         self._remove_leftovers(aws, actual, integration_id, authorizer_id)
         return {}
+
+    @staticmethod
+    def _retag(aws: Aws, desired: Fields, actual: State) -> None:
+        """Tag the API and its stage; a stage that does not exist is created with its tags."""
+        api = gateway_arn(aws, f"/apis/{actual.outputs['api_id']}")
+        parts = {"tags": api, "stage_tags": f"{api}/stages/{STAGE}"}
+        for name, arn in parts.items():
+            if name == "tags" or actual.fields["stage"]:
+                retag_part(aws, arn, desired[name], actual.fields[name])
 
     @staticmethod
     def _put_authorizer(aws: Aws, api_id: str, existing: str | None, desired: Fields) -> str | None:

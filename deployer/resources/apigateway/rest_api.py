@@ -14,8 +14,8 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.plan import Change, Fields, State
 from deployer.resources.apigateway.apis import Access, Api, ApiMetrics, Catalogue, Listed
-from deployer.resources.apigateway.calls import ABSENT
-from deployer.resources.apigateway.rest_calls import create, remove, write
+from deployer.resources.apigateway.calls import ABSENT, gateway_arn
+from deployer.resources.apigateway.rest_calls import create, remove, retag_part, write
 from deployer.resources.apigateway.rest_definition import (
     GatewayResponseFields,
     MethodFields,
@@ -48,6 +48,7 @@ class RestApiFields(TypedDict):
     methods: Mapping[str, MethodFields]  # by method and path, such as "POST /"
     gateway_responses: Mapping[str, GatewayResponseFields]  # by type, such as THROTTLED
     stage: RestStageFields
+    stage_tags: Tags  # costs are counted by the stage's own tags (Api-32)
     deployed: bool  # whether the stage serves this definition; declared as true
     stale_deployments: list[str]  # ids of deployments that no stage serves; declared as none
 
@@ -161,6 +162,7 @@ class RestApi(Api):
                 "methods": read_methods(resources),
                 "gateway_responses": read_gateway_responses(responses),
                 "stage": read_stage(stage, self.fields["stage"], may_log),
+                "stage_tags": self.ours.among(tags_from((stage or {}).get("tags"))),
                 "deployed": descriptions.get(live) == _version(self.fields),
                 "stale_deployments": stale,
             },
@@ -187,7 +189,7 @@ class RestApi(Api):
         self.yield_to_other(aws, api_id, complete=False)
         self._put_definition(aws, api_id, desired)
         deployment = deploy(aws, api_id, _version(desired), known=())
-        put_stage(aws, api_id, None, deployment, desired["tags"])
+        put_stage(aws, api_id, None, deployment, desired["stage_tags"])
         may_log = self._may_log(aws)
         set_stage(aws, api_id, None, desired["stage"], may_log)
         self.yield_to_other(aws, api_id, complete=True)
@@ -221,9 +223,7 @@ class RestApi(Api):
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         outputs = actual.outputs
         api_id, live = outputs["api_id"], outputs["live_deployment"]
-        if changed(change, "tags"):
-            arn = f"arn:{aws.identity.partition}:apigateway:{aws.region}::/restapis/{api_id}"
-            write(aws, "tag_resource", {"resourceArn": arn, "tags": desired["tags"]})
+        self._retag(aws, desired, actual)
         if changed(change, "endpoint_type"):
             _move_endpoint(aws, api_id, actual.fields["endpoint_type"], desired["endpoint_type"])
         if changed(change, *_DEFINITION):
@@ -231,13 +231,22 @@ class RestApi(Api):
         if changed(change, "deployed"):
             deployment = deploy(aws, api_id, _version(desired), known=outputs["deployments"])
             stage = {"deploymentId": live} if live else None
-            put_stage(aws, api_id, stage, deployment, desired["tags"])
+            put_stage(aws, api_id, stage, deployment, desired["stage_tags"])
             live = deployment
         if changed(change, "stage"):
             set_stage(aws, api_id, actual.fields["stage"], desired["stage"], self._may_log(aws))
         served = {live, *outputs["served_deployments"]}
         remove_deployments(aws, api_id, sorted({*outputs["deployments"]} - served))
         return {}
+
+    @staticmethod
+    def _retag(aws: Aws, desired: Fields, actual: State) -> None:
+        """Tag the API and its stage; a stage that does not exist is created with its tags."""
+        api = gateway_arn(aws, f"/restapis/{actual.outputs['api_id']}")
+        parts = {"tags": api, "stage_tags": f"{api}/stages/{STAGE}"}
+        for name, arn in parts.items():
+            if name == "tags" or actual.fields["stage"]:
+                retag_part(aws, arn, desired[name], actual.fields[name])
 
 
 def _is_unauthorized(method: Mapping[str, Any]) -> bool:

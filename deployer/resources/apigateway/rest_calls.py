@@ -7,6 +7,7 @@ from typing import Any
 
 from deployer.aws.access import Aws
 from deployer.resources.apigateway.calls import ABSENT, being_changed, created
+from deployer.resources.base import Tags, retag
 
 
 def write(aws: Aws, operation: str, parameters: dict[str, Any]) -> Any:
@@ -16,6 +17,16 @@ def write(aws: Aws, operation: str, parameters: dict[str, Any]) -> Any:
 def remove(aws: Aws, operation: str, parameters: dict[str, Any]) -> None:
     """Delete a part; succeeds when it does not exist."""
     aws.retry(lambda: aws.find(ABSENT, "apigateway", operation, **parameters), when=being_changed)
+
+
+def retag_part(aws: Aws, arn: str, desired: Tags, actual: Tags) -> None:
+    """Change the tags of a REST API, its stage, a usage plan or an API key."""
+    retag(
+        desired,
+        actual,
+        tag=lambda tags: write(aws, "tag_resource", {"resourceArn": arn, "tags": tags}),
+        untag=lambda keys: write(aws, "untag_resource", {"resourceArn": arn, "tagKeys": keys}),
+    )
 
 
 def create(

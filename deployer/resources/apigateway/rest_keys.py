@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ class ApiKey:
     name: str
     enabled: bool
     created: datetime
+    tags: Tags = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,11 @@ def _tags(item: Mapping[str, Any]) -> Tags:
 
 def _api_key(item: Mapping[str, Any]) -> ApiKey:
     return ApiKey(
-        str(item["id"]), str(item.get("name", "")), bool(item["enabled"]), item["createdDate"]
+        str(item["id"]),
+        str(item.get("name", "")),
+        bool(item["enabled"]),
+        item["createdDate"],
+        _tags(item),
     )
 
 

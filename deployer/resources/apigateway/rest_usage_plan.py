@@ -15,7 +15,8 @@ from deployer.aws.access import Aws
 from deployer.engine.compare import tags_from
 from deployer.engine.plan import Change, Fields, Ref, State
 from deployer.errors import DeployerError, ForeignResource
-from deployer.resources.apigateway.rest_calls import create, remove, write
+from deployer.resources.apigateway.calls import gateway_arn
+from deployer.resources.apigateway.rest_calls import create, remove, retag_part, write
 from deployer.resources.apigateway.rest_keys import (
     add_to_plan,
     our_keys,
@@ -67,6 +68,8 @@ class UsagePlanFields(TypedDict):
     Args:
         loose_keys: names of our keys that it lacks; declared as none.
         foreign_keys: keys of others that it has; declared as none.
+        key_tags: the tags of those of our keys that have not the declared ones, by name; declared as
+            none.
     """
 
     tags: Tags
@@ -89,6 +92,7 @@ class UsagePlanFields(TypedDict):
     ]
     loose_keys: list[str]
     foreign_keys: list[KeyFields]
+    key_tags: Mapping[str, Tags]
 
 
 _MEMBERS = members(UsagePlanFields)
@@ -141,7 +145,7 @@ class UsagePlan(Resource):
     """A usage plan. Its output is `usage_plan_id`."""
 
     reads = ("apigateway:GET",)
-    writes = ("apigateway:POST", "apigateway:PATCH", "apigateway:PUT")
+    writes = ("apigateway:POST", "apigateway:PATCH", "apigateway:PUT", "apigateway:DELETE")
     deletes = _DELETES
 
     def __init__(
@@ -184,14 +188,21 @@ class UsagePlan(Resource):
             return None
         plan_id = str(plan["id"])
         keys = read_keys(aws, self.ours, plan_id)
+        declared = self.fields["tags"]
+        mistagged = [key for key in keys.ours if self.ours.among(key.tags) != declared]
         return State(
             {
                 "tags": self.ours.among(tags_from(plan.get("tags"))),
                 **read_members(_MEMBERS, plan),
                 "loose_keys": sorted(key.name for key in keys.loose),
                 "foreign_keys": [KeyFields(id=key.key_id, name=key.name) for key in keys.foreign],
+                "key_tags": {key.name: self.ours.among(key.tags) for key in mistagged},
             },
-            {"usage_plan_id": plan_id, "loose_key_ids": [key.key_id for key in keys.loose]},
+            {
+                "usage_plan_id": plan_id,
+                "loose_key_ids": [key.key_id for key in keys.loose],
+                "mistagged_keys": [(key.key_id, self.ours.among(key.tags)) for key in mistagged],
+            },
             {"foreign_keys": []},  # no run of this tool puts one in
         )
 
@@ -239,9 +250,10 @@ class UsagePlan(Resource):
 
     def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
         plan_id = actual.outputs["usage_plan_id"]
-        if changed(change, "tags"):
-            arn = f"arn:{aws.identity.partition}:apigateway:{aws.region}::/usageplans/{plan_id}"
-            write(aws, "tag_resource", {"resourceArn": arn, "tags": desired["tags"]})
+        plan = gateway_arn(aws, f"/usageplans/{plan_id}")
+        retag_part(aws, plan, desired["tags"], actual.fields["tags"])
+        for key_id, tags in actual.outputs["mistagged_keys"]:
+            retag_part(aws, gateway_arn(aws, f"/apikeys/{key_id}"), desired["tags"], tags)
         operations = [
             operation
             for name in ("description", "stages", "throttle", "quota")
