@@ -7,6 +7,7 @@
     SIGNATURE_SHA256  the hash that this object must have
     FAST_PATHS        on or off, see loading.py; set in the Dockerfile
     LOG_INPUTS        yes: the line that is logged about a request holds the request, too
+    LOG_LEVEL         debug, info, warning or error; info if it is not set
 
 Everything that does not depend on a request is done once, at import. Lambda imports the module
 before the first request and keeps the process for later ones. A problem found at import ends the
@@ -28,7 +29,7 @@ from contract import ENVELOPE, Features, InvalidInput, ModelError, instances
 
 TYPE_CHECKING = False  # see contract.py
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -36,6 +37,24 @@ if TYPE_CHECKING:
     from fast.estimators import Evaluate
     from outputs import Evaluation, Outputs
     from signature import Signature
+
+
+LOG_INPUTS = os.environ.get("LOG_INPUTS") == "yes"
+LOG_LEVEL = os.environ.get("LOG_LEVEL", "info")
+LEVELS = ("debug", "info", "warning", "error")
+if LOG_LEVEL not in LEVELS:
+    raise ModelError(f"LOG_LEVEL is {LOG_LEVEL!r}, but must be one of {', '.join(LEVELS)}")
+
+
+def logs(level: str) -> bool:
+    """Tell whether lines of this level are logged."""
+    return LEVELS.index(level) >= LEVELS.index(LOG_LEVEL)
+
+
+def say(level: str, text: str) -> None:
+    """Print a line, unless lines of its level are not logged."""
+    if logs(level):
+        print(text)
 
 
 class Predictor:
@@ -57,8 +76,9 @@ class Predictor:
         except ValueError as error:  # zeros may be no category of the training; other rows may work
             if isinstance(error, AttributeError):  # scikit-learn's NotFittedError is both
                 raise
-            print(
-                f"{name} cannot predict a row of zeros, so its first request takes longer: {error}"
+            say(
+                "warning",
+                f"{name} cannot predict a row of zeros, so its first request takes longer: {error}",
             )
 
     def predict(self, rows: NDArray[Any]) -> list[float]:
@@ -119,6 +139,7 @@ class GeneralPredictor:
 
 def from_environment(environment: Mapping[str, str]) -> Predictor | GeneralPredictor:
     """Make the predictor that a function's environment describes."""
+    began = time.perf_counter()
     fetching = storage.Fetching(
         environment["BUCKET"], environment["SIGNATURE_KEY"], environment["KEY"]
     )
@@ -127,12 +148,19 @@ def from_environment(environment: Mapping[str, str]) -> Predictor | GeneralPredi
         described, content = fetching.result()
     except storage.NotFetched as error:
         raise ModelError(str(error)) from error
+    fetched = time.perf_counter()
     loading.check_hash("signature", described, environment["SIGNATURE_SHA256"])
     loading.check_hash("model", content, environment["SHA256"])
     model = signature.parse(described)
     evaluate, path = loading.load(content, model)
-    print(f"{environment['MODEL']} is evaluated with {path}")
-    return predictor(environment["MODEL"], environment["SHA256"][:12], evaluate, model)
+    say("info", f"{environment['MODEL']} is evaluated with {path}")
+    made = predictor(environment["MODEL"], environment["SHA256"][:12], evaluate, model)
+    if logs("debug"):
+        import debugging
+
+        times = (began, fetched, time.perf_counter())
+        print(json.dumps(debugging.init(made, len(content), len(described), path, times)))
+    return made
 
 
 def predictor(
@@ -160,9 +188,6 @@ if "AWS_LAMBDA_RUNTIME_API" in os.environ:
     gc.enable()
 
 
-LOG_INPUTS = os.environ.get("LOG_INPUTS") == "yes"
-
-
 def handler(event: Any, context: object) -> dict[str, Any]:
     """Answer one request (see contract.instances) with {"model", "version", "predictions", ...}.
 
@@ -172,10 +197,41 @@ def handler(event: Any, context: object) -> dict[str, Any]:
     try:
         answer = PREDICTOR.answer(event)  # type: ignore[union-attr]  # no branch in a request's path
     except Exception as error:
-        log(event, context, began, described(error))
+        log_failure(event, context, began, error)
         raise
-    log(event, context, began, {"outcome": "skipped" if "skipped" in answer else "answered"})
+    log_answer(event, context, began, answer)
     return answer
+
+
+def log_failure(event: Any, context: object, began: float, error: Exception) -> None:
+    """Log a request that failed; one that was refused from level warning on."""
+    if not isinstance(error, InvalidInput) or logs("warning"):
+        log(event, context, began, described(error))
+
+
+def answered(event: Any, context: object, began: float, answer: dict[str, Any]) -> None:
+    """Log a request that was answered."""
+    log(event, context, began, {"outcome": "skipped" if "skipped" in answer else "answered"})
+
+
+def unlogged(event: Any, context: object, began: float, answer: dict[str, Any]) -> None:
+    """Log nothing about a request that was answered."""
+
+
+def debugged(event: Any, context: object, began: float, answer: dict[str, Any]) -> None:
+    """Log a request that was answered, with what its answer and this process took."""
+    import debugging  # the init has imported it
+
+    outcome = "skipped" if "skipped" in answer else "answered"
+    log(event, context, began, {"outcome": outcome, **debugging.request(answer, context)})
+
+
+def answer_logger(level: str) -> Callable[[Any, object, float, dict[str, Any]], None]:
+    """Return what logs answered requests, so that none of them asks for the level."""
+    return {"debug": debugged, "info": answered}.get(level, unlogged)
+
+
+log_answer = answer_logger(LOG_LEVEL)
 
 
 def log(event: Any, context: object, began: float, outcome: dict[str, Any]) -> None:

@@ -108,13 +108,22 @@ class Model:
         """The key of its signature's S3 object, content-addressed as well."""
         return f"models/{self.name}/{self.signature_sha256}.json"
 
-    def environment(self, bucket: str, *, log_inputs: bool = False) -> dict[str, str]:
+    def environment(
+        self,
+        bucket: str,
+        *,
+        log_inputs: bool = False,
+        log_level: str = "info",
+        own: Mapping[str, str] | None = None,
+    ) -> dict[str, str]:
         """Return the variables by which the handler finds and checks the model (lambda_src/).
 
         Args:
             log_inputs: whether it logs its requests.
+            own: further variables, of the user's own.
         """
         return {
+            **(own or {}),
             "MODEL": self.name,
             "BUCKET": bucket,
             "KEY": self.key,
@@ -122,6 +131,7 @@ class Model:
             "SIGNATURE_KEY": self.signature_key,
             "SIGNATURE_SHA256": self.signature_sha256,
             **({"LOG_INPUTS": "yes"} if log_inputs else {}),
+            **({"LOG_LEVEL": log_level} if log_level != "info" else {}),
         }
 
 

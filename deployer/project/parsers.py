@@ -12,7 +12,6 @@ _TAG_KEY, _TAG_VALUE = r"[A-Za-z0-9+\-._:/]{1,128}", r"[A-Za-z0-9+\-._:/= ]{0,25
 MOST_TAGS = 46  # AWS takes 50 on a resource; four are this tool's
 # Variables of a function (Lambda-37): the pattern is that of Lambda's model.
 _VARIABLE = r"[A-Za-z][A-Za-z0-9_]+"
-VARIABLES_LIMIT = 4096  # bytes of all names and values
 _LAMBDAS_OWN = ("AWS_", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
 # lambda_src/predict.py reads these; project.models sets them.
 HANDLERS_OWN = (

@@ -255,7 +255,12 @@ def function(settings: Settings, served: ServedFunction) -> Resource:
             memory_mb=limits.memory_mb,
             timeout_s=limits.timeout_s,
             ephemeral_storage_mb=limits.ephemeral_storage_mb,
-            environment=served.model.environment(settings.bucket, log_inputs=settings.log_inputs),
+            environment=served.model.environment(
+                settings.bucket,
+                log_inputs=settings.log_inputs,
+                log_level=limits.log_level,
+                own=limits.environment,
+            ),
             tracing="Active" if settings.tracing else "PassThrough",
             command=None,
             reserved_concurrency=limits.reserved_concurrency,

@@ -68,7 +68,7 @@ def _call(settings: Settings, function: ServedFunction) -> Call:
     environment = {
         "AWS_LAMBDA_FUNCTION_NAME": settings.function_name(function.name),
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(limits.memory_mb),
-        **model.environment("bucket"),
+        **model.environment("bucket", own=limits.environment),
     }
     return Call(
         environment,

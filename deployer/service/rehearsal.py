@@ -23,6 +23,7 @@ _INLINE_POLICIES_LIMIT = (
     10_240  # characters of all inline policies of a role without white space, Iam-11
 )
 _TRUST_LIMIT = 2_048  # Iam-11
+_VARIABLES_LIMIT = 4 * 1024  # bytes of all names and values, Lambda-37
 _ACCESS_LOG_LIMIT = 3 * 1024  # bytes, Api-29
 # What answers hold besides what was sent, as far as a creation looks at it.
 _ANSWER = {
@@ -90,6 +91,13 @@ def _beyond(fields: Any) -> Iterator[str]:
     trust = len(canonical_json(fields["trust"])) if "trust" in fields else 0
     if trust > _TRUST_LIMIT:
         yield f"its trust policy has {trust} characters; IAM's limit is {_TRUST_LIMIT} (Iam-11)"
+    variables = fields.get("environment") or {}
+    size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
+    if size > _VARIABLES_LIMIT:
+        yield (
+            f"its environment variables have {size} bytes together, those of the handler included; "
+            f"Lambda's limit is {_VARIABLES_LIMIT} (Lambda-37)"
+        )
     log = (fields.get("stage") or {}).get("access_log")
     if log and (
         len(log["format"].encode()) > _ACCESS_LOG_LIMIT or "$context.requestId" not in log["format"]

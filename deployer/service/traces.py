@@ -11,13 +11,15 @@ from deployer.errors import AwsError
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.rest_stage import account_may_log
 from deployer.service.cost import Item, Model, request_items
+from deployer.service.log_lines import Absence
 from deployer.service.logs import Reader, Sources
 from deployer.service.releases import workflow_of
-from deployer.service.request_logs import of_request
+from deployer.service.request_logs import NOT_INVOKED, UNNAMED, of_request
 from deployer.service.tracing import Trace, trace_of
 
 # Lambda and API Gateway deliver lines within seconds, as a rule.
 _ARRIVAL_S = 30.0
+SILENT = "its log_level is warning or error: of its requests only failures are logged"
 
 
 def read_trace(
@@ -42,7 +44,12 @@ def read_trace(
     name = next((event.request for event in lines.events if event.request), request)
     has_api = any(one.name == "api" and not reader.unreadable(one) for one in sources.groups)
     trace = trace_of(name, lines.events, functions)
-    return replace(trace, api_logs=api_logs and has_api, absent=lines.absent)
+    quiet = silent(settings, names)
+    absent = {
+        name: Absence(SILENT) if name in quiet and absence.reason in (UNNAMED, NOT_INVOKED) else absence
+        for name, absence in lines.absent.items()
+    }
+    return replace(trace, api_logs=api_logs and has_api, absent=absent)
 
 
 def logs_requests(aws: Aws, settings: Settings) -> bool:
@@ -87,6 +94,11 @@ def await_trace(
         if error.code != "TimedOut":
             raise
         return found[0]
+
+
+def silent(settings: Settings, names: Collection[str]) -> list[str]:
+    """Return the functions that log no line about answered requests."""
+    return [name for name in names if settings.function(name).log_level in ("warning", "error")]
 
 
 def cost_of(aws: Aws, settings: Settings, trace: Trace) -> tuple[Item, ...]:

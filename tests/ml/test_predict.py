@@ -52,6 +52,7 @@ def import_handler() -> ModuleType:
         patch.syspath_prepend(ROOT / "lambda_src")
         spec.loader.exec_module(module)
         module.loading.preload()
+        importlib.import_module("debugging")
         importlib.import_module("fast.deferred")
         importlib.import_module("outputs")
         importlib.import_module("inputs")
@@ -628,6 +629,92 @@ def test_a_request_is_logged_with_its_values_if_that_is_set(
             "message": "A: must be a number, not string; B: missing; C: missing",
         }.items()
     )
+
+
+RECORD = {"A": 1, "B": 2, "C": 3}
+
+
+@pytest.fixture
+def at_level(
+    handler: ModuleType, small: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> Callable[..., list[str]]:
+    """Asks the handler at a level, and returns the lines that it logs."""
+    handler.__dict__["PREDICTOR"] = small
+    context = SimpleNamespace(aws_request_id="1-2", get_remaining_time_in_millis=lambda: 1234)
+
+    def ask(level: str, event: Any) -> list[str]:
+        monkeypatch.setattr(handler, "LOG_LEVEL", level)
+        monkeypatch.setattr(handler, "log_answer", handler.answer_logger(level))
+        with contextlib.suppress(Exception):
+            handler.handler(event, context)
+        lines: list[str] = capsys.readouterr().out.splitlines()
+        return lines
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("level", "outcomes"),
+    [
+        ("debug", ["answered", "refused", "failed"]),
+        ("info", ["answered", "refused", "failed"]),
+        ("warning", ["refused", "failed"]),
+        ("error", ["failed"]),
+    ],
+)
+def test_each_level_logs_what_the_next_one_logs_and_more(
+    at_level: Callable[..., list[str]],
+    small: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    level: str,
+    outcomes: list[str],
+) -> None:
+    lines = [*at_level(level, RECORD), *at_level(level, {"A": 1})]
+    monkeypatch.setattr(small, "evaluate", lambda rows: 1 / 0)
+    lines += at_level(level, RECORD)
+    assert [json.loads(line)["outcome"] for line in lines] == outcomes
+
+
+def test_debug_says_what_a_request_took_and_none_of_its_values(
+    at_level: Callable[..., list[str]], small: Any
+) -> None:
+    (line,) = at_level("debug", {"A": 8512.5, "B": 2, "C": 3})
+    members = json.loads(line)
+    answer = {"model": small.name, "version": small.version, "predictions": [1.0]}
+    assert members["left_ms"] == 1234 and members["peak_mb"] > 1 and members["nth"] >= 1
+    assert abs(members["answer_bytes"] - len(json.dumps(answer))) < 40
+    assert "8512" not in line
+
+
+def test_an_init_says_at_debug_where_its_time_went_and_at_error_nothing(
+    handler: ModuleType,
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = (trained / "linear_regression.joblib").read_bytes()
+    signature = described()
+    lines = {}
+    for level in ("error", "debug"):
+        monkeypatch.setattr(handler, "LOG_LEVEL", level)
+        storage = Storage(signature, content)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", storage.url)
+        with serving(storage):
+            handler.from_environment(environment("linear_regression", content, signature))
+        lines[level] = capsys.readouterr().out.splitlines()
+    assert lines["error"] == []
+    evaluated, init = lines["debug"]
+    assert evaluated.startswith("linear_regression is evaluated with ")
+    members = json.loads(init)
+    assert members["init"] == "linear_regression" and members["model_bytes"] == len(content)
+    assert members["fetch_ms"] > 0 and members["load_ms"] > 0
+    assert members["libraries"]["numpy"] == np.__version__
+
+
+def test_a_level_that_is_none_ends_the_init(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    with pytest.raises(Exception, match="LOG_LEVEL is 'loud', but must be one of debug, info"):
+        import_handler()
 
 
 def test_a_name_that_utf8_cannot_hold_is_refused_like_any_other(small: Any) -> None:

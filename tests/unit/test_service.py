@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
+from deployer.aws.access import Aws
 from deployer.engine.apply import needs_of
 from deployer.engine.compare import canonical_json
 from deployer.engine.graph import in_order
 from deployer.engine.plan import references
-from deployer.project.settings import Settings, load_settings
+from deployer.project.parsers import HANDLERS_OWN
+from deployer.project.settings import FunctionSettings, Settings, load_settings
 from deployer.resources.base import Resource
 from deployer.service import declare
 from deployer.service.inventory import everything
-from deployer.service.rehearsal import limits
+from deployer.service.rehearsal import limits, rehearse
 from deployer.service.release import load_release
 from tests.support.golden import golden
 
@@ -133,6 +135,46 @@ def test_the_workflow_logs_its_errors(settings: Settings, resources: list[Resour
     assert field(whole, "workflow", "logging")["level"] == "ALL"
     assert field(whole, "function/random_forest", "environment")["LOG_INPUTS"] == "yes"
     assert "LOG_INPUTS" not in field(resources, "function/random_forest", "environment")
+
+
+def test_a_functions_variables_and_level_are_in_its_environment_beside_the_handlers(
+    settings: Settings, resources: list[Resource]
+) -> None:
+    release = load_release(settings)
+    own = FunctionSettings(environment={"MODE": "exact"}, log_level="debug")
+    changed = replace(
+        settings,
+        defaults=FunctionSettings(environment={"MODE": "fast"}),
+        per_function={"random_forest": own},
+    )
+    whole = declare.declare(changed, release)
+    before = field(resources, "function/random_forest", "environment")
+    assert not {"MODE", "LOG_LEVEL"} & before.keys()
+    after = field(whole, "function/random_forest", "environment")
+    assert after == {**before, "MODE": "exact", "LOG_LEVEL": "debug"}
+    other = field(whole, "function/linear_regression", "environment")
+    assert other["MODE"] == "fast" and "LOG_LEVEL" not in other
+    assert set(before) == set(HANDLERS_OWN) - {"LOG_INPUTS", "LOG_LEVEL"}
+
+
+def test_variables_beyond_lambdas_limit_are_a_finding_with_both_sizes(settings: Settings) -> None:
+    """Lambda-37: names and values of all variables, in bytes."""
+    release = load_release(settings)
+    own = release.functions[0].model.environment(settings.bucket)
+    used = sum(len(name + value) for name, value in own.items())
+    nobody = Aws(region="us-east-1", credentials=("x", "y"))
+    for room, excess in ((4096 - used, 0), (4096 - used + 1, 1)):
+        text = "ä" * ((room - 4) // 2) + "x" * (room % 2)
+        limits = FunctionSettings(environment={"LONG": text})
+        changed = replace(settings, per_function={release.names[0]: limits})
+        findings = rehearse(nobody, changed, [declare.function(changed, release.functions[0])])
+        assert (
+            findings
+            == [
+                f"function/{release.names[0]}: its environment variables have 4097 bytes together, "
+                "those of the handler included; Lambda's limit is 4096 (Lambda-37)"
+            ][:excess]
+        )
 
 
 def test_only_this_account_uses_the_roles_and_only_its_functions_pull(
