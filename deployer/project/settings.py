@@ -57,10 +57,12 @@ class Settings(ServiceSettings):
     Args:
         per_function: the functions that have settings of their own.
         function_sections: the sections of functions, of all stages, with the function's name.
+        former_bucket: the bucket of the other namespace is there, and former releases read it.
     """
 
     per_function: Mapping[str, FunctionSettings] = field(default_factory=dict)
     function_sections: tuple[tuple[str, str], ...] = ()
+    former_bucket: bool = False
     bare: bool = False
     adopt: bool = False
     proof: bool = True
@@ -112,9 +114,10 @@ class Settings(ServiceSettings):
             caller=caller,
         )
         if len(settings.bucket) > 63:  # S3's limit; the strictest of all names
+            regional = settings.bucket_namespace != "global"
             raise ConfigError(
                 [f"the bucket's name {settings.bucket} has more than 63 characters"],
-                "shorten service or stage",
+                "shorten service or stage" + (", or set bucket_namespace = global" * regional),
             )
         return settings
 
@@ -139,9 +142,20 @@ class Settings(ServiceSettings):
 
     @property
     def bucket(self) -> str:
-        """The bucket's name; the end -an is that of the account's own namespace (S3-18)."""
-        end = "-an" if self.bucket_namespace == "account-regional" else ""
-        return f"{self.prefix}-{self.account}-{self.region}{end}"
+        """The bucket's name."""
+        return self.bucket_names[self.bucket_namespace]
+
+    @property
+    def other_bucket(self) -> str:
+        """The name that the bucket has with the other `bucket_namespace`."""
+        (name,) = set(self.bucket_names.values()) - {self.bucket}
+        return name
+
+    @property
+    def bucket_names(self) -> dict[str, str]:
+        """The bucket's name by namespace; the end -an is that of an account's own (S3-18)."""
+        name = f"{self.prefix}-{self.account}-{self.region}"
+        return {"global": name, "account-regional": f"{name}-an"}
 
     @property
     def repository(self) -> str:
@@ -192,6 +206,12 @@ class Settings(ServiceSettings):
     @property
     def bucket_arn(self) -> str:
         return f"arn:{self.partition}:s3:::{self.bucket}"
+
+    @property
+    def bucket_arns(self) -> tuple[str, ...]:
+        """The ARNs of the bucket, and of the one that former releases read (`former_bucket`)."""
+        other = f"arn:{self.partition}:s3:::{self.other_bucket}"
+        return (self.bucket_arn, other) if self.former_bucket else (self.bucket_arn,)
 
 
 @dataclass(frozen=True)

@@ -77,47 +77,33 @@ class BucketFields(TypedDict):
 _SETTINGS = settings(BucketFields)
 
 
-class Bucket(Resource):
-    """A private bucket. Its name holds account and region, so only this account can own it here
-    (S3-3).
+class OwnedBucket(Owned):
+    """A bucket of ours, known by its name, which holds account and region (S3-3).
+
+    Args:
+        alien: whether a name that somebody else has is as good as absent.
     """
 
-    exists = ("BucketAlreadyOwnedByYou",)
     holds_data = True
-    reads = (
-        "s3:GetBucketTagging",
-        "s3:GetEncryptionConfiguration",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:GetBucketOwnershipControls",
-        "s3:GetBucketPolicy",
-        "s3:ListBucket",
-    )
-    finds = ("s3:GetBucketTagging", "s3:ListBucket")
-    writes = (
-        "s3:CreateBucket",
-        "s3:PutBucketTagging",
-        "s3:PutEncryptionConfiguration",
-        "s3:PutBucketPublicAccessBlock",
-        "s3:PutBucketOwnershipControls",
-        "s3:PutBucketPolicy",
-    )
+    reads: ClassVar[Collection[str]] = ("s3:GetBucketTagging", "s3:ListBucket")
     deletes = (*_EMPTYING, "s3:DeleteBucket")
 
     def __init__(
-        self, key: str, *, name: str, account: str, ours: Ownership, fields: BucketFields
+        self, key: str, *, name: str, account: str, ours: Ownership, alien: bool = False
     ) -> None:
-        super().__init__(key, fields)
+        super().__init__(key)
         self.name = name
         self.ours = ours
+        self.alien = alien
         self._owner = {"Bucket": name, "ExpectedBucketOwner": account}
 
-    def read(self, aws: Aws) -> State | None:
-        return self._unless_absent(
-            lambda: {"tags": self._read_tags(aws), **self._read_settings(aws)}
-        )
-
     def find(self, aws: Aws) -> State | None:
-        return self._unless_absent(lambda: {"tags": self._read_tags(aws)})
+        try:
+            return self._unless_absent(lambda: {"tags": self._read_tags(aws)})
+        except ForeignResource:
+            if self.alien:
+                return None
+            raise
 
     @staticmethod
     def _unless_absent(read: Callable[[], Fields]) -> State | None:
@@ -127,14 +113,6 @@ class Bucket(Resource):
             if error.code in _ABSENT:  # not everywhere yet, or not any more
                 return None
             raise
-
-    def _read_settings(self, aws: Aws) -> Fields:
-        def get(setting: Setting) -> Any:
-            answer = aws.find(setting.missing, "s3", setting.get, **self._owner)
-            return setting.read(answer or {})
-
-        values = aws.together(*(partial(get, setting) for setting in _SETTINGS.values()))
-        return dict(zip(_SETTINGS, values, strict=True))
 
     def _read_tags(self, aws: Aws) -> Tags:
         """Return the ownership tags. An empty bucket without tags is one of an interrupted `up`."""
@@ -148,45 +126,6 @@ class Bucket(Resource):
         if tags or any(True for _ in aws.pages("s3", "list_objects_v2", "Contents", **self._owner)):
             self.ours.check(f"S3 bucket {self.name}", tags)
         return self.ours.among(tags)
-
-    def create(self, aws: Aws, desired: Fields) -> Fields:
-        parameters: dict[str, Any] = {
-            "Bucket": self.name,
-            "ObjectOwnership": desired["object_ownership"],
-        }
-        # S3-1: in us-east-1 the constraint must be absent, elsewhere present
-        if aws.region != "us-east-1":
-            parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
-        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=not_ready)
-        # Tags come first: they mark the bucket as ours if the run ends here.
-        self._put_tags(aws, desired["tags"])
-        for name in _SETTINGS:
-            self._put(aws, name, desired[name])
-        return {}
-
-    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
-        if changed(change, "tags"):
-            # GEN-12: PutBucketTagging replaces the whole set, and other people's tags stay
-            answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
-            tags = tags_from(answer["TagSet"]) if answer else {}
-            ours = self.ours.among(tags)
-            others = {key: value for key, value in tags.items() if key not in ours}
-            self._put_tags(aws, {**others, **desired["tags"]})
-        for name in _SETTINGS:
-            if changed(change, name):
-                self._put(aws, name, desired[name])
-        return {}
-
-    def _put_tags(self, aws: Aws, tags: Tags) -> None:
-        tagging = {"TagSet": tag_list(tags)}
-        aws.retry(
-            lambda: aws.call("s3", "put_bucket_tagging", **self._owner, Tagging=tagging),
-            when=not_ready,
-        )
-
-    def _put(self, aws: Aws, name: str, value: Any) -> None:
-        operation, parameters = _SETTINGS[name].call(value)
-        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=not_ready)
 
     def delete(self, aws: Aws) -> None:
         try:
@@ -226,6 +165,107 @@ class Bucket(Resource):
             *page.get("CommonPrefixes", ()),
         ]
         return sorted({entry.get("Key") or entry["Prefix"] for entry in entries} - {"models/"})
+
+
+class Bucket(OwnedBucket, Resource):
+    """A private bucket.
+
+    Args:
+        regional: its name is of the account's own namespace (S3-18).
+        remark: stands beside its change in a plan.
+    """
+
+    exists = ("BucketAlreadyOwnedByYou",)
+    reads = (
+        "s3:GetBucketTagging",
+        "s3:GetEncryptionConfiguration",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPolicy",
+        "s3:ListBucket",
+    )
+    finds = OwnedBucket.reads
+    writes = (
+        "s3:CreateBucket",
+        "s3:PutBucketTagging",
+        "s3:PutEncryptionConfiguration",
+        "s3:PutBucketPublicAccessBlock",
+        "s3:PutBucketOwnershipControls",
+        "s3:PutBucketPolicy",
+    )
+
+    def __init__(
+        self,
+        key: str,
+        *,
+        name: str,
+        account: str,
+        ours: Ownership,
+        fields: BucketFields,
+        regional: bool = False,
+        remark: str = "",
+    ) -> None:
+        Resource.__init__(self, key, fields)
+        self.name = name
+        self.ours = ours
+        self.alien = False
+        self.regional = regional
+        self.remark = remark
+        self._owner = {"Bucket": name, "ExpectedBucketOwner": account}
+
+    def read(self, aws: Aws) -> State | None:
+        return self._unless_absent(
+            lambda: {"tags": self._read_tags(aws), **self._read_settings(aws)}
+        )
+
+    def _read_settings(self, aws: Aws) -> Fields:
+        def get(setting: Setting) -> Any:
+            answer = aws.find(setting.missing, "s3", setting.get, **self._owner)
+            return setting.read(answer or {})
+
+        values = aws.together(*(partial(get, setting) for setting in _SETTINGS.values()))
+        return dict(zip(_SETTINGS, values, strict=True))
+
+    def create(self, aws: Aws, desired: Fields) -> Fields:
+        parameters: dict[str, Any] = {
+            "Bucket": self.name,
+            "ObjectOwnership": desired["object_ownership"],
+        }
+        # S3-1: in us-east-1 the constraint must be absent, elsewhere present
+        if aws.region != "us-east-1":
+            parameters["CreateBucketConfiguration"] = {"LocationConstraint": aws.region}
+        if self.regional:
+            parameters["BucketNamespace"] = "account-regional"
+        aws.retry(lambda: aws.call("s3", "create_bucket", **parameters), when=not_ready)
+        # Tags come first: they mark the bucket as ours if the run ends here.
+        self._put_tags(aws, desired["tags"])
+        for name in _SETTINGS:
+            self._put(aws, name, desired[name])
+        return {}
+
+    def update(self, aws: Aws, desired: Fields, actual: State, change: Change) -> Fields:
+        if changed(change, "tags"):
+            # GEN-12: PutBucketTagging replaces the whole set, and other people's tags stay
+            answer = aws.find(("NoSuchTagSet",), "s3", "get_bucket_tagging", **self._owner)
+            tags = tags_from(answer["TagSet"]) if answer else {}
+            ours = self.ours.among(tags)
+            others = {key: value for key, value in tags.items() if key not in ours}
+            self._put_tags(aws, {**others, **desired["tags"]})
+        for name in _SETTINGS:
+            if changed(change, name):
+                self._put(aws, name, desired[name])
+        return {}
+
+    def _put_tags(self, aws: Aws, tags: Tags) -> None:
+        tagging = {"TagSet": tag_list(tags)}
+        aws.retry(
+            lambda: aws.call("s3", "put_bucket_tagging", **self._owner, Tagging=tagging),
+            when=not_ready,
+        )
+
+    def _put(self, aws: Aws, name: str, value: Any) -> None:
+        operation, parameters = _SETTINGS[name].call(value)
+        aws.retry(lambda: aws.call("s3", operation, **self._owner, **parameters), when=not_ready)
 
 
 def _not_ours(bucket: str) -> ForeignResource:

@@ -91,6 +91,23 @@ class Account:
             provisioned=[held for held in self.provisioned if held.version not in live],
         )
 
+    def reads_other_bucket(self, settings: Settings) -> bool:
+        """Tell whether functions read the bucket of the other namespace, or did once.
+
+        Their role goes on naming it then, for former releases: it is the trace that stays.
+        """
+        arn = f"{settings.partition}:s3:::{settings.other_bucket}/"
+        role = self.actual.get("role/functions")
+        policies = role.fields.get("policies", {}) if role else {}
+        named = policies.get("models", {}).get("Statement", [])
+        return any(
+            arn in one for statement in named for one in statement.get("Resource", ())
+        ) or any(
+            (state.fields.get("environment") or {}).get("BUCKET") == settings.other_bucket
+            for key, state in self.actual.items()
+            if state is not None and key.startswith("function/")
+        )
+
     def kept(self, settings: Settings, releases: int) -> dict[str, int]:
         """Return the other functions that the newest releases need, each with such a release."""
         needed = needing(settings, window(self.releases, releases))
@@ -146,6 +163,7 @@ def _planned(
     settings: Settings, release: Release, account: Account, trial: Trial | None, releases: int
 ) -> Planned:
     kept = account.kept(settings, releases)
+    settings = replace(settings, former_bucket=account.reads_other_bucket(settings))
     resources = declare(settings, release, kept, trial)
     extra = obsolete(settings, resources, account, kept)
     plan = plan_changes(resources, account.actual, extra)

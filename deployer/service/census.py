@@ -24,7 +24,7 @@ def tagged_elsewhere(aws: Aws, settings: Settings, functions: Collection[str]) -
         "resourcegroupstaggingapi", "get_resources", "ResourceTagMappingList", TagFilters=filters
     )
     ours = {
-        settings.bucket_arn,
+        *(f"arn:{settings.partition}:s3:::{name}" for name in settings.bucket_names.values()),
         settings.arn("ecr", f"repository/{settings.repository}"),
         settings.workflow_arn,
         *(settings.function_arn(name) for name in functions),

@@ -65,6 +65,11 @@ class FunctionVersion:
         """The digest of its image (Img-12)."""
         return f"sha256:{self.configuration['CodeSha256']}"
 
+    @property
+    def bucket(self) -> str:
+        """The bucket from which it loads them."""
+        return self.environment.get("BUCKET", "")
+
     @cached_property
     def files(self) -> frozenset[str]:
         """The keys of the files in the bucket that it loads."""
@@ -91,7 +96,8 @@ class Contents:
 
     Args:
         versions: of functions, by ARN.
-        files: the keys of all files of models.
+        files: the keys of all files of models; of another bucket than the settings', with its name
+            before them.
         images: the digests of all images that can be pulled.
     """
 
@@ -113,8 +119,10 @@ class Contents:
                     continue
                 if version.image not in self.images:
                     yield f"the image of {name} {number} is gone: {version.image}"
-                for key in sorted(version.files - self.files):
-                    yield f"the file {key} of {name} {number} is gone from {settings.bucket}"
+                bucket = version.bucket or settings.bucket
+                for key in sorted(version.files):
+                    if (key if bucket == settings.bucket else f"{bucket}/{key}") not in self.files:
+                        yield f"the file {key} of {name} {number} is gone from {bucket}"
 
 
 def read_contents(aws: Aws, settings: Settings, names: Collection[str]) -> Contents:
@@ -128,9 +136,14 @@ def read_contents(aws: Aws, settings: Settings, names: Collection[str]) -> Conte
         lambda: stored_images(aws, settings.repository),
         *(partial(model_files(settings, name).files, aws) for name in names),
     )
+    found = {key for keys in files for key in keys}
+    other = settings.other_bucket
+    if any(version.bucket == other for listed in versions.values() for version in listed):
+        elsewhere = (partial(model_files(settings, name, other).files, aws) for name in names)
+        found |= {f"{other}/{key}" for keys in aws.together(*elsewhere) for key in keys}
     return Contents(
         {version.arn: version for listed in versions.values() for version in listed},
-        frozenset(key for keys in files for key in keys),
+        frozenset(found),
         frozenset(image.digest for image in images if image.usable),
     )
 
@@ -142,6 +155,8 @@ def owned_function(settings: Settings, name: str) -> OwnedFunction:
     )
 
 
-def model_files(settings: Settings, name: str) -> ModelFiles:
-    """Return the files of a model, by its name."""
-    return ModelFiles(f"model/{name}", name=name, bucket=settings.bucket, account=settings.account)
+def model_files(settings: Settings, name: str, bucket: str = "") -> ModelFiles:
+    """Return the files of a model, by its name; by default in the settings' bucket."""
+    return ModelFiles(
+        f"model/{name}", name=name, bucket=bucket or settings.bucket, account=settings.account
+    )

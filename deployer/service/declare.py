@@ -27,7 +27,7 @@ from deployer.resources.iam import Role, RoleFields
 from deployer.resources.lambda_ import Function, FunctionFields
 from deployer.resources.logs import LogGroup, LogGroupFields
 from deployer.resources.provisioned import ProvisionedConcurrency, ProvisionedFields
-from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFields
+from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFields, OwnedBucket
 from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateMachineFields
 from deployer.service import callers, rest_contract
 from deployer.service.alarms import alarm_resources
@@ -99,9 +99,14 @@ def bucket(settings: Settings) -> Resource:
         "Resource": everything,
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
+    remark = (
+        f"the models of former releases stay in the bucket {settings.other_bucket}, which they read"
+    )
     return Bucket(
         "bucket",
         name=settings.bucket,
+        regional=settings.bucket_namespace == "account-regional",
+        remark=remark if settings.former_bucket else "",
         account=settings.account,
         ours=ownership(settings),
         fields=BucketFields(
@@ -116,6 +121,20 @@ def bucket(settings: Settings) -> Resource:
             object_ownership="BucketOwnerEnforced",
             policy=policy(tls_only),
         ),
+    )
+
+
+def former_bucket(settings: Settings) -> Owned:
+    """Return the bucket that was declared before `bucket_namespace` was changed.
+
+    In the shared namespace its name may be anybody's.
+    """
+    return OwnedBucket(
+        "bucket/former",
+        name=settings.other_bucket,
+        account=settings.account,
+        ours=ownership(settings),
+        alien=True,
     )
 
 

@@ -31,6 +31,8 @@ def with_origins(plan: Plan, settings: Settings, actual: Mapping[str, State | No
     released = workflow.released["definition"]
     versions = function_versions(released)
     parts = {*_ALWAYS, *_parts(settings, released)}
+    if settings.former_bucket:
+        parts.discard("bucket")  # the former releases have another one
     return Plan(
         tuple(_marked(change, actual.get(change.key), versions, parts) for change in plan.changes)
     )

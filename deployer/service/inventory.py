@@ -17,7 +17,16 @@ from deployer.resources.s3 import ModelFiles, model_names
 from deployer.resources.stepfunctions import OwnedStateMachine
 from deployer.service.alarms import owned_alarm_resources
 from deployer.service.callers import former_usage_plan
-from deployer.service.declare import api, bucket, logs, other_api, ownership, repository, roles
+from deployer.service.declare import (
+    api,
+    bucket,
+    former_bucket,
+    logs,
+    other_api,
+    ownership,
+    repository,
+    roles,
+)
 from deployer.service.provisioning import find_provisioned
 
 
@@ -137,6 +146,7 @@ def everything(settings: Settings, names: Sequence[str]) -> list[Owned]:
         ),
         api(settings),
         other_api(settings),
+        former_bucket(settings),
         former_usage_plan(settings),
     ]
 

@@ -70,7 +70,7 @@ def functions_policies(settings: Settings, names: Iterable[str]) -> dict[str, An
     policies = {
         # PERM-1: not CreateLogGroup, or a deleted group would come back without retention (Logs-9)
         "logs": allow(["logs:CreateLogStream", "logs:PutLogEvents"], streams),
-        "models": allow(["s3:GetObject"], [f"{settings.bucket_arn}/models/*"]),
+        "models": allow(["s3:GetObject"], [f"{arn}/models/*" for arn in settings.bucket_arns]),
     }
     if settings.tracing:
         policies["tracing"] = allow(["xray:PutTraceSegments", "xray:PutTelemetryRecords"], ["*"])

@@ -7,7 +7,7 @@ its service; one of a service without a line is granted on `*`, and a test names
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deployer.project.settings import Settings
@@ -50,7 +50,7 @@ def scope(
     if action in _OF_OBJECTS:
         # Whoever may set a bucket's policy may reach all of its objects, so this says it.
         folder = "*" if "s3:PutBucketPolicy" in beside else "models/*"
-        return Scope("Models", (f"{settings.bucket_arn}/{folder}",))
+        return Scope("Models", tuple(f"{arn}/{folder}" for arn in _bucket_arns(settings)))
     service, _, name = action.partition(":")
     if service == "apigateway":
         return _api_scope(settings, name, verbs)
@@ -68,7 +68,13 @@ def passing(settings: Settings, service: str) -> Scope:
 
 
 def _bucket(settings: Settings) -> Scope:
-    return Scope("Bucket", (settings.bucket_arn,))
+    return Scope("Bucket", _bucket_arns(settings))
+
+
+def _bucket_arns(settings: Settings) -> tuple[str, ...]:
+    """Return the bucket's ARN, and that of the bucket from before `bucket_namespace` was set."""
+    regional = settings.bucket_namespace == "account-regional"
+    return replace(settings, former_bucket=regional).bucket_arns
 
 
 def _repository(settings: Settings) -> Scope:
