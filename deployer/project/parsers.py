@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 # Tags (GEN-16): what the strictest of the services takes. A tag's own `=` would end its key here.
 _TAG_KEY, _TAG_VALUE = r"[A-Za-z0-9+\-._:/]{1,128}", r"[A-Za-z0-9+\-._:/= ]{0,256}"
 MOST_TAGS = 46  # AWS takes 50 on a resource; four are this tool's
-# Variables of a function (Lambda-37): the pattern is that of Lambda's model.
+# Variables of a function (Lambda-38): the pattern is that of Lambda's model.
 _VARIABLE = r"[A-Za-z][A-Za-z0-9_]+"
 _LAMBDAS_OWN = ("AWS_", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR")
 # lambda_src/predict.py reads these; project.models sets them.
@@ -174,7 +174,7 @@ def variables(text: str) -> dict[str, str]:
         if not re.fullmatch(_VARIABLE, name):
             raise WrongPart(
                 f"{name!r}: a name must be two or more letters, digits and _, beginning with a "
-                "letter (Lambda-37)"
+                "letter (Lambda-38)"
             )
     return found
 

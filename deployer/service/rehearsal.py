@@ -23,7 +23,7 @@ _INLINE_POLICIES_LIMIT = (
     10_240  # characters of all inline policies of a role without white space, Iam-11
 )
 _TRUST_LIMIT = 2_048  # Iam-11
-_VARIABLES_LIMIT = 4 * 1024  # bytes of all names and values, Lambda-37
+_VARIABLES_LIMIT = 4 * 1024  # bytes of all names and values, Lambda-38
 _ACCESS_LOG_LIMIT = 3 * 1024  # bytes, Api-29
 # What answers hold besides what was sent, as far as a creation looks at it.
 _ANSWER = {
@@ -96,7 +96,7 @@ def _beyond(fields: Any) -> Iterator[str]:
     if size > _VARIABLES_LIMIT:
         yield (
             f"its environment variables have {size} bytes together, those of the handler included; "
-            f"Lambda's limit is {_VARIABLES_LIMIT} (Lambda-37)"
+            f"Lambda's limit is {_VARIABLES_LIMIT} (Lambda-38)"
         )
     log = (fields.get("stage") or {}).get("access_log")
     if log and (

@@ -5,6 +5,13 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 MUTATIONS = [
+    Mutation(
+        "Api-35",
+        "resources/apigateway/http_api.py",
+        'if name == "tags" or actual.fields["stage"]:',
+        'if name == "tags":',
+        "tag_by_tag",
+    ),
     Mutation("Api-1", "resources/apigateway/apis.py", "if len(apis) > 1:", "if False:"),
     Mutation("Api-2", "resources/apigateway/integration.py", '.removeprefix("integrations/")', ""),
     Mutation(
@@ -15,9 +22,9 @@ MUTATIONS = [
     ),
     Mutation(
         "Api-4",
-        "resources/apigateway/http_api.py",
-        "apigateway:{aws.region}::/apis/",
-        "apigateway:{aws.region}:{aws.identity.account}:/apis/",
+        "resources/apigateway/calls.py",
+        "apigateway:{aws.region}::{path}",
+        "apigateway:{aws.region}:{aws.identity.account}:{path}",
     ),
     Mutation(
         "Api-5",
@@ -62,8 +69,8 @@ MUTATIONS = [
         "Api-14",
         "resources/apigateway/http_api.py",
         '        put_route(aws, api_id, None, integration_id, authorizer_id, desired["route"])\n'
-        '        put_stage(aws, api_id, None, desired["stage"], desired["tags"])\n',
-        '        put_stage(aws, api_id, None, desired["stage"], desired["tags"])\n'
+        '        put_stage(aws, api_id, None, desired["stage"], desired["stage_tags"])\n',
+        '        put_stage(aws, api_id, None, desired["stage"], desired["stage_tags"])\n'
         '        put_route(aws, api_id, None, integration_id, authorizer_id, desired["route"])\n',
     ),
     Mutation(
@@ -119,7 +126,7 @@ MUTATIONS = [
     Mutation("Api-30", "aws/pace.py", '"apigatewayv2": (10, 40)', '"apigatewayv2": (1000, 4000)'),
     Mutation(
         "Api-31",
-        "project/settings.py",
+        "project/declared.py",
         'integer(1, 10000), "requests',
         'integer(1, 99999), "requests',
     ),

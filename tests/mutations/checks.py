@@ -14,8 +14,8 @@ MUTATIONS = [
     Mutation(
         "PERM-2",
         "service/permissions.py",
-        'f"{settings.bucket_arn}/models/*"',
-        'f"{settings.bucket_arn}/*"',
+        'f"{arn}/models/*" for arn',
+        'f"{arn}/*" for arn',
     ),
     Mutation(
         "PERM-3",

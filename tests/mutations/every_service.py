@@ -40,6 +40,13 @@ MUTATIONS = [
         "GEN-11", "engine/compare.py", '("key", "value") if lower', '("Key", "Value") if lower'
     ),
     Mutation("GEN-12", "resources/s3.py", '{**others, **desired["tags"]}', 'desired["tags"]'),
+    Mutation("GEN-16", "project/parsers.py", "if not re.fullmatch(_TAG_KEY, key):", "if False:"),
+    Mutation(
+        "GEN-17",
+        "resources/base.py",
+        "ours = {*self.tags, *self.own, *listed",
+        "ours = {*self.tags, *self.own",
+    ),
     Mutation(
         "GEN-13",
         "service/declare.py",

@@ -6,6 +6,12 @@ from tests.mutations.mutation import Mutation
 
 MUTATIONS = [
     Mutation(
+        "Lambda-38",
+        "service/rehearsal.py",
+        "if size > _VARIABLES_LIMIT:",
+        "if size > 2 * _VARIABLES_LIMIT:",
+    ),
+    Mutation(
         "Lambda-1",
         "resources/lambda_.py",
         'configuration.get("State") == "Pending"\n        or',
@@ -124,7 +130,7 @@ MUTATIONS = [
     ),
     Mutation(
         "Lambda-28",
-        "project/settings.py",
+        "project/declared.py",
         'integer(128, 10240), "memory',
         'integer(128, 99999), "memory',
         "bad_value",

@@ -12,8 +12,8 @@ MUTATIONS = [
     Mutation(
         "S3-3",
         "project/settings.py",
-        'return f"{self.prefix}-{self.account}-{self.region}"',
-        'return f"{self.prefix}-{self.region}"',
+        'name = f"{self.prefix}-{self.account}-{self.region}"',
+        'name = f"{self.prefix}-{self.region}"',
     ),
     Mutation(
         "S3-4",
@@ -38,8 +38,8 @@ MUTATIONS = [
     Mutation(
         "S3-13",
         "project/settings.py",
-        'return f"{self.prefix}-{self.account}-{self.region}"',
-        'return f"{self.prefix}-{self.account}"',
+        'name = f"{self.prefix}-{self.account}-{self.region}"',
+        'name = f"{self.prefix}-{self.account}"',
     ),
     Mutation(
         "S3-14",
@@ -50,5 +50,6 @@ MUTATIONS = [
     ),
     Mutation("S3-15", "resources/s3.py", "if tags or any(", "if True or any("),
     Mutation("S3-16", "lambda_src/storage.py", "if status in (403, 404):", "if status in (404,):"),
+    Mutation("S3-18", "resources/s3.py", "if self.regional:", "if False:"),
     Mutation("S3-17", "resources/s3.py", 'file["Metadata"].get("sha256")', 'self.fields["sha256"]'),
 ]

@@ -158,7 +158,7 @@ def test_a_functions_variables_and_level_are_in_its_environment_beside_the_handl
 
 
 def test_variables_beyond_lambdas_limit_are_a_finding_with_both_sizes(settings: Settings) -> None:
-    """Lambda-37: names and values of all variables, in bytes."""
+    """Lambda-38: names and values of all variables, in bytes."""
     release = load_release(settings)
     own = release.functions[0].model.environment(settings.bucket)
     used = sum(len(name + value) for name, value in own.items())
@@ -172,7 +172,7 @@ def test_variables_beyond_lambdas_limit_are_a_finding_with_both_sizes(settings: 
             findings
             == [
                 f"function/{release.names[0]}: its environment variables have 4097 bytes together, "
-                "those of the handler included; Lambda's limit is 4096 (Lambda-37)"
+                "those of the handler included; Lambda's limit is 4096 (Lambda-38)"
             ][:excess]
         )
 

@@ -63,7 +63,7 @@ class HttpApiFields(TypedDict):
     authorizer: AuthorizerFields | None
     route: RouteFields
     stage: StageFields
-    stage_tags: Tags  # costs are counted by the stage's own tags (Api-32)
+    stage_tags: Tags  # costs are counted by the stage's own tags (Api-35)
     stale_routes: list[str]  # keys of other routes that start the workflow; declared as none
     orphan_integrations: list[str]  # ids of integrations that no route targets; declared as none
     orphan_authorizers: list[str]  # ids of authorizers that no route uses; declared as none

@@ -48,7 +48,7 @@ class RestApiFields(TypedDict):
     methods: Mapping[str, MethodFields]  # by method and path, such as "POST /"
     gateway_responses: Mapping[str, GatewayResponseFields]  # by type, such as THROTTLED
     stage: RestStageFields
-    stage_tags: Tags  # costs are counted by the stage's own tags (Api-32)
+    stage_tags: Tags  # costs are counted by the stage's own tags (Api-35)
     deployed: bool  # whether the stage serves this definition; declared as true
     stale_deployments: list[str]  # ids of deployments that no stage serves; declared as none
 
