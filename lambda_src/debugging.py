@@ -9,6 +9,8 @@ import json
 import platform
 import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 TYPE_CHECKING = False  # see contract.py
 if TYPE_CHECKING:
@@ -62,5 +64,8 @@ def request(answer: dict[str, Any], context: object) -> dict[str, Any]:
 
 def peak_mb() -> int:
     """Return the most memory that this process has used so far."""
-    unit = 1024 if sys.platform != "darwin" else 1024 * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit
+    with suppress(OSError):  # such as on macOS
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):  # ru_maxrss would count the parent's, too
+                return int(line.split()[1]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 * 1024)

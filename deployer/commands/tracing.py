@@ -72,7 +72,10 @@ def find_trace(
     reader = logs.Reader(now.aws, tell)
     start = sources.now - span
     place = (now.aws, now.settings, reader, sources, request, start, api_logs)
-    trace = traces.read_trace(*place) if models is None else traces.await_trace(*place, models)
+    if models is None or traces.leaves_no_line(now.settings, models, api_logs):
+        trace = traces.read_trace(*place)
+    else:
+        trace = traces.await_trace(*place, models)
     if trace is None:
         raise request_logs.not_found(now.aws, now.settings, request, start)
     return trace

@@ -26,6 +26,11 @@ AUTHS = {
 }
 
 
+def logs_answers(level: str) -> bool:
+    """Tell whether a function logs a line about a request that it answered."""
+    return LOG_LEVELS.index(level) <= LOG_LEVELS.index("info")
+
+
 @dataclass(frozen=True)
 class Setting:
     """The declaration of one setting.

@@ -11,7 +11,7 @@ from deployer.files import Unreadable, read_text
 
 CONFIG = "setup.cfg"
 CODE = "lambda_src"
-_SECTION = re.compile(r"^\[deployer[:\]]", re.MULTILINE)
+_SECTION = re.compile(r"^\[deployer[.:\]]", re.MULTILINE)
 _ADVICE = (
     "go to the project's folder, or name it: --project FOLDER\n"
     "to begin a project: python -m deployer init"

@@ -10,6 +10,7 @@ from functools import partial
 
 from deployer.aws.access import Aws, tell_nobody
 from deployer.errors import DENIED, AwsError, LogsUnavailable
+from deployer.project.declared import logs_answers
 from deployer.project.settings import Settings
 from deployer.resources.base import Ownership
 from deployer.resources.logs import group_tags, listed
@@ -190,8 +191,17 @@ def not_found(aws: Aws, settings: Settings, request: str, start: datetime) -> Lo
         f"no line of service {settings.service}, stage {settings.stage}, names request {request} "
         f"since {start:%Y-%m-%d %H:%M} UTC",
         "lines arrive some seconds late; for an older request, add --since 7d; of a request that "
-        "the API refused, only its access log tells",
+        "the API refused, only its access log tells" + _of_levels(settings),
     )
+
+
+def _of_levels(settings: Settings) -> str:
+    """Return what the level of the functions' logs has to do with lines that are missing."""
+    some = (settings.defaults, *settings.per_function.values())
+    levels = sorted({one.log_level for one in some if not logs_answers(one.log_level)})
+    if not levels:
+        return ""
+    return f"; with log_level = {' or '.join(levels)}, a function logs nothing of what it answers"
 
 
 def _stage_of(aws: Aws, settings: Settings, request: str, start: datetime) -> str | None:

@@ -50,8 +50,10 @@ def scope(
     if action in _OF_OBJECTS:
         # Whoever may set a bucket's policy may reach all of its objects, so this says it.
         folder = "*" if "s3:PutBucketPolicy" in beside else "models/*"
-        return Scope("Models", tuple(f"{arn}/{folder}" for arn in _bucket_arns(settings)))
+        return Scope("Models", tuple(f"{arn}/{folder}" for arn in _bucket_arns(settings, verbs)))
     service, _, name = action.partition(":")
+    if service == "s3":
+        return Scope("Bucket", _bucket_arns(settings, verbs))
     if service == "apigateway":
         return _api_scope(settings, name, verbs)
     make = None if action in UNSCOPED else _SCOPES.get(action) or _SCOPES.get(service)
@@ -67,14 +69,13 @@ def passing(settings: Settings, service: str) -> Scope:
     return Scope(f"Pass{user.capitalize()}Role", (settings.role_arn(user),), condition)
 
 
-def _bucket(settings: Settings) -> Scope:
-    return Scope("Bucket", _bucket_arns(settings))
+def _bucket_arns(settings: Settings, verbs: Collection[str]) -> tuple[str, ...]:
+    """Return the bucket's ARN, and that of the bucket from before `bucket_namespace` was changed.
 
-
-def _bucket_arns(settings: Settings) -> tuple[str, ...]:
-    """Return the bucket's ARN, and that of the bucket from before `bucket_namespace` was set."""
-    regional = settings.bucket_namespace == "account-regional"
-    return replace(settings, former_bucket=regional).bucket_arns
+    `down` looks for both; the others read the former one for former releases.
+    """
+    both = settings.bucket_namespace == "account-regional" or "down" in verbs
+    return replace(settings, former_bucket=both).bucket_arns
 
 
 def _repository(settings: Settings) -> Scope:
@@ -180,7 +181,6 @@ _KEY_PATHS = {
     "DELETE": ("/apikeys/*", "/usageplans/*", "/tags/*"),
 }
 _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
-    "s3": _bucket,
     "ecr": _repository,
     "logs": _log_groups,
     "iam": _roles,
@@ -202,5 +202,11 @@ _SCOPES: Mapping[str, Callable[[Settings], Scope]] = {
 
 def is_known(action: str) -> bool:
     """Tell whether an action or its service has a line here."""
-    lines = {*_SCOPES, *UNSCOPED, *_GLOBAL, *(f"apigateway:{method}" for method in _API_PATHS)}
+    lines = {
+        "s3",
+        *_SCOPES,
+        *UNSCOPED,
+        *_GLOBAL,
+        *(f"apigateway:{method}" for method in _API_PATHS),
+    }
     return not lines.isdisjoint({action, action.partition(":")[0]})

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from deployer.aws.access import Aws
 from deployer.errors import AwsError
+from deployer.project.declared import logs_answers
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.rest_stage import account_may_log
 from deployer.service.cost import Item, Model, request_items
@@ -98,7 +99,13 @@ def await_trace(
 
 def silent(settings: Settings, names: Collection[str]) -> list[str]:
     """Return the functions that log no line about answered requests."""
-    return [name for name in names if settings.function(name).log_level in ("warning", "error")]
+    return [name for name in names if not logs_answers(settings.function(name).log_level)]
+
+
+def leaves_no_line(settings: Settings, models: Collection[str], api_logs: bool) -> bool:
+    """Tell whether nothing logs a request that these models answered."""
+    heard = {*models} - {*silent(settings, models)}
+    return not heard and not api_logs and settings.workflow_log == "errors"
 
 
 def cost_of(aws: Aws, settings: Settings, trace: Trace) -> tuple[Item, ...]:

@@ -8,8 +8,8 @@ MUTATIONS = [
     Mutation(
         "Api-35",
         "resources/apigateway/http_api.py",
-        'if name == "tags" or actual.fields["stage"]:',
-        'if name == "tags":',
+        '"stage_tags": f"{api}/stages/{STAGE}"}',
+        '}',
         "tag_by_tag",
     ),
     Mutation("Api-1", "resources/apigateway/apis.py", "if len(apis) > 1:", "if False:"),

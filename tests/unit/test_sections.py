@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deployer.errors import ConfigError
+from deployer.project.folder import refuse_foreign
 from deployer.project.settings import Settings, load_settings
 
 Load = Callable[..., Settings]
@@ -306,3 +307,9 @@ def test_values_of_variables_are_taken_as_they_stand(load: Load) -> None:
         "PAIRS": "a=b, c",
         "WORD": "ü",
     }
+
+
+@pytest.mark.parametrize("name", ["deployer", "deployer.prod", "deployer:forest"])
+def test_a_folder_with_one_of_the_sections_is_a_project(tmp_path: Path, name: str) -> None:
+    (tmp_path / "setup.cfg").write_text(f"[{name}]\n")
+    refuse_foreign(tmp_path)

@@ -166,7 +166,10 @@ class HttpApi(Api):
                 "authorizer": read_authorizer(authorizers.get(authorizer_id or "")),
                 "route": read_route(route, authorizers),
                 "stage": read_stage(stage),
-                "stage_tags": self.ours.among(tags_from((stage or {}).get("Tags"))),
+                # A stage is created with its tags.
+                "stage_tags": self.ours.among(tags_from(stage.get("Tags")))
+                if stage
+                else self.fields["stage_tags"],
                 "stale_routes": sorted(stale),
                 "orphan_integrations": sorted(integrations.keys() - set(map(target, kept))),
                 "orphan_authorizers": sorted(authorizers.keys() - {*used, authorizer_id}),
@@ -242,12 +245,11 @@ class HttpApi(Api):
 
     @staticmethod
     def _retag(aws: Aws, desired: Fields, actual: State) -> None:
-        """Tag the API and its stage; a stage that does not exist is created with its tags."""
+        """Tag the API and its stage."""
         api = gateway_arn(aws, f"/apis/{actual.outputs['api_id']}")
         parts = {"tags": api, "stage_tags": f"{api}/stages/{STAGE}"}
         for name, arn in parts.items():
-            if name == "tags" or actual.fields["stage"]:
-                retag_part(aws, arn, desired[name], actual.fields[name])
+            retag_part(aws, arn, desired[name], actual.fields[name])
 
     @staticmethod
     def _put_authorizer(aws: Aws, api_id: str, existing: str | None, desired: Fields) -> str | None:

@@ -162,7 +162,10 @@ class RestApi(Api):
                 "methods": read_methods(resources),
                 "gateway_responses": read_gateway_responses(responses),
                 "stage": read_stage(stage, self.fields["stage"], may_log),
-                "stage_tags": self.ours.among(tags_from((stage or {}).get("tags"))),
+                # A stage is created with its tags.
+                "stage_tags": self.ours.among(tags_from(stage.get("tags")))
+                if stage
+                else self.fields["stage_tags"],
                 "deployed": descriptions.get(live) == _version(self.fields),
                 "stale_deployments": stale,
             },
@@ -241,12 +244,11 @@ class RestApi(Api):
 
     @staticmethod
     def _retag(aws: Aws, desired: Fields, actual: State) -> None:
-        """Tag the API and its stage; a stage that does not exist is created with its tags."""
+        """Tag the API and its stage."""
         api = gateway_arn(aws, f"/restapis/{actual.outputs['api_id']}")
         parts = {"tags": api, "stage_tags": f"{api}/stages/{STAGE}"}
         for name, arn in parts.items():
-            if name == "tags" or actual.fields["stage"]:
-                retag_part(aws, arn, desired[name], actual.fields[name])
+            retag_part(aws, arn, desired[name], actual.fields[name])
 
 
 def _is_unauthorized(method: Mapping[str, Any]) -> bool:
