@@ -9,7 +9,7 @@ MUTATIONS = [
         "Api-35",
         "resources/apigateway/http_api.py",
         '"stage_tags": f"{api}/stages/{STAGE}"}',
-        '}',
+        "}",
         "tag_by_tag",
     ),
     Mutation("Api-1", "resources/apigateway/apis.py", "if len(apis) > 1:", "if False:"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,10 @@ NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 QUIET, ERROR = FunctionSettings(log_level="warning"), FunctionSettings(log_level="error")
 
 
-def settings(**changes: object) -> Settings:
-    made = Settings(Path(), **changes)  # type: ignore[arg-type]  # any of its fields
-    return made.located(account="1" * 12, partition="aws", region="us-east-1")
+def settings(**changes: Any) -> Settings:
+    return Settings(Path(), **changes).located(
+        account="1" * 12, partition="aws", region="us-east-1"
+    )
 
 
 def test_the_levels_that_log_answers() -> None:
