@@ -419,6 +419,13 @@ WRITES: dict[str, dict[str, Write]] = {
         ),
     },
     "HttpApi": {
+        "stage_tags": lambda aws, it, state, fields: aws.call(
+            "apigatewayv2",
+            "tag_resource",
+            ResourceArn="arn:aws:apigateway:us-east-1::/apis/"
+            f"{state.outputs['api_id']}/stages/$default",
+            Tags=fields["stage_tags"],
+        ),
         "description": lambda aws, it, state, fields: aws.call(
             "apigatewayv2",
             "update_api",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -97,3 +98,19 @@ def test_an_environment_that_has_ended_stays_ended(make: Callable[[], Environmen
     assert environment.state is State.ENDED
     with pytest.raises(AssertionError, match="ENDED to READY"):
         environment._enter(State.READY)
+
+
+def test_a_function_finds_its_variables_as_they_were_set(tmp_path: Path) -> None:
+    code = "import os\n\n\ndef main(event, context):\n    return os.environ[event]\n"
+    (tmp_path / "app.py").write_text(code)
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:name:1"
+    variables = {"MODE": 'a "b" = 100%', "EMPTY": "", "WORD": "ü"}
+    version = Version(arn, "name", "1", tmp_path, "app.main", variables, 20.0, 512)
+    environment = Environment(version, standard_library_client(), {}, lambda *line: None)
+    try:
+        assert environment.wait_until_ready() is None
+        for name, text in variables.items():
+            response = environment.invoke(json.dumps(name).encode())
+            assert response is not None and json.loads(response.payload) == text
+    finally:
+        environment.close()

@@ -22,6 +22,7 @@ from deployer.project.parsers import HANDLERS_OWN
 from deployer.project.settings import FunctionSettings, Settings, load_settings
 from deployer.resources.base import Resource
 from deployer.service import declare
+from deployer.service.examples import _call
 from deployer.service.inventory import everything
 from deployer.service.rehearsal import limits, rehearse
 from deployer.service.release import load_release
@@ -155,6 +156,9 @@ def test_a_functions_variables_and_level_are_in_its_environment_beside_the_handl
     other = field(whole, "function/linear_regression", "environment")
     assert other["MODE"] == "fast" and "LOG_LEVEL" not in other
     assert set(before) == set(HANDLERS_OWN) - {"LOG_INPUTS", "LOG_LEVEL"}
+    # The example that is asked on this machine finds them, too.
+    (forest,) = (served for served in release.functions if served.name == "random_forest")
+    assert _call(changed, forest).environment["MODE"] == "exact"
 
 
 def test_variables_beyond_lambdas_limit_are_a_finding_with_both_sizes(settings: Settings) -> None:
