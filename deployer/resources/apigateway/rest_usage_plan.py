@@ -68,8 +68,7 @@ class UsagePlanFields(TypedDict):
     Args:
         loose_keys: names of our keys that it lacks; declared as none.
         foreign_keys: keys of others that it has; declared as none.
-        key_tags: the tags of those of our keys that have not the declared ones, by name; declared as
-            none.
+        key_tags: by name, the tags of our keys that lack the declared ones; declared as none.
     """
 
     tags: Tags
