@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from typing import Any, ClassVar, TypedDict
+from typing import ClassVar, TypedDict
 
 from deployer.aws.access import Aws
 from deployer.engine.compare import tag_list, tags_from

@@ -47,7 +47,9 @@ def read_trace(
     trace = trace_of(name, lines.events, functions)
     quiet = silent(settings, names)
     absent = {
-        name: Absence(SILENT) if name in quiet and absence.reason in (UNNAMED, NOT_INVOKED) else absence
+        name: Absence(SILENT)
+        if name in quiet and absence.reason in (UNNAMED, NOT_INVOKED)
+        else absence
         for name, absence in lines.absent.items()
     }
     return replace(trace, api_logs=api_logs and has_api, absent=absent)
