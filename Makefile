@@ -8,6 +8,8 @@
 # make types   check types
 # make bench   run the benchmarks that need neither a Docker engine nor a network
 # make docs    regenerate the generated parts: the picture and table in README.md, other pages, golden files
+# make site    build the documentation as a site into site/; open site/index.html
+# make links   ask every address on another server that the documentation names; needs a network
 # make lock    upgrade the development environment and rewrite requirements-dev.lock
 # make dist    build wheel and source distribution into dist/
 # make release cut a release: make release VERSION=0.2.0 (CONTRIBUTING.md)
@@ -49,10 +51,19 @@ bench: .venv/test
 
 docs: .venv/test
 	$(BIN)/python docs/draw_workflow.py
+	$(BIN)/python docs/write_reference.py
 	$(BIN)/python -m pytest -q --regenerate $$(grep -rlE '"--regenerate"|golden\(' tests --include='test_*.py')
 
+# The variable silences an advertisement.
+site: export NO_MKDOCS_2_WARNING = 1
+site: .venv/test
+	$(BIN)/python -m mkdocs build --strict
+
+links: .venv/test
+	$(BIN)/python docs/check_links.py
+
 lock: .venv/bin/pip
-	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade --upgrade-strategy eager -c lambda_src/requirements.txt -e '.[local,test]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade --upgrade-strategy eager -c lambda_src/requirements.txt -e '.[local,test,docs]'
 	{ grep '^#' requirements-dev.lock; $(BIN)/python -m pip freeze --exclude-editable \
 	    $$(sed -n 's/^\([a-z-]*\)==.*/--exclude \1/p' lambda_src/requirements.txt); } >requirements-dev.lock.new
 	mv requirements-dev.lock.new requirements-dev.lock
@@ -77,7 +88,7 @@ release: .venv/test
 
 .venv/test: setup.cfg pyproject.toml lambda_src/requirements.txt requirements-dev.lock | .venv/bin/pip
 	@echo "installing what the tests need into .venv; the first time takes a minute or two"
-	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt $(LOCK) -e '.[local,test]'
+	$(BIN)/python -m pip install $(PIP_FLAGS) -c lambda_src/requirements.txt $(LOCK) -e '.[local,test,docs]'
 	@touch $@
 
-.PHONY: up test down format lint types bench docs lock dist release
+.PHONY: up test down format lint types bench docs site links lock dist release

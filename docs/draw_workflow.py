@@ -1,7 +1,7 @@
-"""Draw state_machine.json as a Mermaid diagram into README.md, between its two markers.
+"""Draw state_machine.json as docs/pictures/workflow.svg, as `graph --format svg` does.
 
-python docs/draw_workflow.py            writes README.md
-python docs/draw_workflow.py --check    exits with 1 if README.md shows another workflow
+python docs/draw_workflow.py            writes the picture
+python docs/draw_workflow.py --check    exits with 1 if the picture shows another workflow
 """
 
 from __future__ import annotations
@@ -11,22 +11,18 @@ import sys
 from pathlib import Path
 
 from deployer.project.drawing import drawing
-from deployer.report.mermaid import mermaid
+from deployer.report.svg import svg
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- workflow: drawn by docs/draw_workflow.py -->", "<!-- end of workflow -->"
+PICTURE = ROOT / "docs" / "pictures" / "workflow.svg"
 
 
 def main(arguments: list[str]) -> int:
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
     definition = json.loads((ROOT / "state_machine.json").read_text(encoding="utf-8"))
-    before, _, rest = text.partition(BEGIN)
-    chart = mermaid(drawing(definition))
-    drawn = f"{before}{BEGIN}\n```mermaid\n{chart}\n```\n{END}{rest.partition(END)[2]}"
+    drawn = f"{svg(drawing(definition), 'state_machine.json')}\n"
     if arguments == ["--check"]:
-        return 0 if drawn == text else 1
-    readme.write_text(drawn, encoding="utf-8")
+        return 0 if PICTURE.is_file() and drawn == PICTURE.read_text(encoding="utf-8") else 1
+    PICTURE.write_text(drawn, encoding="utf-8")
     return 0
 
 

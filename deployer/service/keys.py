@@ -135,7 +135,7 @@ def _plan(aws: Aws, settings: Settings) -> str:
     if plan_id is None:
         raise ConfigError(
             [f"{settings.prefix} has no usage plan, so no API asks for keys"],
-            "set api = rest and auth = key (README.md, Who may call), then: python -m deployer up",
+            "set api = rest and auth = key (docs/callers.md), then: python -m deployer up",
         )
     return plan_id
 

@@ -56,7 +56,10 @@ def release(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
-def test_a_release_is_a_commit_a_tag_and_two_archives(checkout: Path) -> None:
+def test_a_release_is_a_commit_a_tag_and_two_archives(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_REPOSITORY", "octo-org/deployer")
     (checkout / "dist").mkdir()
     (checkout / "dist" / "of_a_former_build.whl").touch()
     done = release(checkout, "cut", "0.2.0")
@@ -76,7 +79,13 @@ def test_a_release_is_a_commit_a_tag_and_two_archives(checkout: Path) -> None:
     with zipfile.ZipFile(checkout / "dist" / wheel) as archive:
         assert "deployer/template/examples/minimal/train.py" in archive.namelist()
         entries = archive.read(f"{stem}.dist-info/entry_points.txt").decode()
+        description = archive.read(f"{stem}.dist-info/METADATA").decode()
     assert "deployer = deployer.__main__:main" in entries
+    links = re.findall(r"\]\(([^)]*)\)", description)
+    assert "https://github.com/octo-org/deployer/blob/v0.2.0/docs/start.md" in links
+    assert all(link.startswith("https://") for link in links)  # PyPI has no other files
+    (picture, *_) = re.findall(r"!\[[^]]*\]\(([^)]*)\)", description)
+    assert picture.startswith("https://raw.githubusercontent.com/octo-org/deployer/v0.2.0/docs/")
     with tarfile.open(checkout / "dist" / source) as archive:
         assert f"{stem}/examples/common/.gitignore" in archive.getnames()
 

@@ -1,7 +1,7 @@
 """One table of requests against both kinds of API, over real HTTP.
 
 The workflow needs no functions: the request chooses how it ends. The HTTP API answers with its
-execution record, the REST API with the statuses and bodies that README.md promises.
+execution record, the REST API with the statuses and bodies that docs/api.md promises.
 """
 
 from __future__ import annotations

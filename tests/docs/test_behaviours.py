@@ -89,15 +89,15 @@ def test_every_id_that_code_and_tests_cite_is_in_the_list() -> None:
                 assert cited in known, f"{path.relative_to(ROOT)}: {cited}"
 
 
-def test_the_wait_that_the_readme_shows_is_one_that_a_run_prints() -> None:
+def test_the_wait_that_the_docs_show_is_one_that_a_run_prints() -> None:
     from rich.console import Console
 
     from deployer.engine.events import StepFinished, StepProgress, StepStarted
     from deployer.report.live import Reporter
     from tests.support.retries import ROWS
 
-    readme = (ROOT / "README.md").read_text()
-    (shown,) = re.findall(r"```text\n(function/random_forest: creating\n.*?)```", readme, re.DOTALL)
+    page = (ROOT / "docs" / "recovery.md").read_text()
+    (shown,) = re.findall(r"```text\n(function/random_forest: creating\n.*?)```", page, re.DOTALL)
     told = next(row.told for row in ROWS if row.id == "R-1")
     stream = io.StringIO()
     key = "function/random_forest"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from deployer.cli import VERBS
+from deployer.cli import VERBS, cli
 from deployer.hints import DISTRIBUTION
 from deployer.local import process
 from deployer.project.settings import FunctionSettings, Settings, settings_table
@@ -27,12 +29,17 @@ from tests.support.projects import ROOT
 # Its tests share a server, so one worker runs them all.
 pytestmark = pytest.mark.xdist_group("docs")
 
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+API, AWS, CI, OWN_MODELS, RECOVERY, REFERENCE, START = (
+    (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("api", "aws", "ci", "own_models", "recovery", "reference", "start")
+)
 BEGIN, END = "<!-- settings -->", "<!-- end of settings -->"
 SAMPLE = json.loads((ROOT / "samples" / "boston_housing.json").read_text())
 
 
-def blocks(language: str, text: str = README) -> list[str]:
+def blocks(language: str, text: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
@@ -47,16 +54,19 @@ def test_the_table_of_settings_is_that_of_the_code(request: pytest.FixtureReques
         for name, default, meaning in settings_table()
     ]
     table = "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
-    before, _, rest = README.partition(BEGIN)
+    page = DOCS / "settings.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     shown, _, after = rest.partition(END)
     if request.config.getoption("--regenerate"):
-        (ROOT / "README.md").write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+        page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
         return
-    assert shown.strip() == table, "README.md differs; pytest --regenerate"
+    assert shown.strip() == table, "docs/settings.md differs; pytest --regenerate"
 
 
 def test_the_first_minutes_are_those_of_a_new_project() -> None:
-    first = next(block for block in blocks("sh") if "deployer init" in block).splitlines()
+    block = next(block for block in blocks("sh", README) if "deployer init" in block)
+    assert block in blocks("sh", START)
+    first = block.splitlines()
     environment, install, init, *rest = first[:2], *first[2:]
     assert environment == ["python3 -m venv .venv", ". .venv/bin/activate"]
     assert install == f"python -m pip install '{DISTRIBUTION}[local]'"
@@ -84,9 +94,9 @@ def test_the_page_on_projects_shows_what_init_writes(tmp_path: Path) -> None:
     assert train in (tmp_path / "shop" / "setup.cfg").read_text().splitlines()
 
 
-def test_every_command_is_in_the_readme_and_no_other() -> None:
-    described = set(re.findall(r"^\| `python -m deployer (\w+)", README, re.MULTILINE))
-    assert described == set(VERBS)
+def test_every_command_is_in_the_table_and_no_other() -> None:
+    described = re.findall(r"^\| \[`(\w+)`\]\(#\1\) \|", REFERENCE, re.MULTILINE)
+    assert sorted(described) == sorted(VERBS)
 
 
 def test_the_makefile_runs_what_the_readme_says() -> None:
@@ -136,8 +146,8 @@ def test_the_default_memory_is_the_recommended_one() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    pages = (*(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md"))
-    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *pages):
+    pages = (*DOCS.glob("*.md"), *(ROOT / "examples").rglob("*.md"), *ROOT.glob("*.md"))
+    for path in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", path.read_text()):
             if not target.startswith("http"):
                 assert (path.parent / target).exists(), f"{path.name}: {target}"
@@ -150,10 +160,14 @@ def test_links_lead_somewhere() -> None:
         "CONTRIBUTING",
         "docs/architecture",
         "docs/clients",
+        "docs/cold_starts",
         "docs/images",
+        "docs/local",
+        "docs/own_models",
         "docs/performance",
         "docs/plan",
         "docs/projects",
+        "docs/security",
         "docs/workflows",
     ],
 )
@@ -196,10 +210,8 @@ def urls(deployed: Path) -> Iterator[dict[str, str]]:
 
 
 def example(language: str, kind: str, contains: str = "") -> str:
-    """Return the example in a language of the README's section about a kind of API."""
-    section = (
-        README.partition(f"\n### `api = {kind}`")[2].partition("\n## ")[0].partition("\n### ")[0]
-    )
+    """Return the example in a language of the page's section about a kind of API."""
+    section = API.partition(f"\n## `api = {kind}`")[2].partition("\n## ")[0]
     (block,) = (block for block in blocks(language, section) if contains in block)
     return block
 
@@ -250,13 +262,12 @@ def test_the_curl_example_predicts(urls: dict[str, str], kind: str) -> None:
 
 def test_the_section_of_each_kind_fits_on_a_screen() -> None:
     for kind in SAYS:
-        section = README.partition(f"\n### `api = {kind}`")[2]
-        section = section.partition("\n## ")[0].partition("\n### ")[0]
+        section = API.partition(f"\n## `api = {kind}`")[2].partition("\n## ")[0]
         assert len(section.splitlines()) <= 70, kind
 
 
 def test_the_statuses_of_the_rest_api_are_documented(urls: dict[str, str]) -> None:
-    shown = set(re.findall(r"^\| (\d{3}) \| ", README, re.MULTILINE))
+    shown = set(re.findall(r"^\| (\d{3}) \| ", API, re.MULTILINE))
     gateway = {status for status, _, _ in rest_contract.GATEWAY_RESPONSES.values() if status}
     # 401 is an authorizer's, which the REST API does not have.
     assert shown == ({*rest_contract.STATUSES, *gateway} - {"200", "401"})
@@ -264,7 +275,8 @@ def test_the_statuses_of_the_rest_api_are_documented(urls: dict[str, str]) -> No
 
 def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:
     """Equal but for digits and versions, which depend on the libraries that trained."""
-    shown = next(block for block in blocks("text") if block.startswith("model "))
+    (shown,) = blocks("text", README)
+    assert shown in blocks("text", START)
     printed = deployer(deployed, "invoke", "--sample", "--local").out
 
     def shape(text: str) -> list[str]:
@@ -276,8 +288,45 @@ def test_the_shown_output_is_what_invoke_prints(deployed: Path) -> None:
     assert shape(printed) == shape(shown)
 
 
+def test_the_shown_costs_are_what_plan_prints(deployed: Path) -> None:
+    """Equal but for the models' size, which depends on the libraries that trained."""
+    shown = next(block for block in blocks("text", AWS) if block.startswith("Cost "))
+    printed = deployer(deployed, "plan", "--local", "--cost").out.partition("\n\n")[2]
+    lines = [row for row in printed.splitlines() if not re.match(r"  (assumed|sources):", row)]
+
+    def known(rows: list[str]) -> list[str]:
+        return [re.sub(r"(?<=^idle: S3).*", "", row.rstrip()) for row in rows]
+
+    assert known(lines) == known(shown.splitlines())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [README, START, AWS, CI, OWN_MODELS],
+    ids=["README", "start", "aws", "ci", "own_models"],
+)
+def test_the_commands_of_the_first_pages_run(text: str, deployed: Path) -> None:
+    """The account is the local one; each command runs once, and what began is not ended here."""
+    lines = "".join(blocks("sh", text)).replace("$(", "\n").replace(")\n", "\n").splitlines()
+    commands = {
+        line.partition("-m deployer ")[2].partition(" > ")[0]
+        for line in lines
+        if "python -m deployer" in line
+    }
+    apart = [line for line in commands if re.match(r"init|add|remove|down|policy", line)]
+    assert len(commands) > len(apart)
+    for command in sorted(commands - set(apart)):
+        arguments = shlex.split(command)
+        deployer(deployed, *arguments, *([] if "--local" in arguments else ["--local"]))
+    for command in apart:
+        result = CliRunner().invoke(cli, [*shlex.split(command), "--help"])
+        assert result.exit_code == 0 and all(
+            option in result.output for option in re.findall(r"--[a-z]+", command)
+        ), command
+
+
 def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:
-    shown = next(block for block in blocks("text") if "deployer plan" in block)
+    shown = next(block for block in blocks("text", RECOVERY) if "deployer plan" in block)
     server = process.find(deployed)
     assert server is not None
     aws = connect(server)
@@ -294,12 +343,12 @@ def test_the_shown_drift_is_what_plan_prints(deployed: Path) -> None:
 
 def test_error_cases_are_documented_as_they_are(deployed: Path) -> None:
     for name in ("InvalidInput", "InvalidExecutionInput", "ValidationException", "NoModelAnswered"):
-        assert f"`{name}`" in README
+        assert f"`{name}`" in API
     definition = json.loads((ROOT / "state_machine.json").read_text())
     task = definition["States"]["Predict"]["Branches"][0]["States"]["linear_regression"]
     assert (
-        f"workflow {definition['TimeoutSeconds']} s" in README
-        and f"model {task['TimeoutSeconds']} s" in README
+        f"workflow {definition['TimeoutSeconds']} s" in API
+        and f"model {task['TimeoutSeconds']} s" in API
     )
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 import venv
@@ -150,6 +151,27 @@ def test_an_example_answers_as_its_readme_shows(
     check_answers(name, printed)
 
 
+def test_the_five_lines_for_your_own_model_are_enough(
+    tmp_path: Path, live_empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that somebody else trained is that of bring_your_own."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, section = readme.split("\n## Your own model\n")
+    init, enter, *lines = blocks_of(section, "sh")[0].splitlines()
+    assert init == "python -m deployer init taxi --example minimal" and enter == "cd taxi"
+    shutil.copytree(EXAMPLES / "bring_your_own", tmp_path / "trained")
+    monkeypatch.chdir(tmp_path / "trained")
+    runpy.run_path("train.py", run_name="__main__")
+    deployer(live_empty, "init", str(live_empty), *shlex.split(init)[5:])
+    printed = ""
+    for line in lines:
+        arguments = shlex.split(line.replace("../", f"{tmp_path}/trained/"))[3:]
+        printed += deployer(live_empty, *arguments, *(["--yes"] if "add" in arguments else [])).out
+    answer = ANSWER.findall(printed)[-1]
+    (shown,) = blocks(EXAMPLES / "bring_your_own" / "README.md", "text")
+    assert same(answer.replace("model ", "taxi  ", 2).replace("taxi ", "model", 1), shown)
+
+
 # XGBoost is not in this environment: another one gets it, which also has all that this one has.
 
 
@@ -224,9 +246,9 @@ def test_the_environment_is_prepared_as_the_readme_of_the_project_says() -> None
     assert all(f"`{line}`" in readme for line in made)
 
 
-def test_the_readme_of_the_project_begins_its_section_with_the_shortest_example() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, section = readme.split("\n## Your own models\n")
+def test_the_page_on_models_that_exist_begins_with_the_shortest_example() -> None:
+    text = (ROOT / "docs" / "own_models.md").read_text(encoding="utf-8")
+    _, section = text.split("\n## Add a model that exists\n")
     page = EXAMPLES / "bring_your_own" / "README.md"
     for language in ("sh", "text"):
         assert blocks_of(section, language)[0] == blocks(page, language)[0]

@@ -290,7 +290,7 @@ def test_a_retrained_model_is_one_object_one_function_one_workflow_and_no_image(
 
 
 def add_model(folder: Path) -> None:
-    """What the README says about a fourth model: one entry in train.py, one branch in
+    """What docs/own_models.md says about a fourth model: one entry in train.py, one branch in
     state_machine.json.
     """
     script = folder / "train.py"

@@ -42,12 +42,12 @@ def test_a_price_that_is_not_known_is_said(region: str, architecture: str) -> No
     assert f"the price for {architecture} in {region} is not known here" in shown
 
 
-def test_the_readme_shows_the_setting_and_the_line_of_the_plan(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (text,) = re.findall(r"^```ini\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+def test_the_docs_show_the_setting_and_the_line_of_the_plan(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "cold_starts.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```ini\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "setup.cfg").write_text(text)
     loaded = load_settings(tmp_path, {"region": "us-east-1"}, {})
-    assert f"        {cost(loaded, 'random_forest')}\n```" in readme
+    assert f"        {cost(loaded, 'random_forest')}\n```" in page
 
 
 def test_two_versions_must_fit_into_what_is_reserved() -> None:
