@@ -21,7 +21,7 @@ from tests.support.accounts import Calls, connect, reset
 from tests.support.command_line import deployer
 from tests.support.once import made_once
 from tests.support.projects import ROOT, make_project
-from tests.support.thinning import ALL
+from tests.support.thinning import ALL, left_out
 from tests.support.warm import Programs
 
 # Each core has a worker: other threads would only wait, spinning, for most of the suite's time.
@@ -40,13 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long, unless TESTS asks for it or the command names the very test."""
-    named = any("::" in argument for argument in config.args)
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    if ALL or named or not slow:
+    if ALL or any("::" in argument for argument in config.args):
         return
-    config.hook.pytest_deselected(items=slow)
-    left_out = set(slow)
-    items[:] = [item for item in items if item not in left_out]
+    marked = {item.nodeid: item.get_closest_marker("slow") for item in items}
+    out = left_out({test: mark.kwargs.get("every", 0) for test, mark in marked.items() if mark})
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in out])
+    items[:] = [item for item in items if item.nodeid not in out]
 
 
 @pytest.fixture(autouse=True, scope="session")

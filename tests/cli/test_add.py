@@ -326,6 +326,7 @@ def test_code_runs_only_with_consent(empty: Path, tmp_path: Path) -> None:
     assert "models" not in {path.name for path in empty.iterdir()}
 
 
+@pytest.mark.slow
 def test_names_are_needed_and_asked_for(empty: Path, tmp_path: Path) -> None:
     path = tmp_path / "plain.joblib"
     joblib.dump(LinearRegression().fit(NUMBERS.to_numpy(), NUMBERS["width"]), path)
@@ -567,6 +568,7 @@ def test_the_lines_that_a_models_packages_need_are_added(
     assert path.read_bytes() == before + f"\r\n{line}\r\n".encode()
 
 
+@pytest.mark.slow
 def test_lines_are_written_with_consent_alone(empty: Path, table: tuple[str, ...]) -> None:
     """The model is added without them."""
     before = requirements(empty).read_text()

@@ -59,6 +59,7 @@ BROKEN: dict[str, Mapping[str, str]] = {
 }
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize("kind", BROKEN)
 def test_local_commands_read_nothing_of_the_users_configuration(deployed: Path, kind: str) -> None:
     ran = deployer(deployed, "plan", "--local", "--exit-code", environment=BROKEN[kind])

@@ -25,6 +25,7 @@ def test_a_code_page_that_lacks_a_character_prints_something_else(
     assert "\\u65e5" in ran.err and "defect" not in ran.err
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize(
     "arguments", [("--help",), ("plan", "--local"), ("plan", "--local", "--json")]
 )
@@ -46,6 +47,7 @@ def test_a_stdout_that_takes_nothing_is_no_defect(
     assert target != "gone" or done.returncode in (0, 1)
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize("target", ["2>/dev/full", "2>&-", "<&-", "<&- >&- 2>&-"])
 def test_a_closed_or_full_stderr_or_stdin_changes_no_exit_code(project: Path, target: str) -> None:
     for arguments, code in (("plan --local", 0), ("plan --stage No", 1)):

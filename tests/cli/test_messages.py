@@ -93,6 +93,7 @@ def typed_again(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.slow
 def test_the_sample_fits_the_models_that_are_there(
     live: Path, retrain: Callable[[Path], None]
 ) -> None:

@@ -86,6 +86,7 @@ def test_the_plan_tells_that_data_or_script_are_newer_than_the_models(project: P
         )
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize(
     ("command", "expected"),
     [

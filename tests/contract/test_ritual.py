@@ -619,6 +619,7 @@ def test_every_kind_is_in_the_ritual(aws: Aws, project: Any) -> None:
     assert set(CHANGES) == set(DRIFTS) == set(SUBJECTS)
 
 
+@pytest.mark.slow(every=3)
 @subjects
 def test_a_created_resource_needs_nothing_more(world: World, calls: Any) -> None:
     first = world.plan(world.subject)
@@ -629,6 +630,7 @@ def test_a_created_resource_needs_nothing_more(world: World, calls: Any) -> None
     assert calls and not calls.writing()
 
 
+@pytest.mark.slow(every=3)
 @subjects
 def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
     key = world.subject.key
@@ -651,6 +653,7 @@ def test_each_changed_field_is_shown_exactly_and_applied(world: World) -> None:
         assert world.plan(world.subject).is_empty, expected
 
 
+@pytest.mark.slow(every=3)
 @subjects
 def test_drift_is_shown_and_put_right(world: World) -> None:
     key = world.subject.key
@@ -662,6 +665,7 @@ def test_drift_is_shown_and_put_right(world: World) -> None:
         assert world.plan(world.subject).is_empty, expected
 
 
+@pytest.mark.slow(every=3)
 @subjects
 def test_a_deleted_resource_is_gone_and_may_be_deleted_again(world: World) -> None:
     assert world.subject.find(world.aws) is None
@@ -696,6 +700,7 @@ def test_a_role_goes_with_the_policies_that_somebody_added_to_it(world: World) -
     assert world.subject.read(world.aws) is None
 
 
+@pytest.mark.slow(every=3)
 @pytest.mark.parametrize(
     "world",
     [key for key in SUBJECTS if key.partition("/")[0] not in ("model", "image", "provisioned")],

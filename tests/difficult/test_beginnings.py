@@ -96,6 +96,7 @@ def test_runs_after_repeated_ones_do_what_they_do_after_those_that_were_made(
         assert differences(other.account, one.account) == []
 
 
+@pytest.mark.slow
 def test_an_up_is_repeated_from_copies(account: Account, one_project: Path) -> None:
     """What a test does to the account afterwards is no part of the next one's beginning."""
     for _ in range(3):
@@ -109,6 +110,7 @@ def test_an_up_is_repeated_from_copies(account: Account, one_project: Path) -> N
         assert not service.plan().is_empty
 
 
+@pytest.mark.slow
 def test_an_up_under_other_circumstances_is_made(
     account: Account, one_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -427,6 +427,7 @@ def test_a_quota_that_would_not_do_is_a_finding(service: Service) -> None:
     )
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize(
     ("limits", "left"),
     [

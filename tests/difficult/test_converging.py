@@ -186,6 +186,7 @@ def unproved(calls: Sequence[Call], live: set[str]) -> set[str]:
     return set()
 
 
+@pytest.mark.slow(every=3)
 @SCENARIOS
 def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(
     account: Account, scenario: Scenario
@@ -206,6 +207,7 @@ def test_a_run_killed_after_any_of_its_calls_is_completed_by_the_next(
         assert differences(picture(account.aws()), expected) == [], f"killed after call {after}"
 
 
+@pytest.mark.slow(every=3)
 @pytest.mark.parametrize(
     ("scenario", "trouble"),
     [
@@ -303,6 +305,7 @@ def switching(request: pytest.FixtureRequest, account: Account, one_project: Pat
     return Switching(account, one_project, request.param)
 
 
+@pytest.mark.slow(every=4)
 def test_a_switch_killed_after_any_of_its_calls_is_completed_by_the_next(
     account: Account, switching: Switching
 ) -> None:
@@ -321,6 +324,7 @@ def test_a_switch_killed_after_any_of_its_calls_is_completed_by_the_next(
         assert differences(switching.end(), expected) == [], f"killed after call {after}"
 
 
+@pytest.mark.slow(every=4)
 def test_an_answer_that_is_lost_during_a_switch_changes_nothing(
     account: Account, switching: Switching
 ) -> None:

@@ -503,6 +503,7 @@ def cases(it: Resource) -> Iterator[tuple[Path, str, Any]]:
             yield path, place, other
 
 
+@pytest.mark.slow(every=3)
 @pytest.mark.parametrize("key", SUBJECTS)
 def test_each_field_changed_behind_our_back_is_shown_exactly_and_put_right(
     deployed: Deployed, key: str

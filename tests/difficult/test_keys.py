@@ -71,6 +71,7 @@ def test_keys_live_with_their_usage_plan_and_are_gone_without(service: Service) 
     assert differences(picture(aws), empty) == []
 
 
+@pytest.mark.slow(every=3)
 @pytest.mark.parametrize("setting", [KEYED, {"api": "rest"}, {"api": "http"}], ids=str)
 def test_down_finds_plan_and_keys_whatever_the_settings(
     service: Service, setting: dict[str, str]

@@ -82,6 +82,7 @@ UNTAG: dict[str, Callable[[Aws], None]] = {
 }
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize("key", UNTAG)
 def test_what_lost_its_tags_is_refused_and_taken_over_only_when_asked(
     service: Service, key: str
@@ -115,6 +116,7 @@ def test_what_lost_its_tags_is_refused_and_taken_over_only_when_asked(
     assert all("apigateway:us-east-1::/apis/" in url for url in tagged)  # Api-4: no account id
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize("key", UNTAG)
 def test_down_leaves_what_lost_its_tags_deletes_the_rest_and_says_so(
     service: Service, key: str

@@ -177,6 +177,7 @@ _PENDING = "waiting for Lambda: the new version is being prepared"
 _ANSWER = "waiting for AWS: it failed to answer"
 
 
+@pytest.mark.slow(every=5)
 @pytest.mark.parametrize(
     ("code", "status", "told"),
     [

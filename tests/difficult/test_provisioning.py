@@ -134,6 +134,7 @@ def test_what_somebody_else_configured_is_shown_and_put_right(deployed: Service)
     assert deployed.plan(**forest(provisioned_concurrency=2)).is_empty
 
 
+@pytest.mark.slow(every=2)
 @pytest.mark.parametrize("end", [Killed, ConnectionClosedError])
 def test_a_move_that_ends_after_any_of_its_calls_is_completed(
     deployed: Service, end: type[BaseException]

@@ -157,6 +157,7 @@ PERMANENT = [
 ]
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize(
     ("operation", "code", "message", "status", "id"),
     PERMANENT,
@@ -293,6 +294,7 @@ def test_credentials_that_expire_before_the_plan_say_so(service: Service) -> Non
     assert "sign in again" in caught.value.advice
 
 
+@pytest.mark.slow
 def test_reads_that_lag_are_read_again_until_the_account_shows_what_was_applied(
     service: Service,
 ) -> None:

@@ -22,6 +22,7 @@ def under(service: Service, seed: int) -> tuple[Any, Clock]:
     return service.account.aws(clock), clock
 
 
+@pytest.mark.slow(every=2)
 @pytest.mark.parametrize("seed", thinned(range(10), every=5))
 def test_up_change_and_down_end_well_whatever_the_schedule(service: Service, seed: int) -> None:
     account = service.account

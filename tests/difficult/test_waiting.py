@@ -51,6 +51,7 @@ def test_an_up_whose_second_read_shows_something_else_is_not_settled(service: Se
     assert sum(clock.slept) > 60
 
 
+@pytest.mark.slow
 def test_a_down_that_leaves_something_is_not_settled(service: Service) -> None:
     service.up()
     logs = service.account.aws().call("logs", "describe_log_groups")["logGroups"]

@@ -173,7 +173,7 @@ def map_answers(folder: Path) -> None:
         pytest.param("choice", choice_answers, marks=pytest.mark.slow),
         pytest.param("two_stages", two_stages_answer, marks=pytest.mark.slow),
         ("average", average_answers),
-        ("map", map_answers),
+        pytest.param("map", map_answers, marks=pytest.mark.slow),
     ],
     ids=NAMES,
 )

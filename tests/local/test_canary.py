@@ -193,6 +193,7 @@ def test_the_requests_end_in_every_way(alone: dict[tuple[str, int], list[Json]])
     assert all(end["asked"] in (["3"], ["4"], []) for end in ends)
 
 
+@pytest.mark.slow(every=4)
 @pytest.mark.parametrize(("live", "candidate"), PAIRS)
 def test_a_composite_answers_as_one_of_its_sides_alone(
     interpreter: Interpreter,

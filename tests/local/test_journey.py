@@ -398,6 +398,7 @@ def test_what_lost_its_tags_is_adopted_and_data_kept_only_when_asked(project: Pa
     assert "the local AWS has ended" in deploy(project, "down", "--local", "--yes").err
 
 
+@pytest.mark.slow
 def test_down_leaves_no_resource_and_no_process(project: Path) -> None:
     deployer(project, "up", "--local")
     deployer(project, "invoke", "--sample", "--local")

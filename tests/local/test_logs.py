@@ -137,6 +137,7 @@ def test_following_ends_with_ctrl_c(deployed: Path, ids: tuple[str, str]) -> Non
     assert "Traceback" not in errors and "interrupted" in errors
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run(deployed: Path, ids: tuple[str, str]) -> None:
     page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
     shell = "".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))

@@ -919,6 +919,7 @@ def test_the_local_aws_is_right(server: process.Server, probe: Callable[[Aws], b
     assert probe(connect(server))
 
 
+@pytest.mark.slow(every=6)
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
 def test_moto_alone_is_not_yet(plain: process.Server, probe: Callable[[Aws], bool]) -> None:
     """When this fails, moto has closed the gap: raise the required version and remove the mend."""
@@ -962,6 +963,7 @@ print(*(list(taken.values()) for taken in layers))
 """
 
 
+@pytest.mark.slow
 def test_a_second_mending_replaces_the_first() -> None:
     """A mend on top of a mend would number versions 2 and 4, and give the layer to both."""
     environment = {**os.environ, "MOTO_LAMBDA_STUB_ECR": "true"}  # or there must be an image
@@ -985,6 +987,7 @@ print(JobStatus is other, "us-east-1" in batch_backends["123456789012"])
 """
 
 
+@pytest.mark.slow
 def test_no_ec2_is_imported_at_the_start_and_batch_can_be_later() -> None:
     done = subprocess.run([sys.executable, "-c", START], capture_output=True, text=True)
     assert done.stdout.splitlines() == ["True False False", "True True"], done.stderr

@@ -124,6 +124,7 @@ def answer(page: Page) -> Any:
 # A deployed service
 
 
+@pytest.mark.slow(every=2)
 @kinds
 def test_the_form_is_filled_in_sent_and_answered(
     page: Page, service: Service, kind: str, tmp_path: Path

@@ -37,6 +37,7 @@ def edit_handler(project: Path, beginning: str) -> None:
     handler.write_text(source.replace(first, deployed))
 
 
+@pytest.mark.slow
 def test_a_release_that_answers_is_proved_and_switched_to(live: Path) -> None:
     shown = deployer(live, *UP).err
     assert "workflow: asking 3 new versions their models' examples" in shown

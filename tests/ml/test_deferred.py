@@ -59,6 +59,7 @@ print(len(sys.modules), *sorted(sys.modules))
 """
 
 
+@pytest.mark.slow(every=2)
 @pytest.mark.parametrize("name", COUNTED_MODELS)
 def test_half_of_the_modules_are_imported(animals: Path, name: str) -> None:
     """These are the modules that cost the time. Two models by default."""
@@ -91,6 +92,7 @@ verify.main()
 """
 
 
+@pytest.mark.slow
 def test_what_cannot_be_deferred_is_imported_whole_and_predicts_the_same(animals: Path) -> None:
     found = {}
     for program in (BROKEN, str(VERIFY)):

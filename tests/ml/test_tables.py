@@ -132,6 +132,7 @@ ENCODERS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow(every=5)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ENCODERS)
 def test_every_way_to_encode_categories_gives_the_same(name: str, kind: str) -> None:

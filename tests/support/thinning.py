@@ -4,13 +4,15 @@
     TESTS=all    also what takes long, marked `slow`: what .ci/run runs
     TESTS=every  also every case of the exhaustive tests: what CI runs once a week
 
-An exhaustive test runs a fixed part of its cases unless all are wanted; its docstring tells.
+Of a test marked `slow(every=4)`, one in four cases runs by default. An exhaustive test runs a fixed
+part of its cases unless every case is wanted; its docstring tells which.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import groupby
 from typing import TypeVar
 
 LEVELS = ("", "all", "every")
@@ -24,3 +26,18 @@ Case = TypeVar("Case")
 def thinned(cases: Iterable[Case], every: int, first: int = 0, whole: bool = WHOLE) -> list[Case]:
     """Return one of every `every` cases, beginning with case `first`; all if `whole`."""
     return list(cases) if whole else list(cases)[first::every]
+
+
+def left_out(slow: Mapping[str, int]) -> set[str]:
+    """Return those of the slow tests that do not run by default.
+
+    Args:
+        slow: by a test's id: of how many cases of its function one runs; 0: none does.
+    """
+    functions = groupby(sorted(slow), key=lambda test: test.partition("[")[0])
+    out: set[str] = set()
+    for _, cases in functions:
+        for number, case in enumerate(cases):
+            if not slow[case] or number % slow[case]:
+                out.add(case)
+    return out

@@ -457,6 +457,7 @@ def telling(url: str, clock: Clock, told: list[str]) -> Aws:
     )
 
 
+@pytest.mark.slow(every=6)
 @pytest.mark.parametrize(
     "operation",
     [("sts", "get_caller_identity"), ("logs", "describe_log_groups"), ("lambda", "list_functions")],
