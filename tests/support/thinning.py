@@ -16,7 +16,10 @@ from itertools import groupby
 from typing import TypeVar
 
 LEVELS = ("", "all", "every")
-LEVEL = LEVELS.index(os.environ.get("TESTS", ""))
+_WANTED = os.environ.get("TESTS", "")
+if _WANTED not in LEVELS:
+    raise ValueError(f"TESTS is {_WANTED!r}; it may be all or every, or unset")
+LEVEL = LEVELS.index(_WANTED)
 ALL = LEVEL >= 1
 WHOLE = LEVEL >= 2
 
