@@ -21,7 +21,7 @@ from tests.support.accounts import Calls, connect, reset
 from tests.support.command_line import deployer
 from tests.support.once import made_once
 from tests.support.projects import ROOT, make_project
-from tests.support.thinning import ALL, left_out
+from tests.support.thinning import LEFT_OUT, left_out
 from tests.support.warm import Programs
 
 # Each core has a worker: other threads would only wait, spinning, for most of the suite's time.
@@ -40,10 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long, unless TESTS asks for it or the command names the very test."""
-    if ALL or any("::" in argument for argument in config.args):
+    if any("::" in argument for argument in config.args):
         return
-    marked = {item.nodeid: item.get_closest_marker("slow") for item in items}
-    out = left_out({test: mark.kwargs.get("every", 0) for test, mark in marked.items() if mark})
+    out: set[str] = set()
+    for name in LEFT_OUT:
+        marks = {item.nodeid: item.get_closest_marker(name) for item in items}
+        out |= left_out({test: mark.kwargs.get("every", 0) for test, mark in marks.items() if mark})
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in out])
     items[:] = [item for item in items if item.nodeid not in out]
 

@@ -170,6 +170,7 @@ def test_an_image_answers_under_lambdas_emulator_as_the_model_does_here(
             assert invoke({"CRIM": 1})["errorType"] == "InvalidInput"
 
 
+@pytest.mark.weekly(every=2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_model_predicts_in_the_image_as_scikit_learn_does(
     kind: str, pushed: dict[str, str], engine: docker.DockerClient, tmp_path: Path
@@ -233,6 +234,7 @@ def test_what_lambda_will_see_is_one_image_for_one_platform(
     assert {"LAMBDA_TASK_ROOT=/var/task", "OMP_NUM_THREADS=1"} <= set(config["config"]["Env"])
 
 
+@pytest.mark.weekly
 def test_two_folders_at_two_times_make_one_digest(
     pinned_base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +281,7 @@ def layers(registry: Registry, repository: str, tag: str) -> list[str]:
     return [layer["digest"] for layer in manifest["layers"]]
 
 
+@pytest.mark.weekly(every=2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_of_an_image_can_be_loaded_and_run(
     kind: str, context: Context, engine: docker.DockerClient, tmp_path: Path

@@ -74,6 +74,7 @@ class Story:
         return seen
 
 
+@pytest.mark.weekly(every=3)
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=list(SETTINGS))
 def test_runs_after_repeated_ones_do_what_they_do_after_those_that_were_made(

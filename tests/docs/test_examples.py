@@ -205,7 +205,7 @@ def bikes(tmp_path: Path) -> Iterator[Path]:
     process.force_stop(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.weekly
 def test_the_boosted_example_answers_as_its_readme_shows(
     environment: dict[str, str], bikes: Path
 ) -> None:

@@ -145,6 +145,7 @@ class Behind:
         return self.run.returncode, out, err
 
 
+@pytest.mark.weekly(every=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_finishes_what_runs_and_says_how_to_go_on(
     project: Path, started: process.Server, number: signal.Signals

@@ -919,7 +919,7 @@ def test_the_local_aws_is_right(server: process.Server, probe: Callable[[Aws], b
     assert probe(connect(server))
 
 
-@pytest.mark.slow(every=6)
+@pytest.mark.weekly(every=6)
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name__)
 def test_moto_alone_is_not_yet(plain: process.Server, probe: Callable[[Aws], bool]) -> None:
     """When this fails, moto has closed the gap: raise the required version and remove the mend."""

@@ -17,7 +17,7 @@ from tests.support.made_zoo import check_zoo, checked, made_zoo
 from tests.support.projects import ROOT
 from tests.support.thinning import thinned
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.weekly
 
 # setup.cfg names the first. All versions between the two were tried by hand.
 VERSIONS = ["1.5.2", "1.9.1"]

@@ -457,6 +457,7 @@ def telling(url: str, clock: Clock, told: list[str]) -> Aws:
     )
 
 
+@pytest.mark.weekly(every=3)
 @pytest.mark.slow(every=6)
 @pytest.mark.parametrize(
     "operation",
