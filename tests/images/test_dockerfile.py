@@ -349,6 +349,7 @@ def test_the_shipped_dockerfile_is_understood():
     names = {
         "predict.py",
         "contract.py",
+        "debugging.py",
         "inputs.py",
         "loading.py",
         "outputs.py",
