@@ -61,7 +61,7 @@ def command(
     tell_split(options, parts)
     if workflows is not None and workflows.pull_requests:
         reading = f"policy plan --account {settings.account} --github {github} --pull-requests"
-        warn_of_writing(options, parts, reading)
+        warn_of_pull_requests(options, parts, reading)
     if part is not None and part not in parts:
         raise click.BadParameter(f"{part!r} is none of {', '.join(parts)}", param_hint="--part")
     chosen = {part: parts[part]} if part else parts
@@ -154,23 +154,30 @@ def documents(
     return parts
 
 
-def warn_of_writing(options: Options, parts: Mapping[str, Any], reading: str) -> None:
-    """Say on stderr that pull requests may change the service, if the policy lets them.
+def warn_of_pull_requests(options: Options, parts: Mapping[str, Any], reading: str) -> None:
+    """Say on stderr what the policy lets pull requests do that nobody has reviewed.
 
     Args:
         reading: the command that prints a policy which only reads.
     """
     from deployer.report.console import stderr_console
-    from deployer.service.verb_policies import writes
+    from deployer.service.verb_policies import reads_keys, writes
 
-    if writes(document for name, document in parts.items() if name != "trust"):
-        stderr_console(color=options.color).print(
-            "warning: with this policy a pull request, whoever opens it, may change the service "
-            "before it is reviewed; give pull requests one that only reads: "
-            f"{options.wording(f'python -m deployer {reading}')}",
-            soft_wrap=True,
-            markup=False,
+    documents = [document for name, document in parts.items() if name != "trust"]
+    if writes(documents):
+        what = (
+            "may change the service before it is reviewed; give pull requests one that only reads: "
+            f"{options.wording(f'python -m deployer {reading}')}"
         )
+    elif reads_keys(documents):
+        what = (
+            "can read the values of API keys, those of other services in the region too; with "
+            "auth = key, give pull requests no role"
+        )
+    else:
+        return
+    text = f"warning: with this policy a pull request, whoever opens it, {what}"
+    stderr_console(color=options.color).print(text, soft_wrap=True, markup=False)
 
 
 def tell_split(options: Options, parts: Mapping[str, Any]) -> None:

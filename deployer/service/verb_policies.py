@@ -111,6 +111,15 @@ def writes(documents: Iterable[Document]) -> bool:
     return not all(map(_READING.fullmatch, actions))
 
 
+def reads_keys(documents: Iterable[Document]) -> bool:
+    """Tell whether policies allow to read API keys, which AWS shows with their values."""
+    return any(
+        "apigateway:GET" in statement["Action"] and "/apikeys" in str(statement["Resource"])
+        for document in documents
+        for statement in document["Statement"]
+    )
+
+
 def _needless(settings: Settings) -> set[str]:
     """Return the actions that these settings never take."""
     bounded = settings.permissions_boundary is not None

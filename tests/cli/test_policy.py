@@ -83,6 +83,14 @@ def test_a_role_of_pull_requests_that_may_write_is_a_warning(project: Path) -> N
         assert "warning" not in deployer(project, *asked, "--branch", "main").err
 
 
+@pytest.mark.parametrize("verb", ["plan", "check", "status"])
+def test_a_role_of_pull_requests_that_reads_api_keys_is_a_warning(project: Path, verb: str) -> None:
+    asked = ("policy", verb, *REGION, *ACCOUNT, "--github", "octo/shop", "--pull-requests")
+    keyed = {"DEPLOYER_API": "rest", "DEPLOYER_AUTH": "key"}
+    assert "can read the values of API keys" in deployer(project, *asked, environment=keyed).err
+    assert "warning" not in deployer(project, *asked).err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
