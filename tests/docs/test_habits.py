@@ -5,12 +5,14 @@ from __future__ import annotations
 import configparser
 import os
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import deployer
@@ -117,6 +119,16 @@ def test_the_lock_holds_pins_alone() -> None:
     """No path, no address, no package without a version."""
     for line in LOCK.splitlines():
         assert line.startswith("# ") or re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][\w.+]*", line), line
+
+
+def test_the_lock_can_be_installed_with_every_patch_of_its_python() -> None:
+    """A newcomer's Python 3.11 is the system's, which may be older than that of CI."""
+    for name in pins(LOCK):
+        try:
+            needed = metadata.metadata(name)["Requires-Python"]
+        except metadata.PackageNotFoundError:
+            continue  # this Python has others
+        assert SpecifierSet(needed or "").contains("3.11.0"), f"{name} needs Python {needed}"
 
 
 def test_the_lock_is_for_the_python_that_ci_runs() -> None:
