@@ -14,6 +14,7 @@ from typing import Any
 
 from deployer.aws.access import Aws, Tell
 from deployer.errors import DENIED, AwsError, LogsUnavailable
+from deployer.project.declared import logs_answers
 from deployer.project.settings import Settings
 from deployer.service.log_lines import Event
 from deployer.service.release import declared_names
@@ -38,11 +39,13 @@ class Source:
     Args:
         name: of the function in the workflow, `workflow` or `api`.
         retention_days: None keeps lines for ever.
+        quiet: see `is_quiet`.
     """
 
     name: str
     group: str
     retention_days: int | None
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def find_sources(aws: Aws, settings: Settings, names: Collection[str] = ()) -> S
     groups = {name: settings.log_group(name) for name in wanted}
     gone = {name: group for name, group in groups.items() if group not in found}
     sources = [
-        Source(name, group, found[group].get("retentionInDays"))
+        Source(name, group, found[group].get("retentionInDays"), is_quiet(settings, name))
         for name, group in groups.items()
         if group in found
     ]
@@ -109,6 +112,11 @@ def find_sources(aws: Aws, settings: Settings, names: Collection[str] = ()) -> S
             f"this machine's clock is {abs(skew):.0f} s {where} AWS's; the times here are AWS's"
         )
     return Sources(sources, now, remarks, gone)
+
+
+def is_quiet(settings: Settings, name: str) -> bool:
+    """Tell whether a source is a function that logs no line about answered requests."""
+    return name not in VENDED and not logs_answers(settings.function(name).log_level)
 
 
 def _functions(aws: Aws, settings: Settings) -> list[str] | None:

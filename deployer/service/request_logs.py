@@ -33,6 +33,7 @@ UNNAMED = (
     "its lines do not name the request: the workflow passes it no execution "
     "(docs/operating.md, One request)"
 )
+SILENT = "its log_level is warning or error: of its requests only failures are logged"
 NOT_INVOKED = "no line names the request: it was not invoked, or its lines have not arrived yet"
 
 
@@ -117,12 +118,14 @@ def _absences(
         days = source.retention_days
         if reader.unreadable(source):
             absent[source.name] = Absence(f"its log group {source.group} cannot be read")
-        elif source.name in unnamed:
-            absent[source.name] = Absence(UNNAMED)
         elif days is not None and moment < sources.now - timedelta(days=days):
             absent[source.name] = Absence(
                 f"its lines are deleted after {days} days (log_retention_days)"
             )
+        elif source.quiet:
+            absent[source.name] = Absence(SILENT)
+        elif source.name in unnamed:
+            absent[source.name] = Absence(UNNAMED)
         else:
             absent[source.name] = Absence(NOT_INVOKED, may_arrive=True)
     return absent

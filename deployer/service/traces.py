@@ -8,19 +8,16 @@ from datetime import datetime
 
 from deployer.aws.access import Aws
 from deployer.errors import AwsError
-from deployer.project.declared import logs_answers
 from deployer.project.settings import Settings
 from deployer.resources.apigateway.rest_stage import account_may_log
 from deployer.service.cost import Item, Model, request_items
-from deployer.service.log_lines import Absence
-from deployer.service.logs import Reader, Sources
+from deployer.service.logs import Reader, Sources, is_quiet
 from deployer.service.releases import workflow_of
-from deployer.service.request_logs import NOT_INVOKED, UNNAMED, of_request
+from deployer.service.request_logs import of_request
 from deployer.service.tracing import Trace, trace_of
 
 # Lambda and API Gateway deliver lines within seconds, as a rule.
 _ARRIVAL_S = 30.0
-SILENT = "its log_level is warning or error: of its requests only failures are logged"
 
 
 def read_trace(
@@ -45,14 +42,7 @@ def read_trace(
     name = next((event.request for event in lines.events if event.request), request)
     has_api = any(one.name == "api" and not reader.unreadable(one) for one in sources.groups)
     trace = trace_of(name, lines.events, functions)
-    quiet = silent(settings, names)
-    absent = {
-        name: Absence(SILENT)
-        if name in quiet and absence.reason in (UNNAMED, NOT_INVOKED)
-        else absence
-        for name, absence in lines.absent.items()
-    }
-    return replace(trace, api_logs=api_logs and has_api, absent=absent)
+    return replace(trace, api_logs=api_logs and has_api, absent=lines.absent)
 
 
 def logs_requests(aws: Aws, settings: Settings) -> bool:
@@ -99,15 +89,10 @@ def await_trace(
         return found[0]
 
 
-def silent(settings: Settings, names: Collection[str]) -> list[str]:
-    """Return the functions that log no line about answered requests."""
-    return [name for name in names if not logs_answers(settings.function(name).log_level)]
-
-
 def leaves_no_line(settings: Settings, models: Collection[str], api_logs: bool) -> bool:
     """Tell whether nothing logs a request that these models answered."""
-    heard = {*models} - {*silent(settings, models)}
-    return not heard and not api_logs and settings.workflow_log == "errors"
+    quiet = all(is_quiet(settings, name) for name in models)
+    return quiet and not api_logs and settings.workflow_log == "errors"
 
 
 def cost_of(aws: Aws, settings: Settings, trace: Trace) -> tuple[Item, ...]:

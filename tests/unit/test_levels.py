@@ -12,7 +12,8 @@ from deployer.aws.access import Aws
 from deployer.project.declared import LOG_LEVELS, logs_answers
 from deployer.project.settings import FunctionSettings, Settings
 from deployer.service import request_logs
-from deployer.service.traces import leaves_no_line, silent
+from deployer.service.logs import is_quiet
+from deployer.service.traces import leaves_no_line
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 QUIET, ERROR = FunctionSettings(log_level="warning"), FunctionSettings(log_level="error")
@@ -30,7 +31,8 @@ def test_the_levels_that_log_answers() -> None:
 
 def test_the_functions_that_log_no_answer_are_known() -> None:
     some = settings(defaults=ERROR, per_function={"b": FunctionSettings(log_level="debug")})
-    assert silent(some, ["a", "b"]) == ["a"]
+    names = ("a", "b", "workflow", "api")
+    assert [name for name in names if is_quiet(some, name)] == ["a"]
 
 
 @pytest.mark.parametrize(

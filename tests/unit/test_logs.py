@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,11 +17,18 @@ from rich.console import Console
 from deployer.aws.access import Aws, tell_nobody
 from deployer.aws.pace import Paces
 from deployer.errors import AwsError, LogsUnavailable
-from deployer.project.settings import Settings
+from deployer.project.settings import FunctionSettings, Settings
 from deployer.report.logs import LogView, said
 from deployer.service.log_lines import Event, execution_name, invocations, named_in_causes
 from deployer.service.logs import Reader, Source, Sources, beyond_retention, find_sources, since
-from deployer.service.request_logs import NOT_INVOKED, UNNAMED, RequestLines, check_id, of_request
+from deployer.service.request_logs import (
+    NOT_INVOKED,
+    SILENT,
+    UNNAMED,
+    RequestLines,
+    check_id,
+    of_request,
+)
 from deployer.service.traces import await_trace
 from tests.support.clock import Clock
 
@@ -265,9 +273,9 @@ def test_an_invocation_that_died_is_found_by_the_cause_of_its_executions_event()
 
 
 def test_a_function_without_a_line_of_the_request_is_named_with_the_reason() -> None:
-    tree, oak, elm, fir = (
-        Source(name, f"/aws/lambda/a-dev-{name}", days)
-        for name, days in (("tree", 14), ("oak", None), ("elm", None), ("fir", 1))
+    tree, oak, elm, fir, yew = (
+        Source(name, f"/aws/lambda/a-dev-{name}", days, quiet=name == "yew")
+        for name, days in (("tree", 14), ("oak", None), ("elm", None), ("fir", 1), ("yew", 14))
     )
     logs = Logs(
         {
@@ -278,7 +286,7 @@ def test_a_function_without_a_line_of_the_request_is_named_with_the_reason() -> 
         {elm.group: "AccessDeniedException"},
     )
     gone = {"ash": "/aws/lambda/a-dev-ash", "workflow": WORKFLOW.group}
-    found = lines_of(logs, "mine=", FOREST, tree, oak, elm, fir, API, days=2, gone=gone)
+    found = lines_of(logs, "mine=", FOREST, tree, oak, elm, fir, yew, API, days=2, gone=gone)
     assert {name: absence.reason for name, absence in found.absent.items()} == {
         "ash": "its log group /aws/lambda/a-dev-ash is gone; to make it again: python -m deployer "
         "up",
@@ -286,6 +294,7 @@ def test_a_function_without_a_line_of_the_request_is_named_with_the_reason() -> 
         "oak": NOT_INVOKED,
         "elm": "its log group /aws/lambda/a-dev-elm cannot be read",
         "fir": "its lines are deleted after 1 days (log_retention_days)",
+        "yew": SILENT,
     }
     assert [name for name, absence in found.absent.items() if absence.may_arrive] == ["oak"]
 
@@ -500,6 +509,8 @@ def test_sources_are_called_as_the_workflow_calls_them(tmp_path: Path) -> None:
         ("api", VENDED_GROUPS[1]),
     ]
     assert (sources.now, list(sources.remarks)) == (START, [])
+    quiet = replace(settings, per_function={"tree": FunctionSettings(log_level="warning")})
+    assert [one.name for one in find_sources(aws, quiet).groups if one.quiet] == ["tree"]
     former = find_sources(aws, settings, ["gone_one", "api", "api"])  # no longer in the workflow
     assert [one.name for one in former.groups] == ["gone_one", "api"]
 
