@@ -47,7 +47,7 @@ def command(options: Options, action: str, name: str | None, yes: bool) -> None:
 
 def _list(now: Session) -> None:
     from deployer.report.console import print_json, stdout_console
-    from deployer.report.plan import folded
+    from deployer.report.folding import folded
     from deployer.service.keys import list_keys
 
     keys = list_keys(now.aws, now.settings)

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from deployer.engine import events
 from deployer.engine.plan import Plan
+from deployer.report.folding import folded
 from deployer.report.phases import Timeline, kind_of
-from deployer.report.plan import folded, plan_lines
+from deployer.report.plan import plan_lines
 from deployer.report.rows import NARROW, Look, Row, Step
 from deployer.report.summary import Summary, title, unchanged
 from deployer.report.values import printable

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from deployer.report.folding import folded
 from deployer.report.values import printable
 from deployer.service.configuration import DEFAULT, Configuration, ConfiguredSetting
 
@@ -69,14 +70,5 @@ def _style(place: str) -> str:
 
 
 def _folded(text: str, room: int) -> Iterator[str]:
-    """Yield a text in lines of at most `room` columns, parted at spaces if there are some."""
-    room = max(room, 1)
-    while cell_len(text) > room:
-        end = len(text)
-        while cell_len(text[:end]) > room:
-            end -= 1
-        space = text.rfind(" ", 1, end + 1)
-        end = space if space > 0 else max(end, 1)
-        yield text[:end]
-        text = text[end:].lstrip(" ")
-    yield text
+    """Yield a text in lines of at most `room` columns."""
+    return (line.plain.rstrip() for line in folded(text, 0, max(room, 1)))

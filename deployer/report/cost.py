@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
-from deployer.report.plan import folded
+from deployer.report.folding import folded
 
 if TYPE_CHECKING:
     from deployer.service.cost import Bill, Item

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from deployer.report.plan import folded
+from deployer.report.folding import folded
 from deployer.report.values import duration_text
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from deployer.engine.differences import ABSENT, FieldChange
 from deployer.engine.plan import Action, Change, Plan
 from deployer.engine.withheld import without_secret_values
 from deployer.report import documents
+from deployer.report.folding import folded
 from deployer.report.values import LONG, excerpts, printable, two_texts, value_text
 
 SIGNS = {
@@ -221,21 +222,3 @@ def _indent_of(line: str) -> int:
     """Return where the rest of a line that is folded begins: below its text, after its sign."""
     indent = len(line) - len(line.lstrip(" +-"))
     return indent + 2
-
-
-def folded(text: str, indent: int, width: int, style: str = "") -> Iterator[Text]:
-    """Yield a line, or several of at most `width` columns; the further ones are indented.
-
-    It is folded after a blank in the second half of a line, or else anywhere.
-    """
-    indent = min(indent, width // 2)
-    line, used = "", 0
-    for char in text:
-        size = cell_len(char)
-        if used + size > width:
-            end = line.rfind(" ", indent + (width - indent) // 2) + 1 or len(line)
-            yield Text(line[:end], style=style)
-            line = " " * indent + line[end:]
-            used = cell_len(line)
-        line, used = line + char, used + size
-    yield Text(line, style=style)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deployer.project.answers import MEMBERS
-from deployer.report.plan import folded
+from deployer.report.folding import folded
 
 _SHOWN_PREDICTIONS = 5
 _GAP = 3  # columns between those of the table

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from rich.cells import cell_len
 from rich.text import Text
 
+from deployer.report.folding import folded
 from deployer.report.phases import kind_of
-from deployer.report.plan import folded
 from deployer.report.values import printable, seconds_text
 
 GERUNDS = {

@@ -9,8 +9,8 @@ from rich.text import Text
 
 from deployer.engine import events
 from deployer.engine.plan import Action, Plan
+from deployer.report.folding import folded
 from deployer.report.phases import Timeline
-from deployer.report.plan import folded
 from deployer.report.values import seconds_text
 
 _BAR, _PLAIN_BAR = "█", "#"

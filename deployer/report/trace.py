@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from deployer.report.cost import money
-from deployer.report.plan import folded
+from deployer.report.folding import folded
 
 if TYPE_CHECKING:
     from deployer.service.cost import Item

@@ -46,8 +46,8 @@ LAYERS = [
         "report.svg",
         "report.tree",
     },
-    {"report.plan"},
-    {"report.documents", "report.logs"},
+    {"report.plan", "report.configuration"},
+    {"report.documents", "report.logs", "report.folding"},
     {
         "report.added",
         "report.console",
@@ -61,7 +61,6 @@ LAYERS = [
         "service.switching",
     },
     {"service.verb_policies", "service.github"},
-    {"report.configuration"},
     {"service.configuration"},
     {"service.scopes"},
     {"report.marks"},
@@ -101,7 +100,7 @@ LAYERS = [
     {"service.rest_contract"},
     {"service.callers", "service.rest_templates"},
     {"engine.apply", "service.release", "service.permissions", "service.proof"},
-    {"service.provisioning"},
+    {"service.provisioning", "service.ownership"},
     {"resources.apigateway.http_api", "resources.apigateway.rest_api", "resources.ecr"}
     | {"resources.iam", "resources.lambda_"}
     | {"resources.alarms", "resources.metric_filters", "resources.sns"}
