@@ -18,9 +18,10 @@ from deployer.resources.provisioned import OwnedProvisionedConcurrency
 from deployer.resources.stepfunctions import function_versions
 from deployer.service.alarms import alarm_resources
 from deployer.service.callers import former_usage_plan
-from deployer.service.declare import Trial, declare, other_api, ownership
+from deployer.service.declare import Trial, declare, other_api
 from deployer.service.drift import with_origins
 from deployer.service.inventory import alarm_parts, find_functions, undeclared
+from deployer.service.ownership import ownership
 from deployer.service.provisioning import find_provisioned
 from deployer.service.release import Release
 from deployer.service.releases import PublishedRelease, needing, read_releases, window, workflow_of

@@ -16,7 +16,8 @@ from deployer.resources.apigateway.rest_usage_plan import (
     UsagePlanFields,
 )
 from deployer.resources.apigateway.routes import RouteFields
-from deployer.resources.base import Owned, Ownership, Resource
+from deployer.resources.base import Owned, Resource
+from deployer.service.ownership import ownership
 
 # The headers that hold a caller's credentials; pages must be allowed to send them.
 HEADERS = {
@@ -74,7 +75,7 @@ def usage_plan(settings: Settings) -> Resource:
     return UsagePlan(
         USAGE_PLAN,
         name=settings.prefix,
-        ours=_ownership(settings),
+        ours=ownership(settings),
         fields=UsagePlanFields(
             tags=settings.all_tags,
             description=f"{settings.prefix}: limits of each API key",
@@ -94,8 +95,4 @@ def usage_plan(settings: Settings) -> Resource:
 def former_usage_plan(settings: Settings) -> Owned:
     """Return the usage plan and the keys of a service that asked for keys before."""
     kind = "api" if settings.api == "rest" else "api/rest"
-    return OwnedUsagePlan(USAGE_PLAN, ours=_ownership(settings), needs=[kind])
-
-
-def _ownership(settings: Settings) -> Ownership:
-    return Ownership(settings.tags, settings.adopt, settings.own_tags)
+    return OwnedUsagePlan(USAGE_PLAN, ours=ownership(settings), needs=[kind])

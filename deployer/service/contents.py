@@ -14,7 +14,7 @@ from deployer.project.settings import Settings
 from deployer.resources.ecr import stored_images
 from deployer.resources.lambda_ import OwnedFunction
 from deployer.resources.s3 import ModelFiles
-from deployer.service.declare import ownership
+from deployer.service.ownership import ownership
 from deployer.service.releases import functions_of
 
 

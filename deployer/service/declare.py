@@ -21,7 +21,7 @@ from deployer.resources.apigateway.integration import IntegrationFields
 from deployer.resources.apigateway.rest_api import REST_APIS, RestApi, RestApiFields
 from deployer.resources.apigateway.rest_stage import RestStageFields
 from deployer.resources.apigateway.stage import AccessLogFields, StageFields
-from deployer.resources.base import Owned, Ownership, Resource
+from deployer.resources.base import Owned, Resource
 from deployer.resources.ecr import Image, ImageFields, Repository, RepositoryFields
 from deployer.resources.iam import Role, RoleFields
 from deployer.resources.lambda_ import Function, FunctionFields
@@ -31,6 +31,7 @@ from deployer.resources.s3 import Bucket, BucketFields, ModelFile, ModelFileFiel
 from deployer.resources.stepfunctions import LoggingFields, StateMachine, StateMachineFields
 from deployer.service import callers, rest_contract
 from deployer.service.alarms import alarm_resources
+from deployer.service.ownership import ownership
 from deployer.service.permissions import (
     ROLES,
     api_policies,
@@ -84,10 +85,6 @@ def declare(
         *([callers.usage_plan(settings)] if settings.auth == "key" else []),
         *alarm_resources(settings, names, ownership(settings)),
     ]
-
-
-def ownership(settings: Settings) -> Ownership:
-    return Ownership(settings.tags, settings.adopt, settings.own_tags)
 
 
 def bucket(settings: Settings) -> Resource:

@@ -23,10 +23,10 @@ from deployer.service.declare import (
     former_bucket,
     logs,
     other_api,
-    ownership,
     repository,
     roles,
 )
+from deployer.service.ownership import ownership
 from deployer.service.provisioning import find_provisioned
 
 

@@ -22,8 +22,8 @@ from deployer.project.settings import Settings
 from deployer.resources.apigateway.apis import Catalogue, Listed
 from deployer.resources.apigateway.http_api import HTTP_APIS
 from deployer.resources.apigateway.rest_api import REST_APIS
-from deployer.resources.base import Ownership
 from deployer.service.credentials import Authorize, anonymous
+from deployer.service.ownership import ownership
 from deployer.service.rest_contract import REQUEST_ID
 
 # API Gateway gives up after 30 s at the latest (Api-13); whoever waits must outlast it.
@@ -134,7 +134,7 @@ def find_api(aws: Aws, settings: Settings) -> tuple[Catalogue, Listed]:
     kinds = [HTTP_APIS, REST_APIS] if settings.api == "http" else [REST_APIS, HTTP_APIS]
     apis: list[Listed] = []
     for kind in kinds:
-        apis = kind.ours(aws, Ownership(settings.tags))
+        apis = kind.ours(aws, ownership(settings))
         if apis:
             break
     if len(apis) != 1:

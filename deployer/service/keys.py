@@ -22,7 +22,7 @@ from deployer.resources.apigateway.rest_keys import (
     remove_key,
 )
 from deployer.resources.apigateway.rest_usage_plan import find_plan
-from deployer.resources.base import Ownership
+from deployer.service.ownership import ownership
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def create(aws: Aws, settings: Settings, name: str) -> NewKey:
             [f"{name!r} must be 1 to 64 letters, digits, dots, dashes and underscores"]
         )
     plan_id = _plan(aws, settings)
-    ours = Ownership(settings.tags)
+    ours = ownership(settings)
     full = f"{settings.prefix}-{name}"
     if any(key.name == full for key in our_keys(aws, ours)):
         raise ConfigError(
@@ -93,7 +93,7 @@ def create(aws: Aws, settings: Settings, name: str) -> NewKey:
 
 def list_keys(aws: Aws, settings: Settings) -> list[ListedKey]:
     """Return the keys of the service, and then the foreign ones in its usage plan; oldest first."""
-    ours = Ownership(settings.tags)
+    ours = ownership(settings)
     keys = read_keys(aws, ours, find_plan(aws, ours))
     loose = {key.key_id for key in keys.loose}
     marked = [
@@ -109,7 +109,7 @@ def list_keys(aws: Aws, settings: Settings) -> list[ListedKey]:
 
 def named(aws: Aws, settings: Settings, name: str) -> list[ApiKey]:
     """Return our keys of a name; ConfigError if there is none."""
-    ours = Ownership(settings.tags)
+    ours = ownership(settings)
     keys = list(our_keys(aws, ours))
     found = [key for key in keys if name in (_short(settings, key), key.key_id)]
     if found:
@@ -131,7 +131,7 @@ def revoke(aws: Aws, keys: list[ApiKey]) -> None:
 
 
 def _plan(aws: Aws, settings: Settings) -> str:
-    plan_id = find_plan(aws, Ownership(settings.tags))
+    plan_id = find_plan(aws, ownership(settings))
     if plan_id is None:
         raise ConfigError(
             [f"{settings.prefix} has no usage plan, so no API asks for keys"],

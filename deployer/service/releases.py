@@ -20,7 +20,7 @@ from deployer.resources.stepfunctions import (
     Version,
     function_versions,
 )
-from deployer.service.declare import ownership
+from deployer.service.ownership import ownership
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from deployer.resources.stepfunctions import Definition, Prove, StateMachine, St
 from deployer.service.account import WORKFLOW
 from deployer.service.comparison import compared
 from deployer.service.contents import Contents, FunctionVersion, model_files, read_contents
-from deployer.service.declare import ownership
 from deployer.service.live import note_as_seen, tidy_up
 from deployer.service.outcome import Stopped, check_result, prove
+from deployer.service.ownership import ownership
 from deployer.service.provisioning import free, held, provision
 from deployer.service.releases import History, PublishedRelease, functions_of, read_history
 

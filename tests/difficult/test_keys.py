@@ -11,7 +11,7 @@ from deployer.errors import AwsError, ConfigError, DeployerError, ForeignResourc
 from deployer.resources.apigateway.rest_keys import create_key
 from deployer.resources.base import Ownership
 from deployer.service import callers, keys
-from deployer.service.declare import ownership
+from deployer.service.ownership import ownership
 from deployer.service.status import read_status
 from tests.support.deployments import Service
 from tests.support.issuing import issuing
