@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from deployer.aws.access import Aws
 from deployer.children import started_by
@@ -48,6 +50,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         out |= left_out({test: mark.kwargs.get("every", 0) for test, mark in marks.items() if mark})
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in out])
     items[:] = [item for item in items if item.nodeid not in out]
+
+
+def pytest_collection_finish() -> None:
+    """Spare what was collected from all garbage collections, which took a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def models_of_services() -> Iterator[None]:
+    """Read each file of botocore's data once: reading them anew took a tenth of the time."""
+    contents: dict[str, Any] = {}
+    load_file = JSONFileLoader.load_file
+
+    def load_once(self: JSONFileLoader, file_path: str) -> Any:
+        content = contents[file_path] if file_path in contents else load_file(self, file_path)
+        if content is not None:
+            contents[file_path] = content
+        return content
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(JSONFileLoader, "load_file", load_once)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(autouse=True, scope="session")
