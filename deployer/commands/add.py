@@ -14,7 +14,7 @@ import click
 from deployer.commands.asking import AGREE, answer, ask, can_ask
 from deployer.commands.interrupts import raising
 from deployer.commands.options import Options, common
-from deployer.commands.session import started
+from deployer.commands.session import settings_of, started
 from deployer.errors import ConfigError, Declined
 from deployer.project.folder import refuse_incomplete
 
@@ -57,10 +57,12 @@ def command(
     from deployer.project.examples import read_example
     from deployer.project.model_files import open_source
     from deployer.service.adding import function_name, locked, perform, plan_addition
+    from deployer.service.retraining import on_adding
 
     started()
     project = options.project.resolve()
     refuse_incomplete(project)
+    settings = settings_of(options)
     source = open_source(file)
     name = function_name(name, file)
     records = read_example(example) if example is not None else source.example
@@ -73,12 +75,26 @@ def command(
             addition = plan_addition(project, name, source, inspected, made=made)
             addition.add_lines(agreed=yes or agreed(addition))
             changed = perform(project, addition.writes)
-    show(options, addition, changed)
+    trained = [] if in_training() else list(on_adding(settings, name, file, example))
+    show(options, addition, changed, trained)
 
 
-def show(options: Options, addition: Addition, changed: Sequence[str]) -> None:
-    """Print what was concluded and written; remarks and the next command go to stderr."""
+def in_training() -> bool:
+    """Tell whether the setting `train` runs this command."""
     from deployer.project.training import RUNNING
+
+    return RUNNING in os.environ
+
+
+def show(
+    options: Options, addition: Addition, changed: Sequence[str], trained: Sequence[str]
+) -> None:
+    """Print what was concluded and written; remarks and the next command go to stderr.
+
+    Args:
+        trained: remarks on the setting `train`. The command in them is for setup.cfg, so it keeps
+            its words.
+    """
     from deployer.report.added import print_added, print_lines
     from deployer.report.console import print_json, stderr_console, stdout_console
 
@@ -90,7 +106,7 @@ def show(options: Options, addition: Addition, changed: Sequence[str]) -> None:
             "entry": addition.entry,
             "files": [{"file": name, "changed": written} for name, written in files],
             "branch": addition.branch,
-            "remarks": [options.wording(remark) for remark in addition.remarks],
+            "remarks": [*map(options.wording, addition.remarks), *trained],
         }
         print_json(sys.stdout, document)
         return
@@ -98,10 +114,10 @@ def show(options: Options, addition: Addition, changed: Sequence[str]) -> None:
     print_added(out, addition.name, addition.estimator, addition.entry, files)
     if addition.branch is not None:
         print_json(sys.stdout, addition.branch)
-    remarks = [note(remark) for remark in addition.remarks]
-    if RUNNING not in os.environ:  # `up` goes on by itself
-        remarks.append(NEXT)
-    lines = [options.wording(line) for line in remarks]
+    lines = [note(options.wording(remark)) for remark in addition.remarks]
+    lines += [note(remark) for remark in trained]
+    if not in_training():  # `up` goes on by itself
+        lines.append(options.wording(NEXT))
     if not changed:
         lines.insert(0, "nothing was changed: the project has this very model already")
     print_lines(stderr_console(color=options.color), lines)

@@ -8,9 +8,8 @@ import click
 
 from deployer.commands.asking import AGREE, ask, can_ask
 from deployer.commands.options import Options, common
-from deployer.commands.session import started
+from deployer.commands.session import settings_of, started
 from deployer.errors import Declined
-from deployer.project.folder import refuse_foreign
 
 NEXT = (
     "next: python -m deployer up; what was deployed of it stays as long as a kept release needs it"
@@ -34,10 +33,11 @@ def command(options: Options, names: tuple[str, ...], yes: bool) -> None:
     from deployer.report.console import print_json, stderr_console
     from deployer.service.adding import locked, perform
     from deployer.service.removing import plan_removal
+    from deployer.service.retraining import on_removing
 
     started()
-    project = options.project.resolve()
-    refuse_foreign(project)
+    settings = settings_of(options)
+    project = settings.project
     with locked(project):
         removal = plan_removal(project, names)
         if removal.parts and not yes:
@@ -48,6 +48,7 @@ def command(options: Options, names: tuple[str, ...], yes: bool) -> None:
             ask("Remove this?")
         if removal.parts:
             perform(project, removal.writes)
+            removal.remarks += on_removing(settings, names)
     remarks = [options.wording(remark) for remark in removal.remarks]
     if options.as_json:
         print_json(sys.stdout, {"removed": removal.parts, "remarks": remarks})

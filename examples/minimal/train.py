@@ -1,4 +1,4 @@
-"""Train a model and save it to model.joblib. Put your own table and estimator in."""
+"""Train a model and save it to trained.joblib. Put your own table and estimator in."""
 
 import joblib
 import numpy as np
@@ -11,4 +11,4 @@ model = LinearRegression().fit(x, y)
 print(f"R2 on the training data: {model.score(x, y):.3f}")
 
 # setup.cfg names this file for `add`, and samples/model.json, which names the columns of x.
-joblib.dump(model, "model.joblib")
+joblib.dump(model, "trained.joblib")

@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import joblib
 import pandas as pd
 import pytest
@@ -25,9 +27,13 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from deployer.commands.add import command as add
 from deployer.project import branches
+from deployer.project.settings import load_settings
 from deployer.project.template import copy_template
+from deployer.project.training import train
 from deployer.service import adding
+from deployer.service.retraining import FLAGS, recipes
 from tests.support.command_line import deployer
 from tests.support.made_elsewhere import NUMBERS, write
 from tests.support.projects import ROOT
@@ -587,3 +593,96 @@ def test_lines_are_written_with_consent_alone(empty: Path, table: tuple[str, ...
         assert terminal.end() == 0 and "churn" in manifest(empty)["models"]
         assert requirements(empty).read_text() == f"{before}{added}"
         assert ("the model's image needs them" in terminal.text) == (given == "n")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A project of `init`, whose training adds trained.joblib as `model`."""
+    deployer(tmp_path, "init", "shop", "--example", "minimal")
+    return (tmp_path / "shop").resolve()
+
+
+def numbers(folder: Path, name: str) -> None:
+    """Write a model of numbers, NAME.joblib, and records for it, NAME.csv."""
+    table = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0.0, 1.0, 5.0]})
+    joblib.dump(LinearRegression().fit(table, [1.0, 2.0, 3.0]), folder / f"{name}.joblib")
+    table.to_csv(folder / f"{name}.csv", index=False)
+
+
+def set_training(project: Path, line: str) -> None:
+    config = (project / "setup.cfg").read_text()
+    (project / "setup.cfg").write_text(re.sub("^train = .*$", line, config, flags=re.MULTILINE))
+
+
+def commands_for_training(text: str) -> list[str]:
+    return re.findall(r"end with: (python -m deployer add .*)$", text, re.MULTILINE)
+
+
+def test_a_model_that_the_training_does_not_add_is_added_in_ci_by_the_printed_command(
+    shop: Path, tmp_path: Path
+) -> None:
+    numbers(shop, "mails 1")
+    ran = deployer(shop, "add", "mails 1.joblib", "--example", "mails 1.csv", "--yes")
+    assert "the setting train does not add mails 1.joblib" in ran.err
+    assert "git add -f 'mails 1.joblib'" in ran.err
+    (command,) = commands_for_training(ran.err)
+    set_training(shop, f"train = {command}")
+    deployer(shop, "remove", "model", "--yes")
+
+    checkout = tmp_path / "checkout"
+    shutil.copytree(shop, checkout, ignore=shutil.ignore_patterns("models", ".deployer"))
+    train(load_settings(checkout, {}, {}), lambda event: None, {**os.environ})
+    assert manifest(checkout)["models"].keys() == {"mails_1"}
+    assert deployer(checkout, "check", "--offline").code == 0
+    again = deployer(shop, "add", "mails 1.joblib", "--example", "mails 1.csv", "--yes")
+    assert "setting train" not in again.err
+
+
+def test_a_model_in_the_place_of_one_that_the_training_adds_is_told(
+    shop: Path, tmp_path: Path
+) -> None:
+    numbers(tmp_path, "taxi")
+    added = ("add", "../taxi.joblib", "--name", "model", "--example", "../taxi.csv", "--yes")
+    ran = deployer(shop, *added)
+    assert "the setting train adds trained.joblib" in ran.err
+    assert commands_for_training(ran.err) == [
+        "python -m deployer add taxi.joblib --name model --example taxi.csv --yes"
+    ]
+    assert commands_for_training("\n".join(deployer(shop, *added, "--json").json["remarks"]))
+    ran = deployer(shop, "remove", "model", "--yes")
+    assert "adds trained.joblib, so that up --train makes model again" in ran.err
+
+
+def test_without_a_training_nothing_is_said_of_it(shop: Path) -> None:
+    set_training(shop, "")
+    (shop / "train.py").unlink()
+    numbers(shop, "mails")
+    assert "the setting train" not in deployer(shop, "add", "mails.joblib", "--yes").err
+
+
+@pytest.mark.parametrize(
+    ("train", "models"),
+    [
+        ("python train.py", {}),
+        ("python t.py && python -m deployer add b-1.pkl", {"b_1": "b-1.pkl"}),
+        ("python -m deployer add --yes --name x f/a.pkl --example e.csv", {"x": "f/a.pkl"}),
+        ("python3 -m deployer add -v a --name=x && p -m deployer add b", {"x": "a", "b": "b"}),
+        ("python -m deployer add --stage prod --json", {}),
+    ],
+)
+def test_what_the_training_adds_is_known(shop: Path, train: str, models: dict[str, str]) -> None:
+    (shop / "setup.cfg").write_text(f"[deployer]\ntrain = {train}\n")
+    found = recipes(load_settings(shop, {}, {}))
+    assert {one.name: one.file for one in found} == {
+        name: shop / file for name, file in models.items()
+    }
+
+
+def test_the_flags_of_add_are_known() -> None:
+    flags = {
+        option
+        for one in add.params
+        if isinstance(one, click.Option) and one.is_flag
+        for option in one.opts
+    }
+    assert {*FLAGS} == flags | {"--help"}

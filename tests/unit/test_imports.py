@@ -65,7 +65,7 @@ LAYERS = [
     {"service.scopes"},
     {"report.marks"},
     {"report.values"},
-    {"service.initializing"},
+    {"service.initializing", "service.retraining"},
     {"service.traces", "service.live_picture", "service.state_marks"},
     {"service.adding", "service.keys", "service.listing"}
     | {"service.request_logs", "service.tracing"},
