@@ -23,13 +23,19 @@ def command(options: Options, action: str) -> None:
     Example:
         python -m deployer config show --stage prod
     """
+    from deployer.report.added import print_lines
     from deployer.report.configuration import print_configuration
-    from deployer.report.console import print_json, stdout_console
+    from deployer.report.console import print_json, stderr_console, stdout_console
     from deployer.service.configuration import configuration
+    from deployer.service.release import declared_names, section_problems
 
     started()
-    shown = configuration(sources_of(options))
+    sources = sources_of(options)
+    shown = configuration(sources)
     if options.as_json:
         print_json(sys.stdout, shown.document)
     else:
         print_configuration(stdout_console(color=options.color), shown)
+    if names := declared_names(sources.settings):
+        problems = section_problems(sources.settings, names)
+        print_lines(stderr_console(color=options.color), (f"note: {one}" for one in problems))

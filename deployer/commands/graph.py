@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deployer.project.drawing import Machine
 
 FORMATS = ("tree", "mermaid", "svg")
-SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
+SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "tree", "": "tree"}
 
 
 @click.command("graph")
@@ -61,7 +61,7 @@ def command(
     from deployer.project.workflow import WORKFLOW
     from deployer.service.picture import read_workflow
 
-    form = form or SUFFIXES.get(output.suffix.lower() if output else "", FORMATS[0])
+    form = form or _form_of(output)
     if request is not None:
         _draw_request(options, form, output, *_asked(request, since or "1d"))
         return
@@ -72,6 +72,18 @@ def command(
     if not (project / WORKFLOW).exists():
         refuse_foreign(project)
     _draw(options, drawing(read_workflow(project)), form, output, WORKFLOW)
+
+
+def _form_of(output: Path | None) -> str:
+    """Return the form of the picture that a file's suffix says; UsageError for another suffix."""
+    suffix = output.suffix.lower() if output else ""
+    if suffix not in SUFFIXES:
+        known = ", ".join(filter(None, SUFFIXES))
+        raise click.UsageError(
+            f"--output: no form of the picture is called {suffix}; its suffix may be {known}, or "
+            "name the form by --format"
+        )
+    return SUFFIXES[suffix]
 
 
 def _asked(request: str, since: str) -> tuple[str, timedelta]:

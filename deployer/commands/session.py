@@ -82,6 +82,16 @@ def sources_of(options: Options) -> SettingsSources:
     return sources
 
 
+def tell_other_stage(sources: SettingsSources, emit: Emit) -> None:
+    """Say that a stage has no section in setup.cfg, where one that is spelt like it has."""
+    from deployer.engine.events import Note
+
+    meant = sources.places.stage_meant
+    if meant is not None:
+        stage = sources.settings.stage
+        emit(Note(f"setup.cfg has no section of stage {stage}; did you mean --stage {meant}?"))
+
+
 @contextmanager
 def session(options: Options, command: str, *, deploying: bool = True) -> Iterator[Session]:
     """Collect the settings, open the account, and announce both before anything happens.
@@ -96,7 +106,8 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
     from deployer.report.live import Reporter
 
     environment = dict(os.environ)
-    settings = settings_of(options)
+    sources = sources_of(options)
+    settings = sources.settings
     if command in WHOLE:
         refuse_incomplete(settings.project)
     reporter = Reporter(
@@ -121,6 +132,7 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
             from deployer.local.process import ACCOUNT, REGION
 
             stack.enter_context(reporter)
+            tell_other_stage(sources, reporter.emit)
             settings = for_local(settings)
             server = find_local(settings.project, command, reporter.emit)
             if server is None:
@@ -143,6 +155,7 @@ def session(options: Options, command: str, *, deploying: bool = True) -> Iterat
             )
             aws.sign_in()  # which may ask for a code, so nothing is drawn yet
             stack.enter_context(reporter)
+            tell_other_stage(sources, reporter.emit)
         region = aws.region
         aws.client("sts")
         if deploying:

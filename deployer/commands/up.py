@@ -121,6 +121,7 @@ def command(
 
 def suggest(now: Session, url: str) -> None:
     """Show how to call the API, with curl and with this tool."""
+    from deployer.service.credentials import SOURCES
     from deployer.service.curl import credentials_advice, curl_words
 
     options = now.options
@@ -132,7 +133,8 @@ def suggest(now: Session, url: str) -> None:
     advice = credentials_advice(now.settings, now.environment, exporting(now))
     label = f"try it, {options.wording(advice)}" if advice else "try it"
     now.emit(Suggestion(label, words))
-    now.emit(Suggestion("next", ["python -m deployer invoke --sample"]))
+    secret = f", {advice}" if now.settings.auth in SOURCES and advice else ""
+    now.emit(Suggestion(f"next{secret}", ["python -m deployer invoke --sample"]))
 
 
 def exporting(now: Session) -> str:

@@ -89,6 +89,13 @@ class Places:
         """The sections of other stages."""
         return [section for section in self.sections if section.stage not in ("", self.stage)]
 
+    @property
+    def stage_meant(self) -> str | None:
+        """A stage with sections that is spelt like the one that is used, which has none."""
+        stages = {section.stage for section in self.sections}
+        close = difflib.get_close_matches(self.stage, filter(None, stages), n=1)
+        return close[0] if close and close[0] != self.stage else None
+
 
 def read_places(
     path: Path,

@@ -38,7 +38,7 @@ __all__ = [
 
 _OF_FUNCTIONS = tuple(name for name, setting in SETTINGS.items() if setting.per_function)
 _SHOWN = 80  # characters of a value that is wrong
-_ADVICE = "docs/settings.md explains all settings; to see them: python -m deployer config show"
+_ADVICE = "docs/settings.md of the deployer explains all settings"
 MANAGED_BY = "python -m deployer"
 # The tag that names the user's own tags (resources.base): without it, one that the settings name no
 # more could not be told from one that somebody else put there.

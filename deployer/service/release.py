@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,8 @@ def load_release(settings: Settings) -> Release:
         raise ConfigError(problems, add_advice(settings.project) if absent else "")
     names = tuple(workflow.functions(definition, problems))
     problems += (f"{WORKFLOW} {problem}" for problem in workflow.problems(definition))
-    problems += _name_problems(settings, names)
+    problems += section_problems(settings, names)
+    problems += _long_names(settings, names)
     problems += concurrency_problems(settings, names)
     problems += workflow.timeout_problems(
         definition, lambda name: settings.function(name).timeout_s
@@ -131,14 +132,17 @@ def declared_names(settings: Settings) -> tuple[str, ...]:
     return tuple(workflow.functions(definition, faults))
 
 
-def _name_problems(settings: Settings, names: Iterable[str]) -> Iterator[str]:
-    known = tuple(names)
+def section_problems(settings: Settings, known: Sequence[str]) -> Iterator[str]:
+    """Yield a problem for each section of a function that the workflow does not name."""
     for section, name in settings.function_sections:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"it names {', '.join(known)}"
             yield f"setup.cfg [{section}]: {WORKFLOW} names no function {name}; {hint}"
-    for name in known:
+
+
+def _long_names(settings: Settings, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
         full = settings.function_name(name)
         if len(full) > _FUNCTION_NAME_LIMIT:
             yield (

@@ -201,6 +201,7 @@ def test_outside_a_project_folder_the_error_says_so(tmp_path: Path) -> None:
         (["plan", "--cost", "--milliseconds", "churn=0"], "whole number from 1 to 900000"),
         (["plan", "--local", "--cost", "--milliseconds", "no=5"], "there is no model no"),
         (["graph", "--format", "png"], "png"),
+        (["graph", "--output", "g.png"], "its suffix may be .svg, .mmd, .mermaid, .txt"),
         (["up", "--local", "--plan", "x", "--canary", "5"], "no --train and no --canary"),
     ],
 )

@@ -56,8 +56,9 @@ def test_the_cost_follows_the_given_times_and_requests(project: Path) -> None:
 
 def test_a_file_of_somebody_else_is_never_overwritten(project: Path) -> None:
     before = (project / "setup.cfg").read_text()
-    for verb, option in (("plan", "--out"), ("graph", "--output")):
-        ran = deployer(project, verb, option, "setup.cfg", "--local", code=1)
+    options = {"plan": ("--out",), "graph": ("--format", "tree", "--output")}
+    for verb, named in options.items():
+        ran = deployer(project, verb, *named, "setup.cfg", "--local", code=1)
         assert "setup.cfg exists and is not a" in ran.err and "it is left alone" in ran.err
     assert (project / "setup.cfg").read_text() == before
 
@@ -90,3 +91,10 @@ def test_a_workflow_that_cannot_be_drawn_says_all_of_why(project: Path) -> None:
     assert "state_machine.json $.States.a.Type: 'X' is none of" in ran.json["error"]["message"]
     (project / "state_machine.json").unlink()
     assert "does not exist" in deployer(project, "graph", code=1).err
+
+
+def test_a_stage_that_may_be_misspelt_is_told(project: Path) -> None:
+    (project / "setup.cfg").write_text("[deployer]\n[deployer.prod]\nmemory_mb = 512\n")
+    said = "setup.cfg has no section of stage prdo; did you mean --stage prod?"
+    assert said in deployer(project, "plan", "--local", "--stage", "prdo").err
+    assert "did you mean" not in deployer(project, "plan", "--local", "--stage", "prod").err

@@ -141,3 +141,13 @@ def test_wrong_settings_are_an_error_that_names_all(tmp_path: Path) -> None:
     )
     usage = deployer(tmp_path, "config", "list", code=2)
     assert "'list' is not 'show'" in usage.err
+
+
+def test_a_section_of_a_function_that_the_workflow_does_not_name_is_told(project: Path) -> None:
+    (project / "setup.cfg").write_text("[deployer]\n[deployer:random_forst]\nmemory_mb = 512\n")
+    ran = deployer(project, "config", "show")
+    assert "of random_forst" in ran.out
+    assert ran.err == (
+        "note: setup.cfg [deployer:random_forst]: state_machine.json names no function "
+        "random_forst; did you mean random_forest?\n"
+    )

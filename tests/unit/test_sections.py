@@ -10,7 +10,7 @@ import pytest
 
 from deployer.errors import ConfigError
 from deployer.project.folder import refuse_foreign
-from deployer.project.settings import Settings, load_settings
+from deployer.project.settings import Settings, load_settings, read_settings
 
 Load = Callable[..., Settings]
 
@@ -313,3 +313,15 @@ def test_values_of_variables_are_taken_as_they_stand(load: Load) -> None:
 def test_a_folder_with_one_of_the_sections_is_a_project(tmp_path: Path, name: str) -> None:
     (tmp_path / "setup.cfg").write_text(f"[{name}]\n")
     refuse_foreign(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "meant"),
+    [("prdo", "prod"), ("pord", "prod"), ("prod", None), ("dev", None), ("tset", "test")],
+)
+def test_a_stage_that_is_spelt_like_one_with_a_section_is_known(
+    tmp_path: Path, stage: str, meant: str | None
+) -> None:
+    text = "[deployer]\nrate_limit = 5\n[deployer.prod]\nrate_limit = 9\n[deployer.test:a]\n"
+    (tmp_path / "setup.cfg").write_text(text)
+    assert read_settings(tmp_path, {"stage": stage}, {}).places.stage_meant == meant
