@@ -20,7 +20,7 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def print_releases(console: Console, releases: Sequence[ListedRelease]) -> None:
-    """Print each release with what it changed; the live and the oldest one with their models."""
+    """Print each release with what it changed; what is live, and the oldest, with its models."""
     for number, release in enumerate(releases):
         if number:
             console.print()
@@ -34,8 +34,11 @@ def print_releases(console: Console, releases: Sequence[ListedRelease]) -> None:
 
 def _title(release: ListedRelease) -> Text:
     title = Text(f"release {release.number}", style="bold")
-    if release.live:
+    if release.share == 100:
         title.append(", live", style="bold green")
+    elif release.share:
+        part = "canary" if release.live else "live"
+        title.append(f", {part}, {release.share} % of the requests", style="bold green")
     title.append(f"  {local_time(release.created)}", style="not bold")
     if release.title:
         title.append(f"  {release.title}", style="not bold")
@@ -44,7 +47,7 @@ def _title(release: ListedRelease) -> Text:
 
 def _lines(release: ListedRelease) -> Iterator[tuple[str, str, str]]:
     """Yield lines with their labels and styles."""
-    if release.live or release.changes is None:
+    if release.share or release.changes is None:
         serves = [f"{name}: model {model}" for name, model in release.models.items()]
         yield from _labelled("serves", serves)
     if release.changes is not None:

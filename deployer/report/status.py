@@ -139,7 +139,7 @@ def _table(models: Iterable[ServedModel], links: Mapping[str, str]) -> Table:
         shown = Text(model.name, style=f"link {link}" if link else "")
         requests, errors, p50, p99, cold = _numbers(model.metrics)
         style = "red" if model.metrics and model.metrics.errors else ""
-        version = Text(model.text, style="" if model.live else "red")
+        version = Text("\n").join(_versions(model))
         table.add_row(
             shown,
             version,
@@ -159,7 +159,11 @@ def _print_model(console: Console, model: ServedModel) -> None:
     requests, errors, p50, p99, cold = _numbers(model.metrics)
     failed = bool(model.metrics and model.metrics.errors)
     lines = (
-        Text(f"model {model.text}, since {_since(model)}, {_memory(model)}"),
+        Text.assemble(
+            "model ",
+            Text(", ").join(_versions(model)),
+            f", since {_since(model)}, {_memory(model)}",
+        ),
         Text.assemble(
             f"requests {requests}, ",
             (f"errors {errors}", "red" if failed else ""),
@@ -169,6 +173,14 @@ def _print_model(console: Console, model: ServedModel) -> None:
     for text in lines:
         for line in text.wrap(console, max(_LABEL, console.width - _INDENT)):
             console.print(Text.assemble(" " * _INDENT, line), soft_wrap=True)
+
+
+def _versions(model: ServedModel) -> Iterator[Text]:
+    """Yield the versions that serve: the live one, and the one that a canary tries."""
+    if model.live or not model.candidate:
+        yield Text(model.text, style="" if model.live else "red")
+    if model.candidate:
+        yield Text(f"canary: {model.candidate_text}", style="yellow")
 
 
 def _since(model: ServedModel) -> str:

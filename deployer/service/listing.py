@@ -26,6 +26,8 @@ class ListedRelease:
     """A release with what it serves, and how it differs from the one before.
 
     Args:
+        live: whether the live workflow is this release; while a canary runs, that is the canary.
+        share: of the requests that it answers, in percent.
         models: the text for each model, by name.
         changes: a line for each difference; None for the oldest release.
         missing: a line for each part that is gone, so that it cannot be gone back to.
@@ -35,6 +37,7 @@ class ListedRelease:
     number: int
     created: datetime
     live: bool
+    share: int
     title: str
     models: Mapping[str, str]
     changes: list[str] | None
@@ -105,6 +108,7 @@ def _listed(
     )
     missing = list(contents.missing(settings, release.definition.workflow))
     provenance, live = release.provenance, release is history.live_release
+    share = _share(history, release)
     models = {
         name: {
             "version": version.model if version else None,
@@ -122,6 +126,7 @@ def _listed(
         "back_to": provenance.back_to,
         "promoted_from": provenance.promoted_from,
         "canary": provenance.canary,
+        "share": share,
         "models": models,
         "changes": changes,
         "missing": missing,
@@ -131,9 +136,20 @@ def _listed(
         release.number,
         release.created,
         live,
+        share,
         release.definition.description,
         texts,
         changes,
         missing,
         document,
     )
+
+
+def _share(history: History, release: PublishedRelease) -> int:
+    """Return the share of the requests that a release answers, in percent."""
+    live = history.live_release
+    if live is None or live.canary is None:
+        return 100 if release is live else 0
+    if release is live:
+        return live.canary.percent
+    return 100 - live.canary.percent if release.number == live.provenance.beside else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,17 +38,26 @@ class ServedModel:
     """A model that serves.
 
     Args:
-        live: the version of its function that the live workflow names; None if that is gone.
-        metrics: None where CloudWatch may not be asked.
+        live: the version of its function that the live workflow names; None if that is gone, or
+            if only a canary names one.
+        metrics: of all versions; None where CloudWatch may not be asked.
+        candidate: the version that a canary tries, if that is another one.
+        gone: which of them the workflow names though it is gone: "live", "tried by the canary".
     """
 
     name: str
     live: FunctionVersion | None
     metrics: ModelMetrics | None
+    candidate: FunctionVersion | None = None
+    gone: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         return model_text(self.live)
+
+    @property
+    def candidate_text(self) -> str:
+        return model_text(self.candidate)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -59,6 +68,7 @@ class ServedModel:
             "function_version": live.number if live else None,
             "since": live.modified.isoformat() if live else None,
             "memory_mb": live.configuration.get("MemorySize") if live else None,
+            "canary": self.candidate.model if self.candidate else None,
             "requests": metrics.requests if metrics else None,
             "errors": metrics.errors if metrics else None,
             "p50_ms": metrics.p50_ms if metrics else None,
@@ -212,20 +222,19 @@ def read_status(aws: Aws, settings: Settings, pool: Executor) -> Status:
             f"account {settings.account}, {settings.region}",
             "to deploy: python -m deployer up",
         )
-    names = functions_of(settings, history.live.workflow)
+    names = list(functions_of(settings, history.live.workflow))
     api = _find_api(aws, settings)
     versions, measured = aws.together(
         lambda: read_versions(aws, settings, names),
-        lambda: _measure(aws, settings, list(names), api),
+        lambda: _measure(aws, settings, names, api),
     )
     metrics = measured if isinstance(measured, ServiceMetrics) else None
+    found = {one.arn: one for several in versions.values() for one in several}
+    canary = history.live_release.canary if history.live_release else None
+    live = functions_of(settings, canary.live if canary else history.live.workflow)
+    tried = functions_of(settings, canary.candidate) if canary else {}
     models = tuple(
-        ServedModel(
-            name,
-            next((one for one in versions[name] if one.arn == arns[-1]), None),
-            metrics.models[name] if metrics else None,
-        )
-        for name, arns in names.items()
+        _served(found, name, live.get(name, ()), tried.get(name, ()), metrics) for name in names
     )
     return Status(
         settings,
@@ -239,6 +248,34 @@ def read_status(aws: Aws, settings: Settings, pool: Executor) -> Status:
         console_links(settings, aws.endpoint, names, api.url),
         hearing.result(),
     )
+
+
+def _served(
+    found: Mapping[str, FunctionVersion],
+    name: str,
+    live: Collection[str],
+    tried: Collection[str],
+    metrics: ServiceMetrics | None,
+) -> ServedModel:
+    """Return a model.
+
+    Args:
+        found: the versions that exist, by ARN.
+        live, tried: the ARNs that the live workflow and a canary's candidate name.
+    """
+    newest = {"live": _newest(live), "tried by the canary": _newest({*tried} - {*live})}
+    return ServedModel(
+        name,
+        found.get(newest["live"]),
+        metrics.models[name] if metrics else None,
+        found.get(newest["tried by the canary"]),
+        tuple(whose for whose, arn in newest.items() if arn and arn not in found),
+    )
+
+
+def _newest(arns: Collection[str]) -> str:
+    """Return the newest of the versions that a workflow names of a function; "" of none."""
+    return max(arns, key=lambda arn: int(arn.rpartition(":")[2]), default="")
 
 
 @dataclass(frozen=True)
@@ -325,8 +362,8 @@ def _problems(status: Status) -> Iterator[Problem]:
 
 def _broken(status: Status) -> Iterator[Problem]:
     for model in status.models:
-        if model.live is None:
-            text = f"{model.name}: the function version that is live is gone"
+        for whose in model.gone:
+            text = f"{model.name}: the function version that is {whose} is gone"
             yield Problem(text, "python -m deployer up")
     if status.url is None:
         yield Problem("there is no API, or more than one", "python -m deployer plan")

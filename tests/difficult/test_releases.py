@@ -511,6 +511,8 @@ def test_a_canary_gets_a_share_and_the_live_release_the_rest(service: Service) -
     assert (canary.percent, canonical_json(canary.live)) == (10, canonical_json(live))
     document = service.releases()[0].document
     assert (document["canary"], document["live"]) == (10, True)
+    shares = {release.number: release.share for release in service.releases()}
+    assert shares == {1: 90, 2: 10}
     assert service.releases()[0].changes == [
         f"{name}: memory 1024 MB -> 1025 MB"
         for name in ("linear_regression", "random_forest", "support_vector")

@@ -145,7 +145,7 @@ def test_without_permission_for_metrics_the_rest_is_shown(
     service.account.troubles = [refused]
     found = status(service)
     model = found.document()["models"]["random_forest"]
-    assert [name for name, value in model.items() if value is None] == list(missing)
+    assert [name for name in model if model[name] is None] == ["canary", *missing]
     assert found.url and found.release
     assert ("no identity-based policy" in found.unmeasured) == (operation == "GetMetricData")
     assert found.is_well == (operation != "GetMetricData")
@@ -187,6 +187,11 @@ def test_a_canary_a_version_that_is_gone_and_no_api_are_problems(service: Servic
     service.up(canary=10, defaults=FunctionSettings(memory_mb=2048))
     found = status(service, defaults=FunctionSettings(memory_mb=2048))
     assert found.document()["release"]["canary"] == 10
+    for model in found.models:
+        assert model.live and model.candidate
+        assert (model.live.number, model.candidate.number) == ("1", "2")
+        assert model.document["function_version"] == "1"
+        assert model.document["canary"] == model.candidate.model
     assert list(commands(found)) == [
         "release 2 is a canary: make it live, or take it away by rollback"
     ]
@@ -197,7 +202,7 @@ def test_a_canary_a_version_that_is_gone_and_no_api_are_problems(service: Servic
     found = status(service)
     texts = list(commands(found))
     assert found.document()["requests"] is None
-    assert texts[0] == "random_forest: the function version that is live is gone"
+    assert texts[0] == "random_forest: the function version that is tried by the canary is gone"
     assert texts[1] == "there is no API, or more than one"
 
 

@@ -75,6 +75,11 @@ def test_differences_canaries_and_refusals_are_said(live: Path) -> None:
     path = live / "state_machine.json"
     path.write_text(path.read_text().replace('"MaxAttempts": 3', '"MaxAttempts": 2'))
     deployer(live, "up", "--canary", "50", "--local", "--yes")
+    both = deployer(live, "releases", "--local").out
+    assert re.findall(r"^release \d, .*?requests", both, re.MULTILINE) == [
+        "release 2, canary, 50 % of the requests",
+        "release 1, live, 50 % of the requests",
+    ]
     difference = deployer(live, "releases", "--diff", "1", "2", "--local")
     assert "workflow: changed" in difference.out
     assert '-                  "MaxAttempts": 3' in difference.out

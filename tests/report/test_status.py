@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -92,10 +94,21 @@ def test_what_is_not_known_is_said(request: pytest.FixtureRequest) -> None:
         100,
         url=None,
         release=None,
-        models=(ServedModel("churn", None, None),),
+        models=(ServedModel("churn", None, None, gone=("live",)),),
         metrics=None,
         unmeasured="AccessDenied: no identity-based policy allows cloudwatch:GetMetricData",
         alarms="AccessDenied: cloudwatch:DescribeAlarms",
         links={},
     )
     golden(request, GOLDEN / "status_unknown.txt", text)
+
+
+@pytest.mark.parametrize("width", [120, 40])
+def test_both_versions_of_a_canary_are_shown(width: int) -> None:
+    live, tried = served("churn", None), served("churn", None, Environment=variables("b" * 64))
+    text = shown(width, models=(replace(live, candidate=tried.live),))
+    assert re.search(r"3f2a9c01d4e5[^c]*canary:\s+bbbbbbbbbbbb", text)
+
+
+def variables(sha256: str) -> Any:
+    return {"Variables": {"SHA256": sha256}}
