@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,9 +20,15 @@ import pytest
 import yaml
 
 from tests.support.command_line import deployer
+from tests.support.projects import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live")]
-EXPRESSIONS = {"github.token": "t0ken", "github.event.number": "7"}
+EXPRESSIONS = {
+    "github.token": "t0ken",
+    "github.event.number": "7",
+    "secrets.DEPLOYER_API_KEY": "",  # as GitHub gives a secret that is not there
+    "secrets.DEPLOYER_TOKEN": "",
+}
 # Every command of the deployer's goes to the local AWS, as on a runner every one goes to AWS.
 PYTHON = """#!/bin/sh
 [ "$1 $2" = "-m deployer" ] && exec "{python}" "$@" --local
@@ -80,9 +87,14 @@ class Runner:
     def summary(self) -> Path:
         return self.bin / "summary.md"
 
-    def run(self, job: str, **inputs: str) -> str:
-        """Run the commands of a job, but the installation; return what they print."""
+    def run(self, job: str, key: str = "", **inputs: str) -> str:
+        """Run the commands of a job, but the installation; return what they print.
+
+        Args:
+            key: the repository's secret DEPLOYER_API_KEY.
+        """
         expressions = {**EXPRESSIONS, **{f"inputs.{name}": text for name, text in inputs.items()}}
+        expressions["secrets.DEPLOYER_API_KEY"] = key
         printed = ""
         for step in self.jobs[job]["steps"]:
             command = step.get("run", "")
@@ -90,10 +102,12 @@ class Runner:
                 continue
             if "if" in step and step["if"] != f"inputs.verb == '{inputs['verb']}'":
                 continue
-            printed += self._shell(command, step.get("env", {}), expressions)
+            printed += self.shell(command, step.get("env", {}), expressions)
         return printed
 
-    def _shell(self, command: str, env: Mapping[str, str], known: Mapping[str, str]) -> str:
+    def shell(
+        self, command: str, env: Mapping[str, str] = {}, known: Mapping[str, str] = {}
+    ) -> str:
         variables = {
             name: known[value.removeprefix("${{ ").removesuffix(" }}")]
             for name, value in env.items()
@@ -158,6 +172,19 @@ def test_reviews_deploys_and_goes_back(runner: Runner) -> None:
     assert promoted["promoted_from"] is not None and promoted["canary"] is None
     runner.run("by_hand", verb="rollback", release="")
     assert live(runner)["back_to"] is not None
+
+
+def test_a_service_that_asks_for_keys_is_asked_with_one(runner: Runner) -> None:
+    """The line of docs/ci.md for `test`, and `deploy` with the repository's secret."""
+    settings = runner.project / "setup.cfg"
+    settings.write_text(settings.read_text() + "api = rest\nauth = key\n")
+    with pytest.raises(AssertionError, match="auth = key, but neither DEPLOYER_API_KEY nor --key"):
+        runner.run("deploy")
+    page = (ROOT / "docs" / "ci.md").read_text()
+    (line,) = re.findall(r"- run: (DEPLOYER_API_KEY=.*)", page)
+    assert "model  " in runner.shell(line.replace(" --local", ""))  # `python` adds it here
+    key = deployer(runner.project, "keys", "create", "ci2", "--local").out.strip()
+    assert "model  " in runner.run("deploy", key)
 
 
 def live(runner: Runner) -> Any:
