@@ -154,7 +154,7 @@ class ServiceSettings:
         "python train.py",
         parsers.command,
         "command that trains the models, run in the project's folder if models/ is absent or "
-        "empty; several are joined by &&",
+        "empty; && joins several, and no shell runs them",
     )
     log_retention_days: int | None = setting(
         _TWO_WEEKS, parsers.retention, "days until logs are deleted; never: they are kept"

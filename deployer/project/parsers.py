@@ -18,6 +18,7 @@ HANDLERS_OWN = (
     "MODEL", "BUCKET", "KEY", "SHA256", "SIGNATURE_KEY", "SIGNATURE_SHA256", "LOG_INPUTS",
     "LOG_LEVEL",
 )  # fmt: skip
+_NO_SHELL = "&& joins commands, and a script of your own may do all else"
 # What CloudWatch Logs accepts (Logs-2).
 RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,
@@ -213,13 +214,23 @@ def command(text: str) -> str:
 def train_commands(text: str) -> list[list[str]]:
     """Return the commands of the setting `train`, each as its words; && stands between them.
 
+    No shell runs them. What only a shell understands would be an argument of the first program,
+    and the program behind it would not run.
+
     Raises:
-        ValueError: a quote is not closed.
+        ValueError: a quote is not closed, or another character is one of a shell's.
     """
+    variable = re.search(r"[$`]\w?", re.sub(r"'[^']*'", "", text))
+    if variable:
+        raise ValueError(f"has {variable[0]}, which only a shell understands; {_NO_SHELL}")
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
     commands: list[list[str]] = [[]]
-    for word in shlex.split(text):
+    for word in lexer:
         if word == "&&":
             commands.append([])
+        elif not word.strip("();<>|&"):
+            raise ValueError(f"has {word}, which only a shell understands; {_NO_SHELL}")
         else:
             commands[-1].append(word)
     return commands

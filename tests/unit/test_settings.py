@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployer.errors import ConfigError, NoProject
-from deployer.project.parsers import RETENTION_DAYS
+from deployer.project.parsers import RETENTION_DAYS, train_commands
 from deployer.project.settings import (
     AUTHS,
     SETTINGS,
@@ -559,3 +559,38 @@ def test_a_bucket_name_is_legal_or_refused_and_only_length_refuses_it(service, s
 
 def test_there_are_shipped_models_to_check():
     assert len(SHIPPED) >= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("python train.py --depth 3", [["python", "train.py", "--depth", "3"]]),
+        ("a && b c", [["a"], ["b", "c"]]),
+        ("a&&b", [["a"], ["b"]]),
+        ("pip install 'numpy>=2' \"x;y\"", [["pip", "install", "numpy>=2", "x;y"]]),
+        ("a '$5' ~/b *.csv #1", [["a", "$5", "~/b", "*.csv", "#1"]]),
+    ],
+)
+def test_the_training_is_commands_joined_by_and(text: str, commands: list[list[str]]) -> None:
+    assert train_commands(text) == commands
+
+
+@pytest.mark.parametrize(
+    ("text", "character"),
+    [
+        ("rm -rf old; python train.py", ";"),
+        ("python train.py > log.txt", ">"),
+        ("python train.py | tee log", "|"),
+        ("a || b", "||"),
+        ("a & b", "&"),
+        ("(a)", "("),
+        ("python train.py $HOME", "$H"),
+        ('a "$(date)"', "$"),
+        ("a `date`", "`d"),
+    ],
+)
+def test_what_only_a_shell_understands_is_refused(text: str, character: str) -> None:
+    """It would be an argument: `rm -rf old; python train.py` would delete train.py."""
+    said = f"has {re.escape(character)}, which only a shell understands; && joins commands"
+    with pytest.raises(ValueError, match=said):
+        train_commands(text)
