@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -50,7 +51,11 @@ class Record:
 
 
 def initial_files(example: str, settings: Mapping[str, str], version: str) -> dict[str, bytes]:
-    """Return the content of each file of a new project, by its name with forward slashes."""
+    """Return the content of each file of a new project, by its name with forward slashes.
+
+    Its CI installs this version of the deployer in this version of Python, as libraries and so the
+    models differ between versions of it.
+    """
     source = template.source()
     own = source / "examples" / example
     files = {
@@ -66,8 +71,11 @@ def initial_files(example: str, settings: Mapping[str, str], version: str) -> di
             files |= _tree(source, name)
     config = template.settings_of(files["setup.cfg"].decode())
     files["setup.cfg"] = with_settings(config, settings).encode()
+    python = ".".join(map(str, sys.version_info[:2]))
     return {
-        name: content.replace(b"==VERSION", f"=={version}".encode())
+        name: content.replace(b"==VERSION", f"=={version}".encode()).replace(
+            b'"PYTHON"', f'"{python}"'.encode()
+        )
         if name.startswith(".github/")
         else content
         for name, content in sorted(files.items())

@@ -100,7 +100,7 @@ class Runner:
             command = step.get("run", "")
             if not command or command.startswith("python -m pip install"):
                 continue
-            if "if" in step and step["if"] != f"inputs.verb == '{inputs['verb']}'":
+            if "if" in step and step["if"] != f"inputs.verb == '{inputs.get('verb')}'":
                 continue
             printed += self.shell(command, step.get("env", {}), expressions)
         return printed
@@ -150,6 +150,7 @@ def runner(live_empty: Path, tmp_path: Path) -> Runner:
 def test_reviews_deploys_and_goes_back(runner: Runner) -> None:
     """A pull request, its merge, another change, and by hand a rollback and a promotion."""
     runner.run("review")
+    runner.run("comment")
     (comment,) = runner.comments
     assert "### Plan of `" in comment["body"] and "to create" in comment["body"]
     printed = runner.run("deploy")
@@ -158,6 +159,7 @@ def test_reviews_deploys_and_goes_back(runner: Runner) -> None:
     settings = runner.project / "setup.cfg"
     settings.write_text(settings.read_text() + "memory_mb = 1536\n")
     runner.run("review")
+    runner.run("comment")
     (comment,) = runner.comments  # the same one
     assert "memory_mb" in comment["body"]
     runner.run("deploy")
@@ -198,14 +200,40 @@ def test_no_job_that_writes_runs_for_a_pull_request_or_gives_its_token_away(
     runner: Runner,
 ) -> None:
     for name, job in runner.jobs.items():
-        rights = job.get("permissions", {})
+        rights, steps = job.get("permissions", {}), job["steps"]
+        for step in steps:
+            if "actions/checkout" in step.get("uses", ""):
+                assert step["with"] == {"persist-credentials": False}
         if "id-token" not in rights:
-            assert name == "test"
+            assert name in ("test", "comment")
             continue
-        (role,) = [step["with"]["role-to-assume"] for step in job["steps"] if "role" in str(step)]
+        (role,) = [step["with"]["role-to-assume"] for step in steps if "role-to" in str(step)]
         assert ("PLAN" in role) == (name == "review")
         assert ("pull_request" in job["if"]) == (name == "review")
-        assert job["concurrency"]
-    review = runner.jobs["review"]
-    assert "head.repo.full_name == github.repository" in review["if"]
-    assert review["steps"][0]["with"] == {"persist-credentials": False}
+        assert name == "review" or job["concurrency"] == "deploy"
+    assert "head.repo.full_name == github.repository" in runner.jobs["review"]["if"]
+
+
+def test_no_code_of_a_pull_request_runs_beside_a_token_that_writes(runner: Runner) -> None:
+    for name, job in runner.jobs.items():
+        writes = "write" in {
+            right for key, right in job.get("permissions", {}).items() if key != "id-token"
+        }
+        assert writes == (name == "comment")
+    used = [step.get("uses", "") for step in runner.jobs["comment"]["steps"]]
+    assert [use.partition("@")[0] for use in used] == ["actions/download-artifact", ""]
+
+
+def test_the_workflow_runs_the_python_that_made_the_project(runner: Runner) -> None:
+    here = ".".join(map(str, sys.version_info[:2]))
+    steps = [step for job in runner.jobs.values() for step in job["steps"]]
+    versions = {step["with"]["python-version"] for step in steps if "python-version" in str(step)}
+    assert versions == {here}
+
+
+def test_by_hand_fails_where_it_could_do_nothing(runner: Runner) -> None:
+    """A skipped job would look as if it had rolled back."""
+    job = runner.jobs["by_hand"]
+    first = job["steps"][0]
+    assert first["if"] == "github.ref != 'refs/heads/main' || vars.AWS_ROLE == ''"
+    assert "ref" not in job["if"] and first["run"].rstrip().endswith("exit 1")
