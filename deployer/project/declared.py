@@ -79,25 +79,25 @@ class FunctionSettings:
     timeout_s: int = setting(
         20,
         integer(1, 900),
-        "longest time of one prediction; must be below its task's TimeoutSeconds",
+        "timeout of a function; must be below the TimeoutSeconds of its task in the workflow",
     )
     ephemeral_storage_mb: int = setting(512, integer(512, 10240), "size of a function's /tmp")
     provisioned_concurrency: int | None = setting(
         None,
         whole_or_nothing(1),
-        "environments of a function that are kept ready, against cold starts; they cost while "
-        "idle, and `plan` says how much; empty: none",
+        "execution environments of a function that are kept ready, against cold starts; they cost "
+        "money while idle, and `plan` says how much; empty: none",
     )
     reserved_concurrency: int | None = setting(  # 0 stops the function (Lambda-12)
         None,
         whole_or_nothing(0),
-        "most requests that a function answers at once, reserved for it in the account; 0 stops "
-        "it; empty: it shares what the account has left",
+        "concurrency reserved for a function, which is also its maximum; 0 stops the function; "
+        "empty: it shares the account's unreserved concurrency",
     )
     environment: Mapping[str, str] = setting(
         {},
         parsers.variables,
-        "environment variables of a function, a line KEY=value for each; no secrets",
+        "environment variables of a function, one line KEY=value for each; no secrets",
     )
     log_level: str = setting(
         "info",
@@ -148,34 +148,35 @@ class ServiceSettings:
     base_image: str | None = setting(
         None,
         parsers.image,
-        "value of BASE in a Dockerfile; empty: AWS's image for the Python version that trained",
+        "value of the argument BASE in the Dockerfile; empty: AWS's image for the Python version "
+        "that trained the models",
     )
     train: str = setting(
         "python train.py",
         parsers.command,
         "command that trains the models, run in the project's folder if models/ is absent or "
-        "empty; && joins several, and no shell runs them",
+        "empty; && joins several commands; no shell runs them",
     )
     log_retention_days: int | None = setting(
-        _TWO_WEEKS, parsers.retention, "days until logs are deleted; never: they are kept"
+        _TWO_WEEKS, parsers.retention, "days until logs are deleted; never: logs are kept forever"
     )
-    log_inputs: bool = setting(False, boolean, "the functions log their requests with all values")
+    log_inputs: bool = setting(False, boolean, "whether the functions log the values of requests")
     workflow_log: str = setting(
         "errors",
         one_of("errors", "all"),
-        "events of executions that are logged: errors, or all, with the times of each state",
+        "execution events that are logged: errors, or all, which shows the times of each state",
     )
     tracing: bool = setting(False, boolean, "X-Ray traces of workflow and functions")
     own_tags: Mapping[str, str] = setting(
         {},
         parsers.tags,
-        "tags of your own on every resource, such as team=ml, cost-center=42",
+        "your own tags on every resource, such as team=ml, cost-center=42",
         name="tags",
     )
     bucket_namespace: str = setting(
         "global",
         one_of("global", "account-regional"),
-        "namespace of the bucket's name; account-regional: no other account can ever have it",
+        "namespace of the bucket's name; account-regional: no other account can ever own the name",
     )
     api: str = setting(
         "http",
@@ -193,31 +194,34 @@ class ServiceSettings:
     jwt_issuer: str | None = setting(
         None,
         parsers.issuer,
-        "with auth = jwt, the URL of the issuer, exactly as tokens name it in `iss`",
+        "with auth = jwt, the URL of the issuer, exactly as in the claim `iss` of the tokens",
     )
     jwt_audience: tuple[str, ...] = setting(
         (),
         parsers.words(50, 1024),
-        "with auth = jwt, the values of which a token's `aud` or else `client_id` must have one",
+        "with auth = jwt, accepted values; a token must have one of them as `aud`, or as "
+        "`client_id` if it has no `aud`",
     )
     jwt_scopes: tuple[str, ...] = setting(
         (),
         parsers.scopes,
-        "with auth = jwt, the scopes of which a token must have one; empty: none is asked",
+        "with auth = jwt, accepted scopes; a token must have one; empty: no scope is required",
     )
     key_rate_limit: int = setting(
         50,
         integer(1, 10000),
-        "with auth = key, requests per second that the API accepts of one key",
+        "with auth = key, requests per second that the API accepts from one key",
     )
     key_burst_limit: int = setting(
-        100, integer(1, 5000), "with auth = key, requests that the API accepts at once of one key"
+        100,
+        integer(1, 5000),
+        "with auth = key, requests in a burst that the API accepts from one key",
     )
     key_quota: str | None = setting(
         None,
         parsers.quota,
-        "with auth = key, requests that the API accepts of one key in a period, such as 1000 per "
-        "day (or week, or month); empty: without end",
+        "with auth = key, requests that the API accepts from one key in a period, such as 1000 per "
+        "day (or week, or month); empty: no limit",
     )
     cors_origins: tuple[str, ...] = setting(
         ("*",), parsers.origins, "origins whose pages may call the API; empty: CORS is off"
@@ -226,34 +230,35 @@ class ServiceSettings:
         ("content-type",), parsers.header_names, "headers that these pages may send"
     )
     cors_exposed_headers: tuple[str, ...] = setting(
-        (), parsers.header_names, "further headers that these pages may read"
+        (), parsers.header_names, "additional response headers that these pages may read"
     )
     rate_limit: int = setting(100, integer(1, 10000), "requests per second that the API accepts")
-    burst_limit: int = setting(200, integer(1, 5000), "requests that the API accepts at once")
+    burst_limit: int = setting(200, integer(1, 5000), "requests in a burst that the API accepts")
     keep_releases: int = setting(
-        10, integer(2, 500), "how many releases stay in the account, to go back to"
+        10, integer(2, 500), "number of releases that are kept in the account for `rollback`"
     )
     alarm_email: str | None = setting(
         None,
         parsers.email,
-        "address that alarms go to (docs/operating.md), which cost: plan --cost; empty: no alarms",
+        "email address that alarms go to (docs/operating.md); alarms cost money (plan --cost); "
+        "empty: none",
     )
     alarm_topic: str | None = setting(
-        None, parsers.topic, "SNS topic of yours that alarms go to, by its ARN; empty: none"
+        None, parsers.topic, "ARN of your own SNS topic that alarms go to; empty: none"
     )
     alarm_failures: int = setting(
-        1, integer(1, 1_000_000), "failures within five minutes from which on an alarm rings"
+        1, integer(1, 1_000_000), "number of failures within five minutes from which an alarm rings"
     )
     publish_example: bool = setting(
         False,
         boolean,
-        "openapi and page show the examples of the manifest; no: made-up ones, since a record of "
-        "the training may be a person's",
+        "whether openapi and page show the manifest's examples; no: they show made-up ones, since "
+        "a training record may contain personal data",
     )
     permissions_boundary: str | None = setting(
         None,
         parsers.optional_arn,
-        "IAM policy that limits the three roles, if your company requires one",
+        "ARN of the permissions boundary of the service's roles, if your company requires one",
     )
 
 
