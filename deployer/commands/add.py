@@ -30,25 +30,25 @@ TYPES = {"n": "number", "b": "boolean", "s": "string"}
 @click.command("add")
 @common
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--name", help="Name of the model and its function; by default that of the file.")
+@click.option("--name", help="Name of the model and its function; by default the file's name.")
 @click.option(
     "--example",
     type=click.Path(path_type=Path),
-    help="Records as CSV or JSON that the model takes; its answers are recorded and proved later.",
+    help="CSV or JSON file of input records; the model's answers are recorded and tested later.",
 )
 @click.option(
     "--yes",
     is_flag=True,
-    help="Do not ask: load the file, which runs its code, and write to requirements.txt.",
+    help="Do not ask before FILE is loaded, which runs its code, or requirements.txt is changed.",
 )
 def command(
     options: Options, file: Path, name: str | None, example: Path | None, yes: bool
 ) -> None:
-    """Put a trained model into the project: a joblib file, a pickle, or an MLflow folder.
+    """Add a trained model to the project.
 
-    Loading FILE runs the code in it. Copies it to models/, describes it in models/manifest.json,
-    and adds its branch to state_machine.json, a sample, and the lines of requirements.txt that its
-    packages need.
+    FILE is a joblib file, a pickle, or an MLflow folder. Loading FILE runs the code in it. The
+    command copies FILE to models/ and describes it in models/manifest.json. It adds a branch to
+    state_machine.json, a sample, and the lines that the model's packages need in requirements.txt.
 
     \b
     Example:

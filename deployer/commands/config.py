@@ -14,10 +14,10 @@ from deployer.commands.session import sources_of, started
 @common
 @click.argument("action", type=click.Choice(["show"]), default="show")
 def command(options: Options, action: str) -> None:
-    """Show every setting, its value, and where it comes from.
+    """Show every setting, its value, and where the value comes from.
 
-    Calls no AWS and starts no server. What a function has of its own stands below the value for
-    all others. Variables that look like secrets are shown without their values.
+    Does not call AWS and starts no server. The own values of a function are listed below the value
+    for all other functions. Values that look like secrets are withheld.
 
     \b
     Example:

@@ -23,7 +23,7 @@ from deployer.errors import Declined
 @click.option(
     "--force",
     is_flag=True,
-    help="With --local: end the local AWS and delete its files, even if it does not answer.",
+    help="With --local: stop the local AWS and delete its files, even if it does not answer.",
 )
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def command(options: Options, keep_data: bool, force: bool, yes: bool) -> None:

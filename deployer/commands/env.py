@@ -14,7 +14,7 @@ from deployer.commands.session import settings_of
 @click.command("env")
 @common
 def command(options: Options) -> None:
-    """Print the environment variables by which AWS clients reach the local AWS.
+    """Print the environment variables with which AWS clients reach the local AWS.
 
     \b
     Example:

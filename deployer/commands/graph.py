@@ -28,7 +28,7 @@ SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "tr
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Form of the picture; by default a tree, or as the suffix of --output says.",
+    help="Format of the picture; by default that of --output's suffix, or a tree.",
 )
 @click.option(
     "--output",
@@ -48,10 +48,11 @@ SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "tr
 def command(
     options: Options, form: str | None, output: Path | None, request: str | None, since: str | None
 ) -> None:
-    """Draw state_machine.json: as a tree, a Mermaid flowchart, or an SVG picture.
+    """Draw the workflow as a tree, a Mermaid flowchart or an SVG picture.
 
-    With --request, draw what happened to one request: which models answered, failed or were not
-    reached, and how long each took. Write --request=ID, since an ID may begin with a dash.
+    Draws state_machine.json. With --request, draws the live workflow and what happened to one
+    request: which models answered, failed or were not reached, and how long each took. Write
+    --request=ID, since an ID may begin with a dash.
 
     \b
     Example:

@@ -25,10 +25,10 @@ from deployer.project.folder import refuse_incomplete
     help="Write the image to this file, for docker load.",
 )
 @click.option(
-    "--function", help="Build this function's image, if functions have images of their own."
+    "--function", help="Build the image of this function, if functions have their own images."
 )
 def command(options: Options, output: Path, function: str | None) -> None:
-    """Build the function image into a file, without any AWS call.
+    """Build the function image into a file, without calling AWS.
 
     \b
     Example:

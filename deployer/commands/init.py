@@ -31,21 +31,21 @@ SETTINGS = ("service", "stage", "region")
 @click.option(
     "--example",
     type=click.Choice(EXAMPLES),
-    help=f"The project to begin with; by default {EXAMPLES[0]}. minimal is one to fill in.",
+    help=f"The project to start from; by default {EXAMPLES[0]}. minimal is a skeleton to fill in.",
 )
 @click.option(
     "--update",
     is_flag=True,
-    help="Show what this version of the deployer changes in the files that you have not touched, "
-    "and write it after asking.",
+    help="Show what this version of the deployer changes in the files that you have not edited, "
+    "and write the changes after asking.",
 )
 @click.option("--yes", is_flag=True, help="With --update: do not ask.")
 def command(
     options: Options, folder: Path | None, example: str | None, update: bool, yes: bool
 ) -> None:
-    """Write a new project into FOLDER, by default the current one.
+    """Write a new project into FOLDER, by default the current folder.
 
-    Every file is yours from then on. The folder must be new or empty; nothing is overwritten.
+    All files are yours to change. The folder must be new or empty; nothing is overwritten.
 
     \b
     Example:

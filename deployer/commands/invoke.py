@@ -32,33 +32,36 @@ _JUST_NOW = timedelta(minutes=2)
 @click.option(
     "--sample",
     is_flag=True,
-    help="Send a record from samples/, or one made from the manifest's features.",
+    help="Send a record from samples/, or one made from the manifest.",
 )
-@click.option("--data", help="Send this JSON.")
+@click.option("--data", help="Send this JSON text.")
 @click.option(
-    "--file", "path", type=click.Path(path_type=Path), help="Send this file; - is standard input."
+    "--file",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Send the content of this file; - is stdin.",
 )
 @click.option(
     "--repeat",
     type=click.IntRange(1, MOST_REQUESTS),
     default=1,
-    help="Send it this many times; show throughput, latency and failures.",
+    help="Send the request this many times; show throughput, latency and failures.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(1, MOST_CONCURRENT),
     default=1,
-    help="With --repeat: send so many at a time.",
+    help="With --repeat: how many requests are sent at a time.",
 )
 @click.option("--yes", is_flag=True, help="Send more than 1,000 requests to AWS without asking.")
-@click.option("--trace", is_flag=True, help="Show where its time went, and what it cost.")
+@click.option("--trace", is_flag=True, help="Show where the request's time went, and its cost.")
 @click.option(
     "--token",
-    help="The caller's token, with auth = jwt; better in DEPLOYER_TOKEN.",
+    help="The caller's token, with auth = jwt; safer in the variable DEPLOYER_TOKEN.",
 )
 @click.option(
     "--key",
-    help="The caller's API key, with auth = key; better in DEPLOYER_API_KEY.",
+    help="The caller's API key, with auth = key; safer in the variable DEPLOYER_API_KEY.",
 )
 @click.option("--allow-partial", is_flag=True, help="Exit with 0 even if some models failed.")
 def command(
@@ -74,7 +77,7 @@ def command(
     key: str | None,
     allow_partial: bool,
 ) -> None:
-    """Ask the deployed models for predictions.
+    """Request predictions from the deployed models.
 
     \b
     Example:

@@ -27,7 +27,7 @@ _ONCE = "this is the only time that the key is shown; it may take a minute until
 def command(options: Options, action: str, name: str | None, yes: bool) -> None:
     """List, create or revoke the API keys of a service with auth = key.
 
-    A new key stands on stdout, this once. A key meters its requests; it authenticates nobody.
+    A new key is printed on stdout, only once. A key meters its requests; it authenticates nobody.
 
     \b
     Example:

@@ -23,15 +23,15 @@ _SINCE, _SINCE_OF_REQUEST = "10m", "1d"
 @click.command("logs")
 @common
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("-f", "--follow", is_flag=True, help="Go on showing lines until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep showing new lines until Ctrl-C.")
 @click.option(
     "--since",
     metavar="SPAN",
-    help="How far to go back: 30s, 10m, 2h, 1d. By default 10m, and 1d with --request.",
+    help="How far to look back: 30s, 10m, 2h, 1d. By default 10m, and 1d with --request.",
 )
-@click.option("--filter", "text", help="Only lines that contain this text, in either case.")
-@click.option("--errors", is_flag=True, help="Only lines of errors.")
-@click.option("--request", metavar="ID", help="Only the lines of one request, all of them.")
+@click.option("--filter", "text", help="Show only lines that contain this text, ignoring case.")
+@click.option("--errors", is_flag=True, help="Show only lines of errors.")
+@click.option("--request", metavar="ID", help="Show only the lines of this request.")
 def command(
     options: Options,
     names: Sequence[str],
@@ -41,9 +41,9 @@ def command(
     errors: bool,
     request: str | None,
 ) -> None:
-    """Show what functions, workflow and API said, merged by time.
+    """Show the logs of functions, workflow and API, merged by time.
 
-    NAME is a function as the workflow calls it, workflow or api. With --json, each line is a JSON
+    NAME is workflow, api, or a function's name in the workflow. With --json, each line is a JSON
     object.
 
     \b

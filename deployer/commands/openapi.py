@@ -20,18 +20,18 @@ SUFFIXES = {".yaml": "yaml", ".yml": "yaml"}
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="Form of the document; by default JSON, or as the suffix of --output says.",
+    help="Format of the document; by default that of --output's suffix, or JSON.",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the document to this file.",
 )
-@click.option("--url", help="URL of the deployed API, to name it as the server.")
+@click.option("--url", help="URL of the deployed API, to be named as the server.")
 def command(options: Options, form: str | None, output: Path | None, url: str | None) -> None:
-    """Describe the API in OpenAPI 3.1: requests, answers, errors, and who may call.
+    """Describe the API in OpenAPI 3.1: requests, responses, errors, and who may call.
 
-    It is made of this folder alone, without an account and without a server.
+    The document is made from the project's folder alone, without an account or a server.
 
     \b
     Example:

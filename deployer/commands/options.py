@@ -86,7 +86,7 @@ def common(command: F) -> F:
                 "--stage", help="Second part of every resource name, such as dev or prod."
             ),
             click.option("--region", help="AWS region."),
-            click.option("--profile", help="Profile of the AWS configuration."),
+            click.option("--profile", help="Profile in the AWS configuration files."),
             click.option("--endpoint-url", help="Send all AWS calls to this address."),
             click.option(
                 "--local", is_flag=True, help="Use the local AWS, which runs on this machine."
@@ -99,7 +99,7 @@ def common(command: F) -> F:
                 "-v",
                 "--verbose",
                 is_flag=True,
-                help="Show every AWS call, and each resource by itself.",
+                help="Show every AWS call, and each resource in its own row.",
             ),
         ]
     ):

@@ -19,11 +19,11 @@ from deployer.commands.session import settings_of, started
     required=True,
     help="Write the page to this file.",
 )
-@click.option("--url", help="URL of the deployed API; without it, the page asks for it.")
+@click.option("--url", help="URL of the deployed API; without it, the page asks for the URL.")
 def command(options: Options, output: Path, url: str | None) -> None:
-    """Write a page to try the service: one HTML file that needs nothing but the service.
+    """Write a web page to try the service: one HTML file that loads nothing from elsewhere.
 
-    It is made of this folder alone, without an account and without a server.
+    The page is made from the project's folder alone, without an account or a server.
 
     \b
     Example:

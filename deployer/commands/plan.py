@@ -34,20 +34,20 @@ if TYPE_CHECKING:
 @click.option(
     "--full",
     is_flag=True,
-    help="Show long values and documents whole, and the fields of new resources.",
+    help="Show complete values and documents, and the fields of new resources.",
 )
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
 @click.option("--cost", is_flag=True, help="Show what the service costs, by a dated price table.")
 @click.option(
     "--requests",
     type=click.IntRange(0, 10**12),
-    help="With --cost: requests in a month; by default 1,000,000.",
+    help="With --cost: requests per month; by default 1,000,000.",
 )
 @click.option(
     "--milliseconds",
     multiple=True,
     metavar="[NAME=]N",
-    help="With --cost: billed time of one call, of all models or of one; by default 20.",
+    help="With --cost: billed time of a call, for all models or for one; by default 20.",
 )
 @click.option(
     "--out",

@@ -23,17 +23,21 @@ ANY_ACCOUNT = "*"
 @click.command("policy")
 @common
 @click.argument("verb", required=False)
-@click.option("--account", metavar="ID", help="Write this account into the ARNs, in place of *.")
+@click.option("--account", metavar="ID", help="Write this account into the ARNs instead of *.")
 @click.option(
     "--github",
     metavar="OWNER/REPO",
-    help="Print the trust policy of a role for GitHub Actions of this repository, too.",
+    help="Also print the trust policy of a role that this repository's GitHub Actions may assume.",
 )
-@click.option("--branch", metavar="NAME", help="Of runs on this branch; by default main.")
-@click.option("--environment", metavar="NAME", help="Of runs in this environment of GitHub's.")
-@click.option("--pull-requests", is_flag=True, help="Of runs for pull requests.")
 @click.option(
-    "--part", metavar="NAME", help="Print one document alone: trust, policy, policy-2, and so on."
+    "--branch", metavar="NAME", help="Let runs on this branch assume the role; by default main."
+)
+@click.option(
+    "--environment", metavar="NAME", help="Let runs in this GitHub environment assume the role."
+)
+@click.option("--pull-requests", is_flag=True, help="Let runs for pull requests assume the role.")
+@click.option(
+    "--part", metavar="NAME", help="Print only this document: trust, policy, policy-2, and so on."
 )
 def command(
     options: Options,
@@ -45,7 +49,9 @@ def command(
     pull_requests: bool,
     part: str | None,
 ) -> None:
-    """Print the IAM policy that VERB needs for this service and stage; without it, all verbs.
+    """Print the IAM policy that the command VERB needs, or one for all commands.
+
+    The policy is for this service and stage.
 
     \b
     Example:

@@ -21,9 +21,10 @@ NEXT = (
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(options: Options, names: tuple[str, ...], yes: bool) -> None:
-    """Take models out of the project: branch, manifest entry, and the files that `add` wrote.
+    """Remove models from the project.
 
-    Files that `add` did not write, or that were changed since, stay.
+    Removes their branches, their manifest entries, and the files that `add` wrote. Files that `add`
+    did not write, or that were changed since, stay.
 
     \b
     Example:

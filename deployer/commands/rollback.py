@@ -17,11 +17,12 @@ from deployer.commands.switching import switch, switching
     "--to",
     type=click.IntRange(1),
     metavar="N",
-    help="Go back to this release. Without it: to the one before the live one, or from a canary.",
+    help="Go back to this release. Without --to: remove a running canary, or go back to the "
+    "release before the live one.",
 )
 @switching
 def command(options: Options, to: int | None, no_proof: bool, yes: bool) -> None:
-    """Make a former release live again, from what the account holds.
+    """Make a former release live again, from the resources in the account.
 
     \b
     Example:

@@ -16,7 +16,7 @@ from deployer.commands.session import executor, session
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="Exit with 3 if something is wrong, or cannot be known.",
+    help="Exit with 3 if something is wrong or cannot be checked.",
 )
 def command(options: Options, exit_code: bool) -> None:
     """Show what is deployed, how it did in the last hour, and what to do next.

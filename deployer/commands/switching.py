@@ -26,7 +26,7 @@ def switching(command: Command) -> Command:
     no_proof = click.option(
         "--no-proof",
         is_flag=True,
-        help="Switch without asking the versions of the functions for an answer first.",
+        help="Switch without first testing that the function versions answer.",
     )
     return no_proof(yes(command))
 

@@ -18,9 +18,9 @@ from deployer.commands.tracing import traced
     "--since", default="1d", metavar="SPAN", help="How far to look back: 30s, 10m, 2h, 7d."
 )
 def command(options: Options, request: str, since: str) -> None:
-    """Show where the time of one request went: API, workflow, each model; and what it cost.
+    """Show where the time of one request went, and what it cost.
 
-    ID is what invoke prints. Write -- before an ID that begins with a dash.
+    ID is the request's id, which invoke prints. Write -- before an ID that begins with a dash.
 
     \b
     Example:

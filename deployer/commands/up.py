@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 @click.option(
     "--no-proof",
     is_flag=True,
-    help="Switch to new versions without asking them their models' examples first.",
+    help="Switch to new function versions without first testing them with their models' examples.",
 )
 @click.option(
     "--canary",
     type=click.IntRange(1, 99),
     metavar="PERCENT",
-    help="Give the new release this share of the requests at first, and the live one the others.",
+    help="Send this share of the requests to the new release, and the others to the live one.",
 )
 @click.option(
     "--plan",
     "plan_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Apply the plan in this file, which plan --out wrote, or refuse because something moved.",
+    help="Apply the plan in this file of plan --out, or refuse if anything has changed since.",
 )
 @click.option(
     "--enforce-iam",
     is_flag=True,
-    help="With --local: what the service does there, it does with the rights of its own roles.",
+    help="With --local: enforce the IAM roles of the service.",
 )
 @click.option(
     "--yes",
     is_flag=True,
-    help="Do not ask before deletions, replacements, adoptions, and leaving a former release.",
+    help="Do not ask before deletions, replacements, adoptions, or undoing a rollback.",
 )
 def command(
     options: Options,
