@@ -57,6 +57,7 @@ def command(
     from deployer.project.examples import read_example
     from deployer.project.model_files import open_source
     from deployer.service.adding import function_name, locked, perform, plan_addition
+    from deployer.service.release import long_names
     from deployer.service.retraining import on_adding
 
     started()
@@ -65,6 +66,8 @@ def command(
     settings = settings_of(options)
     source = open_source(file)
     name = function_name(name, file)
+    if problems := list(long_names(settings, [name])):
+        raise ConfigError(problems, "give a shorter --name")
     records = read_example(example) if example is not None else source.example
     with raising():
         if not yes:
@@ -163,10 +166,12 @@ def inspected_as_before(
 
 def inspected_with_answers(project: Path, name: str, source: Source, records: Example) -> Inspected:
     """Inspect a model, and once more with the user's answers to what it does not say."""
+    from deployer.report.console import stderr_console
     from deployer.service.adding import Answers, inspect
 
-    answers = Answers()
-    inspected = inspect(project, name, source, records, answers)
+    answers, text = Answers(), f"loading {source.file.name} and asking it"
+    with stderr_console(color=True).status(text):  # on a terminal alone
+        inspected = inspect(project, name, source, records, answers)
     while inspected.unknown:
         if not can_ask():
             raise ConfigError(
@@ -175,7 +180,8 @@ def inspected_with_answers(project: Path, name: str, source: Source, records: Ex
                 "training",
             )
         ask_unknown(inspected.unknown, answers)
-        inspected = inspect(project, name, source, records, answers)
+        with stderr_console(color=True).status(text):
+            inspected = inspect(project, name, source, records, answers)
     return inspected
 
 

@@ -76,6 +76,7 @@ def begin(options: Options, example: str, settings: dict[str, str]) -> None:
 
     folder = options.project.resolve()
     refuse_wrong(settings)
+    chosen = "service" in settings
     settings = {"service": service_name(folder, example), **settings}
     written = initialize(folder, example, settings, __version__)
     if options.as_json:
@@ -85,6 +86,11 @@ def begin(options: Options, example: str, settings: dict[str, str]) -> None:
     names = [name for name in written.files if name not in written.kept]
     print_written(stdout_console(color=options.color), title, names)
     lines = [f"note: {name} stays as it is: `init` did not write it" for name in written.kept]
+    if not chosen and settings["service"] == example != folder.name:
+        lines.append(
+            f"note: the folder's name makes no name of a service, so it is {example}: services of "
+            "one name are one service. To choose another, change service in setup.cfg"
+        )
     lines += [options.wording(line) for line in next_commands(options.project)]
     print_lines(stderr_console(color=options.color), lines)
 

@@ -48,11 +48,11 @@ def command(options: Options, action: str, name: str | None, yes: bool) -> None:
 def _list(now: Session) -> None:
     from deployer.report.console import print_json, stdout_console
     from deployer.report.folding import folded
-    from deployer.service.keys import list_keys
+    from deployer.service.keys import how_to_make_one, list_keys
 
     keys = list_keys(now.aws, now.settings)
     if not keys:
-        now.emit(Note("there are no keys; to make one: python -m deployer keys create NAME"))
+        now.emit(Note(f"there are no keys; {how_to_make_one(now.settings)}"))
     now.reporter.pause()
     if now.options.as_json:
         print_json(sys.stdout, {"keys": [key.document for key in keys]})

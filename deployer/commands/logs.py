@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from deployer.commands.group import INTERRUPTED
 from deployer.commands.options import Options, common
 from deployer.commands.session import session
 
 if TYPE_CHECKING:
     from deployer.commands.session import Session
+    from deployer.report.logs import LogView
     from deployer.service.log_lines import Event
 
 _SINCE, _SINCE_OF_REQUEST = "10m", "1d"
@@ -121,13 +125,29 @@ def _show(
     view = LogView(
         stdout_console(color=now.options.color), [source.name for source in sources.groups]
     )
+    with ended_by_ctrl_c() if follow else nullcontext():
+        found_any = _print_lines(now, view, shown(events))
+    if not found_any and not now.options.as_json:
+        tell("no such lines" if request else f"no such lines since {start:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _print_lines(now: Session, view: LogView, events: Iterable[Event]) -> bool:
+    """Print lines as they come; return whether there was one."""
     found_any = False
-    for event in shown(events):
+    for event in events:
         found_any = True
         if now.options.as_json:
             sys.stdout.write(json.dumps(event.document()) + "\n")
         else:
             view.print(event)
         sys.stdout.flush()
-    if not found_any and not now.options.as_json:
-        tell("no such lines" if request else f"no such lines since {start:%Y-%m-%d %H:%M:%S} UTC")
+    return found_any
+
+
+@contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Take Ctrl-C for the end, and not for an error; calls under way are not waited for."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)

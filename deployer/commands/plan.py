@@ -103,7 +103,8 @@ def command(
             content = document(now, plan, deployment.outputs, time.monotonic() - begun)
             show_json({**content, "digest": saved["digest"]}, bill, asked=cost)
         else:
-            show(now, plan, saved, bill, full=full, markdown=markdown)
+            notes = deployment.notes if markdown else ()
+            show(now, plan, saved, bill, full=full, markdown=markdown, notes=notes)
     if exit_code and not plan.is_empty:
         sys.exit(CHANGES)
 
@@ -116,9 +117,16 @@ def show_json(content: dict[str, Any], bill: Bill | None, *, asked: bool) -> Non
 
 
 def show(
-    now: Session, plan: Plan, saved: Any, bill: Bill | None, *, full: bool, markdown: bool
+    now: Session,
+    plan: Plan,
+    saved: Any,
+    bill: Bill | None,
+    *,
+    full: bool,
+    markdown: bool,
+    notes: Sequence[str] = (),
 ) -> None:
-    """Print the plan and its cost as text, or as Markdown."""
+    """Print the plan and its cost as text, or as Markdown, with notes that stderr has besides."""
     from deployer.report.console import stdout_console
     from deployer.report.cost import cost_lines, cost_markdown
 
@@ -127,7 +135,8 @@ def show(
         from deployer.report.markdown import markdown as as_markdown
 
         tail = cost_markdown(bill) if bill else ""
-        click.echo(as_markdown(without_secrets(plan), saved, saved["digest"], tail), nl=False)
+        text = as_markdown(without_secrets(plan), saved, saved["digest"], tail, notes)
+        click.echo(text, nl=False)
         return
     from deployer.report.plan import print_plan
 

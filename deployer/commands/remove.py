@@ -43,8 +43,11 @@ def command(options: Options, names: tuple[str, ...], yes: bool) -> None:
         removal = plan_removal(project, names)
         if removal.parts and not yes:
             if not can_ask():
-                parts = ", ".join(removal.parts)
-                raise Declined(f"refusing to remove {parts} without a terminal to confirm", AGREE)
+                parts = "; ".join(removal.parts)
+                raise Declined(
+                    f"refusing to remove {', '.join(names)} without a terminal to confirm: {parts}",
+                    AGREE,
+                )
             print_lines(stderr_console(color=options.color), removal.parts)
             ask("Remove this?")
         if removal.parts:

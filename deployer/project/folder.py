@@ -11,6 +11,7 @@ from deployer.files import Unreadable, read_text
 
 CONFIG = "setup.cfg"
 CODE = "lambda_src"
+RECORD = ".deployer-init.json"  # what `init` has written (project.initial)
 _SECTION = re.compile(r"^\[deployer[.:\]]", re.MULTILINE)
 _ADVICE = (
     "go to the project's folder, or name it: --project FOLDER\n"
@@ -22,8 +23,12 @@ def refuse_absent(project: Path) -> None:
     """Raise NoProject if there is no setup.cfg."""
     if not project.is_dir():
         raise _no_project(project, "there is no such folder")
-    path = project / CONFIG
-    if not path.exists():
+    if not (project / CONFIG).exists():
+        if (project / RECORD).exists():
+            raise NoProject(
+                [f"{CONFIG} of the project {project} is gone"],
+                f"bring it back: git checkout -- {CONFIG}; or write one with the line [deployer]",
+            )
         raise _no_project(project, f"it has no {CONFIG}")
 
 

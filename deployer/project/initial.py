@@ -19,10 +19,10 @@ from pathlib import Path, PurePosixPath
 from deployer.errors import ConfigError
 from deployer.files import Unreadable, read_json
 from deployer.project import branches, template
+from deployer.project.folder import RECORD
 from deployer.project.settings import SETTINGS
 from deployer.project.workflow import WORKFLOW
 
-RECORD = ".deployer-init.json"
 CHOSEN = ("service", "stage", "region")  # settings that `init` writes into setup.cfg
 _BRANCHES = {"churn": "churn", "text": "desk", "minimal": "model"}  # the model of each workflow
 _LONGEST_SERVICE = 24

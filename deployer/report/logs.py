@@ -79,6 +79,8 @@ def said(event: Event) -> str:
     fields = event.fields
     if event.is_handlers:
         text = _handlers(fields)
+    elif {"init", "version", "load_ms"} <= fields.keys():
+        text = _init(fields)
     elif "execution_arn" in fields:
         text = _execution(fields)
     elif event.source == "api" and {"status", "method"} <= fields.keys():
@@ -99,9 +101,29 @@ def _handlers(fields: Mapping[str, Any]) -> str:
     parts.append(f"model {fields.get('version')}")
     if fields.get("execution"):
         parts.append(f"request {fields['execution']}")
+    if "nth" in fields:  # log_level = debug (lambda_src/debugging.py)
+        parts.append(f"the process's request {fields['nth']}")
+        parts.append(f"answer {fields.get('answer_bytes')} bytes")
+        parts.append(f"{fields.get('left_ms')} ms left")
+        parts.append(f"peak {fields.get('peak_mb')} MB")
     if "input" in fields:
         parts.append(f"input {json.dumps(fields['input'], ensure_ascii=False)}")
     return "\n".join(["  ".join(parts), *str(fields.get("traceback", "")).splitlines()])
+
+
+def _init(fields: Mapping[str, Any]) -> str:
+    """Return what log_level = debug tells of an init (lambda_src/debugging.py)."""
+    libraries = fields.get("libraries") or {}
+    parts = [
+        f"init of model {fields['version']}, evaluated by {fields.get('path')}",
+        f"{fields.get('fetch_ms')} ms to fetch {fields.get('model_bytes')} bytes",
+        f"{fields['load_ms']} ms to load",
+        f"peak {fields.get('peak_mb')} MB",
+        f"{fields.get('modules')} modules",
+        ", ".join(f"{name} {version}" for name, version in libraries.items()),
+        f"Python {fields.get('python')}",
+    ]
+    return "  ".join(filter(None, parts))
 
 
 def _execution(fields: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from deployer.engine.plan import Action, Change, Plan
@@ -16,7 +16,13 @@ _LAYOUT = Layout(10_000, stacked=True)
 _SHOWN = 4  # paths of a resource in the table
 
 
-def markdown(plan: Plan, place: Mapping[str, Any], digest: str, tail: str = "") -> str:
+def markdown(
+    plan: Plan,
+    place: Mapping[str, Any],
+    digest: str,
+    tail: str = "",
+    notes: Sequence[str] = (),
+) -> str:
     """Return a plan as Markdown: what it is for, new access, a table, and the changes in detail.
 
     Details that make it longer than a comment may be are left out, and counted.
@@ -25,8 +31,9 @@ def markdown(plan: Plan, place: Mapping[str, Any], digest: str, tail: str = "") 
         place: service, stage, account, region and endpoint.
         digest: of the plan's file.
         tail: Markdown that follows the changes.
+        notes: texts that stand above the changes, such as that a rollback is live.
     """
-    head = "\n".join(_head(plan, place))
+    head = "\n".join(_head(plan, place, notes))
     foot = f"\n{tail}<sub>digest: {_code(digest)}</sub>\n"
     details = [_details(change) for change in plan.effective]
     details = [text for text in details if text]
@@ -44,7 +51,7 @@ def markdown(plan: Plan, place: Mapping[str, Any], digest: str, tail: str = "") 
     return "\n".join([head, *shown]) + foot
 
 
-def _head(plan: Plan, place: Mapping[str, Any]) -> Iterator[str]:
+def _head(plan: Plan, place: Mapping[str, Any], notes: Sequence[str]) -> Iterator[str]:
     endpoint = f", at {_code(place['endpoint'])}" if place["endpoint"] else ""
     yield f"### Plan of {_code(place['service'])}, stage {_code(place['stage'])}"
     yield ""
@@ -52,6 +59,9 @@ def _head(plan: Plan, place: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"**{_text(plan_summary(plan))}**"
     yield ""
+    for note in notes:
+        yield f"> {_text(note)}"
+        yield ""
     widening = [
         f"> - {_code(change.key)}: {_text(sentence)}"
         for change in plan.effective

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deployer.errors import ConfigError
+from deployer.project.folder import RECORD
 from deployer.project.initial import (
-    RECORD,
     Record,
     digest,
     digests,

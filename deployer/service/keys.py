@@ -130,6 +130,16 @@ def revoke(aws: Aws, keys: list[ApiKey]) -> None:
         remove_key(aws, key.key_id)
 
 
+def how_to_make_one(settings: Settings) -> str:
+    """Return what to do for a key, which a service with `auth = key` alone asks for."""
+    if settings.auth == "key":
+        return "to make one: python -m deployer keys create NAME"
+    return (
+        f"auth = {settings.auth}, so the API asks for none: "
+        "set api = rest and auth = key (docs/callers.md), then: python -m deployer up"
+    )
+
+
 def _plan(aws: Aws, settings: Settings) -> str:
     plan_id = find_plan(aws, ownership(settings))
     if plan_id is None:

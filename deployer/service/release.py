@@ -84,7 +84,7 @@ def load_release(settings: Settings) -> Release:
     names = tuple(workflow.functions(definition, problems))
     problems += (f"{WORKFLOW} {problem}" for problem in workflow.problems(definition))
     problems += section_problems(settings, names)
-    problems += _long_names(settings, names)
+    problems += long_names(settings, names)
     problems += concurrency_problems(settings, names)
     problems += workflow.timeout_problems(
         definition, lambda name: settings.function(name).timeout_s
@@ -141,7 +141,8 @@ def section_problems(settings: Settings, known: Sequence[str]) -> Iterator[str]:
             yield f"setup.cfg [{section}]: {WORKFLOW} names no function {name}; {hint}"
 
 
-def _long_names(settings: Settings, names: Iterable[str]) -> Iterator[str]:
+def long_names(settings: Settings, names: Iterable[str]) -> Iterator[str]:
+    """Yield a problem for each function whose whole name Lambda does not take."""
     for name in names:
         full = settings.function_name(name)
         if len(full) > _FUNCTION_NAME_LIMIT:

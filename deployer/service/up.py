@@ -154,6 +154,11 @@ class Deployment:
             raise ConfigError(problems, "nothing was written")
 
     @property
+    def notes(self) -> list[str]:
+        """What the plan does not show by itself."""
+        return list(notes(self.account.live, self.planned))
+
+    @property
     def forward_from(self) -> Live | None:
         """What is live, if it went back to a former release and the plan would leave it."""
         live = self.account.live

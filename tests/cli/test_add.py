@@ -686,3 +686,18 @@ def test_the_flags_of_add_are_known() -> None:
         for option in one.opts
     }
     assert {*FLAGS} == flags | {"--help"}
+
+
+def test_a_name_that_lambda_does_not_take_is_refused_before_anything_is_written(
+    shop: Path, tmp_path: Path
+) -> None:
+    numbers(tmp_path, "mails")
+    before = picture(shop)
+    ran = deployer(shop, "add", "../mails.joblib", "--name", "m" * 60, "--yes", code=1)
+    assert "longer than Lambda's 64" in ran.err and "give a shorter --name" in ran.err
+    assert picture(shop) == before
+
+
+def test_a_removal_that_cannot_be_confirmed_names_the_models_first(shop: Path) -> None:
+    ran = deployer(shop, "remove", "model", code=1)
+    assert "refusing to remove model without a terminal to confirm: state_machine.json: " in ran.err

@@ -18,7 +18,8 @@ import pytest
 from deployer import __version__
 from deployer.cli import VERBS
 from deployer.project import workflow
-from deployer.project.initial import RECORD, digest, initial_files, service_name
+from deployer.project.folder import RECORD
+from deployer.project.initial import digest, initial_files, service_name
 from deployer.project.settings import load_settings
 from deployer.project.template import EXAMPLES
 from deployer.project.training import outdated
@@ -376,7 +377,7 @@ def test_an_interrupted_update_is_finished_by_the_next(old: Path) -> None:
         (lambda folder: put_record(folder, example="none"), "names an example or a setting that"),
         (lambda folder: put_record(folder, settings={"x": "y"}), "names an example or a setting"),
         (lambda folder: put_record(folder, version="99.0"), "99.0 wrote this project"),
-        (lambda folder: (folder / "setup.cfg").unlink(), "is no project: it has no setup.cfg"),
+        (lambda folder: (folder / "setup.cfg").unlink(), "is gone\nbring it back: git checkout"),
     ],
 )
 def test_a_project_that_cannot_be_updated_is_refused(
@@ -469,3 +470,18 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
         assert f"error: Permission denied: {locked.resolve()}" in ran.err
         assert "look at the owner and the permissions of that file or folder" in ran.err
     assert list(locked.iterdir()) == []
+
+
+def test_a_folder_whose_name_makes_no_service_is_told(tmp_path: Path) -> None:
+    said = "the folder's name makes no name of a service, so it is text"
+    assert said in deployer(tmp_path, "init", "日本", "--example", "text").err
+    assert said not in deployer(tmp_path, "init", "text", "--example", "text").err
+    chosen = ("init", "店", "--example", "text", "--service", "text")
+    assert said not in deployer(tmp_path, *chosen).err
+
+
+def test_a_project_without_its_settings_is_not_told_to_begin_anew(shop: Path) -> None:
+    (shop / "setup.cfg").unlink()
+    for command in (["plan", "--local"], ["init", "--update"]):
+        ran = deployer(shop, *command, code=1)
+        assert "setup.cfg of the project" in ran.err and "git checkout -- setup.cfg" in ran.err

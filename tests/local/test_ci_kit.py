@@ -167,6 +167,9 @@ def test_reviews_deploys_and_goes_back(runner: Runner) -> None:
 
     runner.run("by_hand", verb="rollback", release="1")
     assert live(runner)["back_to"] == 1
+    with pytest.raises(AssertionError, match="without a terminal to confirm"):
+        runner.run("deploy")
+    assert "> live is release 3, back to 1; this folder would" in runner.summary.read_text()
     settings.write_text(settings.read_text() + "timeout_s = 9\n")
     deployer(runner.project, "up", "--local", "--yes", "--canary", "20")
     runner.run("by_hand", verb="promote", release="")

@@ -73,3 +73,9 @@ def test_what_is_published_has_no_values_of_others_variables() -> None:
         change = Change("f", Action.UPDATE, places, before={"environment": {"PASSWORD": "hunter2"}})
         text = markdown(without_secrets(Plan((change,))), PLACE, "sha256:0")
         assert "hunter2" not in text and "(withheld)" in text
+
+
+def test_what_is_live_stands_above_the_changes() -> None:
+    note = "live is release 11, back to 9; this folder would make release 12"
+    text = markdown(Plan((Change("bucket", Action.NOOP),)), PLACE, "sha256:0", notes=[note])
+    assert f"\n\n> {note}\n\n" in text

@@ -395,6 +395,24 @@ def test_errors_are_known(message: str, source: str, is_error: bool) -> None:
             "forest",
             "failed  3 records  2.5 ms  E  model 1\n  File\n    x",
         ),
+        (
+            handlers("a=", ONE, nth=3, answer_bytes=70, left_ms=8990, peak_mb=91),
+            "forest",
+            "answered  1 record  2.5 ms  model 1  request a=  the process's request 3  "
+            "answer 70 bytes  8990 ms left  peak 91 MB",
+        ),
+        (
+            json.dumps(
+                {
+                    "init": "forest", "version": "1", "path": "numpy", "model_bytes": 900,
+                    "fetch_ms": 1.5, "load_ms": 2.5, "peak_mb": 60, "modules": 300,
+                    "python": "3.13.1", "libraries": {"numpy": "2.2"},
+                }
+            ),
+            "forest",
+            "init of model 1, evaluated by numpy  1.5 ms to fetch 900 bytes  2.5 ms to load  "
+            "peak 60 MB  300 modules  numpy 2.2  Python 3.13.1",
+        ),
         (access("a="), "api", "POST /  200  33 ms  from 192.0.2.1  request a="),
         (
             happened("n", "TaskFailed", error="E", cause='{"errorMessage": "m", "requestId": "r"}'),
