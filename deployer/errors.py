@@ -277,7 +277,7 @@ def advise(code: str, message: str, operation: str = "") -> str:
         return _concurrency_advice(message)
     if code == "BucketAlreadyExists":
         return (
-            "another account owns a bucket of this name (S3-3); choose another service or "
+            "another account owns a bucket of this name; choose another service or "  # S3-3
             "stage name"
         )
     return ""
@@ -302,13 +302,13 @@ def _concurrency_advice(message: str) -> str:
     if "nreserved" in message:
         return (
             "AWS keeps a part of the account's concurrent executions for functions that reserve "
-            "none (Lambda-12): lower reserved_concurrency or provisioned_concurrency, or raise "
+            "none: lower reserved_concurrency or provisioned_concurrency, or raise "  # Lambda-12
             "the quota"
         )
     if "rovisioned" in message and "eserved" in message:
         return (
             "provisioned concurrency lies within the reserved one, and during a deploy the live "
-            "and the new version both hold it (Pc-9): to lower both, lower "
+            "and the new version both hold it: to lower both, lower "  # Pc-9
             "provisioned_concurrency first, and reserved_concurrency with the next run"
         )
     return ""

@@ -36,5 +36,5 @@ def maintenance_warning(base: str, today: date) -> str | None:
         return None
     return (
         f"warning: {base.partition('@')[0]} stands on {system}, which is out of maintenance since "
-        f"{end}: train with Python 3.12 or newer (Img-16)"
+        f"{end}: train with Python 3.12 or newer"  # Img-16
     )

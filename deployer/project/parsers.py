@@ -152,12 +152,12 @@ def tags(text: str) -> dict[str, str]:
         if not re.fullmatch(_TAG_KEY, key):
             raise WrongPart(
                 f"{key!r}: the name of a tag must be 1 to 128 letters, digits and + - . _ : / "
-                "(no service takes more than all others, GEN-16)"
+                "(no service takes more than all others)"  # GEN-16
             )
         if not re.fullmatch(_TAG_VALUE, value):
             raise WrongPart(
                 f"{key}={value}: the value of a tag must be at most 256 letters, digits, spaces "
-                "and + - = . _ : / (no service takes more than all others, GEN-16)"
+                "and + - = . _ : / (no service takes more than all others)"  # GEN-16
             )
     return found
 
@@ -175,7 +175,7 @@ def variables(text: str) -> dict[str, str]:
         if not re.fullmatch(_VARIABLE, name):
             raise WrongPart(
                 f"{name!r}: a name must be two or more letters, digits and _, beginning with a "
-                "letter (Lambda-38)"
+                "letter"  # Lambda-38
             )
     return found
 

@@ -229,8 +229,8 @@ def _state(
         return
     if language == "JSONata" and state.get("QueryLanguage", language) != language:
         yield (
-            f"{place}.QueryLanguage: a workflow in JSONata holds no state in another language "
-            f"(Sfn-38)"
+            # Sfn-38
+            f"{place}.QueryLanguage: a workflow in JSONata holds no state in another language"
         )
     yield from (
         f"{place}.{where}: must be a list"
@@ -299,7 +299,7 @@ def _resource(resource: Any, place: str) -> Iterator[str]:
     elif resource.endswith(_NOT_EXPRESS) or ":activity:" in resource:
         yield (
             f"{place}.Resource: an EXPRESS workflow cannot wait for "
-            f"{resource.rpartition(':')[2]} (Sfn-7)"
+            f"{resource.rpartition(':')[2]}"  # Sfn-7
         )
     elif _LAMBDA.match(resource) and not _QUALIFIED.fullmatch(resource):
         yield f"{place}.Resource: {resource!r} is no ARN of a function, a version or an alias"

@@ -358,7 +358,7 @@ class Image(Resource):
         if media_type is not None and media_type not in LAMBDA_MEDIA_TYPES:
             raise AwsError(
                 "UnsupportedImage",
-                f"image {self.repository}:{tag} is a {media_type}, which Lambda refuses (Img-4)",
+                f"image {self.repository}:{tag} is a {media_type}, which Lambda refuses",  # Img-4
                 advice="delete the image and run up again; builds of your own need "
                 "--provenance=false and one platform",
             )

@@ -271,7 +271,7 @@ class Bucket(OwnedBucket, Resource):
 def _not_ours(bucket: str) -> ForeignResource:
     return ForeignResource(
         f"S3 bucket {bucket} belongs to another account, or these credentials lack "
-        f"s3:GetBucketTagging or s3:ListBucket (S3-5)",
+        f"s3:GetBucketTagging or s3:ListBucket",  # S3-5
         "it is left alone: choose another service or stage name (DEPLOYER_SERVICE, --stage), or "
         "allow s3:ListBucket and s3:GetBucketTagging",
     )

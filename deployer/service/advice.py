@@ -40,7 +40,7 @@ def advice(aws: Aws, settings: Settings, refusal: Refusal) -> str:
         else "see the API's log group"
     )
     if refusal.error in _GATEWAYS and refusal.status >= 500:
-        return f"right after a deploy the API's role may take a minute to work (Api-32); {logged}"
+        return f"right after a deploy the API's role may take a minute to work; {logged}"  # Api-32
     return logged
 
 

@@ -47,7 +47,7 @@ def finding(aws: Aws, settings: Settings) -> str | None:
     if attributes.get("KmsMasterKeyId") == _AWS_KEY:
         return (
             f"alarm_topic: {arn} is encrypted with AWS's own key {_AWS_KEY}, which CloudWatch may "
-            "not use: no alarm would arrive (Alarm-8); use a key of your own, or none"
+            "not use: no alarm would arrive; use a key of your own, or none"  # Alarm-8
         )
     return None
 

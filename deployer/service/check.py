@@ -155,7 +155,7 @@ def _roles(aws: Aws, settings: Settings, release: Release, actual: Actual) -> It
     if missing and "RolesQuota" in counts and free < 3:
         yield (
             f"the account has room for {free} more IAM roles, but three are needed: raise the "
-            f"quota (Iam-11)"
+            f"quota"  # Iam-11
         )
 
 
@@ -168,7 +168,7 @@ def _concurrency(aws: Aws, settings: Settings, release: Release, actual: Actual)
         yield (
             f"Lambda runs at most {free} requests at once in {settings.region}, but one request "
             f"to this service is "
-            f"{wanted}: raise the quota for concurrent executions (Lambda-28)"
+            f"{wanted}: raise the quota for concurrent executions"  # Lambda-28
         )
     reserved = sum(
         state.fields.get("reserved_concurrency") or 0
@@ -181,7 +181,7 @@ def _concurrency(aws: Aws, settings: Settings, release: Release, actual: Actual)
         yield (
             f"reserved_concurrency and provisioned_concurrency take {own} of Lambda's concurrent "
             f"executions and leave {left} in {settings.region}, but AWS keeps {kept} for functions "
-            f"that reserve none: lower them, or raise the quota (Lambda-12)"
+            f"that reserve none: lower them, or raise the quota"  # Lambda-12
         )
 
 

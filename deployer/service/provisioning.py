@@ -57,7 +57,7 @@ def problems(settings: Settings, names: Iterable[str]) -> Iterator[str]:
         yield (
             f"setup.cfg: {name}: provisioned_concurrency {provisioned} lies within "
             f"reserved_concurrency {reserved}, and during a deploy the live and the new version "
-            f"both hold it: reserve {2 * provisioned} or more, or nothing (Pc-9){throttled}"
+            f"both hold it: reserve {2 * provisioned} or more, or nothing{throttled}"  # Pc-9
         )
 
 

@@ -86,17 +86,17 @@ def _beyond(fields: Any) -> Iterator[str]:
     if inline > _INLINE_POLICIES_LIMIT:
         yield (
             f"its inline policies have {inline} characters together; IAM's limit is "
-            f"{_INLINE_POLICIES_LIMIT} (Iam-11)"
+            f"{_INLINE_POLICIES_LIMIT}"  # Iam-11
         )
     trust = len(canonical_json(fields["trust"])) if "trust" in fields else 0
     if trust > _TRUST_LIMIT:
-        yield f"its trust policy has {trust} characters; IAM's limit is {_TRUST_LIMIT} (Iam-11)"
+        yield f"its trust policy has {trust} characters; IAM's limit is {_TRUST_LIMIT}"  # Iam-11
     variables = fields.get("environment") or {}
     size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
     if size > _VARIABLES_LIMIT:
         yield (
             f"its environment variables have {size} bytes together, those of the handler included; "
-            f"Lambda's limit is {_VARIABLES_LIMIT} (Lambda-38)"
+            f"Lambda's limit is {_VARIABLES_LIMIT}"  # Lambda-38
         )
     log = (fields.get("stage") or {}).get("access_log")
     if log and (
@@ -104,7 +104,7 @@ def _beyond(fields: Any) -> Iterator[str]:
     ):
         yield (
             f"the access log's format must hold $context.requestId and at most "
-            f"{_ACCESS_LOG_LIMIT} bytes (Api-29)"
+            f"{_ACCESS_LOG_LIMIT} bytes"  # Api-29
         )
 
 

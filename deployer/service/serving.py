@@ -106,7 +106,7 @@ def guarded(aws: Aws, settings: Settings, url: str) -> str | None:
     if status in _REFUSALS:
         return (
             "a request without a signature is refused, and so is one that this caller signs: "
-            "execute-api:Invoke is not allowed to it (Api-33)"
+            "execute-api:Invoke is not allowed to it"  # Api-33
         )
     return "a request without a signature is refused, and one that this caller signs is answered"
 

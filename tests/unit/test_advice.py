@@ -129,7 +129,7 @@ def test_without_a_denial_the_logs_are_named_and_the_apis_role_only_if_it_may_be
     ]
     for refusal in own:
         assert said(refusal) == (
-            f"right after a deploy the API's role may take a minute to work (Api-32); {where}"
+            f"right after a deploy the API's role may take a minute to work; {where}"
         )
     assert said(refused(504, "not in time", "TimedOut", "r1")) == where
     assert said(refused(400, "RM: missing", "InvalidInput", "r1")) == where

@@ -63,7 +63,7 @@ def account(
         (PAGER, account(), "does not exist"),
         (PAGER.replace("eu-central-1", "eu-west-1"), account(), "name one in eu-central-1"),
         (PAGER.replace("arn:aws:", "arn:aws-cn:"), account(), "name one in aws"),
-        (PAGER, account({PAGER: {"KmsMasterKeyId": "alias/aws/sns"}}), "Alarm-8"),
+        (PAGER, account({PAGER: {"KmsMasterKeyId": "alias/aws/sns"}}), "no alarm would arrive"),
         (PAGER, account({PAGER: {"KmsMasterKeyId": "alias/mine"}}), None),
         (THEIRS, account({THEIRS: {}}), None),
         (None, account(), None),

@@ -85,9 +85,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("role/api", {"description": "a\u2028b"}, "CreateRole.Description: 'a\\u2028b' does not "
                                               "match AWS's pattern"),
     ("role/api", {"policies": {"start": {"Statement": ["x" * 11000]}}},
-     "its inline policies have 11018 characters together; IAM's limit is 10240 (Iam-11)"),
+     "its inline policies have 11018 characters together; IAM's limit is 10240"),
     ("role/api", {"trust": {"Statement": ["x" * 2100]}},
-     "its trust policy has 2118 characters; IAM's limit is 2048 (Iam-11)"),
+     "its trust policy has 2118 characters; IAM's limit is 2048"),
     ("logs/api", {"retention_days": None}, ""),
     ("workflow", {"definition": {"Comment": "x" * 2**20}},
      "CreateStateMachine.definition: 1048590 characters, but AWS takes no more than 1048576"),

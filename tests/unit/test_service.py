@@ -176,7 +176,7 @@ def test_variables_beyond_lambdas_limit_are_a_finding_with_both_sizes(settings: 
             findings
             == [
                 f"function/{release.names[0]}: its environment variables have 4097 bytes together, "
-                "those of the handler included; Lambda's limit is 4096 (Lambda-38)"
+                "those of the handler included; Lambda's limit is 4096"
             ][:excess]
         )
 
