@@ -46,9 +46,9 @@ def status(**members: Any) -> Status:
         Version("arn:14", NOW - timedelta(hours=3)),
         Definition({}, "commit 3f2a9c01d4e5, changed; by anna@example.com"),
     )
-    churn = served("churn", ModelMetrics(1234567, 0, 2.04, 11.6, 3))
-    fraud = served("fraud_detection", ModelMetrics(1240, 12, 48.2, 1912.0, 3000, more=True))
-    metrics = ServiceMetrics({}, 1240, 3, 1243, 3, 0, 61.0)
+    churn = served("churn", ModelMetrics(45678, 0, 2.04, 11.6, 3))
+    fraud = served("fraud_detection", ModelMetrics(45678, 12, 48.2, 1912.0, 3000, more=True))
+    metrics = ServiceMetrics({}, 45678, 3, 45681, 3, 0, 61.0)
     links = {"workflow": "https://console/workflow", "logs/churn": "https://console/churn"}
     given: dict[str, Any] = {
         "settings": SETTINGS,
