@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deployer.report.console import print_text
+
 _SHOWN = 20  # features, one line each
 _SHOWN_VALUES = 6
 
@@ -87,4 +89,4 @@ def _json(value: Any) -> str:
 
 def print_lines(console: Console, lines: Iterable[str]) -> None:
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        print_text(console, line)

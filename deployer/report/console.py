@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from typing import IO, Any
 
 from rich.console import Console
 from rich.text import Text
 from rich.theme import Theme
+
+from deployer.report.folding import folded
 
 # Numbers of the 256 colours: the names' own colours are chosen by the terminal, and many a yellow
 # cannot be read on white, many a blue not on black. These have contrast enough on both.
@@ -23,6 +26,10 @@ COLORS = {
     "bright_cyan": 132,
     "dim": 243,
 }
+# A line with a command is left whole, so that it can be copied.
+_COMMAND = re.compile(
+    r"(?:^|[ (:`])(?:\S*python\S* -m|\S*pip|git|docker|aws|curl|gh|eval|export|cd|printf) "
+)
 _THEME = Theme(
     {
         f"{bold}{name}": f"{bold}color({number})"
@@ -59,9 +66,18 @@ def stderr_console(*, color: bool) -> Console:
 
 def print_error(console: Console, message: str, advice: str) -> None:
     """Print an error and, on a line of its own, the advice if there is any."""
-    console.print(Text(f"error: {message}", style="red"), soft_wrap=True)
+    print_text(console, f"error: {message}", "red")
     if advice:
-        console.print(Text(advice), soft_wrap=True)
+        print_text(console, advice)
+
+
+def print_text(console: Console, text: str, style: str = "") -> None:
+    """Print lines; a terminal gets them folded at words, but for commands, which are copied."""
+    for line in text.splitlines():
+        whole = not console.is_terminal or _COMMAND.search(line)
+        parts = [Text(line, style=style)] if whole else folded(line, 2, console.width, style)
+        for part in parts:
+            console.print(part, soft_wrap=True)
 
 
 def print_json(stream: IO[str], document: Any) -> None:

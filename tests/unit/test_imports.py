@@ -47,10 +47,9 @@ LAYERS = [
         "report.tree",
     },
     {"report.plan", "report.configuration"},
-    {"report.documents", "report.logs", "report.folding"},
+    {"report.documents", "report.logs"},
     {
         "report.added",
-        "report.console",
         "report.initialized",
         "report.layout",
         "service.up",
@@ -63,8 +62,8 @@ LAYERS = [
     {"service.verb_policies", "service.github"},
     {"service.configuration"},
     {"service.scopes"},
-    {"report.marks"},
-    {"report.values"},
+    {"report.marks", "report.console"},
+    {"report.values", "report.folding"},
     {"service.initializing", "service.retraining"},
     {"service.traces", "service.live_picture", "service.state_marks"},
     {"service.adding", "service.keys", "service.listing"}
