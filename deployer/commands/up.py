@@ -133,8 +133,9 @@ def suggest(now: Session, url: str) -> None:
     advice = credentials_advice(now.settings, now.environment, exporting(now))
     label = f"try it, {options.wording(advice)}" if advice else "try it"
     now.emit(Suggestion(label, words))
-    secret = f", {advice}" if now.settings.auth in SOURCES and advice else ""
-    now.emit(Suggestion(f"next{secret}", ["python -m deployer invoke --sample"]))
+    _, variable = SOURCES.get(now.settings.auth, ("", ""))
+    label = f"next, with {variable} set" if variable and advice else "next"
+    now.emit(Suggestion(label, ["python -m deployer invoke --sample"]))
 
 
 def exporting(now: Session) -> str:

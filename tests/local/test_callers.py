@@ -64,6 +64,7 @@ def test_no_output_shows_the_value_of_a_key_but_that_of_create(live: Path) -> No
     told = keyed("up")
     assert "a request without an API key is refused" in told.err and "public" not in told.err
     assert "try it, with a key of " in told.err
+    assert "next, with DEPLOYER_API_KEY set: " in told.err
     begin, _, _ = told.err.partition("\n  + create")
     _, _, applied = told.err.partition("\nPlan: ")
     progress = [*begin.splitlines(), *applied.partition("try it")[0].splitlines()[1:]]
