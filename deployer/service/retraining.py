@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from deployer.errors import ConfigError
 from deployer.project.parsers import train_commands
 from deployer.project.settings import Settings
 from deployer.service.adding import function_name
@@ -46,7 +48,8 @@ def _recipe(project: Path, words: Sequence[str]) -> Iterator[Recipe]:
             given = value if option == "--name" else given
     for file in files[:1]:
         path = project / file
-        yield Recipe(function_name(given, path), path.resolve())
+        with suppress(ConfigError):  # a file that makes no name: the training itself says so
+            yield Recipe(function_name(given, path), path.resolve())
 
 
 def on_adding(settings: Settings, name: str, file: Path, example: Path | None) -> Iterator[str]:

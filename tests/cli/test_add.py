@@ -668,6 +668,7 @@ def test_without_a_training_nothing_is_said_of_it(shop: Path) -> None:
         ("python -m deployer add --yes --name x f/a.pkl --example e.csv", {"x": "f/a.pkl"}),
         ("python3 -m deployer add -v a --name=x && p -m deployer add b", {"x": "a", "b": "b"}),
         ("python -m deployer add --stage prod --json", {}),
+        ("python -m deployer add *", {}),
     ],
 )
 def test_what_the_training_adds_is_known(shop: Path, train: str, models: dict[str, str]) -> None:
