@@ -155,13 +155,16 @@ def window(releases: Sequence[PublishedRelease], graphs: int) -> Sequence[Publis
 
 
 def functions_of(settings: Settings, workflow: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the function versions of this service that a workflow names, by function."""
+    """Return the function versions of this service that a workflow names, by function.
+
+    The oldest version comes first; a canary may name two.
+    """
     prefix = settings.function_arn("")
+    named = (arn.rpartition(":") for arn in function_versions(workflow) if arn.startswith(prefix))
     versions: dict[str, list[str]] = {}
-    for arn in sorted(function_versions(workflow)):
-        if arn.startswith(prefix):
-            name = arn.removeprefix(prefix).rpartition(":")[0].replace("-", "_")
-            versions.setdefault(name, []).append(arn)
+    for function, _, number in sorted(named, key=lambda parts: (parts[0], int(parts[2]))):
+        name = function.removeprefix(prefix).replace("-", "_")
+        versions.setdefault(name, []).append(f"{function}:{number}")
     return versions
 
 

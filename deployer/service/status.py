@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -253,8 +253,8 @@ def read_status(aws: Aws, settings: Settings, pool: Executor) -> Status:
 def _served(
     found: Mapping[str, FunctionVersion],
     name: str,
-    live: Collection[str],
-    tried: Collection[str],
+    live: Sequence[str],
+    tried: Sequence[str],
     metrics: ServiceMetrics | None,
 ) -> ServedModel:
     """Return a model.
@@ -263,7 +263,8 @@ def _served(
         found: the versions that exist, by ARN.
         live, tried: the ARNs that the live workflow and a canary's candidate name.
     """
-    newest = {"live": _newest(live), "tried by the canary": _newest({*tried} - {*live})}
+    others = [arn for arn in tried if arn not in live]
+    newest = {"live": "".join(live[-1:]), "tried by the canary": "".join(others[-1:])}
     return ServedModel(
         name,
         found.get(newest["live"]),
@@ -271,11 +272,6 @@ def _served(
         found.get(newest["tried by the canary"]),
         tuple(whose for whose, arn in newest.items() if arn and arn not in found),
     )
-
-
-def _newest(arns: Collection[str]) -> str:
-    """Return the newest of the versions that a workflow names of a function; "" of none."""
-    return max(arns, key=lambda arn: int(arn.rpartition(":")[2]), default="")
 
 
 @dataclass(frozen=True)

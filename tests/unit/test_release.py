@@ -9,6 +9,7 @@ import shutil
 import sys
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -17,8 +18,9 @@ from deployer.images.context import NO_BASE
 from deployer.images.requirements import pinned_version, read_requirements, target_environment
 from deployer.project.manifest import read_manifest
 from deployer.project.models import Model
-from deployer.project.settings import load_settings
+from deployer.project.settings import Settings, load_settings
 from deployer.service.release import load_release
+from deployer.service.releases import functions_of
 from tests.support.projects import ROOT
 
 NAMES = ("linear_regression", "random_forest", "support_vector")
@@ -491,3 +493,17 @@ def test_a_models_key_and_environment_say_which_file_it_is(tmp_path):
     }
     logging = model.environment("bucket", log_inputs=True)
     assert logging == {**model.environment("bucket"), "LOG_INPUTS": "yes"}
+
+
+def test_the_newest_version_of_a_function_comes_last() -> None:
+    """As texts, :10 would come before :9."""
+    settings = Settings(Path(), service="a").located(
+        account="1" * 12, partition="aws", region="us-east-1"
+    )
+    arns = {name: f"{settings.function_arn(name)}:" for name in ("big_forest", "tree")}
+    names = [arns["tree"] + "2", *(arns["big_forest"] + number for number in ("10", "9"))]
+    workflow = {"States": {name: {"Resource": name} for name in names}}
+    assert functions_of(settings, workflow) == {
+        "big_forest": [arns["big_forest"] + "9", arns["big_forest"] + "10"],
+        "tree": [arns["tree"] + "2"],
+    }
