@@ -14,7 +14,7 @@ import click
 
 from deployer.commands.group import TYPED
 from deployer.hints import copyable
-from deployer.project.settings import BUILDERS
+from deployer.project.parsers import BUILDERS  # --help reads no settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -11,11 +11,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deployer.project import parsers
-from deployer.project.parsers import boolean, integer, one_of, pattern, whole_or_nothing
+from deployer.project.parsers import (
+    BUILDERS,
+    boolean,
+    integer,
+    one_of,
+    pattern,
+    whole_or_nothing,
+)
 
 T = TypeVar("T")
 _KEY = "setting"  # in the metadata of a field
-BUILDERS = ("auto", "docker", "direct")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 # The kinds of API that each value of `auth` works with.
 AUTHS = {

@@ -19,6 +19,7 @@ HANDLERS_OWN = (
     "LOG_LEVEL",
 )  # fmt: skip
 _NO_SHELL = "&& joins commands, and a script of your own may do all else"
+BUILDERS = ("auto", "docker", "direct")
 # What CloudWatch Logs accepts (Logs-2).
 RETENTION_DAYS = (
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731,

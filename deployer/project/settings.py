@@ -15,7 +15,6 @@ from deployer.errors import ConfigError
 from deployer.project import folder
 from deployer.project.declared import (
     AUTHS,
-    BUILDERS,
     SETTINGS,
     FunctionSettings,
     ServiceSettings,
@@ -26,7 +25,6 @@ from deployer.project.sections import Given, Places, read_places
 
 __all__ = [
     "AUTHS",
-    "BUILDERS",
     "SETTINGS",
     "FunctionSettings",
     "Settings",

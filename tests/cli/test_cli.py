@@ -37,12 +37,12 @@ def verb(name: str) -> click.Command:
 
 
 def test_help_is_fast_and_imports_nothing_heavy() -> None:
-    """--help and completion need no boto3, rich, scikit-learn or moto."""
+    """--help and completion need no boto3, rich, scikit-learn or moto, and no settings."""
     program = (
         "import sys\nfrom deployer.cli import cli\n"
         "try:\n    cli(['--help'], prog_name='deployer')\nexcept SystemExit:\n    pass\n"
         "heavy = {'boto3', 'botocore', 'rich', 'sklearn', 'numpy', 'moto', 'joblib', "
-        "'concurrent.futures'}\n"
+        "'concurrent.futures', 'deployer.project.settings', 'deployer.project.declared'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
