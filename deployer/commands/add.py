@@ -19,6 +19,8 @@ from deployer.errors import ConfigError, Declined
 from deployer.project.folder import refuse_incomplete
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from deployer.project.examples import Example
     from deployer.project.model_files import Source
     from deployer.service.adding import Addition, Answers, Inspected
@@ -56,6 +58,7 @@ def command(
     """
     from deployer.project.examples import read_example
     from deployer.project.model_files import open_source
+    from deployer.report.console import stderr_console
     from deployer.service.adding import function_name, locked, perform, plan_addition
     from deployer.service.release import long_names
     from deployer.service.retraining import on_adding
@@ -72,7 +75,8 @@ def command(
     with raising():
         if not yes:
             consent(source.file)
-        records, inspected = inspected_as_before(project, name, source, records)
+        console = stderr_console(color=options.color)
+        records, inspected = inspected_as_before(console, project, name, source, records)
         with locked(project):
             made = not records.columns
             addition = plan_addition(project, name, source, inspected, made=made)
@@ -152,7 +156,7 @@ def agreed(addition: Addition) -> bool:
 
 
 def inspected_as_before(
-    project: Path, name: str, source: Source, records: Example
+    console: Console, project: Path, name: str, source: Source, records: Example
 ) -> tuple[Example, Inspected]:
     """Inspect a model; without an example, with that of the model which it replaces, if it fits."""
     from deployer.service.adding import former_example
@@ -160,18 +164,23 @@ def inspected_as_before(
     former = former_example(project, name)
     if former.columns and not records.columns:
         with suppress(ConfigError):  # it has other features
-            return former, inspected_with_answers(project, name, source, former)
-    return records, inspected_with_answers(project, name, source, records)
+            return former, inspected_with_answers(console, project, name, source, former)
+    return records, inspected_with_answers(console, project, name, source, records)
 
 
-def inspected_with_answers(project: Path, name: str, source: Source, records: Example) -> Inspected:
+def inspected_with_answers(
+    console: Console, project: Path, name: str, source: Source, records: Example
+) -> Inspected:
     """Inspect a model, and once more with the user's answers to what it does not say."""
-    from deployer.report.console import stderr_console
     from deployer.service.adding import Answers, inspect
 
-    answers, text = Answers(), f"loading {source.file.name} and asking it"
-    with stderr_console(color=True).status(text):  # on a terminal alone
-        inspected = inspect(project, name, source, records, answers)
+    answers = Answers()
+
+    def ask_model() -> Inspected:
+        with console.status(f"loading {source.file.name} and asking it"):  # on a terminal alone
+            return inspect(project, name, source, records, answers)
+
+    inspected = ask_model()
     while inspected.unknown:
         if not can_ask():
             raise ConfigError(
@@ -180,8 +189,7 @@ def inspected_with_answers(project: Path, name: str, source: Source, records: Ex
                 "training",
             )
         ask_unknown(inspected.unknown, answers)
-        with stderr_console(color=True).status(text):
-            inspected = inspect(project, name, source, records, answers)
+        inspected = ask_model()
     return inspected
 
 

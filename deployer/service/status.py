@@ -264,7 +264,7 @@ def _served(
         live, tried: the ARNs that the live workflow and a canary's candidate name.
     """
     others = [arn for arn in tried if arn not in live]
-    newest = {"live": "".join(live[-1:]), "tried by the canary": "".join(others[-1:])}
+    newest = {"live": _newest(live), "tried by the canary": _newest(others)}
     return ServedModel(
         name,
         found.get(newest["live"]),
@@ -272,6 +272,11 @@ def _served(
         found.get(newest["tried by the canary"]),
         tuple(whose for whose, arn in newest.items() if arn and arn not in found),
     )
+
+
+def _newest(arns: Sequence[str]) -> str:
+    """Return the last of a function's versions (releases.functions_of); "" of none."""
+    return arns[-1] if arns else ""
 
 
 @dataclass(frozen=True)
