@@ -102,8 +102,8 @@ def show(
         trained: remarks on the setting `train`. The command in them is for setup.cfg, so it keeps
             its words.
     """
-    from deployer.report.added import print_added, print_lines
-    from deployer.report.console import print_json, stderr_console, stdout_console
+    from deployer.report.added import print_added
+    from deployer.report.console import print_json, print_lines, stderr_console, stdout_console
 
     files = [(write.name, write.name in changed) for write in addition.writes]
     if options.as_json:

@@ -23,9 +23,8 @@ def command(options: Options, action: str) -> None:
     Example:
         python -m deployer config show --stage prod
     """
-    from deployer.report.added import print_lines
     from deployer.report.configuration import print_configuration
-    from deployer.report.console import print_json, stderr_console, stdout_console
+    from deployer.report.console import print_json, print_lines, stderr_console, stdout_console
     from deployer.service.configuration import configuration
     from deployer.service.release import declared_names, section_problems
 

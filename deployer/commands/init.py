@@ -69,8 +69,7 @@ def command(
 def begin(options: Options, example: str, settings: dict[str, str]) -> None:
     """Write a new project, and print its files and the next commands."""
     from deployer.project.initial import refuse_wrong, service_name
-    from deployer.report.added import print_lines
-    from deployer.report.console import print_json, stderr_console, stdout_console
+    from deployer.report.console import print_json, print_lines, stderr_console, stdout_console
     from deployer.report.initialized import print_written
     from deployer.service.initializing import initialize
 
@@ -121,8 +120,7 @@ def next_commands(project: Path) -> list[str]:
 def bring_up_to_date(options: Options, yes: bool) -> None:
     """Show what this version changes in a project, ask, and write it."""
     from deployer.project.folder import refuse_absent
-    from deployer.report.added import print_lines
-    from deployer.report.console import print_json, stderr_console, stdout_console
+    from deployer.report.console import print_json, print_lines, stderr_console, stdout_console
     from deployer.report.initialized import print_changes
     from deployer.service.initializing import perform_update, plan_update
 

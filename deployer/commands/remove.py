@@ -30,8 +30,7 @@ def command(options: Options, names: tuple[str, ...], yes: bool) -> None:
     Example:
         python -m deployer remove churn
     """
-    from deployer.report.added import print_lines
-    from deployer.report.console import print_json, stderr_console
+    from deployer.report.console import print_json, print_lines, stderr_console
     from deployer.service.adding import locked, perform
     from deployer.service.removing import plan_removal
     from deployer.service.retraining import on_removing

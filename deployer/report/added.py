@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from deployer.report.console import print_text
 
 _SHOWN = 20  # features, one line each
 _SHOWN_VALUES = 6
@@ -85,8 +83,3 @@ def values(items: Sequence[Any]) -> str:
 def _json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 160 else f"{text[:160]}..."
-
-
-def print_lines(console: Console, lines: Iterable[str]) -> None:
-    for line in lines:
-        print_text(console, line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import IO, Any
 
 from rich.console import Console
@@ -78,6 +79,12 @@ def print_text(console: Console, text: str, style: str = "") -> None:
         parts = [Text(line, style=style)] if whole else folded(line, 2, console.width, style)
         for part in parts:
             console.print(part, soft_wrap=True)
+
+
+def print_lines(console: Console, lines: Iterable[str]) -> None:
+    """Print lines as `print_text` does."""
+    for line in lines:
+        print_text(console, line)
 
 
 def print_json(stream: IO[str], document: Any) -> None:
